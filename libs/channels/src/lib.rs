@@ -1,0 +1,1 @@
+//! The platforms contracts: verify, parse, render, send, classify errors.

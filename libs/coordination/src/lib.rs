@@ -1,0 +1,1 @@
+//! Doorbell, live feed, cache and rate limits: Redis or in-process.

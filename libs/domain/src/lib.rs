@@ -1,0 +1,9 @@
+//! Plain values and rules of Dragoman: ids, messages, time. No I/O, no tokio.
+
+pub mod id;
+pub mod message;
+pub mod time;
+
+pub use id::{Account, ConversationId, OutboxId, PersonId, Tenant};
+pub use message::{Choice, Content, Incoming, Receipt, ReceiptStatus, Reply};
+pub use time::{Clock, Micros, SystemClock};

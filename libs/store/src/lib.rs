@@ -1,0 +1,1 @@
+//! All SQL of Dragoman, for PostgreSQL and SQLite, one module per subject.

@@ -1,0 +1,1 @@
+//! Temporary PostgreSQL and Redis servers for tests.

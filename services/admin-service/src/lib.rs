@@ -1,0 +1,1 @@
+//! The operators room: dead letters, health.

@@ -1,0 +1,1 @@
+//! Turns: decide, ask, call, answer.

@@ -1,0 +1,1 @@
+//! The operation catalogue, embeddings and nearest-neighbour search.

@@ -1,0 +1,1 @@
+//! Webhooks and web chat: accepts and rings, nothing more.
