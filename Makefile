@@ -1,0 +1,45 @@
+# The operators' and developers' commands. GNU make 3.81 and POSIX sh.
+.POSIX:
+.PHONY: help run run-cluster test test-quick check corpus figures start-time
+
+CARGO = cargo
+ARGS =
+DATA =
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+run: ## build and start everything in one process: open http://localhost:8000/phone
+	$(CARGO) run --release --quiet -p dragoman -- $(ARGS)
+
+run-cluster: ## five processes with PostgreSQL and Redis, until Ctrl-C
+	$(CARGO) build --release --workspace --bins
+	tests/support/with-servers.sh tests/support/run-cluster.sh target/release
+
+test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when missing)
+	$(CARGO) build --workspace --bins
+	tests/support/with-servers.sh tests/support/run-tests.sh --workspace
+
+test-quick: ## the tests that need nothing but Rust
+	tests/support/run-tests.sh --workspace --lib
+
+check: ## what CI checks besides the tests: format, lints, protos, licences, no word of the demo fleet in the product
+	$(CARGO) fmt --all --check
+	tests/support/fleet-words.sh
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
+	tests/support/licences.sh
+
+corpus: ## try every file of a folder of real inputs: make corpus DATA=<folder>
+	@[ -n "$(DATA)" ] || { echo "make corpus needs DATA=<folder> (with openapi/ and webhooks/ in it)" >&2; exit 2; }
+	@[ -d "$(DATA)" ] || { echo "no folder $(DATA)" >&2; exit 2; }
+	tests/support/corpus.sh "$(DATA)"
+
+figures: ## the figures of the README: make figures DATA=<folder>
+	@[ -d "$(DATA)" ] || { echo "make figures needs DATA=<folder> (with openapi/ in it)" >&2; exit 2; }
+	$(CARGO) run --release --quiet -p embedding-service --example right_call -- "$(DATA)"
+	$(MAKE) start-time
+
+start-time: ## how long the one process takes to be ready, empty and with 10,000 conversations
+	$(CARGO) build --release --quiet -p dragoman
+	$(CARGO) run --release --quiet -p tests --example start_time -- target/release/dragoman
