@@ -1,1 +1,95 @@
-//! The platforms contracts: verify, parse, render, send, classify errors.
+//! The platforms' contracts: verify, parse, render, send, classify errors.
+//!
+//! One folder per platform. A new platform is a folder with the same five questions answered, a variant
+//! of [`Channel`], and an arm in each `match` below; nothing else of Dragoman knows its name.
+//! Nothing in here keeps state: what was accepted and what is to be sent stands in the store.
+
+pub mod infobip;
+mod json;
+mod split;
+mod types;
+pub mod web;
+
+use std::time::Duration;
+
+use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, Tenant};
+use http::HeaderMap;
+
+pub use json::MAX_DEPTH;
+pub use types::{BuildError, ParseError, Parsed, RejectClass, SendOutcome, Unparsed, VerifyError};
+
+/// A configured account of one platform: what the gateway asks about a webhook and the worker about a send.
+#[derive(Clone, Debug)]
+pub enum Channel {
+    /// WhatsApp through Infobip.
+    Infobip(infobip::Infobip),
+    /// Our own web chat.
+    Web(web::Web),
+}
+
+impl Channel {
+    /// The first half of its accounts' names, and the provider of its inbox rows.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Infobip(_) => infobip::NAME,
+            Self::Web(_) => web::NAME,
+        }
+    }
+
+    /// Checks over the raw bytes that the platform sent this body.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: answer 401 without a body, whatever the variant.
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), VerifyError> {
+        match self {
+            Self::Infobip(infobip) => infobip.verify(headers, body),
+            Self::Web(_) => Err(VerifyError::NoWebhook),
+        }
+    }
+
+    /// Takes a verified body apart. `received_at` is when it reached us.
+    ///
+    /// # Errors
+    /// [`ParseError`] when nothing can be read at all; a part that cannot be read is in [`Parsed::unknown`].
+    /// Neither is the platform's concern: store the body and answer 200, or it is sent for days.
+    pub fn parse(
+        &self,
+        tenant: &Tenant,
+        account: &Account,
+        body: &[u8],
+        received_at: Micros,
+    ) -> Result<Parsed, ParseError> {
+        match self {
+            Self::Infobip(_) => infobip::parse(tenant, account, body, received_at),
+            Self::Web(_) => Err(ParseError::NoWebhook),
+        }
+    }
+
+    /// Splits a reply into parts that the platform takes as they are. Done before the commit, so that each
+    /// part is an outbox row of its own; choices stay with the last part.
+    pub fn render(&self, reply: &Reply) -> Vec<Reply> {
+        match self {
+            Self::Infobip(_) => infobip::render(reply),
+            Self::Web(_) => web::render(reply),
+        }
+    }
+
+    /// Sends one rendered part. Cancelled at `deadline`, and then its end is unknown.
+    pub async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
+        match self {
+            Self::Infobip(infobip) => infobip.send(peer, id, part, deadline).await,
+            Self::Web(_) => SendOutcome::Rejected {
+                class: RejectClass::Content,
+                reason: "web chat rows are sent by their commit".to_owned(),
+            },
+        }
+    }
+
+    /// Shows the person that their message was read. Best effort: a failure is logged and forgotten.
+    pub async fn mark_read(&self, provider_message_id: &str) {
+        match self {
+            Self::Infobip(infobip) => infobip.mark_read(provider_message_id).await,
+            Self::Web(_) => {}
+        }
+    }
+}

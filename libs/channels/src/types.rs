@@ -1,0 +1,141 @@
+//! What all platforms' rooms answer with.
+
+use std::time::Duration;
+
+use super::{Incoming, Receipt};
+
+/// A webhook body, taken apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// What people wrote, in the body's order.
+    pub messages: Vec<Incoming>,
+    /// What the platform reports about messages of ours.
+    pub receipts: Vec<Receipt>,
+    /// Parts of the body that are neither; to be stored, never to be refused.
+    pub unknown: Vec<Unparsed>,
+}
+
+/// A part of a webhook body that no rule of ours reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unparsed {
+    /// Why not, in words for an operator.
+    pub reason: String,
+    /// The part as JSON.
+    pub payload: Vec<u8>,
+}
+
+/// Why a webhook was not believed. The caller answers 401 for all of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// No secret is configured: nothing can be verified, so nothing is believed.
+    #[error("no webhook secret is configured for this account")]
+    NoSecret,
+    /// The header that proves the sender is absent or empty.
+    #[error("header `{0}` is missing")]
+    MissingHeader(String),
+    /// The header is there more than once.
+    #[error("header `{0}` is given more than once")]
+    RepeatedHeader(String),
+    /// The header's value is no signature or credential of the configured form.
+    #[error("header `{0}` does not have the configured form")]
+    Malformed(String),
+    /// The signature or credential is of the right form and wrong.
+    #[error("the signature or credential does not match")]
+    Mismatch,
+    /// This channel receives no webhooks.
+    #[error("this channel has no webhook")]
+    NoWebhook,
+}
+
+/// Why a whole body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, even after the usual damages (byte order mark, broken UTF-8, half a surrogate pair) are mended.
+    #[error("the body is not JSON")]
+    NotJson(#[source] serde_json::Error),
+    /// Nested deeper than [`crate::MAX_DEPTH`].
+    #[error("the body is nested deeper than {} levels", crate::MAX_DEPTH)]
+    TooDeep,
+    /// This channel receives no webhooks.
+    #[error("this channel has no webhook")]
+    NoWebhook,
+}
+
+/// Why an account's configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The base URL is neither a host nor a URL.
+    #[error("`{0}` is neither a host nor a URL")]
+    BaseUrl(String),
+    /// The configured header is no HTTP header name.
+    #[error("`{0}` is no HTTP header name")]
+    Header(String),
+    /// The configured credential cannot stand in a header.
+    #[error("the API key has characters that a header cannot carry")]
+    ApiKey,
+    /// The HTTP client could not be made.
+    #[error("cannot make the HTTP client")]
+    Client(#[source] reqwest::Error),
+}
+
+/// How a send ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The platform took it. That is not delivery.
+    Sent {
+        /// The platform's id of it; reports name it.
+        provider_message_id: String,
+        /// The platform took the request and refused the message in the same answer: store it as a `failed`
+        /// receipt, with these words for the operator.
+        refused: Option<String>,
+    },
+    /// The platform will not take it, however often it is tried.
+    Rejected {
+        /// What kind of refusal.
+        class: RejectClass,
+        /// The platform's words, without personal data.
+        reason: String,
+    },
+    /// Not taken now.
+    RetryAfter {
+        /// Wait exactly this long.
+        wait: Duration,
+        /// The whole account has to wait, not this conversation alone.
+        account_wide: bool,
+    },
+    /// It failed before the first byte of the request left: nothing happened.
+    NotSent {
+        /// What failed.
+        reason: String,
+    },
+    /// It may have been taken: timeout, reset, 408, 5xx, an answer that cannot be read.
+    Unknown {
+        /// What was seen.
+        reason: String,
+    },
+}
+
+/// What kind of refusal a platform gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectClass {
+    /// Our key or sender is not accepted: every send of the account will fail. An alarm.
+    Credentials,
+    /// The person cannot be reached there: no such number, blocked, left.
+    Recipient,
+    /// The platform's time for free answers is over; only a template may be sent.
+    WindowClosed,
+    /// The message itself is wrong: shape, length, type.
+    Content,
+}
+
+impl RejectClass {
+    /// As logged and counted.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Recipient => "recipient",
+            Self::WindowClosed => "window_closed",
+            Self::Content => "content",
+        }
+    }
+}
