@@ -1,0 +1,187 @@
+//! Calls to our own services: API key, deadline and trace context go with each.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tonic::{
+    body::Body,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, channel},
+};
+use tower::Service;
+
+use super::remaining;
+use crate::telemetry;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Where a service is and how to call it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// `http://host:port` or `https://host:port`.
+    pub url: String,
+    /// Key that our calls carry.
+    #[serde(default)]
+    pub api_key: Option<SecretString>,
+    /// Deadline of a call, unless the call brings its own; for a stream until its first answer.
+    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Own authority and certificate for `https`; without it an `https` URL cannot be called.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+}
+
+impl ClientConfig {
+    /// Calls without a key, with a deadline of 10 s.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            api_key: None,
+            timeout: ten_seconds(),
+            tls: None,
+        }
+    }
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+/// PEM files of a client.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTls {
+    /// Authority that the server's certificate must come from.
+    pub ca_file: PathBuf,
+    /// Own certificate chain, for mTLS.
+    #[serde(default)]
+    pub cert_file: Option<PathBuf>,
+    /// Its private key.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+}
+
+/// A client cannot be made from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The URL is none, or TLS cannot be set up.
+    #[error("`{url}` cannot be called")]
+    Endpoint {
+        /// As configured.
+        url: String,
+        /// Why.
+        #[source]
+        cause: tonic::transport::Error,
+    },
+    /// The key has characters that no header can carry.
+    #[error("the API key has characters that cannot be sent")]
+    Key,
+    /// A PEM file cannot be read.
+    #[error("cannot read {path}")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// A connection to one service, to be given to the generated clients: `CatalogServiceClient::new(client)`.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channel: Channel,
+    authorization: Option<HeaderValue>,
+    timeout: Duration,
+}
+
+/// A client that connects at its first call and again whenever it has to. Call it inside the runtime.
+///
+/// # Errors
+/// [`ClientError`]: the configuration cannot work.
+pub fn channel(config: &ClientConfig) -> Result<Client, ClientError> {
+    let refused = |cause| ClientError::Endpoint {
+        url: config.url.clone(),
+        cause,
+    };
+    let mut endpoint = Endpoint::from_shared(config.url.clone())
+        .map_err(refused)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true);
+    if let Some(tls) = &config.tls {
+        endpoint = endpoint.tls_config(tls.load()?).map_err(refused)?;
+    }
+    let authorization = match &config.api_key {
+        None => None,
+        Some(key) => {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
+                .map_err(|_invalid| ClientError::Key)?;
+            value.set_sensitive(true);
+            Some(value)
+        }
+    };
+    Ok(Client {
+        channel: endpoint.connect_lazy(),
+        authorization,
+        timeout: config.timeout,
+    })
+}
+
+impl Service<Request<Body>> for Client {
+    type Response = Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = channel::ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let headers = request.headers_mut();
+        if let Some(authorization) = &self.authorization {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        if let Some(parent) =
+            telemetry::traceparent().and_then(|text| HeaderValue::try_from(text).ok())
+        {
+            headers.insert("traceparent", parent);
+        }
+        if !headers.contains_key("grpc-timeout") {
+            let wait = remaining().map_or(self.timeout, |left| left.min(self.timeout));
+            // Eight digits at most: milliseconds reach 27 hours.
+            let millis = wait.as_millis().clamp(1, 99_999_999);
+            if let Ok(value) = HeaderValue::try_from(format!("{millis}m")) {
+                headers.insert("grpc-timeout", value);
+            }
+        }
+        self.channel.call(request)
+    }
+}
+
+impl ClientTls {
+    fn load(&self) -> Result<ClientTlsConfig, ClientError> {
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem(&self.ca_file)?));
+        Ok(match (&self.cert_file, &self.key_file) {
+            (Some(cert), Some(key)) => tls.identity(Identity::from_pem(pem(cert)?, pem(key)?)),
+            _ => tls,
+        })
+    }
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path).map_err(|cause| ClientError::Pem {
+        path: path.to_owned(),
+        cause,
+    })
+}

@@ -1,0 +1,221 @@
+//! Logs, metrics and trace context.
+//!
+//! Logs go to stderr as JSON or text; metrics are read from `/metrics`; spans carry W3C trace context from webhook to
+//! reply, through gRPC metadata, the inbox column and the field of a bell. Spans are not exported yet: the provider
+//! gives ids only.
+
+use std::{collections::HashMap, io::stderr, sync::OnceLock, time::Duration};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use opentelemetry::{
+    Context,
+    propagation::TextMapPropagator as _,
+    trace::{TraceContextExt as _, TracerProvider as _},
+};
+use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+use tracing::{Span, field};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Seconds; from a cache hit to a slow model.
+const BUCKETS_SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// How often histograms are folded together, so that they do not grow between two scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// `[telemetry]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// Least level that is logged, or directives such as `info,store=debug`.
+    pub level: String,
+    /// Form of a log line.
+    pub format: LogFormat,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What was installed; ended by [`Telemetry::shutdown`].
+#[derive(Debug)]
+pub struct Telemetry {
+    provider: SdkTracerProvider,
+    upkeep: JoinHandle<()>,
+}
+
+/// Installs log subscriber, tracer and metrics recorder. The first call of a process wins; later ones (several
+/// services in one process) change nothing. Call it inside the runtime.
+pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
+    let provider = SdkTracerProvider::builder().build();
+    let tracer = provider.tracer(service);
+    let (filter, bad) = match EnvFilter::try_new(&config.level) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(error)),
+    };
+    let lines = match config.format {
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(true)
+            .with_writer(stderr)
+            .boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_writer(stderr)
+            .boxed(),
+    };
+    let installed = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(tracing_opentelemetry::layer().with_tracer(tracer))
+        .try_init()
+        .is_ok();
+    if let (true, Some(error)) = (installed, bad) {
+        tracing::warn!(level = %config.level, %error, "the log level is not understood; using info");
+    }
+    let handle = metrics_handle();
+    let upkeep = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(UPKEEP);
+        loop {
+            tick.tick().await;
+            handle.run_upkeep();
+        }
+    });
+    Telemetry { provider, upkeep }
+}
+
+impl Telemetry {
+    /// Hands over what is buffered and ends.
+    pub async fn shutdown(self) {
+        self.upkeep.abort();
+        if let Err(error) = self.provider.shutdown() {
+            tracing::debug!(%error, "the tracer was shut down already");
+        }
+    }
+}
+
+/// All metrics in Prometheus's text form.
+pub fn render_metrics() -> String {
+    metrics_handle().render()
+}
+
+fn metrics_handle() -> PrometheusHandle {
+    METRICS
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS)
+                .unwrap_or_else(|_| PrometheusBuilder::new())
+                .build_recorder();
+            let handle = recorder.handle();
+            // An error means that the process brought its own recorder: then ours stays empty.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+/// W3C `traceparent` of the current span; none outside a sampled trace.
+pub fn traceparent() -> Option<String> {
+    traceparent_of(&Span::current())
+}
+
+/// W3C `traceparent` of `span`.
+pub fn traceparent_of(span: &Span) -> Option<String> {
+    let context = span.context();
+    if !context.span().span_context().is_valid() {
+        return None;
+    }
+    let mut carrier = HashMap::new();
+    TraceContextPropagator::new().inject_context(&context, &mut carrier);
+    carrier.remove("traceparent")
+}
+
+/// Makes `span` a child of the span that `traceparent` names; an unreadable one is ignored. Call it before the span
+/// is entered. A span with an empty field `trace_id` gets it filled.
+pub fn set_parent(span: &Span, traceparent: &str) {
+    if let Some(context) = read(traceparent) {
+        // An error means that no tracer is installed: nothing to connect then.
+        let _ = span.set_parent(context);
+    }
+    record_trace_id(span);
+}
+
+/// Fills the field `trace_id` of `span`, so that log lines carry it.
+pub fn record_trace_id(span: &Span) {
+    let context = span.context();
+    let id = context.span().span_context().trace_id();
+    if id != opentelemetry::trace::TraceId::INVALID {
+        span.record("trace_id", field::display(id));
+    }
+}
+
+fn read(traceparent: &str) -> Option<Context> {
+    let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
+    context.span().span_context().is_valid().then_some(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_goes_through_a_text_and_back() {
+        let provider = SdkTracerProvider::builder().build();
+        let subscriber = tracing_subscriber::registry()
+            .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("test")));
+        tracing::subscriber::with_default(subscriber, || {
+            let first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            let span = tracing::info_span!("turn", trace_id = field::Empty);
+            set_parent(&span, first);
+            let next = traceparent_of(&span).expect("a trace");
+            assert_eq!(next[..36], first[..36], "same trace");
+            assert_ne!(next, first, "another span");
+            assert_eq!(span.in_scope(traceparent), Some(next));
+            let other = tracing::info_span!("turn");
+            set_parent(&other, "nonsense");
+            assert_ne!(
+                traceparent_of(&other).expect("a trace of its own")[..36],
+                first[..36]
+            );
+        });
+        assert_eq!(traceparent(), None, "no subscriber, no trace");
+    }
+
+    #[test]
+    fn metrics_are_rendered_with_buckets() {
+        render_metrics();
+        metrics::histogram!("dragoman_test_seconds").record(0.2);
+        assert!(
+            render_metrics().contains("dragoman_test_seconds_bucket{le=\"0.25\"} 1"),
+            "{}",
+            render_metrics()
+        );
+    }
+}
