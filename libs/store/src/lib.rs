@@ -1,1 +1,34 @@
 //! All SQL of Dragoman, for PostgreSQL and SQLite, one module per subject.
+//!
+//! The database is the truth of every conversation; the protocol that these functions implement is described in
+//! ARCHITECTURE.md. Every function takes the tenant, or a lease that was given for one; accept, claim and sweep,
+//! which find the tenant in what they are given, are the exceptions. Times are the database's own.
+
+mod connect;
+mod engine;
+mod error;
+
+pub mod api_keys;
+pub mod audit;
+pub mod catalogue;
+pub mod dead_letters;
+pub mod history;
+pub mod inbox;
+pub mod lease;
+pub mod migrations;
+pub mod outbox;
+pub mod people;
+pub mod receipts;
+pub mod roles;
+pub mod work;
+
+pub use connect::{Role, Store, StoreConfig};
+pub use error::StoreError;
+pub use history::{Cursor, Direction};
+pub use inbox::Accepted;
+pub use lease::{Lease, Seen, SweepInput};
+pub use outbox::{OutboxRow, OutboxStatus, Outcome, UnknownPolicy};
+pub use people::UserMapping;
+pub use work::{
+    AuditRow, Commit, DeadLetterNew, InboxRow, OutboxNew, Snapshot, Step, StepKind, StepStatus,
+};

@@ -1,0 +1,11 @@
+drop table unreadable;
+drop table dead_letters;
+drop table messages;
+drop table receipts;
+drop table outbox;
+drop table steps;
+drop table inbox;
+drop table person_keys;
+drop table person;
+drop table conversation_keys;
+drop table conversations;

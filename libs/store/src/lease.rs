@@ -1,0 +1,308 @@
+//! Leases: who works on a conversation, how the work is handed on, and how lost bells are found.
+
+use std::time::Duration;
+
+use domain::{Account, ConversationId, Micros, Tenant};
+use uuid::Uuid;
+
+use crate::{
+    Store, StoreError,
+    engine::{Row, Sql, Tx, args, sql},
+};
+
+/// How long a claim or a renewal holds. Workers renew every 10 s.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// Most leases renewed by one statement.
+const RENEW_BATCH: usize = 200;
+/// A bell counts as delivered when the group has read one that was rung this much later, in microseconds.
+const BELL_ORDER: i64 = 1_000_000;
+/// Advisory lock of the sweeper ("sweep").
+const SWEEP_LOCK: i64 = 0x73_77_65_65_70;
+
+/// The right to work on a conversation, until another epoch begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Where answers go out.
+    pub account: Account,
+    /// To whom, in the platform's words.
+    pub peer: String,
+    /// The fencing token: every fenced write compares it.
+    pub epoch: i64,
+    /// The worker.
+    pub owner: Uuid,
+}
+
+/// What the holder saw of the row when it found nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The last seq.
+    pub next_seq: i64,
+    /// The time to wake.
+    pub wake_at: Micros,
+}
+
+/// What the doorbell's group says, read under the sweeper's turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SweepInput {
+    /// Time in the id of the last delivered bell.
+    pub last_delivered_at: Option<Micros>,
+    /// Bells that nobody has read; `None` when unknown.
+    pub lag: Option<i64>,
+    /// The group was lost and made again.
+    pub recreated: bool,
+    /// Most conversations to ring at once.
+    pub limit: i64,
+}
+
+impl Store {
+    /// Takes a conversation if it is runnable. `None`: nothing to do, somebody else holds it, or its row is locked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim(
+        &self,
+        conversation: ConversationId,
+        owner: Uuid,
+    ) -> Result<Option<Lease>, StoreError> {
+        let claimed = self
+            .write(
+                sql!(
+                    "update conversations set epoch = epoch + 1, owner = $2, lease_until = " now " + $3 "
+                    "where id = $1 and " runnable " returning id, tenant, account, peer, epoch"
+                ),
+                args![conversation, owner, micros(LEASE)],
+            )
+            .await;
+        match claimed {
+            Ok(rows) => rows.first().map(|row| lease(row, owner)).transpose(),
+            Err(StoreError::Busy) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes up to `limit` runnable conversations, longest waiting first: the way without a doorbell.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_any(&self, owner: Uuid, limit: i64) -> Result<Vec<Lease>, StoreError> {
+        let rows = self
+            .write(
+                sql!(
+                    "with free as (select id from conversations where " runnable " order by wake_at limit $3" skip_locked ") "
+                    "update conversations set epoch = epoch + 1, owner = $1, lease_until = " now " + $2 from free "
+                    "where conversations.id = free.id returning conversations.id, tenant, account, peer, epoch"
+                ),
+                args![owner, micros(LEASE), limit.max(0)],
+            )
+            .await?;
+        rows.iter().map(|row| lease(row, owner)).collect()
+    }
+
+    /// Renews leases of this owner. What does not come back is fenced. After an error nothing is known: try each
+    /// alone after a second.
+    ///
+    /// # Errors
+    /// When a statement was not executed.
+    pub async fn renew(
+        &self,
+        held: &[(ConversationId, i64)],
+        owner: Uuid,
+    ) -> Result<Vec<ConversationId>, StoreError> {
+        let mut held = held.to_vec();
+        held.sort_unstable();
+        let mut renewed = Vec::with_capacity(held.len());
+        for batch in held.chunks(RENEW_BATCH) {
+            let mut tx = self.begin().await?;
+            if self.is_postgres() {
+                // A renewal that is lost in a crash is only a shorter lease.
+                tx.execute(
+                    sql!(("set local synchronous_commit = off" | "select 1")),
+                    args![],
+                )
+                .await?;
+                let rows = tx
+                    .all(
+                        sql!((
+                            "with mine as (select c.id from conversations c join unnest($1::uuid[], $2::bigint[]) as held (id, epoch) \
+                             on c.id = held.id and c.epoch = held.epoch where c.owner = $3 order by c.id for update of c) \
+                             update conversations set lease_until = (extract(epoch from clock_timestamp()) * 1000000)::bigint + $4 \
+                             from mine where conversations.id = mine.id returning conversations.id"
+                                | "select 1"
+                        )),
+                        args![
+                            batch.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
+                            batch.iter().map(|(_, epoch)| *epoch).collect::<Vec<_>>(),
+                            owner,
+                            micros(LEASE)
+                        ],
+                    )
+                    .await?;
+                for row in &rows {
+                    renewed.push(ConversationId(row.uuid("id")?));
+                }
+            } else {
+                for (id, epoch) in batch {
+                    let changed = tx
+                        .execute(
+                            sql!("update conversations set lease_until = " now " + $4 where id = $1 and epoch = $2 and owner = $3"),
+                            args![*id, *epoch, owner, micros(LEASE)],
+                        )
+                        .await?;
+                    if changed == 1 {
+                        renewed.push(*id);
+                    }
+                }
+            }
+            tx.commit().await?;
+        }
+        Ok(renewed)
+    }
+
+    /// Lets a finished conversation go. False: there is work, or somebody else has it; read the row again.
+    ///
+    /// The counters are columns of the very row that is locked; a look into `inbox` would keep an old snapshot and
+    /// lose a wake-up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release_idle(&self, lease: &Lease) -> Result<bool, StoreError> {
+        self.changed(
+            sql!(
+                "update conversations set owner = null "
+                "where id = $1 and epoch = $2 and next_seq = done_seq and unsent = 0 returning id"
+            ),
+            args![lease.conversation, lease.epoch],
+        )
+        .await
+    }
+
+    /// Lets a conversation sleep until `due`, unless something happened since the row was `seen`. False: read it again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn park(&self, lease: &Lease, due: Micros, seen: Seen) -> Result<bool, StoreError> {
+        self.changed(
+            sql!(
+                "update conversations set owner = null, wake_at = $3 "
+                "where id = $1 and epoch = $2 and next_seq = $4 and wake_at = $5 returning id"
+            ),
+            args![
+                lease.conversation,
+                lease.epoch,
+                due,
+                seen.next_seq,
+                seen.wake_at
+            ],
+        )
+        .await
+    }
+
+    /// Hands a conversation on at once: the yield of a hot one, and shutdown. Ring after it. False: another epoch.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn yield_now(&self, lease: &Lease) -> Result<bool, StoreError> {
+        self.changed(
+            sql!("update conversations set owner = null, wake_at = " now " where id = $1 and epoch = $2 returning id"),
+            args![lease.conversation, lease.epoch],
+        )
+        .await
+    }
+
+    /// Finds runnable conversations whose bell was certainly delivered or lost, for the caller to ring. Several workers
+    /// may ask; one at a time is answered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sweep(&self, input: &SweepInput) -> Result<Vec<ConversationId>, StoreError> {
+        let mut tx = self.begin().await?;
+        let free = tx
+            .optional(
+                sql!(("select pg_try_advisory_xact_lock($1) as free" | "select $1 = $1 as free")),
+                args![SWEEP_LOCK],
+            )
+            .await?;
+        if !free
+            .map(|row| row.bool("free"))
+            .transpose()?
+            .unwrap_or(false)
+        {
+            tx.rollback().await?;
+            return Ok(Vec::new());
+        }
+        let certainly_lost = input.recreated || input.lag == Some(0);
+        let delivered_until = input
+            .last_delivered_at
+            .map_or(i64::MIN, |at| at.0.saturating_sub(BELL_ORDER));
+        let rows = tx
+            .all(
+                sql!(
+                    "with lost as (select id from conversations where " runnable
+                    " and ($1 or rung_at < $2) order by wake_at limit $3" skip_locked ") "
+                    "update conversations set rung_at = " now " from lost where conversations.id = lost.id returning conversations.id"
+                ),
+                args![certainly_lost, delivered_until, input.limit.max(0)],
+            )
+            .await?;
+        tx.commit().await?; // before anybody rings
+        rows.iter()
+            .map(|row| Ok(ConversationId(row.uuid("id")?)))
+            .collect()
+    }
+
+    /// How many conversations wait for a worker: the true backlog.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runnable_count(&self) -> Result<i64, StoreError> {
+        let row = self
+            .read_one(
+                sql!("select count(*) as n from conversations where " runnable),
+                args![],
+            )
+            .await?;
+        row.map_or(Ok(0), |row| row.int("n"))
+    }
+
+    async fn changed(&self, sql: Sql, args: Vec<crate::engine::Arg>) -> Result<bool, StoreError> {
+        Ok(!self.write(sql, args).await?.is_empty())
+    }
+
+    /// Begins a fenced transaction: its first statement is an update of the conversation's row, a lock and not a look.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another epoch has begun.
+    pub(crate) async fn fenced(&self, lease: &Lease) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        let held = tx
+            .execute(
+                sql!("update conversations set epoch = epoch where id = $1 and epoch = $2"),
+                args![lease.conversation, lease.epoch],
+            )
+            .await?;
+        if held == 0 {
+            tx.rollback().await?;
+            return Err(StoreError::Fenced);
+        }
+        Ok(tx)
+    }
+}
+
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn lease(row: &Row, owner: Uuid) -> Result<Lease, StoreError> {
+    Ok(Lease {
+        conversation: ConversationId(row.uuid("id")?),
+        tenant: row.tenant("tenant")?,
+        account: row.parse("account")?,
+        peer: row.text("peer")?,
+        epoch: row.int("epoch")?,
+        owner,
+    })
+}

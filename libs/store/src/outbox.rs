@@ -1,0 +1,441 @@
+//! Sending: in order, one row at a time, each attempt written down before its first byte.
+
+use std::time::Duration;
+
+use domain::{ConversationId, Micros, OutboxId};
+use serde_json::Value;
+
+use crate::{
+    Lease, Store, StoreError,
+    engine::{Row, Tx, args, sql},
+    lease::micros,
+};
+
+/// So long a `sending` row counts as in flight, whoever began it: deadline of the send and a margin.
+pub const IN_FLIGHT: Duration = Duration::from_secs(15);
+/// So long after `sending_at` a row may stay `unknown`.
+pub const UNKNOWN_UNTIL: Duration = Duration::from_secs(60);
+/// After so many unknown ends a row is held whatever the policy.
+pub const MAX_UNKNOWN_ENDS: i64 = 3;
+
+/// Where a row of the outbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutboxStatus {
+    /// To be sent when it is due.
+    Pending,
+    /// In flight, at most until `sending_at` + 15 s.
+    Sending,
+    /// Taken by the platform.
+    Sent,
+    /// It may have been taken; ends at `due_at`.
+    Unknown,
+    /// Given to an operator; no longer counted, later parts go on.
+    Held,
+    /// Refused for good.
+    Failed,
+}
+
+impl OutboxStatus {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Unknown => "unknown",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        [
+            Self::Pending,
+            Self::Sending,
+            Self::Sent,
+            Self::Unknown,
+            Self::Held,
+            Self::Failed,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == text)
+        .ok_or_else(|| StoreError::corrupt("status", text))
+    }
+}
+
+/// One part of an answer on its way.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// Its id, also given to platforms that take one.
+    pub id: OutboxId,
+    /// The message it answers.
+    pub in_seq: i64,
+    /// Its place in the answer, from 0.
+    pub part: i32,
+    /// How often its sending was begun.
+    pub attempt: i32,
+    /// Where it is.
+    pub status: OutboxStatus,
+    /// A `domain::Reply`.
+    pub reply: Value,
+    /// `pending`: not before; `unknown`: ends then.
+    pub due_at: Micros,
+    /// When the last attempt began.
+    pub sending_at: Option<Micros>,
+    /// When it was recorded sent.
+    pub sent_at: Option<Micros>,
+    /// The platform's id of the message that it answers, for read marks.
+    pub quoted_provider_message_id: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The platform took it.
+    Sent {
+        /// Its id there.
+        provider_message_id: Option<String>,
+    },
+    /// The platform refused it for good.
+    Failed {
+        /// Why, without personal data.
+        reason: String,
+    },
+    /// Certainly not taken; to be sent again.
+    Pending {
+        /// Not before.
+        due_at: Micros,
+    },
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What becomes of a row whose end stays unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownPolicy {
+    /// Send it again: a person may read it twice.
+    Resend,
+    /// Keep it back for an operator.
+    Hold,
+}
+
+impl Store {
+    /// Begins an attempt at the head of the line; gives its number. `None`: it is not pending, not due or not the head
+    /// any more, or a proof says that it was taken (then it is `sent` now).
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    pub async fn begin_send(&self, lease: &Lease, id: OutboxId) -> Result<Option<i32>, StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let head = tx
+            .optional(
+                sql!(
+                    "select id, status, due_at <= " now " as due from outbox "
+                    "where conversation = $1 and status in ('pending', 'sending', 'unknown') order by in_seq, part limit 1"
+                ),
+                args![lease.conversation],
+            )
+            .await?;
+        let ready = match &head {
+            Some(row) => {
+                row.uuid("id")? == id.0 && row.text("status")? == "pending" && row.bool("due")?
+            }
+            None => false,
+        };
+        if !ready {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        if let Some(proof) = proof(&mut tx, lease, id).await? {
+            prove(&mut tx, lease.conversation, id, Some(&proof)).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
+        let row = tx
+            .optional(
+                sql!(
+                    "update outbox set status = 'sending', attempt = attempt + 1, sending_at = " now
+                    " where id = $1 and status = 'pending' returning attempt"
+                ),
+                args![id],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("message to send"))?;
+        tx.commit().await?;
+        Ok(Some(row.small("attempt")?))
+    }
+
+    /// Records how an attempt ended: the one write of a worker that is not fenced. What was really sent must be known
+    /// even by a worker that lost its lease meanwhile; the attempt's number guards it. False: it changed nothing.
+    ///
+    /// # Errors
+    /// When the database fails. Try until it is done.
+    pub async fn record_outcome(
+        &self,
+        conversation: ConversationId,
+        id: OutboxId,
+        attempt: i32,
+        outcome: &Outcome,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        lock(&mut tx, conversation).await?;
+        let row = tx
+            .optional(
+                sql!("select status, attempt from outbox where id = $1 and conversation = $2"),
+                args![id, conversation],
+            )
+            .await?;
+        let Some(row) = row else {
+            tx.rollback().await?;
+            return Ok(false);
+        };
+        let status = OutboxStatus::parse(&row.text("status")?)?;
+        let allowed = match (status, outcome) {
+            (OutboxStatus::Sending, _) => true,
+            (OutboxStatus::Unknown, Outcome::Unknown) => false,
+            (OutboxStatus::Unknown, _) => true,
+            // A held row is not counted any more, so only an end can be recorded.
+            (OutboxStatus::Held, Outcome::Sent { .. } | Outcome::Failed { .. }) => true,
+            _ => false,
+        };
+        if !allowed || row.small("attempt")? != attempt {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let ended = matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. });
+        let wake = match outcome {
+            Outcome::Sent {
+                provider_message_id,
+            } => {
+                mark_sent(&mut tx, id, provider_message_id.as_deref()).await?;
+                None
+            }
+            Outcome::Failed { reason } => {
+                tx.execute(
+                    sql!("update outbox set status = 'failed', reason = $2 where id = $1"),
+                    args![id, reason.replace('\0', "")],
+                )
+                .await?;
+                None
+            }
+            Outcome::Pending { due_at } => {
+                tx.execute(
+                    sql!("update outbox set status = 'pending', due_at = $2 where id = $1"),
+                    args![id, *due_at],
+                )
+                .await?;
+                Some(*due_at)
+            }
+            Outcome::Unknown => {
+                mark_unknown(&mut tx, id).await?;
+                None
+            }
+        };
+        wake_and_count(
+            &mut tx,
+            conversation,
+            ended && status != OutboxStatus::Held,
+            wake,
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes a `sending` or `unknown` row of an earlier attempt one step on, when its time has come: in flight for 15 s,
+    /// then unknown until 60 s after its beginning, then by policy. Gives where the row is now.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::NotFound`].
+    pub async fn resolve_unknown(
+        &self,
+        lease: &Lease,
+        row: &OutboxRow,
+        policy: UnknownPolicy,
+    ) -> Result<OutboxStatus, StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let now = tx
+            .optional(
+                sql!(
+                    "select status, attempt, unknown_ends, coalesce(sending_at, 0) + $3 <= " now " as landed, due_at <= " now " as over "
+                    "from outbox where id = $1 and conversation = $2"
+                ),
+                args![row.id, lease.conversation, micros(IN_FLIGHT)],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("message to send"))?;
+        let mut status = OutboxStatus::parse(&now.text("status")?)?;
+        if now.small("attempt")? == row.attempt {
+            if let Some(proof) = proof(&mut tx, lease, row.id).await? {
+                if prove(&mut tx, lease.conversation, row.id, Some(&proof)).await? {
+                    status = OutboxStatus::Sent;
+                }
+            } else if status == OutboxStatus::Sending && now.bool("landed")? {
+                mark_unknown(&mut tx, row.id).await?;
+                status = OutboxStatus::Unknown;
+            } else if status == OutboxStatus::Unknown && now.bool("over")? {
+                status = if policy == UnknownPolicy::Hold
+                    || now.int("unknown_ends")? >= MAX_UNKNOWN_ENDS
+                {
+                    tx.execute(
+                        sql!("update outbox set status = 'held' where id = $1"),
+                        args![row.id],
+                    )
+                    .await?;
+                    tx.execute(
+                        sql!("update conversations set unsent = unsent - 1 where id = $1"),
+                        args![lease.conversation],
+                    )
+                    .await?;
+                    OutboxStatus::Held
+                } else {
+                    tx.execute(
+                        sql!("update outbox set status = 'pending', due_at = " now " where id = $1"),
+                        args![row.id],
+                    )
+                    .await?;
+                    OutboxStatus::Pending
+                };
+            }
+        }
+        tx.commit().await?;
+        Ok(status)
+    }
+
+    /// How many rows wait for an operator: an alarm when it is not 0.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn held_count(&self) -> Result<i64, StoreError> {
+        let row = self
+            .read_one(
+                sql!("select count(*) as n from outbox where status = 'held'"),
+                args![],
+            )
+            .await?;
+        row.map_or(Ok(0), |row| row.int("n"))
+    }
+}
+
+/// The first row in the line, if any.
+pub(crate) async fn first_unsent(
+    store: &Store,
+    lease: &Lease,
+) -> Result<Option<OutboxRow>, StoreError> {
+    let row = store
+        .read_one(
+            sql!(
+                "select o.id, o.in_seq, o.part, o.attempt, o.status, o.reply, o.due_at, o.sending_at, o.sent_at, "
+                "i.provider_message_id as quoted from outbox o "
+                "left join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
+                "where o.conversation = $1 and o.tenant = $2 and o.status in ('pending', 'sending', 'unknown') "
+                "order by o.in_seq, o.part limit 1"
+            ),
+            args![lease.conversation, &lease.tenant],
+        )
+        .await?;
+    row.as_ref().map(outbox_row).transpose()
+}
+
+fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
+    Ok(OutboxRow {
+        id: OutboxId(row.uuid("id")?),
+        in_seq: row.int("in_seq")?,
+        part: row.small("part")?,
+        attempt: row.small("attempt")?,
+        status: OutboxStatus::parse(&row.text("status")?)?,
+        reply: row.json("reply")?,
+        due_at: row.micros("due_at")?,
+        sending_at: row.opt_micros("sending_at")?,
+        sent_at: row.opt_micros("sent_at")?,
+        quoted_provider_message_id: row.opt_text("quoted")?,
+    })
+}
+
+/// A lock of the conversation, no fence.
+async fn lock(tx: &mut Tx, conversation: ConversationId) -> Result<(), StoreError> {
+    tx.all(
+        sql!("select id from conversations where id = $1" for_update),
+        args![conversation],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The platform's id from a report that names this row.
+async fn proof(tx: &mut Tx, lease: &Lease, id: OutboxId) -> Result<Option<String>, StoreError> {
+    let row = tx
+        .optional(
+            sql!("select provider_message_id from receipts where outbox_id = $1 and tenant = $2 limit 1"),
+            args![id, &lease.tenant],
+        )
+        .await?;
+    row.map(|row| row.text("provider_message_id")).transpose()
+}
+
+/// A proof from outside that the platform took a row: it needs no attempt's number and makes even a pending or held
+/// row `sent`. The conversation is locked already. False: nothing to change.
+pub(crate) async fn prove(
+    tx: &mut Tx,
+    conversation: ConversationId,
+    id: OutboxId,
+    provider_message_id: Option<&str>,
+) -> Result<bool, StoreError> {
+    let row = tx
+        .optional(
+            sql!("select status from outbox where id = $1 and conversation = $2"),
+            args![id, conversation],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let status = OutboxStatus::parse(&row.text("status")?)?;
+    if matches!(status, OutboxStatus::Sent | OutboxStatus::Failed) {
+        return Ok(false);
+    }
+    mark_sent(tx, id, provider_message_id).await?;
+    wake_and_count(tx, conversation, status != OutboxStatus::Held, None).await?;
+    Ok(true)
+}
+
+async fn mark_sent(
+    tx: &mut Tx,
+    id: OutboxId,
+    provider_message_id: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        sql!("update outbox set status = 'sent', sent_at = " now ", provider_message_id = $2 where id = $1"),
+        args![id, provider_message_id],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn mark_unknown(tx: &mut Tx, id: OutboxId) -> Result<(), StoreError> {
+    tx.execute(
+        sql!(
+            "update outbox set status = 'unknown', unknown_ends = unknown_ends + 1, due_at = sending_at + $2 "
+            "where id = $1 and status = 'sending'"
+        ),
+        args![id, micros(UNKNOWN_UNTIL)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Counts an ended row off and wakes the conversation: at `wake`, but at once when messages wait for their turn.
+async fn wake_and_count(
+    tx: &mut Tx,
+    conversation: ConversationId,
+    ended: bool,
+    wake: Option<Micros>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        sql!(
+            "update conversations set unsent = unsent - $2, "
+            "wake_at = case when next_seq > done_seq then " now " else coalesce($3, " now ") end where id = $1"
+        ),
+        args![conversation, i64::from(ended), wake],
+    )
+    .await?;
+    Ok(())
+}

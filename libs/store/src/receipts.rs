@@ -1,0 +1,112 @@
+//! Delivery reports, and the proof that some of them are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{ConversationId, Receipt, Tenant};
+
+use crate::{
+    Store, StoreError,
+    engine::{args, sql},
+    outbox,
+};
+
+impl Store {
+    /// Records a platform's reports in one transaction. One that names a message of ours is a proof that the platform
+    /// took it: the message becomes `sent` and its conversation is woken. Gives the conversations to ring.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] for a lock; nothing was kept then.
+    pub async fn record_receipts(
+        &self,
+        tenant: &Tenant,
+        receipts: &[Receipt],
+    ) -> Result<Vec<ConversationId>, StoreError> {
+        if receipts.is_empty() {
+            return Ok(Vec::new());
+        }
+        if receipts
+            .iter()
+            .any(|r| r.provider_message_id.len() > 512 || r.provider_message_id.contains('\0'))
+        {
+            return Err(StoreError::Payload(
+                "a report's message id is over 512 bytes or has a NUL".to_owned(),
+            ));
+        }
+        let mut sorted: Vec<&Receipt> = receipts.iter().collect();
+        sorted.sort_by(|a, b| {
+            (a.outbox_id, &a.provider_message_id, a.status).cmp(&(
+                b.outbox_id,
+                &b.provider_message_id,
+                b.status,
+            ))
+        });
+
+        let mut tx = self.begin().await?;
+        // An outbox row never changes its conversation, so this look needs no lock.
+        let named = tx
+            .all(
+                sql!("select id, conversation from outbox where id" in_uuids_1 " and tenant = $2"),
+                args![
+                    sorted
+                        .iter()
+                        .filter_map(|r| r.outbox_id.map(|id| id.0))
+                        .collect::<Vec<_>>(),
+                    tenant
+                ],
+            )
+            .await?;
+        let homes: BTreeMap<_, _> = named
+            .iter()
+            .map(|row| Ok((row.uuid("id")?, ConversationId(row.uuid("conversation")?))))
+            .collect::<Result<_, StoreError>>()?;
+        let locked: BTreeSet<_> = homes.values().map(|id| id.0).collect();
+        if !locked.is_empty() {
+            tx.all(
+                sql!("select id from conversations where id" in_uuids_1 " order by id" for_update),
+                args![locked.into_iter().collect::<Vec<_>>()],
+            )
+            .await?;
+        }
+        for receipt in &sorted {
+            tx.execute(
+                sql!(
+                    "insert into receipts (tenant, provider, account, provider_message_id, status, rank, outbox_id, at) "
+                    "values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, " now ")) "
+                    "on conflict (tenant, provider, account, provider_message_id, status) do nothing"
+                ),
+                args![
+                    tenant,
+                    &receipt.provider,
+                    &receipt.account,
+                    &receipt.provider_message_id,
+                    receipt.status.as_str(),
+                    receipt.status as i32,
+                    receipt.outbox_id,
+                    receipt.at
+                ],
+            )
+            .await?;
+        }
+        let mut ring = BTreeSet::new();
+        for receipt in &sorted {
+            let Some((id, conversation)) = receipt
+                .outbox_id
+                .and_then(|id| Some((id, *homes.get(&id.0)?)))
+            else {
+                continue;
+            };
+            if outbox::prove(
+                &mut tx,
+                conversation,
+                id,
+                Some(&receipt.provider_message_id),
+            )
+            .await?
+            {
+                ring.insert(conversation);
+            }
+        }
+        tx.commit().await?;
+        Ok(ring.into_iter().collect())
+    }
+}

@@ -1,0 +1,585 @@
+//! A turn's work under a lease: what there is to do, the journal of decisions, the commit.
+
+use domain::{ConversationId, Incoming, Micros, OutboxId, PersonId, Tenant};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    Lease, OutboxRow, Store, StoreError,
+    engine::{Row, Tx, args, sql},
+    outbox,
+};
+
+/// Version of the results written now; a release reads the one before, too.
+pub const RESULT_FORMAT: i16 = 1;
+
+/// A conversation's row and the head of its outbox, read together.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The last seq that was given.
+    pub next_seq: i64,
+    /// The last seq that is answered.
+    pub done_seq: i64,
+    /// Rows that are still to be sent.
+    pub unsent: i64,
+    /// Not before this time.
+    pub wake_at: Micros,
+    /// The row's epoch; another one than the lease's means fenced.
+    pub epoch: i64,
+    /// The database's clock.
+    pub now: Micros,
+    /// The dialogue's own state.
+    pub state: Value,
+    /// The only row that may be sent now.
+    pub first_unsent: Option<OutboxRow>,
+}
+
+/// Something that happened in a conversation.
+#[derive(Clone, Debug)]
+pub struct InboxRow {
+    /// Its number.
+    pub seq: i64,
+    /// Who.
+    pub person: PersonId,
+    /// What.
+    pub incoming: Incoming,
+    /// When it was accepted; the `now` of the turn whose last message it is.
+    pub accepted_at: Micros,
+    /// Attempts at it that ended without an explanation, the running one included.
+    pub attempts: i32,
+}
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// Step 0: how far the turn reaches.
+    Range,
+    /// Something decided, by model or dialogue.
+    Decision,
+    /// A call with its request fully resolved.
+    Call,
+}
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepStatus {
+    /// Its first byte may have gone out.
+    Started,
+    /// Its result is known.
+    Done,
+}
+
+/// One line of a turn's journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its number in the turn; 0 is the range.
+    pub n: i32,
+    /// What it is.
+    pub kind: StepKind,
+    /// Hash of the request; a replay that differs is logged and changes nothing.
+    pub request_hash: String,
+    /// Given to the backend with a call.
+    pub idempotency_key: Option<String>,
+    /// How far it is.
+    pub status: StepStatus,
+    /// What was asked, fully resolved.
+    pub request: Value,
+    /// What came of it.
+    pub result: Option<Value>,
+    /// Version of the result's shape.
+    pub format: i16,
+}
+
+impl Step {
+    /// Step 0: the turn answers all messages up to `last_seq`.
+    pub fn range(last_seq: i64) -> Self {
+        Self {
+            n: 0,
+            kind: StepKind::Range,
+            request_hash: String::new(),
+            idempotency_key: None,
+            status: StepStatus::Done,
+            request: json!({ "last_seq": last_seq }),
+            result: None,
+            format: RESULT_FORMAT,
+        }
+    }
+
+    /// Of a range: the last seq it covers.
+    pub fn last_seq(&self) -> Option<i64> {
+        (self.kind == StepKind::Range)
+            .then(|| self.request.get("last_seq")?.as_i64())
+            .flatten()
+    }
+}
+
+/// One part of an answer.
+#[derive(Clone, Debug)]
+pub struct OutboxNew {
+    /// Its place, from 0.
+    pub part: i32,
+    /// A `domain::Reply`.
+    pub reply: Value,
+    /// The web chat reads it from the store: there is nothing to send.
+    pub sent_already: bool,
+    /// It asks something.
+    pub question: bool,
+}
+
+/// The line of `ai_audit_log` for a turn.
+#[derive(Clone, Debug)]
+pub struct AuditRow {
+    /// The person, as shown to auditors.
+    pub user_id: String,
+    /// The chat.
+    pub chat_id: String,
+    /// What was asked, personal data masked.
+    pub message: String,
+    /// Who answered.
+    pub agent: String,
+    /// Operations that were called.
+    pub tools_used: Value,
+}
+
+/// Why a message was given up.
+#[derive(Clone, Debug)]
+pub struct DeadLetterNew {
+    /// For the operator, without personal data.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// A call may have had its effect.
+    pub unknown_effect: bool,
+}
+
+/// All that a turn changes, written at once.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The first message it answers.
+    pub first_seq: i64,
+    /// The last one.
+    pub last_seq: i64,
+    /// The answer; empty where silence is right.
+    pub replies: Vec<OutboxNew>,
+    /// The dialogue's state after it.
+    pub state: Value,
+    /// What auditors read.
+    pub audit: Option<AuditRow>,
+    /// Set when the messages were given up.
+    pub dead_letter: Option<DeadLetterNew>,
+}
+
+impl Store {
+    /// What there is to do. Compare its epoch with the lease's.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for a conversation that was erased.
+    pub async fn snapshot(&self, lease: &Lease) -> Result<Snapshot, StoreError> {
+        // The row first: what changes after this look changes wake_at, so that a park on it is refused.
+        let row = self
+            .read_one(
+                sql!(
+                    "select next_seq, done_seq, unsent, wake_at, epoch, state, " now " as now "
+                    "from conversations where id = $1 and tenant = $2"
+                ),
+                args![lease.conversation, &lease.tenant],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("conversation"))?;
+        let unsent = row.int("unsent")?;
+        let first_unsent = if unsent > 0 {
+            outbox::first_unsent(self, lease).await?
+        } else {
+            None
+        };
+        Ok(Snapshot {
+            next_seq: row.int("next_seq")?,
+            done_seq: row.int("done_seq")?,
+            unsent,
+            wake_at: row.micros("wake_at")?,
+            epoch: row.int("epoch")?,
+            now: row.micros("now")?,
+            state: row.json("state")?,
+            first_unsent,
+        })
+    }
+
+    /// Inbox rows from `from_seq` on, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn inbox_range(
+        &self,
+        lease: &Lease,
+        from_seq: i64,
+        limit: i64,
+    ) -> Result<Vec<InboxRow>, StoreError> {
+        let rows = self
+            .read(
+                sql!(
+                    "select seq, person, payload, accepted_at, attempts from inbox "
+                    "where conversation = $1 and seq >= $2 and tenant = $4 order by seq limit $3"
+                ),
+                args![lease.conversation, from_seq, limit.max(0), &lease.tenant],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(InboxRow {
+                    seq: row.int("seq")?,
+                    person: PersonId(row.uuid("person")?),
+                    incoming: row.json("payload")?,
+                    accepted_at: row.micros("accepted_at")?,
+                    attempts: row.small("attempts")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Counts an attempt before it begins; gives its number, from 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    pub async fn count_attempt(&self, lease: &Lease, seq: i64) -> Result<i32, StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let row = tx
+            .optional(
+                sql!("update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2 returning attempts"),
+                args![lease.conversation, seq],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("message"))?;
+        tx.commit().await?;
+        row.small("attempts")
+    }
+
+    /// The attempt ended in an orderly way: a park, a hand-over, an infrastructure error.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    pub async fn reset_attempts(&self, lease: &Lease, seq: i64) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        orderly(&mut tx, lease, seq).await?;
+        tx.commit().await
+    }
+
+    /// The journal of a turn, by its first seq.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn steps(&self, lease: &Lease, seq: i64) -> Result<Vec<Step>, StoreError> {
+        let rows = self
+            .read(
+                sql!(
+                    "select n, kind, request_hash, idempotency_key, status, request, result, format from steps "
+                    "where conversation = $1 and seq = $2 order by n"
+                ),
+                args![lease.conversation, seq],
+            )
+            .await?;
+        rows.iter().map(step).collect()
+    }
+
+    /// Writes a step down before its first effect. A decision or a call also ends the attempt in an orderly way.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::JournalConflict`] when the step stands there already: use that one.
+    pub async fn journal(&self, lease: &Lease, seq: i64, step: &Step) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let inserted = tx
+            .execute(
+                sql!(
+                    "insert into steps (conversation, seq, n, kind, request_hash, idempotency_key, status, request, result, format, created_at) "
+                    "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, " now ")"
+                ),
+                args![
+                    lease.conversation,
+                    seq,
+                    step.n,
+                    kind_text(step.kind),
+                    &step.request_hash,
+                    step.idempotency_key.clone(),
+                    if step.status == StepStatus::Done { "done" } else { "started" },
+                    &step.request,
+                    step.result.as_ref().map(Value::to_string),
+                    step.format
+                ],
+            )
+            .await;
+        match inserted {
+            Ok(_) => {}
+            Err(error) if error.is_key_conflict() => {
+                tx.rollback().await?;
+                return Err(StoreError::JournalConflict);
+            }
+            Err(error) => return Err(error),
+        }
+        if step.n > 0 {
+            orderly(&mut tx, lease, seq).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Writes a call's result down.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a step that was never journaled.
+    pub async fn finish_step(
+        &self,
+        lease: &Lease,
+        seq: i64,
+        n: i32,
+        result: &Value,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let changed = tx
+            .execute(
+                sql!(
+                    "update steps set status = 'done', result = $4, format = $5, finished_at = " now
+                    " where conversation = $1 and seq = $2 and n = $3"
+                ),
+                args![lease.conversation, seq, n, result, RESULT_FORMAT],
+            )
+            .await?;
+        if changed == 0 {
+            tx.rollback().await?;
+            return Err(StoreError::NotFound("step"));
+        }
+        orderly(&mut tx, lease, seq).await?;
+        tx.commit().await
+    }
+
+    /// Writes the range of a turn anew. Once a decision is journaled its range stands, and this changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    pub async fn rewrite_range(
+        &self,
+        lease: &Lease,
+        seq: i64,
+        last_seq: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        tx.execute(
+            sql!(
+                "update steps set request = $3 where conversation = $1 and seq = $2 and n = 0 "
+                "and not exists (select 1 from steps d where d.conversation = $1 and d.seq = $2 and d.n > 0)"
+            ),
+            args![lease.conversation, seq, &Step::range(last_seq).request],
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// Commits a turn: counters, state, outbox, history, audit and dead letter in one transaction. Gives the ids of the
+    /// outbox rows, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::OutOfOrder`] when the turn does not follow the last one.
+    pub async fn commit(
+        &self,
+        lease: &Lease,
+        commit: &Commit,
+    ) -> Result<Vec<OutboxId>, StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let to_send = commit
+            .replies
+            .iter()
+            .filter(|reply| !reply.sent_already)
+            .count();
+        let changed = tx
+            .execute(
+                sql!(
+                    "update conversations set done_seq = $3, unsent = unsent + $4, state = $5 "
+                    "where id = $1 and done_seq = $2 - 1 and $3 >= $2 and next_seq >= $3"
+                ),
+                args![
+                    lease.conversation,
+                    commit.first_seq,
+                    commit.last_seq,
+                    i64::try_from(to_send).unwrap_or(i64::MAX),
+                    &commit.state
+                ],
+            )
+            .await?;
+        if changed == 0 {
+            tx.rollback().await?;
+            return Err(StoreError::OutOfOrder);
+        }
+        let mut ids = Vec::with_capacity(commit.replies.len());
+        for reply in &commit.replies {
+            let id = OutboxId::new();
+            insert_reply(&mut tx, lease, commit.first_seq, id, reply).await?;
+            ids.push(id);
+        }
+        if let Some(audit) = &commit.audit {
+            insert_audit(&mut tx, lease, commit.first_seq, audit).await?;
+        }
+        if let Some(letter) = &commit.dead_letter {
+            tx.execute(
+                sql!(
+                    "insert into dead_letters (id, tenant, conversation, seq, last_seq, reason, attempts, unknown_effect, created_at) "
+                    "values ($1, $2, $3, $4, $5, $6, $7, $8, " now ")"
+                ),
+                args![
+                    Uuid::now_v7(),
+                    &lease.tenant,
+                    lease.conversation,
+                    commit.first_seq,
+                    commit.last_seq,
+                    letter.reason.replace('\0', ""),
+                    letter.attempts,
+                    letter.unknown_effect
+                ],
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(ids)
+    }
+
+    /// When the last part of the answer to `in_seq` was recorded sent: from then on its question can be answered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn question_sent_at(
+        &self,
+        lease: &Lease,
+        in_seq: i64,
+    ) -> Result<Option<Micros>, StoreError> {
+        let row = self
+            .read_one(
+                sql!(
+                    "select status, sent_at from outbox where conversation = $1 and in_seq = $2 and tenant = $3 "
+                    "order by part desc limit 1"
+                ),
+                args![lease.conversation, in_seq, &lease.tenant],
+            )
+            .await?;
+        match row {
+            Some(row) if row.text("status")? == "sent" => row.opt_micros("sent_at"),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whose conversation this is; for a bell, which names only the conversation.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tenant_of(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let row = self
+            .read_one(
+                sql!("select tenant from conversations where id = $1"),
+                args![conversation],
+            )
+            .await?;
+        row.map(|row| row.tenant("tenant")).transpose()
+    }
+}
+
+async fn orderly(tx: &mut Tx, lease: &Lease, seq: i64) -> Result<(), StoreError> {
+    tx.execute(
+        sql!("update inbox set attempts = 0 where conversation = $1 and seq = $2"),
+        args![lease.conversation, seq],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn insert_reply(
+    tx: &mut Tx,
+    lease: &Lease,
+    in_seq: i64,
+    id: OutboxId,
+    reply: &OutboxNew,
+) -> Result<(), StoreError> {
+    tx.execute(
+        sql!(
+            "insert into outbox (id, conversation, tenant, in_seq, part, status, reply, question, created_at, due_at, sent_at) "
+            "select $1, $2, $3, $4, $5, case when $8 then 'sent' else 'pending' end, $6, $7, t.at, t.at, case when $8 then t.at end "
+            "from (select " now " as at) t"
+        ),
+        args![
+            id,
+            lease.conversation,
+            &lease.tenant,
+            in_seq,
+            reply.part,
+            &reply.reply,
+            reply.question,
+            reply.sent_already
+        ],
+    )
+    .await?;
+    tx.execute(
+        sql!(
+            "insert into messages (conversation, seq, part, tenant, direction, body, outbox_id, created_at) "
+            "values ($1, $2, $3, $4, 'outbound', $5, $6, " now ")"
+        ),
+        args![lease.conversation, in_seq, reply.part, &lease.tenant, &reply.reply, id],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn insert_audit(
+    tx: &mut Tx,
+    lease: &Lease,
+    in_seq: i64,
+    audit: &AuditRow,
+) -> Result<(), StoreError> {
+    let clean = |text: &str| text.replace('\0', "");
+    tx.execute(
+        sql!(
+            "insert into ai_audit_log (id, tenant, conversation, in_seq, user_id, chat_id, message, agent, tools_used, created_at) "
+            "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, " now ")"
+        ),
+        args![
+            Uuid::now_v7(),
+            &lease.tenant,
+            lease.conversation,
+            in_seq,
+            clean(&audit.user_id),
+            clean(&audit.chat_id),
+            clean(&audit.message),
+            clean(&audit.agent),
+            &audit.tools_used
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+fn kind_text(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Range => "range",
+        StepKind::Decision => "decision",
+        StepKind::Call => "call",
+    }
+}
+
+fn step(row: &Row) -> Result<Step, StoreError> {
+    Ok(Step {
+        n: row.small("n")?,
+        kind: match row.text("kind")?.as_str() {
+            "range" => StepKind::Range,
+            "decision" => StepKind::Decision,
+            "call" => StepKind::Call,
+            other => return Err(StoreError::corrupt("kind", other)),
+        },
+        request_hash: row.text("request_hash")?,
+        idempotency_key: row.opt_text("idempotency_key")?,
+        status: if row.text("status")? == "done" {
+            StepStatus::Done
+        } else {
+            StepStatus::Started
+        },
+        request: row.json("request")?,
+        result: row.opt_json("result")?,
+        format: i16::try_from(row.int("format")?)
+            .map_err(|_| StoreError::corrupt("format", "number out of range"))?,
+    })
+}
