@@ -1,1 +1,3 @@
 //! The operation catalogue, embeddings and nearest-neighbour search.
+
+pub mod retrieval;

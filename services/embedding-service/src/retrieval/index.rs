@@ -1,0 +1,467 @@
+//! The retrieval index: from a sentence to ranked operations.
+//!
+//! `0.4 z(BM25) + 0.6 z(characters)` over short texts, a boost for documents that fit, what the names and the method
+//! add, then a walk that puts the producers of needed ids behind the first hits. The weights and what each part is
+//! worth were measured on RestBench; `examples/eval_retrieval.rs` measures them again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    affinity::{Shape, are_siblings},
+    calibration::Calibration,
+    entry::Entry,
+    legs::{Bm25, TfIdf, counts},
+    producers::Producers,
+    sentence::{Intent, Sentence, is_verb},
+    text,
+};
+
+const DOCUMENT_WEIGHT: f64 = 0.5;
+const BM25_WEIGHT: f64 = 0.4;
+const CHARACTERS_WEIGHT: f64 = 0.6;
+const NAMES_WEIGHT: f64 = 3.0;
+const METHOD_WEIGHT: f64 = 2.0;
+/// How far behind its sibling a simpler operation may be to come first, and its lead then.
+const SIBLING_REACH: f64 = 2.5;
+const SIBLING_LEAD: f64 = 0.5;
+/// The first hits whose needed ids are followed.
+const FOLLOWED: usize = 6;
+/// Weight of a producer's own score against the graph's weight.
+const PRODUCER_OWN: f64 = 0.9;
+
+/// Operations, ready to be searched. Built at once, never changed.
+#[derive(Debug)]
+pub struct Index {
+    entries: Vec<Entry>,
+    shapes: Vec<Shape>,
+    /// The entry of each row of text: first one row an entry, then one for each alias and example.
+    row_entry: Vec<usize>,
+    bm25: Bm25,
+    characters: TfIdf,
+    names: Vec<Vec<NameSet>>,
+    known: Vec<BTreeSet<u64>>,
+    vocabulary: BTreeMap<String, u64>,
+    producers: Producers,
+    calibrations: BTreeMap<String, Calibration>,
+}
+
+/// Distinct terms of a path, a title or an overlay text.
+type NameSet = Vec<u64>;
+
+/// What to search for and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Question<'a> {
+    /// The sentence.
+    pub text: &'a str,
+    /// Most hits wanted.
+    pub k: usize,
+    /// Only these documents; empty means all.
+    pub documents: &'a [String],
+    /// Only operations with one of these tags; empty means all.
+    pub tags: &'a [String],
+}
+
+/// The ranked operations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Share of the sentence's words that the searched documents know, 0 to 1.
+    pub coverage: f64,
+}
+
+/// One ranked operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Position in [`Index::entries`].
+    pub entry: usize,
+    /// Fused score; comparable within one answer only.
+    pub score: f64,
+    /// Probability that this operation is meant, 0 to 1.
+    pub probability: f64,
+    /// Weighted share of each part.
+    pub parts: Vec<(&'static str, f64)>,
+    /// Here because a better hit needs an id that it yields.
+    pub producer: bool,
+}
+
+/// A sentence as the index sees it.
+struct Asked {
+    sentence: Sentence,
+    /// Terms for BM25 and names.
+    words: Vec<(u64, f32)>,
+    /// Character grams.
+    grams: Vec<(u64, f32)>,
+    /// Terms of the subjects; `None` for a word that no document knows.
+    subjects: Vec<Option<u64>>,
+}
+
+impl Index {
+    /// Builds the index; about 0.1 ms an operation.
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let mut row_entry: Vec<usize> = (0..entries.len()).collect();
+        let mut vocabulary = BTreeMap::new();
+        let mut term = |word: String| *vocabulary.entry(word).or_insert_with_key(|word| text::hash(word.chars()));
+        let mut terms = |text: &str| text::words(text).into_iter().map(&mut term).collect::<Vec<u64>>();
+        let mut word_rows = Vec::with_capacity(entries.len());
+        let mut gram_rows = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            word_rows.push(counts(terms(&entry.long_text())));
+            gram_rows.push(counts(text::grams(&entry.short_text())));
+        }
+        for (number, entry) in entries.iter().enumerate() {
+            for other in &entry.others {
+                row_entry.push(number);
+                word_rows.push(counts(terms(other)));
+                gram_rows.push(counts(text::grams(other)));
+            }
+        }
+        let distinct = |terms: Vec<u64>| counts(terms).into_iter().map(|(term, _)| term).collect::<NameSet>();
+        let names = entries
+            .iter()
+            .map(|entry| {
+                let first_sentence = entry.title();
+                let first_sentence = first_sentence.split("   ").next().unwrap_or_default();
+                let texts = [entry.path_words(), first_sentence.to_owned()];
+                texts.iter().chain(&entry.others).map(|text| distinct(terms(text))).collect()
+            })
+            .collect();
+        let mut known = vec![BTreeSet::new(); entries.len()];
+        for (row, words) in word_rows.iter().enumerate() {
+            known[row_entry[row]].extend(words.iter().map(|(term, _)| *term));
+        }
+        let mut index = Self {
+            shapes: Shape::of_all(&entries),
+            row_entry,
+            bm25: Bm25::new(&word_rows),
+            characters: TfIdf::new(&gram_rows),
+            names,
+            known,
+            vocabulary,
+            producers: Producers::new(&entries),
+            calibrations: BTreeMap::new(),
+            entries,
+        };
+        index.calibrations = Calibration::of_documents(&index);
+        index
+    }
+
+    /// The operations, in the order they were given.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Ranks the operations.
+    pub fn search(&self, question: Question<'_>) -> Answer {
+        let asked = self.ask(question.text);
+        let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
+        let ranked = self.rank(&asked, &allowed);
+        let mut hits = self.with_producers(&asked, &ranked, question.k);
+        self.give_probabilities(&asked, &ranked, &mut hits);
+        Answer { hits, coverage: self.coverage(&asked, &allowed) }
+    }
+
+    /// The best operation, without producers and probabilities.
+    pub fn best(&self, question: Question<'_>) -> Option<usize> {
+        let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
+        self.rank(&self.ask(question.text), &allowed).first().map(|scored| scored.entry)
+    }
+
+    fn is_allowed(&self, entry: usize, question: &Question<'_>) -> bool {
+        let entry = &self.entries[entry];
+        (question.documents.is_empty() || question.documents.contains(&entry.document))
+            && (question.tags.is_empty() || entry.tags.iter().any(|tag| question.tags.contains(tag)))
+    }
+
+    fn ask(&self, text: &str) -> Asked {
+        let sentence = Sentence::new(text);
+        let mut words: Vec<u64> = Vec::new();
+        let runs = text::words(&sentence.text);
+        for word in &runs {
+            words.extend(self.term(word));
+        }
+        // "log out" is written "logout" in many documents.
+        let folded = text::fold(&sentence.text);
+        let plain: Vec<&str> = text::runs(&folded).collect();
+        let mut subjects = Vec::new();
+        let mut joined = BTreeSet::new();
+        for two in plain.windows(2) {
+            let parts = [text::stem(two[0]), text::stem(two[1])];
+            if let Some(term) = self.vocabulary.get(&text::stem(&two.concat())) {
+                words.push(*term);
+                if parts.iter().any(|part| !self.vocabulary.contains_key(part)) {
+                    subjects.push(Some(*term));
+                    joined.extend(parts);
+                }
+            }
+        }
+        let count = self.vocabulary.get("count").filter(|_| sentence.counts);
+        words.extend(count);
+        subjects.extend(sentence.subjects.iter().filter(|word| !joined.contains(*word)).map(|word| self.term(word)));
+        subjects.extend(count.map(|term| Some(*term)));
+        subjects.sort_unstable();
+        // What a verb of making or changing says is in the intent; as a word it counts half.
+        let mut words = counts(words);
+        let mut grams = counts(text::grams(&sentence.text));
+        for verb in plain.iter().filter(|word| is_verb(word)) {
+            halve(&mut words, &counts(self.term(&text::stem(verb)).into_iter().collect()));
+            halve(&mut grams, &counts(text::grams(verb)));
+        }
+        Asked { words, grams, subjects, sentence }
+    }
+
+    /// The term of a stem: itself, or the known word that shares most of its beginning.
+    fn term(&self, stem: &str) -> Option<u64> {
+        if let Some(term) = self.vocabulary.get(stem) {
+            return Some(*term);
+        }
+        let length = stem.chars().count();
+        if length < 5 {
+            return None;
+        }
+        let prefix = text::first_chars(stem, 4);
+        let near = self.vocabulary.range(prefix.to_owned()..).take_while(|(word, _)| word.starts_with(prefix));
+        let scored = near.filter_map(|(word, term)| {
+            let shared = word.chars().zip(stem.chars()).take_while(|(a, b)| a == b).count();
+            let longer = word.chars().count().max(length);
+            (shared * 4 >= longer * 3).then_some((shared, std::cmp::Reverse(longer), *term))
+        });
+        scored.max().map(|(_, _, term)| term)
+    }
+
+    /// Scores of the allowed entries, best first; ties in the entries' order.
+    fn rank(&self, asked: &Asked, allowed: &[usize]) -> Vec<Scored> {
+        let bm25 = self.leg(allowed, |rows| self.bm25.score(&asked.words, rows));
+        let characters = self.leg(allowed, |rows| self.characters.score(&asked.grams, rows));
+        let mut ranked: Vec<Scored> = allowed
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| Scored {
+                entry: *entry,
+                bm25: BM25_WEIGHT * bm25[at],
+                characters: CHARACTERS_WEIGHT * characters[at],
+                names: NAMES_WEIGHT * self.name_match(asked, *entry),
+                method: METHOD_WEIGHT * self.shapes[*entry].affinity(&asked.sentence),
+                document: 0.0,
+            })
+            .collect();
+        let boosts = self.document_boosts(&ranked);
+        if boosts.len() > 1 {
+            for scored in &mut ranked {
+                scored.document = boosts.get(self.entries[scored.entry].document.as_str()).copied().unwrap_or(0.0);
+            }
+        }
+        ranked.sort_by(|a, b| b.total().total_cmp(&a.total()).then(a.entry.cmp(&b.entry)));
+        self.prefer_simplest(asked, &mut ranked);
+        ranked
+    }
+
+    /// When the best operation needs an id that the sentence does not give, a sibling that does without comes first:
+    /// "which rooms are there" means the list, however well the words fit one room.
+    fn prefer_simplest(&self, asked: &Asked, ranked: &mut [Scored]) {
+        let sentence = &asked.sentence;
+        let creates_or_reads = matches!(sentence.intent, None | Some(Intent::Read | Intent::Create));
+        let Some(best) = ranked.first().copied() else { return };
+        if !creates_or_reads || self.shapes[best.entry].missing(sentence) == 0 {
+            return;
+        }
+        let evidence = self.evidence_for(asked, best.entry);
+        let is_simpler = |scored: &Scored| {
+            self.shapes[scored.entry].missing(sentence) == 0
+                && self.evidence_for(asked, scored.entry) + 0.1 > evidence
+                && are_siblings(&self.entries[scored.entry], &self.entries[best.entry])
+        };
+        if let Some(place) = ranked.iter().position(is_simpler).filter(|place| ranked[*place].total() + SIBLING_REACH > best.total()) {
+            let simpler = &mut ranked[place];
+            simpler.method += best.total() + SIBLING_LEAD - simpler.total();
+            ranked[..=place].rotate_right(1);
+        }
+    }
+
+    /// One leg, z-scored over the allowed entries; the best row of an entry counts.
+    fn leg(&self, allowed: &[usize], score: impl Fn(&mut [f32])) -> Vec<f64> {
+        let mut rows = vec![0.0f32; self.row_entry.len()];
+        score(&mut rows);
+        let mut best = vec![0.0f64; self.entries.len()];
+        for (row, value) in rows.iter().enumerate() {
+            let best = &mut best[self.row_entry[row]];
+            *best = best.max(f64::from(*value));
+        }
+        z_scores(allowed.iter().map(|entry| best[*entry]).collect())
+    }
+
+    /// Weighted F1 of the sentence's known words and the words of path or title, 0 to 1; the best text counts.
+    fn name_match(&self, asked: &Asked, entry: usize) -> f64 {
+        let weight = |term: u64| f64::from(self.bm25.idf(term).unwrap_or(0.0));
+        let ours: f64 = asked.words.iter().map(|(term, _)| weight(*term)).sum();
+        let of = |names: &NameSet| {
+            let theirs: f64 = names.iter().map(|term| weight(*term)).sum();
+            let shared = asked.words.iter().filter(|(term, _)| names.binary_search(term).is_ok());
+            let shared: f64 = shared.map(|(term, _)| weight(*term)).sum();
+            if shared > 0.0 { 2.0 * shared / (ours + theirs) } else { 0.0 }
+        };
+        self.names[entry].iter().map(of).fold(0.0, f64::max)
+    }
+
+    /// For each document half the mean of its five best scores.
+    fn document_boosts(&self, ranked: &[Scored]) -> BTreeMap<&str, f64> {
+        let mut scores: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for scored in ranked {
+            scores.entry(&self.entries[scored.entry].document).or_default().push(scored.total());
+        }
+        let boost = |mut scores: Vec<f64>| {
+            scores.sort_by(|a, b| b.total_cmp(a));
+            scores.truncate(5);
+            DOCUMENT_WEIGHT * mean(&scores)
+        };
+        scores.into_iter().map(|(document, scores)| (document, boost(scores))).collect()
+    }
+
+    /// Walks the ranking and puts the best producer of each needed id behind each of the first hits.
+    fn with_producers(&self, asked: &Asked, ranked: &[Scored], k: usize) -> Vec<Hit> {
+        let totals: Vec<f64> = ranked.iter().map(Scored::total).collect();
+        let z: HashMap<usize, f64> = ranked.iter().map(|scored| scored.entry).zip(z_scores(totals)).collect();
+        let by_entry: HashMap<usize, &Scored> = ranked.iter().map(|scored| (scored.entry, scored)).collect();
+        let mut hits: Vec<Hit> = Vec::with_capacity(k);
+        let mut seen = BTreeSet::new();
+        for (place, scored) in ranked.iter().enumerate() {
+            if hits.len() >= k {
+                break;
+            }
+            if seen.insert(scored.entry) {
+                hits.push(scored.hit(None));
+            }
+            // Where the sentence itself gives the ids, nobody has to be asked for them.
+            if place >= FOLLOWED || self.shapes[scored.entry].has_values(&asked.sentence) {
+                continue;
+            }
+            for found in self.producers.of(scored.entry) {
+                let best = found
+                    .iter()
+                    .filter_map(|(weight, entry)| Some((weight + PRODUCER_OWN * z.get(entry)?, *weight, *entry)))
+                    .max_by(|a, b| a.0.total_cmp(&b.0).then(b.2.cmp(&a.2)));
+                if let Some((_, weight, entry)) = best.filter(|(_, _, entry)| seen.insert(*entry)) {
+                    hits.extend(by_entry.get(&entry).map(|scored| scored.hit(Some(weight))));
+                }
+            }
+        }
+        hits.truncate(k);
+        hits
+    }
+
+    fn give_probabilities(&self, asked: &Asked, ranked: &[Scored], hits: &mut [Hit]) {
+        let scores: Vec<f64> = ranked.iter().map(Scored::total).collect();
+        for hit in hits {
+            let calibration = self.calibrations.get(&self.entries[hit.entry].document);
+            let evidence = self.evidence_for(asked, hit.entry);
+            hit.probability = calibration.map_or(0.0, |calibration| calibration.probability(evidence, hit.score, &scores));
+        }
+    }
+
+    /// How much an operation has to do with a sentence, about 0 to 1.3, whatever the other operations have.
+    pub fn evidence(&self, text: &str, entry: usize) -> f64 {
+        self.evidence_for(&self.ask(text), entry)
+    }
+
+    /// The share of what the sentence is about that the operation's texts speak of, and a part of the share of the
+    /// operation's name that the sentence says.
+    fn evidence_for(&self, asked: &Asked, entry: usize) -> f64 {
+        // A word no document knows may be a name or a value, so it weighs less than a known one that is missed.
+        const UNKNOWN: f64 = 0.5;
+        const IN_TEXT: f64 = 0.6;
+        const NAME: f64 = 0.3;
+        let weight = |term: u64| f64::from(self.bm25.idf(term).unwrap_or(0.0)).max(0.3);
+        let names = |term: u64| self.names[entry].iter().any(|names| names.binary_search(&term).is_ok());
+        let (mut found, mut all) = (0.0, 0.0);
+        for subject in &asked.subjects {
+            let Some(term) = *subject else {
+                all += UNKNOWN * rarest_idf(self.entries.len());
+                continue;
+            };
+            all += weight(term);
+            if names(term) {
+                found += weight(term);
+            } else if self.known[entry].contains(&term) {
+                found += IN_TEXT * weight(term);
+            }
+        }
+        let said = |names: &NameSet| {
+            let all: f64 = names.iter().map(|term| weight(*term)).sum();
+            let said: f64 = names.iter().filter(|term| asked.subjects.contains(&Some(**term))).map(|term| weight(*term)).sum();
+            if all > 0.0 { said / all } else { 0.0 }
+        };
+        let name = self.names[entry].iter().map(said).fold(0.0, f64::max);
+        if all > 0.0 { found / all + NAME * name } else { 0.0 }
+    }
+
+    fn coverage(&self, asked: &Asked, allowed: &[usize]) -> f64 {
+        let total = asked.subjects.len();
+        if total == 0 {
+            return 0.0;
+        }
+        let known = |term: &u64| allowed.iter().any(|entry| self.known[*entry].contains(term));
+        let found = asked.subjects.iter().flatten().filter(|term| known(term)).count();
+        ratio(found, total)
+    }
+}
+
+/// An entry's score, in parts.
+#[derive(Clone, Copy, Debug)]
+struct Scored {
+    entry: usize,
+    bm25: f64,
+    characters: f64,
+    names: f64,
+    method: f64,
+    document: f64,
+}
+
+impl Scored {
+    fn total(&self) -> f64 {
+        self.bm25 + self.characters + self.names + self.method + self.document
+    }
+
+    fn hit(&self, producer: Option<f64>) -> Hit {
+        let mut parts = vec![
+            ("bm25", self.bm25),
+            ("characters", self.characters),
+            ("names", self.names),
+            ("method", self.method),
+            ("document", self.document),
+        ];
+        parts.extend(producer.map(|weight| ("producer", weight)));
+        Hit { entry: self.entry, score: self.total(), probability: 0.0, parts, producer: producer.is_some() }
+    }
+}
+
+fn halve(terms: &mut [(u64, f32)], which: &[(u64, f32)]) {
+    for (term, _) in which {
+        if let Ok(at) = terms.binary_search_by_key(term, |(term, _)| *term) {
+            terms[at].1 *= 0.5;
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of operations and words are far below 2^52")]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// The idf BM25 gives to a word of one operation.
+fn rarest_idf(operations: usize) -> f64 {
+    (1.0 + (ratio(operations, 1) - 0.5) / 1.5).max(1.0).ln()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() * ratio(1, values.len())
+}
+
+/// Distance from the mean in standard deviations; zeros when all are equal.
+fn z_scores(mut values: Vec<f64>) -> Vec<f64> {
+    let middle = mean(&values);
+    let deviation = mean(&values.iter().map(|value| (value - middle).powi(2)).collect::<Vec<_>>()).sqrt();
+    for value in &mut values {
+        *value = if deviation > 1e-9 { (*value - middle) / deviation } else { 0.0 };
+    }
+    values
+}
