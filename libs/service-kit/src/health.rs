@@ -61,7 +61,7 @@ async fn health(State((format, readiness)): State<(HealthFormat, Readiness)>) ->
                 "status": status,
                 "timestamp": jiff::Timestamp::now().to_string(),
                 "database": part(&["database"]),
-                "cache": part(&["redis", "coordination"]),
+                "cache": part(&["cache", "redis", "coordination"]),
             }),
         ),
     }

@@ -27,6 +27,7 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 struct GateState {
     open: bool,
+    optional: bool,
     reason: Option<String>,
 }
 
@@ -65,6 +66,15 @@ impl Readiness {
         self.change(|inner| {
             inner.gates.entry(name).or_default();
         });
+        Gate {
+            name,
+            readiness: self.clone(),
+        }
+    }
+
+    /// Adds a gate that is shown but does not count: losing it costs latency only.
+    pub fn register_optional(&self, name: &'static str) -> Gate {
+        self.change(|inner| inner.gates.entry(name).or_default().optional = true);
         Gate {
             name,
             readiness: self.clone(),
@@ -149,7 +159,7 @@ impl Readiness {
 
 impl Inner {
     fn is_ready(&self) -> bool {
-        !self.draining && self.gates.values().all(|gate| gate.open)
+        !self.draining && self.gates.values().all(|gate| gate.open || gate.optional)
     }
 }
 
@@ -163,19 +173,20 @@ pub struct Gate {
 impl Gate {
     /// Opens or closes it.
     pub fn set(&self, open: bool) {
-        self.readiness.change(|inner| {
-            *inner.gates.entry(self.name).or_default() = GateState { open, reason: None }
-        });
+        self.change(open, None);
     }
 
     /// Closes it and says why, in words for an operator and without secrets.
     pub fn set_reason(&self, reason: impl Into<String>) {
-        let state = GateState {
-            open: false,
-            reason: Some(reason.into()),
-        };
-        self.readiness
-            .change(|inner| *inner.gates.entry(self.name).or_default() = state);
+        self.change(false, Some(reason.into()));
+    }
+
+    fn change(&self, open: bool, reason: Option<String>) {
+        self.readiness.change(|inner| {
+            let gate = inner.gates.entry(self.name).or_default();
+            gate.open = open;
+            gate.reason = reason;
+        });
     }
 }
 
@@ -224,6 +235,18 @@ mod tests {
         database.set(true);
         readiness.drain();
         assert!(!readiness.is_ready() && readiness.state().draining);
+    }
+
+    #[test]
+    fn an_optional_gate_is_shown_but_does_not_count() {
+        let readiness = Readiness::new("x");
+        let cache = readiness.register_optional("cache");
+        cache.set_reason("no answer");
+        assert!(readiness.is_ready());
+        assert_eq!(
+            readiness.state().gates["cache"].as_deref(),
+            Some("no answer")
+        );
     }
 
     #[tokio::test]

@@ -93,7 +93,7 @@ pub enum InfobipAuth {
         /// Header that carries it.
         #[serde(default = "hmac_header")]
         header: String,
-        /// `sha256`, `sha1` or `md5`.
+        /// `md5`, `sha1`, `sha224`, `sha256`, `sha384` or `sha512`.
         #[serde(default = "hmac_algorithm")]
         algorithm: String,
         /// `hex` or `base64`.
@@ -123,6 +123,8 @@ impl Default for InfobipAuth {
         }
     }
 }
+
+const HMAC_ALGORITHMS: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
 
 fn hmac_header() -> String {
     "X-Hub-Signature-256".to_owned()
@@ -356,10 +358,10 @@ impl AccountConfig {
                     "an account with `auth.type = \"hmac\"` needs the signature's secret",
                 );
             }
-            if !["sha256", "sha1", "md5"].contains(&algorithm.as_str()) {
+            if !HMAC_ALGORITHMS.contains(&algorithm.as_str()) {
                 problems.add(
                     "auth.algorithm",
-                    format!("`{algorithm}` is not known: sha256, sha1 or md5"),
+                    format!("`{algorithm}` is none of {}", HMAC_ALGORITHMS.join(", ")),
                 );
             }
             if !["hex", "base64"].contains(&encoding.as_str()) {

@@ -93,6 +93,7 @@ const TABLE: &[Alias] = &[
         Reading::Secret,
     ),
     alias(&["LOG_LEVEL"], ALL, &["telemetry", "level"], Reading::Level),
+    alias(&["AI_ENABLED"], ALL, &["chat", "enabled"], Reading::Text),
     alias(&["PORT"], ALL, &["http", "listen"], Reading::Port),
     alias(
         &["ADMIN_ALLOWED_IPS"],

@@ -70,17 +70,33 @@ fn read_text_otherwise(
         let Some(Value::String(text)) = layers.get(&path).cloned() else {
             continue;
         };
+        if !failure
+            .message
+            .starts_with(&format!("invalid type: string {text:?}"))
+        {
+            continue;
+        }
         let origin = layers.origin(&path).cloned().unwrap_or(Origin::Program);
         for reading in readings(&text) {
             layers.set(&path, reading, origin.clone());
             match fails(&layers.tree) {
-                Some(next) if next == *failure || next.path.starts_with(&path) => {}
+                // A variant's settings have no path of their own: there only the message tells.
+                Some(next) if next.path.starts_with(&failure.path) && is_refusal(&next.message) => {
+                }
                 _ => return true,
             }
         }
         layers.set(&path, Value::String(text), origin);
     }
     false
+}
+
+/// True for an error about a value that is no text: the reading did not fit either.
+fn is_refusal(message: &str) -> bool {
+    let about = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "));
+    about.is_some_and(|rest| !rest.starts_with("string "))
 }
 
 fn readings(text: &str) -> Vec<Value> {
@@ -166,7 +182,10 @@ fn repair(
         None => {}
     }
     let fallback = layers.default_at(&place);
-    for candidate in fallback.into_iter().chain(placeholders()) {
+    // What stands there as a table failed as a whole (a variant): nothing else fits, so it is taken out.
+    let is_table = layers.get(&place).is_some_and(Value::is_object);
+    let others = placeholders().filter(|_| !is_table);
+    for candidate in fallback.into_iter().chain(others) {
         layers.set(&place, candidate, Origin::Program);
         if helped(layers) {
             return true;

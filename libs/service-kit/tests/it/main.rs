@@ -1,0 +1,3 @@
+//! service-kit as services use it: servers and clients over real sockets.
+
+mod grpc;
