@@ -4,5 +4,11 @@ mod backend;
 mod contract;
 pub mod faults;
 pub mod fleet;
+pub mod infobip;
 pub mod oauth2;
 mod serve;
+
+pub use infobip::Infobip;
+pub mod mock;
+pub mod page;
+pub use page::{Inside, Page, phone_router};

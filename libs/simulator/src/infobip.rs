@@ -1,0 +1,339 @@
+//! A strict fake of Infobip's WhatsApp API, and the phones on its other side.
+//!
+//! [`Infobip::router`] takes what a business sends: `POST /whatsapp/1/message/{text|interactive/buttons|interactive/list}`
+//! and read marks. [`Infobip::say`] is a person writing: it posts a signed webhook until the business answers 2xx.
+//! [`Infobip::chat`] is what that person sees, ticks included.
+
+mod api;
+mod check;
+mod phone;
+mod sign;
+mod webhook;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::Router;
+use domain::{Clock, Micros, SystemClock};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::phone::Phones;
+pub use self::webhook::Outgoing;
+pub use self::{
+    phone::{Bubble, Button, Chat, Kind, Row, Tick},
+    sign::{Algorithm, Encoding},
+    webhook::Said,
+};
+use crate::{faults::Faults, serve};
+
+/// What a second send with the same `messageId` does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// Nothing: the first answer is given again. The reference provider.
+    #[default]
+    Honour,
+    /// The person gets it twice; reports name our id, so the sender can find out what happened.
+    Echo,
+    /// The person gets it twice, and reports name an id of the platform's own.
+    Forget,
+}
+
+/// Which of the two error bodies refused requests get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorBody {
+    /// `requestError.serviceException`.
+    #[default]
+    Classic,
+    /// `errorCode, description, action, violations`.
+    Modern,
+}
+
+/// When persons look at what arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// As soon as it is delivered.
+    #[default]
+    AtOnce,
+    /// When [`Infobip::look`] says so, as the phone page does.
+    WhenShown,
+}
+
+/// Where webhooks go and how they are signed.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// The business's endpoint.
+    pub url: Url,
+    /// Key of the signature.
+    pub secret: String,
+    /// Header of the signature.
+    pub header: String,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// How its bytes are written.
+    pub encoding: Encoding,
+    /// Text before them, such as `sha256=`.
+    pub prefix: String,
+}
+
+impl Webhook {
+    /// `X-Hub-Signature-256: sha256=<hex>`.
+    pub fn new(url: Url, secret: &str) -> Self {
+        Self {
+            url,
+            secret: secret.to_owned(),
+            header: "X-Hub-Signature-256".to_owned(),
+            algorithm: Algorithm::Sha256,
+            encoding: Encoding::Hex,
+            prefix: "sha256=".to_owned(),
+        }
+    }
+}
+
+/// Configuration of [`Infobip`].
+#[derive(Clone)]
+pub struct Config {
+    /// Key that `Authorization: App <key>` must show.
+    pub api_key: String,
+    /// The registered sender number.
+    pub sender: String,
+    /// Webhook, if known already; see [`Infobip::set_webhook`].
+    pub webhook: Option<Webhook>,
+    /// See [`Repeats`].
+    pub repeats: Repeats,
+    /// See [`ErrorBody`].
+    pub error_body: ErrorBody,
+    /// See [`Reads`].
+    pub reads: Reads,
+    /// Webhook attempts at most, until one is answered 2xx.
+    pub attempts: u32,
+    /// Wait before the second attempt; doubles up to 8 times this.
+    pub retry_wait: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Config {
+    /// The reference provider: honours keys, delivers at once, reads at once, retries 8 times from 100 ms.
+    pub fn new(api_key: &str, sender: &str) -> Self {
+        Self {
+            api_key: api_key.to_owned(),
+            sender: sender.to_owned(),
+            webhook: None,
+            repeats: Repeats::default(),
+            error_body: ErrorBody::default(),
+            reads: Reads::default(),
+            attempts: 8,
+            retry_wait: Duration::from_millis(100),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// Why the fake cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make an HTTP client for webhooks")]
+pub struct InfobipError(#[from] reqwest::Error);
+
+/// The fake. Cheap to clone; clones are the same platform.
+#[derive(Clone)]
+pub struct Infobip(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    client: reqwest::Client,
+    faults: Faults,
+    inner: Mutex<Inner>,
+    /// Counts up with every change of any chat.
+    changes: watch::Sender<u64>,
+    /// Webhooks on their way.
+    under_way: watch::Sender<usize>,
+}
+
+struct Inner {
+    webhook: Option<Webhook>,
+    repeats: Repeats,
+    reads: Reads,
+    phones: Phones,
+    unreachable: Vec<String>,
+    sends: Vec<Send>,
+    outgoing: Vec<Outgoing>,
+}
+
+/// One request to send that was lawful and acted, for assertions.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Send {
+    /// Recipient.
+    pub to: String,
+    /// `messageId` as asked for.
+    pub message_id: Option<String>,
+    /// False when it was a repeat that changed nothing.
+    pub shown: bool,
+    /// `content` as sent.
+    pub content: serde_json::Value,
+    /// When.
+    pub at: Micros,
+}
+
+impl Infobip {
+    /// A platform without chats. Installs ring as the process's TLS provider if there is none.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new(config: Config) -> Result<Self, InfobipError> {
+        let _ = rustls::crypto::ring::default_provider().install_default(); // another one is as good
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        let inner = Inner {
+            webhook: config.webhook.clone(),
+            repeats: config.repeats,
+            reads: config.reads,
+            phones: Phones::default(),
+            unreachable: Vec::new(),
+            sends: Vec::new(),
+            outgoing: Vec::new(),
+        };
+        let shared = Shared {
+            config,
+            client,
+            faults: Faults::default(),
+            inner: Mutex::new(inner),
+            changes: watch::channel(0).0,
+            under_way: watch::channel(0).0,
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// The API. Cut connections need [`Infobip::serve`].
+    pub fn router(&self) -> Router {
+        api::router(self.clone())
+    }
+
+    /// Serves the API until `shutdown`.
+    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
+        serve::serve(self.router(), listener, shutdown).await;
+    }
+
+    /// Orders for requests that go wrong. Operations are `POST /whatsapp/1/message/text` and the like.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// Where webhooks go from now on.
+    pub fn set_webhook(&self, webhook: Webhook) {
+        self.lock().webhook = Some(webhook);
+    }
+
+    /// See [`Repeats`].
+    pub fn set_repeats(&self, repeats: Repeats) {
+        self.lock().repeats = repeats;
+    }
+
+    /// See [`Reads`].
+    pub fn set_reads(&self, reads: Reads) {
+        self.lock().reads = reads;
+    }
+
+    /// Messages to this number are accepted and reported as undeliverable.
+    pub fn set_unreachable(&self, peer: &str) {
+        self.lock().unreachable.push(peer.to_owned());
+    }
+
+    /// A person writes. Returns the platform's message id; the webhook is on its way.
+    pub fn say(&self, peer: &str, said: Said) -> String {
+        self.say_copies(peer, said, 1)
+    }
+
+    /// A person writes once, and the platform posts `copies` of the same webhook at the same time.
+    pub fn say_copies(&self, peer: &str, said: Said, copies: usize) -> String {
+        webhook::say(self, peer, said, copies)
+    }
+
+    /// The name that webhooks give for a person.
+    pub fn set_name(&self, peer: &str, name: &str) {
+        self.lock().phones.chat(peer).name = Some(name.to_owned());
+        self.changed();
+    }
+
+    /// The person opens the chat: everything in it is read, and seen reports go out.
+    pub fn look(&self, peer: &str) {
+        webhook::look(self, peer);
+    }
+
+    /// What the person sees; an empty chat for a stranger.
+    pub fn chat(&self, peer: &str) -> Chat {
+        self.lock()
+            .phones
+            .find(peer)
+            .cloned()
+            .unwrap_or_else(|| Chat::new(peer))
+    }
+
+    /// Everything that was sent lawfully, in order.
+    pub fn sends(&self) -> Vec<Send> {
+        self.lock().sends.clone()
+    }
+
+    /// Every webhook so far, with its attempts and their statuses.
+    pub fn webhooks(&self) -> Vec<Outgoing> {
+        self.lock().outgoing.clone()
+    }
+
+    /// A counter that moves with every change of any chat.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Waits until `done` is true of the chat, at most `limit`; `Err` holds the chat as it then stands.
+    ///
+    /// # Errors
+    /// The chat, when the time is over.
+    pub async fn wait_for(
+        &self,
+        peer: &str,
+        limit: Duration,
+        done: impl Fn(&Chat) -> bool,
+    ) -> Result<Chat, Box<Chat>> {
+        let mut changes = self.changes();
+        let wait = async {
+            loop {
+                let chat = self.chat(peer);
+                if done(&chat) {
+                    return chat;
+                }
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::time::timeout(limit, wait)
+            .await
+            .map_err(|_| Box::new(self.chat(peer)))
+    }
+
+    /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let mut under_way = self.0.under_way.subscribe();
+        tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0))
+            .await
+            .is_ok_and(|seen| seen.is_ok())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    fn now(&self) -> Micros {
+        self.0.config.clock.now()
+    }
+}

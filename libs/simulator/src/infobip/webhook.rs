@@ -1,0 +1,371 @@
+//! Webhooks: what persons write, and reports of delivery and seeing, posted until they are taken.
+
+use std::time::Duration;
+
+use domain::Micros;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Infobip, Reads, Repeats, Webhook,
+    phone::{Bubble, Kind, Tick},
+    sign::sign,
+};
+
+/// What a person can send.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Said {
+    /// Words.
+    Text {
+        /// The words.
+        text: String,
+    },
+    /// A button of ours.
+    Button {
+        /// Id we gave.
+        id: String,
+        /// What it said.
+        title: String,
+        /// Message it stood under.
+        quoted: Option<String>,
+    },
+    /// A row of a list of ours.
+    Row {
+        /// Id we gave.
+        id: String,
+        /// What it said.
+        title: String,
+        /// Small print.
+        description: Option<String>,
+        /// Message it stood under.
+        quoted: Option<String>,
+    },
+    /// `image`, `audio`, `voice`, `video`, `document` or `sticker`.
+    Media {
+        /// Which.
+        media: String,
+        /// Where the file lies.
+        url: String,
+        /// Words with it.
+        caption: Option<String>,
+    },
+    /// A place.
+    Location {
+        /// Degrees.
+        latitude: f64,
+        /// Degrees.
+        longitude: f64,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// Any other message, as `message` of the webhook; its `type` is shown.
+    Raw {
+        /// The object.
+        message: Value,
+    },
+}
+
+impl Said {
+    /// Words.
+    pub fn text(text: &str) -> Self {
+        Self::Text {
+            text: text.to_owned(),
+        }
+    }
+
+    fn message(&self) -> Value {
+        let context = |quoted: &Option<String>, mut message: Value| {
+            if let Some(id) = quoted {
+                message["context"] =
+                    json!({"id": id, "from": null, "groupId": null, "referredProduct": null});
+            }
+            message
+        };
+        match self {
+            Self::Text { text } => json!({"text": text, "type": "TEXT"}),
+            Self::Button { id, title, quoted } => context(
+                quoted,
+                json!({"id": id, "title": title, "type": "INTERACTIVE_BUTTON_REPLY"}),
+            ),
+            Self::Row {
+                id,
+                title,
+                description,
+                quoted,
+            } => {
+                let message = json!({"id": id, "title": title, "description": description, "type": "INTERACTIVE_LIST_REPLY"});
+                context(quoted, message)
+            }
+            Self::Media {
+                media,
+                url,
+                caption,
+            } => {
+                let mut message = json!({"url": url, "type": media.to_uppercase()});
+                if let Some(caption) = caption {
+                    message["caption"] = json!(caption);
+                }
+                message
+            }
+            Self::Location {
+                latitude,
+                longitude,
+                name,
+            } => {
+                json!({"latitude": latitude, "longitude": longitude, "name": name, "type": "LOCATION"})
+            }
+            Self::Raw { message } => message.clone(),
+        }
+    }
+
+    fn bubble(&self) -> (String, Kind, Option<String>) {
+        let other = |what: &str| Kind::Other {
+            what: what.to_lowercase(),
+        };
+        match self {
+            Self::Text { text } => (text.clone(), Kind::Text, None),
+            Self::Button { id, title, quoted }
+            | Self::Row {
+                id, title, quoted, ..
+            } => (
+                title.clone(),
+                Kind::Choice { id: id.clone() },
+                quoted.clone(),
+            ),
+            Self::Media { media, caption, .. } => {
+                (caption.clone().unwrap_or_default(), other(media), None)
+            }
+            Self::Location { name, .. } => {
+                (name.clone().unwrap_or_default(), other("location"), None)
+            }
+            Self::Raw { message } => {
+                let kind = message
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .unwrap_or("unknown");
+                (String::new(), other(kind), None)
+            }
+        }
+    }
+}
+
+/// One webhook and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outgoing {
+    /// The body.
+    pub body: Value,
+    /// Status of each attempt; 0 when there was no answer.
+    pub statuses: Vec<u16>,
+    /// True once it was answered 2xx.
+    pub taken: bool,
+}
+
+/// Time as Infobip writes it: `2019-07-19T11:21:27.861+0000`.
+fn time(at: Micros) -> String {
+    let moment = Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
+    moment.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string()
+}
+
+pub(super) fn say(infobip: &Infobip, peer: &str, said: Said, copies: usize) -> String {
+    let now = infobip.now();
+    let id = format!("wamid.{}", Uuid::new_v4().simple());
+    let (text, kind, quoted) = said.bubble();
+    let mut inner = infobip.lock();
+    let chat = inner.phones.chat(peer);
+    let name = chat.name.clone();
+    let bubble = Bubble {
+        id: id.clone(),
+        mine: true,
+        text,
+        kind,
+        quoted,
+        tick: Tick::Sending,
+        at: now,
+        callback_data: None,
+    };
+    chat.bubbles.push(bubble);
+    drop(inner);
+    infobip.changed();
+    let mut result = json!({
+        "from": peer, "to": infobip.0.config.sender, "integrationType": "WHATSAPP", "receivedAt": time(now),
+        "messageId": id, "pairedMessageId": null, "callbackData": null, "message": said.message(),
+        "price": {"pricePerMessage": 0, "currency": "EUR"},
+    });
+    if let Some(name) = name {
+        result["contact"] = json!({"name": name});
+    }
+    let body = json!({"results": [result], "messageCount": 1, "pendingMessageCount": 0});
+    for _ in 0..copies {
+        let (infobip, peer, id) = (infobip.clone(), peer.to_owned(), id.clone());
+        post(
+            &infobip.clone(),
+            body.clone(),
+            Duration::ZERO,
+            move |taken| {
+                let tick = if taken { Tick::Delivered } else { Tick::Failed };
+                infobip
+                    .lock()
+                    .phones
+                    .tick(&peer, tick, |bubble| bubble.mine && bubble.id == id);
+                infobip.changed();
+            },
+        );
+    }
+    id
+}
+
+/// Reports a message as delivered or as undeliverable; a person who reads at once sees it then.
+pub(super) fn report_delivery(
+    infobip: &Infobip,
+    to: &str,
+    id: &str,
+    callback_data: Option<String>,
+    reachable: bool,
+) {
+    let repeats = infobip.lock().repeats;
+    let now = time(infobip.now());
+    let (status, error) = if reachable {
+        (
+            json!({"groupId": 3, "groupName": "DELIVERED", "id": 5, "name": "DELIVERED_TO_HANDSET", "description": "Message delivered to handset"}),
+            json!({"groupId": 0, "groupName": "OK", "id": 0, "name": "NO_ERROR", "description": "No Error", "permanent": false}),
+        )
+    } else {
+        (
+            json!({"groupId": 2, "groupName": "UNDELIVERABLE", "id": 9, "name": "UNDELIVERABLE_NOT_DELIVERED", "description": "Message sent not delivered"}),
+            json!({"groupId": 1, "groupName": "HANDSET_ERRORS", "id": 7005, "name": "EC_INVALID_DESTINATION_ADDRESS", "description": "Not a WhatsApp number", "permanent": true}),
+        )
+    };
+    let mut result = json!({
+        "bulkId": Uuid::new_v4().to_string(), "messageId": id, "to": to, "sentAt": now, "doneAt": now, "messageCount": 1,
+        "price": {"pricePerMessage": 0, "currency": "EUR"}, "status": status, "error": error,
+    });
+    if let Some(data) = callback_data.filter(|_| repeats != Repeats::Forget) {
+        result["callbackData"] = json!(data);
+    }
+    let shared = infobip.clone();
+    let (to, id) = (to.to_owned(), id.to_owned());
+    if reachable {
+        infobip.lock().phones.tick(&to, Tick::Delivered, |bubble| {
+            !bubble.mine && bubble.id == id
+        });
+        infobip.changed();
+    }
+    post(
+        infobip,
+        json!({"results": [result]}),
+        Duration::ZERO,
+        move |_| {
+            if reachable && shared.lock().reads == Reads::AtOnce {
+                look(&shared, &to);
+            }
+        },
+    );
+}
+
+/// Marks what the person sees as read and reports it.
+pub(super) fn look(infobip: &Infobip, peer: &str) {
+    let now = infobip.now();
+    let mut inner = infobip.lock();
+    let mut seen = Vec::new();
+    for bubble in inner
+        .phones
+        .chat(peer)
+        .bubbles
+        .iter_mut()
+        .filter(|bubble| !bubble.mine)
+    {
+        if bubble.tick == Tick::Delivered {
+            bubble.tick = Tick::Read;
+            seen.push((bubble.id.clone(), bubble.at));
+        }
+    }
+    drop(inner);
+    if seen.is_empty() {
+        return;
+    }
+    infobip.changed();
+    let results: Vec<Value> = seen
+        .into_iter()
+        .map(|(id, at)| {
+            json!({"messageId": id, "from": infobip.0.config.sender, "to": peer, "sentAt": time(at), "seenAt": time(now)})
+        })
+        .collect();
+    post(
+        infobip,
+        json!({ "results": results }),
+        Duration::ZERO,
+        |_| {},
+    );
+}
+
+/// Posts in the background; `done` hears whether it was taken in the end.
+fn post(
+    infobip: &Infobip,
+    body: Value,
+    wait: Duration,
+    done: impl FnOnce(bool) + std::marker::Send + 'static,
+) {
+    let mut inner = infobip.lock();
+    let index = inner.outgoing.len();
+    inner.outgoing.push(Outgoing {
+        body: body.clone(),
+        statuses: Vec::new(),
+        taken: false,
+    });
+    let webhook = inner.webhook.clone();
+    drop(inner);
+    let Some(webhook) = webhook else {
+        return done(false);
+    };
+    infobip.0.under_way.send_modify(|count| *count += 1);
+    let infobip = infobip.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        let taken = deliver(&infobip, &webhook, index, body.to_string()).await;
+        done(taken);
+        infobip.0.under_way.send_modify(|count| *count -= 1);
+    });
+}
+
+async fn deliver(infobip: &Infobip, webhook: &Webhook, index: usize, body: String) -> bool {
+    let signature = sign(
+        webhook.algorithm,
+        webhook.encoding,
+        webhook.secret.as_bytes(),
+        body.as_bytes(),
+    );
+    let mut wait = infobip.0.config.retry_wait;
+    for attempt in 1..=infobip.0.config.attempts {
+        if attempt > 1 {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(infobip.0.config.retry_wait * 8);
+        }
+        let request = infobip
+            .0
+            .client
+            .post(webhook.url.clone())
+            .header("content-type", "application/json")
+            .header(&webhook.header, format!("{}{signature}", webhook.prefix))
+            .body(body.clone());
+        let status = match request.send().await {
+            Ok(response) => response.status().as_u16(),
+            Err(error) => {
+                tracing::debug!(%error, attempt, "webhook got no answer");
+                0
+            }
+        };
+        let taken = (200..300).contains(&status);
+        if let Some(outgoing) = infobip.lock().outgoing.get_mut(index) {
+            outgoing.statuses.push(status);
+            outgoing.taken = taken;
+        }
+        if taken {
+            return true;
+        }
+    }
+    tracing::warn!("a webhook was not taken; given up");
+    false
+}
