@@ -1,0 +1,344 @@
+//! The doorbell: a stream and its group of consumers.
+//!
+//! Entries are never deleted one by one and never trimmed by length: both make the lag that the autoscaler reads wrong.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::ConversationId;
+use fred::{
+    clients::{Client, WithOptions},
+    interfaces::{ClientLike as _, LuaInterface as _, StreamsInterface as _},
+    types::{Value, config::Options},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{COMMAND_TIMEOUT, Names, Redis, Ring, away, quick, scripts};
+use crate::{Away, Bell, GroupState, bell::time_of, memory::LISTEN_WAIT};
+
+/// A read that blocks has this long beyond its own wait.
+const READ_SLACK: Duration = Duration::from_secs(1);
+/// Rings sent in one go.
+const RINGS_AT_ONCE: usize = 64;
+
+impl Redis {
+    pub fn ring(&self, conversation: ConversationId, traceparent: Option<&str>) {
+        let ring = Ring {
+            conversation,
+            traceparent: traceparent.map(str::to_owned),
+        };
+        if self.rings.try_send(ring).is_err() {
+            count_dropped(&self.bells_dropped);
+        }
+    }
+
+    pub fn listen(self: &Arc<Self>, consumer: &str) -> RedisListener {
+        let reader = self.client.clone_new();
+        reader.connect();
+        RedisListener {
+            redis: Arc::clone(self),
+            reader,
+            consumer: consumer.to_owned(),
+            reading: None,
+        }
+    }
+
+    pub async fn ensure_group(&self) -> Result<bool, Away> {
+        let Names { stream, group, .. } = &self.names;
+        match quick(&self.client)
+            .xgroup_create::<(), _, _, _>(stream, group.as_str(), "0", true)
+            .await
+        {
+            Ok(()) => {
+                self.recreated.store(true, Ordering::SeqCst);
+                Ok(true)
+            }
+            Err(error) if error.details().contains("BUSYGROUP") => Ok(false),
+            Err(error) => Err(away(error)),
+        }
+    }
+
+    pub async fn group_state(&self) -> Result<GroupState, Away> {
+        self.ensure_group().await?;
+        let groups: Value = quick(&self.client)
+            .xinfo_groups(&self.names.stream)
+            .await
+            .map_err(away)?;
+        let group = items(groups)
+            .into_iter()
+            .map(fields)
+            .find(|fields| {
+                fields.get("name").and_then(Value::as_string).as_deref() == Some(&self.names.group)
+            })
+            .ok_or(Away::GroupLost)?;
+        Ok(GroupState {
+            last_delivered_at: group
+                .get("last-delivered-id")
+                .and_then(Value::as_string)
+                .and_then(|id| time_of(&id)),
+            lag: group.get("lag").and_then(Value::as_i64),
+            recreated: self.recreated.swap(false, Ordering::SeqCst),
+        })
+    }
+
+    pub async fn trim(&self) -> Result<u64, Away> {
+        let (keys, arguments) = (
+            vec![self.names.stream.clone()],
+            vec![self.names.group.clone()],
+        );
+        quick(&self.client)
+            .eval(scripts::TRIM, keys, arguments)
+            .await
+            .map_err(away)
+    }
+
+    pub async fn remove_consumers(&self, idle_min: Duration) -> Result<u64, Away> {
+        let keys = vec![self.names.stream.clone()];
+        let arguments = vec![self.names.group.clone(), idle_min.as_millis().to_string()];
+        quick(&self.client)
+            .eval(scripts::REMOVE_CONSUMERS, keys, arguments)
+            .await
+            .map_err(away)
+    }
+}
+
+/// One consumer of the group, with a connection of its own for the reads that block.
+pub struct RedisListener {
+    redis: Arc<Redis>,
+    reader: Client,
+    consumer: String,
+    /// A read on its way; it outlives a cancelled `next`, so that no delivered bell is lost.
+    reading: Option<JoinHandle<Result<Vec<Bell>, Away>>>,
+}
+
+impl RedisListener {
+    pub async fn next(&mut self, free_slots: usize) -> Result<Vec<Bell>, Away> {
+        if self.reading.is_none() {
+            if free_slots == 0 {
+                tokio::time::sleep(LISTEN_WAIT).await;
+                return Ok(Vec::new());
+            }
+            self.reading = Some(tokio::spawn(read(
+                self.reader.clone(),
+                self.redis.names.clone(),
+                self.consumer.clone(),
+                free_slots,
+            )));
+        }
+        let Some(reading) = &mut self.reading else {
+            return Ok(Vec::new());
+        };
+        let outcome = reading.await;
+        self.reading = None;
+        let bells = outcome.unwrap_or_else(|error| Err(Away::Unreachable(error.to_string())))?;
+        Ok(bells)
+    }
+
+    pub async fn ack(&self, bell: &Bell) -> Result<(), Away> {
+        let Names { stream, group, .. } = &self.redis.names;
+        quick(&self.redis.client)
+            .xack(stream, group.as_str(), bell.id.as_str())
+            .await
+            .map_err(away)
+    }
+
+    pub async fn autoclaim(&mut self, idle_min: Duration, limit: usize) -> Result<Vec<Bell>, Away> {
+        let Names { stream, group, .. } = &self.redis.names;
+        let idle_min = u64::try_from(idle_min.as_millis()).unwrap_or(u64::MAX);
+        let answer: Value = quick(&self.redis.client)
+            .xautoclaim(
+                stream,
+                group.as_str(),
+                self.consumer.as_str(),
+                idle_min,
+                "0-0",
+                Some(limit.max(1) as u64),
+                false,
+            )
+            .await
+            .map_err(away)?;
+        // [next id, entries, ids of entries that are gone]
+        let entries = items(answer).into_iter().nth(1).unwrap_or(Value::Null);
+        Ok(self.bells(entries).await)
+    }
+
+    /// The bells of `entries`; those that are no bell are acknowledged and forgotten.
+    async fn bells(&self, entries: Value) -> Vec<Bell> {
+        let mut bells = Vec::new();
+        for entry in items(entries) {
+            let mut parts = items(entry).into_iter();
+            let Some(id) = parts.next().and_then(|id| id.as_string()) else {
+                continue;
+            };
+            let named = parts.next().map(fields).unwrap_or_default();
+            let text = |name: &str| named.get(name).and_then(Value::as_string);
+            match bell(&id, text("conversation"), text("traceparent")) {
+                Ok(bell) => bells.push(bell),
+                Err(stray) => {
+                    tracing::warn!(
+                        id,
+                        "an entry of the stream is no bell of ours; acknowledged"
+                    );
+                    // An error leaves it pending: it is met again and acknowledged then.
+                    let _ = self.ack(&stray).await;
+                }
+            }
+        }
+        bells
+    }
+}
+
+impl Drop for RedisListener {
+    fn drop(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            reading.abort();
+        }
+        let reader = self.reader.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // The connection closes with the client in any case.
+                let _ = reader.quit().await;
+            });
+        }
+    }
+}
+
+async fn read(
+    reader: Client,
+    names: Names,
+    consumer: String,
+    count: usize,
+) -> Result<Vec<Bell>, Away> {
+    let wait = LISTEN_WAIT;
+    let options = Options {
+        timeout: Some(wait + READ_SLACK),
+        fail_fast: true,
+        ..Options::default()
+    };
+    let answer: HashMap<String, Vec<(String, HashMap<String, String>)>> = reader
+        .with_options(&options)
+        .xreadgroup_map(
+            names.group.as_str(),
+            consumer.as_str(),
+            Some(count as u64),
+            u64::try_from(wait.as_millis()).ok(),
+            false,
+            names.stream.as_str(),
+            ">",
+        )
+        .await
+        .map_err(away)?;
+    let mut bells = Vec::new();
+    for (id, mut named) in answer.into_values().flatten() {
+        match bell(
+            &id,
+            named.remove("conversation"),
+            named.remove("traceparent"),
+        ) {
+            Ok(bell) => bells.push(bell),
+            Err(stray) => {
+                tracing::warn!(
+                    id,
+                    "an entry of the stream is no bell of ours; acknowledged"
+                );
+                // An error leaves it pending: it is met again and acknowledged then.
+                let _ = reader
+                    .xack::<(), _, _, _>(
+                        names.stream.as_str(),
+                        names.group.as_str(),
+                        stray.id.as_str(),
+                    )
+                    .await;
+            }
+        }
+    }
+    Ok(bells)
+}
+
+/// A bell, or one that only has the id of an entry that is none.
+fn bell(id: &str, conversation: Option<String>, traceparent: Option<String>) -> Result<Bell, Bell> {
+    let made = |conversation| Bell {
+        conversation,
+        traceparent,
+        id: id.to_owned(),
+    };
+    match conversation.and_then(|text| text.parse().ok()) {
+        Some(conversation) => Ok(made(conversation)),
+        None => Err(made(ConversationId(uuid::Uuid::nil()))),
+    }
+}
+
+pub(super) async fn send_rings(
+    client: WithOptions<Client>,
+    names: Names,
+    mut rings: mpsc::Receiver<Ring>,
+    dropped: Arc<AtomicU64>,
+) {
+    let mut batch = Vec::with_capacity(RINGS_AT_ONCE);
+    while rings.recv_many(&mut batch, RINGS_AT_ONCE).await > 0 {
+        // fred writes them one behind the other without waiting for answers between.
+        let sent = batch.drain(..).map(|ring| send_ring(&client, &names, ring));
+        for outcome in futures::future::join_all(sent).await {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a ring was dropped; the sweeper rings again");
+                count_dropped(&dropped);
+            }
+        }
+    }
+}
+
+async fn send_ring(
+    client: &WithOptions<Client>,
+    names: &Names,
+    ring: Ring,
+) -> Result<(), fred::error::Error> {
+    let mut fields = vec![("conversation", ring.conversation.to_string())];
+    fields.extend(
+        ring.traceparent
+            .map(|traceparent| ("traceparent", traceparent)),
+    );
+    let sent = client.xadd(names.stream.as_str(), false, None, "*", fields);
+    // fred's own timeout does not cover the wait for a place in its buffer.
+    tokio::time::timeout(COMMAND_TIMEOUT * 2, sent)
+        .await
+        .unwrap_or_else(|_| {
+            Err(fred::error::Error::new(
+                fred::error::ErrorKind::Timeout,
+                "no place in the buffer",
+            ))
+        })
+}
+
+fn count_dropped(dropped: &AtomicU64) {
+    dropped.fetch_add(1, Ordering::Relaxed);
+    metrics::counter!("dragoman_bells_dropped_total").increment(1);
+}
+
+fn items(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    }
+}
+
+/// Names and values, whether they come as a map (RESP3) or one behind the other (RESP2).
+fn fields(value: Value) -> HashMap<String, Value> {
+    match value {
+        Value::Map(map) => map
+            .inner()
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.into_string()?, value)))
+            .collect(),
+        Value::Array(items) => items
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair[0].as_string()?, pair[1].clone())))
+            .collect(),
+        _ => HashMap::new(),
+    }
+}

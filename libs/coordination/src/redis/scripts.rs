@@ -1,0 +1,63 @@
+//! What has to happen at once in Redis.
+
+/// Token bucket. KEYS: bucket, pause. ARGV: burst, microseconds in which the burst comes back. Gives 0 or the wait in
+/// microseconds. The same formula as `limits::take`, on Redis's clock.
+pub const ALLOW: &str = r"
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local paused = tonumber(redis.call('GET', KEYS[2]) or '0')
+if paused > now then return math.ceil(paused - now) end
+local per = tonumber(ARGV[2])
+local one = math.max(math.floor(per / tonumber(ARGV[1])), 1)
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + one
+local wait = full_at - now - per
+if wait > 0 then return math.ceil(wait) end
+redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', string.format('%.0f', math.ceil((full_at - now) / 1000) + 1))
+return 0
+";
+
+/// KEYS: pause. ARGV: microseconds from now. The longer of two pauses holds.
+pub const PAUSE: &str = r"
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local wait = math.min(tonumber(ARGV[1]), 86400000000)
+local until_at = now + wait
+if tonumber(redis.call('GET', KEYS[1]) or '0') < until_at then
+  redis.call('SET', KEYS[1], string.format('%.0f', until_at), 'PX', string.format('%.0f', math.ceil(wait / 1000) + 1))
+end
+return 0
+";
+
+/// KEYS: stream. ARGV: group. Trims below the oldest pending and the last delivered entry, never one that waits.
+/// Gives how many went. (MAXLEN or XDEL would take undelivered ones and make the reported lag wrong.)
+pub const TRIM: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local fields = {}
+  for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
+  if fields['name'] == ARGV[1] then
+    local low = fields['last-delivered-id']
+    local pending = redis.call('XPENDING', KEYS[1], ARGV[1])
+    if pending[1] > 0 then low = pending[2] end
+    if low == '0-0' then return 0 end
+    return redis.call('XTRIM', KEYS[1], 'MINID', '=', low)
+  end
+end
+return 0
+";
+
+/// KEYS: stream. ARGV: group, least idle time in milliseconds. Removes silent consumers with nothing pending: removing
+/// one with pending entries would lose them. Gives how many went.
+pub const REMOVE_CONSUMERS: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local removed = 0
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local fields = {}
+  for i = 1, #consumer, 2 do fields[consumer[i]] = consumer[i + 1] end
+  if fields['pending'] == 0 and fields['idle'] >= tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], fields['name'])
+    removed = removed + 1
+  end
+end
+return removed
+";

@@ -1,0 +1,5 @@
+//! Coordination: one suite over Redis and in-process, and what only Redis can suffer.
+
+mod conformance;
+mod redis_faults;
+mod server;
