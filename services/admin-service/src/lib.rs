@@ -1,1 +1,128 @@
-//! The operators room: dead letters, health.
+//! The operators' room: dead letters over gRPC, behind an API key and an address list, and health over HTTP.
+//!
+//! Absent on purpose: nothing here answers messages. A replay is a new inbox row and a ring; a worker does the rest.
+
+mod config;
+mod grpc;
+mod readiness;
+
+use anyhow::Context as _;
+use coordination::Coordination;
+use secrecy::ExposeSecret as _;
+use service_kit::{
+    Readiness,
+    grpc::{Caller, GrpcServer, KeyHash, key_store},
+    health, ops,
+};
+use store::{Role, Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use config::{AdminConfig, Config};
+
+use proto::admin::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME};
+
+/// Name of the service.
+pub const SERVICE: &str = "admin-service";
+/// Its built-in settings.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// What it works with; made once per process.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database, as its owner.
+    pub store: Store,
+    /// Doorbell.
+    pub coordination: Coordination,
+}
+
+impl Parts {
+    /// Connects to what the configuration names.
+    ///
+    /// # Errors
+    /// When the database is not reachable in time, or Redis's settings cannot be used.
+    pub async fn connect(config: &Config) -> anyhow::Result<Self> {
+        let store = Store::connect(&StoreConfig {
+            url: config.database.url.expose_secret().to_owned(),
+            max_connections: config.database.max_connections,
+            connect_wait: config.database.connect_wait,
+            role: Role::Admin,
+        })
+        .await?;
+        let coordination = Coordination::connect(&config.coordination).context("cannot use Redis")?;
+        Ok(Self { store, coordination })
+    }
+}
+
+/// Where it listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// AdminService.
+    pub grpc: TcpListener,
+    /// `GET /health`.
+    pub http: TcpListener,
+    /// Probes and metrics.
+    pub ops: TcpListener,
+}
+
+/// The service.
+pub struct App {
+    config: Config,
+    parts: Parts,
+    readiness: Readiness,
+}
+
+impl App {
+    /// Opens no connection.
+    pub fn new(config: Config, parts: Parts) -> Self {
+        Self { config, parts, readiness: Readiness::new(SERVICE) }
+    }
+
+    /// Its readiness, for a process that starts several services.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Serves until `shutdown`; calls under way get their grace period.
+    ///
+    /// # Errors
+    /// When the gRPC server cannot be set up or fails.
+    pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { config, parts, readiness } = self;
+        let drained = CancellationToken::new();
+        // Whatever ends this function ends its tasks.
+        let _end_tasks = drained.clone().drop_guard();
+        tokio::spawn(ops::serve(listeners.ops, readiness.clone(), drained.clone()));
+        tokio::spawn(readiness::watch(parts.clone(), readiness.clone(), drained.clone()));
+        let routes = health::router(config.http.health, readiness.clone());
+        let ended = drained.clone().cancelled_owned();
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listeners.http, routes).with_graceful_shutdown(ended).await {
+                tracing::error!(%error, "the HTTP listener failed");
+            }
+        });
+        let keys = {
+            let store = parts.store.clone();
+            key_store(move |hash| find_key(store.clone(), hash))
+        };
+        let admin = grpc::Admin { store: parts.store, coordination: parts.coordination };
+        GrpcServer::new(&config.grpc)
+            .readiness(readiness)
+            .reflection(proto::DESCRIPTORS)
+            .services(&[SERVICE_NAME])
+            .keys(keys)
+            .allow_addresses(config.admin.allowed_addresses)
+            .serve(listeners.grpc, Routes::new(AdminServiceServer::new(admin)), shutdown)
+            .await
+            .context("the gRPC server failed")
+    }
+}
+
+async fn find_key(
+    store: Store,
+    hash: KeyHash,
+) -> Result<Option<Caller>, Box<dyn std::error::Error + Send + Sync>> {
+    let key = store.find_api_key(&hash.to_string()).await?;
+    Ok(key.map(|key| Caller { tenant: key.tenant, services: key.services, name: key.name }))
+}

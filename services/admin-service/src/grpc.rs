@@ -1,0 +1,45 @@
+//! AdminService: one line per RPC; each RPC has its own file.
+
+mod list_dead_letters;
+mod replay_dead_letter;
+
+use coordination::Coordination;
+use proto::admin::v1 as pb;
+use service_kit::grpc::into_status;
+use store::{Store, StoreError};
+use tonic::{Code, Request, Response, Status};
+
+pub(crate) struct Admin {
+    pub store: Store,
+    pub coordination: Coordination,
+}
+
+#[tonic::async_trait]
+impl pb::admin_service_server::AdminService for Admin {
+    async fn list_dead_letters(
+        &self,
+        request: Request<pb::ListDeadLettersRequest>,
+    ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
+        let caller = service_kit::grpc::Caller::of(&request)?.clone();
+        self.list(&caller, request.into_inner()).await.map(Response::new).map_err(into_status)
+    }
+
+    async fn replay_dead_letter(
+        &self,
+        request: Request<pb::ReplayDeadLetterRequest>,
+    ) -> Result<Response<pb::ReplayDeadLetterResponse>, Status> {
+        let caller = service_kit::grpc::Caller::of(&request)?.clone();
+        self.replay(&caller, request.into_inner()).await.map(Response::new).map_err(into_status)
+    }
+}
+
+/// What the caller should do about an error of the store.
+fn database_code(error: &StoreError) -> Code {
+    match error {
+        StoreError::NotFound(_) => Code::NotFound,
+        StoreError::AlreadyReplayed | StoreError::UnknownEffect => Code::FailedPrecondition,
+        StoreError::Exists(_) => Code::AlreadyExists,
+        error if error.is_retryable() => Code::Unavailable,
+        _ => Code::Internal,
+    }
+}
