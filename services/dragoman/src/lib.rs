@@ -1,1 +1,21 @@
-//! Every service in one process, for one machine.
+//! Dragoman: every service in one process, SQLite and in-process coordination, for one machine.
+//!
+//! The services are the same as apart: they speak gRPC to each other, over loopback. While no account of a real
+//! platform is configured, the simulated ones are started beside them, with the phone page on the public listener.
+
+mod compose;
+mod config;
+pub mod credential;
+pub mod fakes;
+mod inside;
+pub mod options;
+mod running;
+pub mod simulate;
+
+pub use config::Config;
+pub use running::{Running, start};
+
+/// Name of the service.
+pub const SERVICE: &str = "dragoman";
+/// Its built-in settings.
+pub const DEFAULTS: &str = include_str!("../config.toml");

@@ -1,0 +1,101 @@
+//! The services' configurations inside one process: their own defaults and variables, with what the process decides.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use service_kit::{
+    config::{Args, ConfigErrors, Validate, load},
+    tenants::Tenants,
+};
+use uuid::Uuid;
+
+use crate::Config;
+
+/// The four services' configurations.
+pub struct Services {
+    /// Of ingress-gateway.
+    pub gateway: ingress_gateway::Config,
+    /// Of conversation-worker.
+    pub worker: conversation_worker::Config,
+    /// Of embedding-service.
+    pub embedding: embedding_service::Config,
+    /// Of admin-service.
+    pub admin: admin_service::Config,
+}
+
+/// Reads the four configurations.
+///
+/// `embedding` is where embedding-service listens.
+///
+/// # Errors
+/// When a variable of a single service is wrong.
+pub fn services(
+    config: &Config,
+    tenants: &Tenants,
+    data: &std::path::Path,
+    embedding: SocketAddr,
+) -> Result<Services, ConfigErrors> {
+    let auth = match tenants.0.keys().collect::<Vec<_>>().as_slice() {
+        // On loopback, one tenant needs no key.
+        [only] => json!({ "mode": "off", "tenant": only.as_str() }),
+        _ => json!({ "mode": "keys" }),
+    };
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string();
+    let listen = |listeners: &[&str]| -> Vec<(Vec<String>, Value)> {
+        let mut overrides: Vec<_> = listeners.iter().map(|name| (path(&[name, "listen"]), json!(loopback))).collect();
+        if listeners.contains(&"grpc") {
+            overrides.push((path(&["grpc", "auth"]), auth.clone()));
+        }
+        overrides
+    };
+    let mut gateway: ingress_gateway::Config = {
+        let mut overrides = listen(&["http", "ops"]);
+        overrides.push((path(&["chat", "enabled"]), config.chat.enabled.clone()));
+        read(ingress_gateway::SERVICE, ingress_gateway::DEFAULTS, overrides)?
+    };
+    let mut worker: conversation_worker::Config = {
+        let mut overrides = listen(&["grpc", "ops"]);
+        overrides.push((path(&["catalog", "url"]), json!(format!("http://{embedding}"))));
+        read(conversation_worker::SERVICE, conversation_worker::DEFAULTS, overrides)?
+    };
+    let mut embedding: embedding_service::Config = {
+        let mut overrides = listen(&["grpc", "ops"]);
+        overrides.push((path(&["files", "folder"]), json!(data.join("embedding"))));
+        read(embedding_service::SERVICE, embedding_service::DEFAULTS, overrides)?
+    };
+    let admin: admin_service::Config =
+        read(admin_service::SERVICE, admin_service::DEFAULTS, listen(&["http", "grpc", "ops"]))?;
+    if tenants.0.len() > 1 {
+        for tenant in tenants.0.keys() {
+            let key = SecretString::from(Uuid::new_v4().simple().to_string());
+            worker.catalog.api_keys.insert(tenant.clone(), key.clone());
+            embedding.grpc.keys.insert(
+                tenant.to_string(),
+                service_kit::grpc::StaticKey {
+                    key: Some(key),
+                    sha256: None,
+                    tenant: tenant.clone(),
+                    services: vec!["catalog".to_owned()],
+                },
+            );
+        }
+    }
+    gateway.tenants = tenants.clone();
+    worker.tenants = tenants.clone();
+    embedding.tenants = tenants.clone();
+    Ok(Services { gateway, worker, embedding, admin })
+}
+
+fn path(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+fn read<T: DeserializeOwned + Validate>(
+    service: &str,
+    defaults: &'static str,
+    overrides: Vec<(Vec<String>, Value)>,
+) -> Result<T, ConfigErrors> {
+    load(service, defaults, &Args { config: None, command: None, overrides }, std::env::vars())
+}

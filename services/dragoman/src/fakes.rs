@@ -1,0 +1,185 @@
+//! The simulated other sides: WhatsApp with its phones, a token server and the demo fleet.
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::Context as _;
+use axum::http::HeaderValue;
+use secrecy::SecretString;
+use service_kit::tenants::{
+    AccountConfig, CredentialConfig, DocumentConfig, IdentityConfig, InfobipAuth, InfobipConfig, TenantHeader,
+};
+use simulator::{
+    fleet::{self, Fleet, Guard},
+    infobip::{self, Infobip, Webhook},
+    oauth2,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+/// The sender's number on the simulated platform.
+const SENDER: &str = "385995550100";
+/// The fleet's name for its tenant.
+const FLEET_TENANT: &str = "demo";
+const CLIENT: &str = "dragoman";
+const SCOPE: &str = "fleet";
+/// The zone that the fleet's days are in.
+pub const FLEET_ZONE: &str = "Europe/Zagreb";
+
+/// A simulated platform that serves.
+pub struct Platform {
+    /// The platform and its phones.
+    pub infobip: Infobip,
+    /// What the gateway and the worker need to know of it.
+    pub account: InfobipConfig,
+}
+
+/// Starts the platform; webhooks go to `gateway`.
+///
+/// # Errors
+/// When its HTTP client cannot be made.
+pub fn platform(listener: TcpListener, gateway: Url, shutdown: CancellationToken) -> anyhow::Result<Platform> {
+    let (key, secret) = (fresh_secret(), fresh_secret());
+    let mut config = infobip::Config::new(&key, SENDER);
+    config.webhook = Some(Webhook::new(gateway, &secret));
+    let infobip = Infobip::new(config)?;
+    let account = InfobipConfig {
+        base_url: format!("http://{}", listener.local_addr()?),
+        api_key: SecretString::from(key),
+        sender: SENDER.to_owned(),
+        webhook_secrets: vec![SecretString::from(secret)],
+        auth: InfobipAuth::default(),
+        simulated: true,
+    };
+    let serving = infobip.clone();
+    tokio::spawn(async move { serving.serve(listener, shutdown).await });
+    Ok(Platform { infobip, account })
+}
+
+/// A demo fleet that serves.
+pub struct DemoFleet {
+    /// The backend.
+    pub fleet: Fleet,
+    /// What the services need to know of it.
+    pub document: DocumentConfig,
+}
+
+/// Starts the fleet and its token server; writes its document and overlay into `folder`.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn demo_fleet(
+    backend: TcpListener,
+    tokens: TcpListener,
+    folder: &Path,
+    shutdown: CancellationToken,
+) -> anyhow::Result<DemoFleet> {
+    let backend_url = url_of(backend.local_addr()?)?;
+    let token_url = url_of(tokens.local_addr()?)?.join(oauth2::TOKEN_PATH)?;
+    let secret = fresh_secret();
+    let server = oauth2::Server::new(oauth2::Config::client(CLIENT, &secret, SCOPE));
+    let fleet = Fleet::new(fleet::Config {
+        guard: Guard::OAuth2 { server: server.clone(), scope: SCOPE.to_owned() },
+        tenant: Some(HeaderValue::from_static(FLEET_TENANT)),
+        time_zone: FLEET_ZONE.to_owned(),
+        ..fleet::Config::default()
+    })?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let [document, overlay] = ["fleet.yaml", "fleet-overlay.json"].map(|name| folder.join(name));
+    for (path, text) in [(&document, &*fleet::document(&backend_url, &token_url)), (&overlay, fleet::OVERLAY)] {
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let (serving, cancelled) = (fleet.clone(), shutdown.clone());
+    tokio::spawn(async move { serving.serve(backend, cancelled).await });
+    tokio::spawn(async move { server.serve(tokens, shutdown).await });
+    let credential = CredentialConfig::OAuth2 {
+        client_id: CLIENT.to_owned(),
+        client_secret: SecretString::from(secret),
+        token_url: Some(token_url),
+        scopes: vec![SCOPE.to_owned()],
+    };
+    let document = DocumentConfig {
+        source: document.display().to_string(),
+        backend_url: Some(backend_url),
+        overlay: Some(overlay),
+        credentials: [("fleet".to_owned(), credential)].into(),
+        tenant_header: Some(TenantHeader { name: fleet::TENANT_HEADER.to_owned(), value: FLEET_TENANT.to_owned() }),
+        identity: Some(IdentityConfig {
+            operation: "GET /people".to_owned(),
+            parameter: "phone".to_owned(),
+            value: Default::default(),
+            answer: [("person_id".to_owned(), "/0/id".to_owned())].into(),
+            label: Some("/0/name".to_owned()),
+            expires: std::time::Duration::from_secs(24 * 60 * 60),
+        }),
+        allow_private_hosts: true,
+        timeout: std::time::Duration::from_secs(10),
+        languages: vec!["en".to_owned()],
+    };
+    Ok(DemoFleet { fleet, document })
+}
+
+/// The services' configuration for a simulated platform and fleet, as TOML with its secrets.
+pub fn as_toml(platform: &InfobipConfig, fleet: &DocumentConfig) -> String {
+    use secrecy::ExposeSecret as _;
+    use std::fmt::Write as _;
+    let mut text = format!(
+        "[tenants.default]\ntime_zone = \"{FLEET_ZONE}\"\n\n\
+         [tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"{}\"\napi_key = \"{}\"\n\
+         sender = \"{}\"\nwebhook_secrets = [\"{}\"]\nsimulated = true\n\n\
+         [tenants.default.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n\n\
+         [tenants.default.documents.fleet]\nsource = \"{}\"\nallow_private_hosts = true\nlanguages = [\"en\"]\n",
+        platform.base_url,
+        platform.api_key.expose_secret(),
+        platform.sender,
+        platform.webhook_secrets.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().join("\", \""),
+        fleet.source,
+    );
+    // Writing to a String cannot fail.
+    if let Some(url) = &fleet.backend_url {
+        let _ = writeln!(text, "backend_url = \"{url}\"");
+    }
+    if let Some(overlay) = &fleet.overlay {
+        let _ = writeln!(text, "overlay = \"{}\"", overlay.display());
+    }
+    if let Some(header) = &fleet.tenant_header {
+        let _ = writeln!(text, "tenant_header = {{ name = \"{}\", value = \"{}\" }}", header.name, header.value);
+    }
+    if let Some(identity) = &fleet.identity {
+        let _ = writeln!(
+            text,
+            "\n[tenants.default.documents.fleet.identity]\noperation = \"{}\"\nparameter = \"{}\"\nlabel = \"{}\"\nanswer = {{ {} }}",
+            identity.operation,
+            identity.parameter,
+            identity.label.as_deref().unwrap_or_default(),
+            identity.answer.iter().map(|(name, at)| format!("{name} = \"{at}\"")).collect::<Vec<_>>().join(", "),
+        );
+    }
+    for (scheme, credential) in &fleet.credentials {
+        if let CredentialConfig::OAuth2 { client_id, client_secret, token_url, scopes } = credential {
+            let _ = writeln!(
+                text,
+                "\n[tenants.default.documents.fleet.credentials.{scheme}]\ntype = \"oauth2\"\nclient_id = \"{client_id}\"\n\
+                 client_secret = \"{}\"\ntoken_url = \"{}\"\nscopes = [\"{}\"]",
+                client_secret.expose_secret(),
+                token_url.as_ref().map_or("", Url::as_str),
+                scopes.join("\", \""),
+            );
+        }
+    }
+    text
+}
+
+/// The account as the services take it.
+pub fn account(platform: &Platform) -> AccountConfig {
+    AccountConfig::Infobip(platform.account.clone())
+}
+
+fn fresh_secret() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn url_of(address: SocketAddr) -> anyhow::Result<Url> {
+    Ok(Url::parse(&format!("http://{address}"))?)
+}

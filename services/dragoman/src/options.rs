@@ -1,0 +1,97 @@
+//! What the command line takes besides the configuration.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use service_kit::config;
+use url::Url;
+
+/// An assistant on WhatsApp and in a web chat for any backend with an OpenAPI document.
+#[derive(Debug, Parser)]
+#[command(name = "dragoman", version)]
+pub struct Cli {
+    /// Configuration file (TOML), over the built-in defaults and under the environment.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// What to do; without it everything is started.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the binary can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Start everything (the default).
+    Run,
+    /// Start the simulated other sides only: WhatsApp with its phone page, a token server and the demo fleet.
+    Simulate(SimulateOptions),
+    /// Check the configuration and say all that is wrong with it.
+    CheckConfig,
+    /// Print the merged configuration, secrets masked.
+    PrintConfig,
+    /// Ask the running process whether it is ready; exit code 0 if so.
+    Healthcheck,
+}
+
+/// How to run everything.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunOptions {
+    /// Folder for the database and caches.
+    #[arg(long, value_name = "FOLDER", default_value = "data")]
+    pub data: PathBuf,
+    /// An OpenAPI document of your own, instead of the demo fleet: a file or URL.
+    #[arg(long, value_name = "FILE|URL")]
+    pub document: Option<String>,
+    /// Name of the document in operation ids.
+    #[arg(long, value_name = "NAME", default_value = "main", requires = "document")]
+    pub name: String,
+    /// Address of the backend; else the document's own servers.
+    #[arg(long, value_name = "URL", requires = "document")]
+    pub backend: Option<Url>,
+    /// File with aliases, examples and risk classes for the document.
+    #[arg(long, value_name = "FILE", requires = "document")]
+    pub overlay: Option<PathBuf>,
+    /// Credential of a security scheme: NAME=env:VAR. The variable holds a key, a token, `user:password`, or
+    /// `client_id:client_secret`, as the scheme asks.
+    #[arg(long = "credential", value_name = "NAME=env:VAR", requires = "document")]
+    pub credentials: Vec<String>,
+    /// Allow calls of the backend on private and loopback addresses.
+    #[arg(long, requires = "document")]
+    pub allow_private_hosts: bool,
+    /// Time zone in which "tomorrow" is meant, for the demo and `--document`.
+    #[arg(long, value_name = "IANA NAME")]
+    pub time_zone: Option<String>,
+    /// Put the internal gRPC listeners on their usual ports: 50051, 50052, 50053 on loopback.
+    #[arg(long)]
+    pub grpc: bool,
+}
+
+/// How to simulate.
+#[derive(Clone, Debug, Args)]
+pub struct SimulateOptions {
+    /// Address of the phone page; the platform, the token server and the fleet take the next three ports.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// Where the platform posts what people write.
+    #[arg(long, default_value = "http://127.0.0.1:8000/webhook")]
+    pub gateway: Url,
+    /// Write the tenant's configuration for the services to this file.
+    #[arg(long, value_name = "FILE")]
+    pub write_config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// What `service_kit` takes of it.
+    pub fn args(&self) -> config::Args {
+        let command = match self.command {
+            None | Some(Command::Run | Command::Simulate(_)) => config::Command::Run,
+            Some(Command::CheckConfig) => config::Command::CheckConfig,
+            Some(Command::PrintConfig) => config::Command::PrintConfig,
+            Some(Command::Healthcheck) => config::Command::Healthcheck,
+        };
+        config::Args { config: self.config.clone(), command: Some(command), overrides: Vec::new() }
+    }
+}

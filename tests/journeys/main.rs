@@ -1,0 +1,8 @@
+//! Journeys through the front door: the real binaries, the platform and the backend simulated in the test.
+//!
+//! Each journey runs on SQLite in one process and on PostgreSQL and Redis in five.
+
+mod chat;
+mod faults;
+mod fleet;
+mod world;

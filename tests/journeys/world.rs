@@ -1,0 +1,391 @@
+//! A deployment of the real binaries with a platform and a backend that the test holds in its hands.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use dragoman::fakes::{self, DemoFleet, Platform};
+use simulator::infobip::{Bubble, Chat, Kind, Said};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// How long a journey waits for what has to happen.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How the parts are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployment {
+    /// `dragoman` on SQLite.
+    One,
+    /// Five binaries with PostgreSQL and Redis.
+    Cluster,
+}
+
+/// Declares journeys that run on both deployments: `journeys! { name, other_name }` for `async fn name(world: World)`.
+macro_rules! journeys {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::world::World::start($crate::world::Deployment::One).await).await;
+            })*
+        }
+        mod on_postgres_and_redis {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::world::World::start($crate::world::Deployment::Cluster).await).await;
+            })*
+        }
+    };
+}
+pub(crate) use journeys;
+
+/// A process of ours; it ends with its owner.
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("---- {}", self.name);
+            for line in tail.iter().rev() {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+impl Process {
+    /// kill -9, at once.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM; its exit code when it ends within the patience of a journey.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("it is ours") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+/// The deployment, the platform and the backend.
+pub struct World {
+    /// The platform and its phones.
+    pub platform: Platform,
+    /// The backend.
+    pub demo: DemoFleet,
+    /// The public address.
+    pub http: SocketAddr,
+    /// gRPC of embedding-service and ConversationService; only in a cluster.
+    pub grpc: Option<[SocketAddr; 2]>,
+    /// Address of the database.
+    pub database: String,
+    processes: Vec<Process>,
+    environment: Vec<(String, String)>,
+    folder: tempfile::TempDir,
+    _servers: Option<(testkit::Postgres, testkit::Redis)>,
+    _fakes: tokio_util::sync::DropGuard,
+}
+
+impl World {
+    /// Starts everything and waits until it is ready.
+    pub async fn start(deployment: Deployment) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stop = CancellationToken::new();
+        let http = free_address();
+        let webhook = Url::parse(&format!("http://{http}/webhook")).expect("a URL");
+        let platform = fakes::platform(listener().await, webhook, stop.clone()).expect("a platform");
+        let demo = fakes::demo_fleet(listener().await, listener().await, folder.path(), stop.clone()).expect("a fleet");
+        std::fs::write(folder.path().join("tenants.toml"), fakes::as_toml(&platform.account, &demo.document))
+            .expect("the folder can be written");
+        let (database, servers) = match deployment {
+            Deployment::One => (format!("sqlite:{}", folder.path().join("dragoman.db").display()), None),
+            Deployment::Cluster => {
+                let (postgres, redis) = (
+                    testkit::Postgres::shared().await.expect("PostgreSQL"),
+                    testkit::Redis::shared().await.expect("Redis"),
+                );
+                (postgres.database().await.expect("a database"), Some((postgres, redis)))
+            }
+        };
+        let mut world = Self {
+            platform,
+            demo,
+            http,
+            grpc: None,
+            database: database.clone(),
+            processes: Vec::new(),
+            environment: vec![("DATABASE_URL".to_owned(), database)],
+            folder,
+            _servers: servers,
+            _fakes: stop.drop_guard(),
+        };
+        match deployment {
+            Deployment::One => world.start_one(),
+            Deployment::Cluster => world.start_cluster(),
+        }
+        world
+    }
+
+    fn start_one(&mut self) {
+        let ops = free_address();
+        self.set("DRAGOMAN__HTTP__LISTEN", self.http);
+        self.set("DRAGOMAN__OPS__LISTEN", ops);
+        self.spawn("dragoman");
+        self.await_ready("dragoman", ops);
+    }
+
+    fn start_cluster(&mut self) {
+        let [embedding, conversation, admin, admin_http] =
+            [free_address(), free_address(), free_address(), free_address()];
+        let (_, redis) = self._servers.as_ref().expect("a cluster has servers");
+        let (url, prefix) = (redis.url().to_owned(), redis.prefix().to_owned());
+        self.set("REDIS_URL", url);
+        self.set("EMBEDDING_SERVICE__FILES__FOLDER", self.folder.path().join("embedding").display());
+        self.set("EMBEDDING_SERVICE__GRPC__LISTEN", embedding);
+        self.set("CONVERSATION_WORKER__GRPC__LISTEN", conversation);
+        self.set("CONVERSATION_WORKER__CATALOG__URL", format!("http://{embedding}"));
+        self.set("CONVERSATION_WORKER__CATALOG__API_KEY", "the-worker-of-the-journeys");
+        self.set("ADMIN_SERVICE__GRPC__LISTEN", admin);
+        self.set("ADMIN_SERVICE__HTTP__LISTEN", admin_http);
+        self.set("INGRESS_GATEWAY__HTTP__LISTEN", self.http);
+        for service in ["EMBEDDING_SERVICE", "CONVERSATION_WORKER", "ADMIN_SERVICE"] {
+            self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__KEY"), "the-worker-of-the-journeys");
+            self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__TENANT"), "default");
+            self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__SERVICES"), "[\"*\"]");
+        }
+        for service in ["EMBEDDING_SERVICE", "CONVERSATION_WORKER", "ADMIN_SERVICE", "INGRESS_GATEWAY", "MIGRATOR"] {
+            self.set(&format!("{service}__COORDINATION__PREFIX"), prefix.clone());
+            self.set(&format!("{service}__COORDINATION__STREAM"), format!("{prefix}bells"));
+        }
+        self.grpc = Some([embedding, conversation]);
+        let migrated = self.command("migrator").arg("up").output().expect("migrator runs");
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        for service in ["embedding-service", "conversation-worker", "ingress-gateway", "admin-service"] {
+            self.start_service(service);
+        }
+    }
+
+    /// Starts a service of the cluster (again) and waits until it is ready.
+    pub fn start_service(&mut self, service: &'static str) {
+        let ops = free_address();
+        let prefix = service.to_uppercase().replace('-', "_");
+        self.environment.retain(|(name, _)| *name != format!("{prefix}__OPS__LISTEN"));
+        self.set(&format!("{prefix}__OPS__LISTEN"), ops);
+        self.spawn(service);
+        self.await_ready(service, ops);
+    }
+
+    /// Starts the one process again and waits until it is ready.
+    pub fn restart(&mut self, service: &'static str) {
+        self.processes.retain(|process| process.name != service);
+        match service {
+            "dragoman" => {
+                self.environment.retain(|(name, _)| !name.starts_with("DRAGOMAN__"));
+                self.start_one();
+            }
+            _ => self.start_service(service),
+        }
+    }
+
+    /// Name of the process that runs turns.
+    pub fn worker(&self) -> &'static str {
+        if self.grpc.is_some() { "conversation-worker" } else { "dragoman" }
+    }
+
+    /// One of the running processes.
+    pub fn process(&mut self, name: &str) -> &mut Process {
+        self.processes.iter_mut().find(|process| process.name == name).expect("it was started")
+    }
+
+    /// Names of the running processes.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.processes.iter().map(|process| process.name).collect()
+    }
+
+    /// A binary of ours with the deployment's environment.
+    pub fn command(&self, binary: &str) -> Command {
+        let mut command = Command::new(path_of(binary));
+        command.env_clear().envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn set(&mut self, name: &str, value: impl ToString) {
+        self.environment.push((name.to_owned(), value.to_string()));
+    }
+
+    fn spawn(&mut self, name: &'static str) {
+        let log = self.folder.path().join(format!("{name}-{}.log", self.processes.len()));
+        let file = std::fs::File::create(&log).expect("a log");
+        let mut command = self.command(name);
+        if name != "admin-service" {
+            command.arg("--config").arg(self.folder.path().join("tenants.toml"));
+        }
+        if name == "dragoman" {
+            command.arg("--data").arg(self.folder.path());
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}; `make test` builds the binaries first"));
+        self.processes.push(Process { name, child, log });
+    }
+
+    fn await_ready(&mut self, name: &str, ops: SocketAddr) {
+        let begun = Instant::now();
+        while get_status(ops, "/readyz") != Some(200) {
+            let process = self.process(name);
+            if let Some(status) = process.child.try_wait().expect("it is ours") {
+                panic!("{name} ended with {status}: {}", process.log());
+            }
+            assert!(begun.elapsed() < PATIENCE, "{name} was not ready in time");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A person on the platform.
+    pub fn person(&self, peer: &'static str) -> Person<'_> {
+        Person { world: self, peer, read: 0 }
+    }
+
+    /// Calls of the backend that changed something.
+    pub fn effects(&self) -> Vec<simulator::fleet::Call> {
+        self.demo.fleet.calls().into_iter().filter(|call| call.acted).collect()
+    }
+}
+
+/// A person who writes and reads.
+pub struct Person<'a> {
+    world: &'a World,
+    peer: &'static str,
+    /// Answers read so far.
+    read: usize,
+}
+
+impl Person<'_> {
+    /// Writes.
+    pub fn says(&mut self, text: &str) {
+        self.world.platform.infobip.say(self.peer, Said::text(text));
+    }
+
+    /// Writes once; the platform delivers it several times at once.
+    pub fn says_in_copies(&mut self, text: &str, copies: usize) {
+        self.world.platform.infobip.say_copies(self.peer, Said::text(text), copies);
+    }
+
+    /// Taps the newest button or row whose title starts so.
+    pub fn taps(&mut self, title: &str) {
+        let chat = self.chat();
+        let found = chat.answers().rev().find_map(|bubble| {
+            choices(bubble).into_iter().find(|(_, shown)| shown.starts_with(title)).map(|choice| (choice, bubble))
+        });
+        let Some(((id, title), bubble)) = found else { panic!("nothing to tap starts with {title}: {}", shown(&chat)) };
+        let quoted = Some(bubble.id.clone());
+        let said = match bubble.kind {
+            Kind::List { .. } => Said::Row { id, title, description: None, quoted },
+            _ => Said::Button { id, title, quoted },
+        };
+        self.world.platform.infobip.say(self.peer, said);
+    }
+
+    /// Waits for an answer that has all of these words; returns it. Earlier answers are passed over.
+    pub async fn hears(&mut self, words: &[&str]) -> Bubble {
+        let read = self.read;
+        let fits = |bubble: &Bubble| words.iter().all(|word| whole(bubble).contains(word));
+        let waited = self
+            .world
+            .platform
+            .infobip
+            .wait_for(self.peer, PATIENCE, |chat| chat.answers().skip(read).any(fits))
+            .await;
+        match waited {
+            Ok(chat) => {
+                let (at, bubble) =
+                    chat.answers().enumerate().skip(read).find(|(_, bubble)| fits(bubble)).expect("just seen");
+                self.read = at + 1;
+                bubble.clone()
+            }
+            Err(chat) => panic!("no answer with {words:?} came:\n{}", shown(&chat)),
+        }
+    }
+
+    /// The chat as it stands.
+    pub fn chat(&self) -> Chat {
+        self.world.platform.infobip.chat(self.peer)
+    }
+}
+
+fn choices(bubble: &Bubble) -> Vec<(String, String)> {
+    match &bubble.kind {
+        Kind::Buttons { buttons } => buttons.iter().map(|b| (b.id.clone(), b.title.clone())).collect(),
+        Kind::List { rows, .. } => rows.iter().map(|r| (r.id.clone(), r.title.clone())).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Words and choices of an answer.
+pub fn whole(bubble: &Bubble) -> String {
+    let choices: Vec<String> = choices(bubble).into_iter().map(|(_, title)| format!("[{title}]")).collect();
+    format!("{}\n{}", bubble.text, choices.join(" "))
+}
+
+/// A chat in lines.
+pub fn shown(chat: &Chat) -> String {
+    let line = |bubble: &Bubble| format!("{} {}", if bubble.mine { ">" } else { " " }, whole(bubble));
+    chat.bubbles.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Where cargo put a binary of the workspace: beside the folder of the test itself.
+pub fn path_of(binary: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps").join(binary)
+}
+
+/// A loopback address that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+async fn listener() -> tokio::net::TcpListener {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port")
+}
+
+/// Status of a plain GET, none while nobody answers.
+pub fn get_status(address: SocketAddr, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).ok()?;
+    std::str::from_utf8(&head[9..]).ok()?.parse().ok()
+}
