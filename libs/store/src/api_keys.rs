@@ -74,11 +74,7 @@ impl Store {
                 args![tenant, name, hash, &Value::from(services.to_vec()), expires_at],
             )
             .await?;
-        if added.is_empty() {
-            Err(StoreError::Exists("key"))
-        } else {
-            Ok(())
-        }
+        if added.is_empty() { Err(StoreError::Exists("key")) } else { Ok(()) }
     }
 
     /// The tenant's keys, living or not.
@@ -112,11 +108,7 @@ impl Store {
                 args![tenant, name],
             )
             .await?;
-        if revoked.is_empty() {
-            Err(StoreError::NotFound("key"))
-        } else {
-            Ok(())
-        }
+        if revoked.is_empty() { Err(StoreError::NotFound("key")) } else { Ok(()) }
     }
 }
 

@@ -119,10 +119,7 @@ impl Store {
                     row.text("detail")?,
                 ];
                 let hash = chain_hash(&previous, n, row.uuid("id")?, row.micros("at")?, &fields);
-                if row.int("n")? != n
-                    || row.text("previous_hash")? != previous
-                    || row.text("hash")? != hash
-                {
+                if row.int("n")? != n || row.text("previous_hash")? != previous || row.text("hash")? != hash {
                     return Ok(Some(n));
                 }
                 previous = hash;
@@ -133,26 +130,14 @@ impl Store {
 
 /// Writes a deed down in the transaction of the change itself.
 pub(crate) async fn append(tx: &mut Tx, entry: &AuditEntry) -> Result<(), StoreError> {
-    tx.all(
-        sql!(("select pg_advisory_xact_lock($1)::text" | "select $1")),
-        args![CHAIN_LOCK],
-    )
-    .await?;
-    let last = tx
-        .optional(
-            sql!("select n, hash from audit_logs order by n desc limit 1"),
-            args![],
-        )
-        .await?;
+    tx.all(sql!(("select pg_advisory_xact_lock($1)::text" | "select $1")), args![CHAIN_LOCK]).await?;
+    let last = tx.optional(sql!("select n, hash from audit_logs order by n desc limit 1"), args![]).await?;
     let (n, previous) = match &last {
         Some(row) => (row.int("n")? + 1, row.text("hash")?),
         None => (1, String::new()),
     };
-    let at = tx
-        .optional(sql!("select " now " as at"), args![])
-        .await?
-        .ok_or(StoreError::NotFound("clock"))?
-        .micros("at")?;
+    let at =
+        tx.optional(sql!("select " now " as at"), args![]).await?.ok_or(StoreError::NotFound("clock"))?.micros("at")?;
     let id = Uuid::now_v7();
     let fields = [
         entry.tenant.to_string(),

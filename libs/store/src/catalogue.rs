@@ -72,11 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn upsert_document(
-        &self,
-        tenant: &Tenant,
-        document: &CatalogDocument,
-    ) -> Result<i64, StoreError> {
+    pub async fn upsert_document(&self, tenant: &Tenant, document: &CatalogDocument) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
         let version = next_version(&mut tx, tenant).await?;
         let changed = tx
@@ -144,12 +140,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn catalog_version(&self, tenant: &Tenant) -> Result<i64, StoreError> {
-        let row = self
-            .read_one(
-                sql!("select version from catalog_version where tenant = $1"),
-                args![tenant],
-            )
-            .await?;
+        let row = self.read_one(sql!("select version from catalog_version where tenant = $1"), args![tenant]).await?;
         row.map_or(Ok(0), |row| row.int("version"))
     }
 
@@ -157,12 +148,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn upsert_overlay(
-        &self,
-        tenant: &Tenant,
-        operation: &str,
-        overlay: &Value,
-    ) -> Result<i64, StoreError> {
+    pub async fn upsert_overlay(&self, tenant: &Tenant, operation: &str, overlay: &Value) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
         let version = next_version(&mut tx, tenant).await?;
         tx.execute(
@@ -184,15 +170,13 @@ impl Store {
     /// When the database fails.
     pub async fn overlays(&self, tenant: &Tenant) -> Result<Vec<Overlay>, StoreError> {
         let rows = self
-            .read(sql!("select operation, overlay from catalog_overlays where tenant = $1 order by operation"), args![tenant])
+            .read(
+                sql!("select operation, overlay from catalog_overlays where tenant = $1 order by operation"),
+                args![tenant],
+            )
             .await?;
         rows.iter()
-            .map(|row| {
-                Ok(Overlay {
-                    operation: row.text("operation")?,
-                    overlay: row.json("overlay")?,
-                })
-            })
+            .map(|row| Ok(Overlay { operation: row.text("operation")?, overlay: row.json("overlay")? }))
             .collect()
     }
 
@@ -280,11 +264,8 @@ impl Store {
             )
             .await?;
         } else {
-            tx.execute(
-                sql!("update catalog_version set version = version - 1 where tenant = $1"),
-                args![tenant],
-            )
-            .await?;
+            tx.execute(sql!("update catalog_version set version = version - 1 where tenant = $1"), args![tenant])
+                .await?;
         }
         tx.commit().await
     }

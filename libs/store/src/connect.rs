@@ -76,13 +76,8 @@ impl Target {
             }
             "postgres" | "postgresql" | "postgresql+asyncpg" | "postgres+asyncpg" => {
                 let rest = &url[scheme.len()..];
-                let text = format!(
-                    "postgres{}",
-                    rest.replace("?ssl=", "?sslmode=")
-                        .replace("&ssl=", "&sslmode=")
-                );
-                let options = PgConnectOptions::from_str(&text)
-                    .map_err(|_| StoreError::Url(format!("{scheme}:…")))?;
+                let text = format!("postgres{}", rest.replace("?ssl=", "?sslmode=").replace("&ssl=", "&sslmode="));
+                let options = PgConnectOptions::from_str(&text).map_err(|_| StoreError::Url(format!("{scheme}:…")))?;
                 Ok(Self::Postgres(Box::new(options)))
             }
             _ => Err(StoreError::Url(format!("{scheme}:…"))),
@@ -92,12 +87,7 @@ impl Target {
     fn address(&self) -> String {
         match self {
             Self::Postgres(options) => {
-                format!(
-                    "{}:{}/{}",
-                    options.get_host(),
-                    options.get_port(),
-                    options.get_database().unwrap_or_default()
-                )
+                format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
             }
             Self::Sqlite(path) => path.display().to_string(),
         }
@@ -106,11 +96,7 @@ impl Target {
 
 /// The session settings of every PostgreSQL connection: a stopped process must not hold a row lock for hours.
 pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions {
-    let lock_timeout = if role == Role::Gateway {
-        "200ms"
-    } else {
-        "500ms"
-    };
+    let lock_timeout = if role == Role::Gateway { "200ms" } else { "500ms" };
     options
         .application_name(match role {
             Role::Gateway => "dragoman gateway",
@@ -153,18 +139,8 @@ impl Store {
         loop {
             let error = match Self::open(&target, config).await {
                 Ok(pool) => {
-                    let limit = Duration::from_millis(if config.role == Role::Gateway {
-                        2_000
-                    } else {
-                        12_000
-                    });
-                    return Ok(Self {
-                        inner: Arc::new(Inner {
-                            pool,
-                            target,
-                            limit,
-                        }),
-                    });
+                    let limit = Duration::from_millis(if config.role == Role::Gateway { 2_000 } else { 12_000 });
+                    return Ok(Self { inner: Arc::new(Inner { pool, target, limit }) });
                 }
                 Err(error) => error,
             };
@@ -191,10 +167,7 @@ impl Store {
                     .await?,
             ),
             Target::Sqlite(path) => {
-                if let Some(folder) = path
-                    .parent()
-                    .filter(|folder| !folder.as_os_str().is_empty())
-                {
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                     tokio::fs::create_dir_all(folder).await?;
                 }
                 // The writer waits in line for its turn; a turn of the line is a few milliseconds.
@@ -223,9 +196,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn now(&self) -> Result<Micros, StoreError> {
-        let row = self
-            .read_one(sql!("select " now " as now"), args![])
-            .await?;
+        let row = self.read_one(sql!("select " now " as now"), args![]).await?;
         row.ok_or(StoreError::NotFound("clock"))?.micros("now")
     }
 
@@ -267,11 +238,7 @@ impl Store {
         self.inner.pool.read(self.inner.limit, sql, args).await
     }
 
-    pub(crate) async fn read_one(
-        &self,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn read_one(&self, sql: Sql, args: Vec<Arg>) -> Result<Option<Row>, StoreError> {
         Ok(self.read(sql, args).await?.into_iter().next())
     }
 }
@@ -282,36 +249,16 @@ mod tests {
 
     #[test]
     fn urls_are_read_and_passwords_never_shown() {
-        for url in [
-            "postgres://a:secret@h/db",
-            "postgresql://a@h:1/db",
-            "postgresql+asyncpg://a:secret@h/db?ssl=require",
-        ] {
+        for url in
+            ["postgres://a:secret@h/db", "postgresql://a@h:1/db", "postgresql+asyncpg://a:secret@h/db?ssl=require"]
+        {
             let target = Target::parse(url).expect("a URL");
             assert!(!target.address().contains("secret"), "{}", target.address());
             assert!(target.address().ends_with("/db"));
         }
-        assert_eq!(
-            Target::parse("sqlite:///var/lib/x.db")
-                .map(|t| t.address())
-                .ok()
-                .as_deref(),
-            Some("/var/lib/x.db")
-        );
-        assert_eq!(
-            Target::parse("sqlite:data/x.db?mode=rwc")
-                .map(|t| t.address())
-                .ok()
-                .as_deref(),
-            Some("data/x.db")
-        );
-        for url in [
-            "",
-            "mysql://a:secret@h/db",
-            "sqlite:",
-            "sqlite::memory:",
-            "postgres://a:secret@h:port/db",
-        ] {
+        assert_eq!(Target::parse("sqlite:///var/lib/x.db").map(|t| t.address()).ok().as_deref(), Some("/var/lib/x.db"));
+        assert_eq!(Target::parse("sqlite:data/x.db?mode=rwc").map(|t| t.address()).ok().as_deref(), Some("data/x.db"));
+        for url in ["", "mysql://a:secret@h/db", "sqlite:", "sqlite::memory:", "postgres://a:secret@h:port/db"] {
             let error = Target::parse(url).err().expect("an error").to_string();
             assert!(!error.contains("secret"), "{error}");
         }

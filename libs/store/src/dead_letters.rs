@@ -70,11 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find_dead_letter(
-        &self,
-        tenant: &Tenant,
-        id: Uuid,
-    ) -> Result<Option<DeadLetter>, StoreError> {
+    pub async fn find_dead_letter(&self, tenant: &Tenant, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
         let row = self
             .read_one(
                 sql!(
@@ -100,19 +96,13 @@ impl Store {
         accept_unknown_effects: bool,
         actor: &str,
     ) -> Result<Replayed, StoreError> {
-        let letter = self
-            .find_dead_letter(tenant, id)
-            .await?
-            .ok_or(StoreError::NotFound("dead letter"))?;
+        let letter = self.find_dead_letter(tenant, id).await?.ok_or(StoreError::NotFound("dead letter"))?;
         if letter.unknown_effect && !accept_unknown_effects {
             return Err(StoreError::UnknownEffect);
         }
         let mut tx = self.begin().await?;
         let row = tx
-            .optional(
-                sql!("select next_seq from conversations where id = $1" for_update),
-                args![letter.conversation],
-            )
+            .optional(sql!("select next_seq from conversations where id = $1" for_update), args![letter.conversation])
             .await?
             .ok_or(StoreError::NotFound("conversation"))?;
         let mut next = row.int("next_seq")?;
@@ -142,19 +132,9 @@ impl Store {
             incoming.provider = "replay".to_owned();
             incoming.provider_message_id = format!("{id}.{}", row.int("seq")?);
             incoming.traceparent = None;
-            let payload = serde_json::to_string(&incoming)
-                .map_err(|error| StoreError::Payload(error.to_string()))?;
+            let payload = serde_json::to_string(&incoming).map_err(|error| StoreError::Payload(error.to_string()))?;
             let person = PersonId(row.uuid("person")?);
-            if inbox::insert(
-                &mut tx,
-                &incoming,
-                &payload,
-                letter.conversation,
-                next + 1,
-                person,
-            )
-            .await?
-            {
+            if inbox::insert(&mut tx, &incoming, &payload, letter.conversation, next + 1, person).await? {
                 next += 1;
             }
         }
@@ -172,10 +152,7 @@ impl Store {
         };
         audit::append(&mut tx, &entry).await?;
         tx.commit().await?;
-        Ok(Replayed {
-            conversation: letter.conversation,
-            seq: first,
-        })
+        Ok(Replayed { conversation: letter.conversation, seq: first })
     }
 }
 

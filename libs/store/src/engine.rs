@@ -8,8 +8,8 @@ use std::time::Duration;
 use domain::{Account, ConversationId, Micros, OutboxId, PersonId, Tenant};
 use serde_json::Value;
 use sqlx::{
-    Arguments as _, Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool,
-    pool::PoolConnection, postgres::PgArguments, sqlite::SqliteArguments,
+    Arguments as _, Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, pool::PoolConnection,
+    postgres::PgArguments, sqlite::SqliteArguments,
 };
 use uuid::Uuid;
 
@@ -140,14 +140,9 @@ fn lite_args(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
             Arg::Uuid(v) => bound.add(v),
             Arg::Bool(v) => bound.add(v),
             Arg::Bytes(v) => bound.add(v),
-            Arg::Uuids(v) => bound.add(
-                Value::from(
-                    v.iter()
-                        .map(|id| id.simple().to_string())
-                        .collect::<Vec<_>>(),
-                )
-                .to_string(),
-            ),
+            Arg::Uuids(v) => {
+                bound.add(Value::from(v.iter().map(|id| id.simple().to_string()).collect::<Vec<_>>()).to_string())
+            }
             Arg::Ints(v) => bound.add(Value::from(v).to_string()),
         }
         .map_err(|error| StoreError::Database(sqlx::Error::Encode(error)))?;
@@ -190,24 +185,16 @@ impl Row {
     }
 
     pub fn small(&self, column: &str) -> Result<i32, StoreError> {
-        i32::try_from(self.int(column)?)
-            .map_err(|_| StoreError::corrupt(column, "number out of range"))
+        i32::try_from(self.int(column)?).map_err(|_| StoreError::corrupt(column, "number out of range"))
     }
 
     pub fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
-        serde_json::from_str(&self.text(column)?)
-            .map_err(|error| StoreError::corrupt(column, error))
+        serde_json::from_str(&self.text(column)?).map_err(|error| StoreError::corrupt(column, error))
     }
 
-    pub fn opt_json<T: serde::de::DeserializeOwned>(
-        &self,
-        column: &str,
-    ) -> Result<Option<T>, StoreError> {
+    pub fn opt_json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StoreError> {
         let text = self.opt_text(column)?;
-        text.map(|text| {
-            serde_json::from_str(&text).map_err(|error| StoreError::corrupt(column, error))
-        })
-        .transpose()
+        text.map(|text| serde_json::from_str(&text).map_err(|error| StoreError::corrupt(column, error))).transpose()
     }
 
     pub fn parse<T>(&self, column: &str) -> Result<T, StoreError>
@@ -215,9 +202,7 @@ impl Row {
         T: std::str::FromStr,
         T::Err: std::fmt::Display,
     {
-        self.text(column)?
-            .parse()
-            .map_err(|error| StoreError::corrupt(column, error))
+        self.text(column)?.parse().map_err(|error| StoreError::corrupt(column, error))
     }
 
     pub fn tenant(&self, column: &str) -> Result<Tenant, StoreError> {
@@ -228,10 +213,7 @@ impl Row {
 /// The connections of a store.
 pub(crate) enum Pool {
     Pg(PgPool),
-    Lite {
-        writer: SqlitePool,
-        readers: SqlitePool,
-    },
+    Lite { writer: SqlitePool, readers: SqlitePool },
 }
 
 /// A connection with a transaction open. Dropped unfinished, nothing of it is kept.
@@ -263,10 +245,7 @@ impl PgTx {
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    query: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
+async fn within<T>(limit: Duration, query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(limit, query).await {
         Ok(answer) => answer.map_err(StoreError::from),
         Err(_) => Err(StoreError::TooSlow { limit }),
@@ -279,14 +258,11 @@ impl Tx {
         match self {
             Self::Pg { connection, limit } => {
                 let query = sqlx::query_with(sql.pg, pg_args(args)?);
-                Ok(within(*limit, query.execute(connection.get()?))
-                    .await?
-                    .rows_affected())
+                Ok(within(*limit, query.execute(connection.get()?)).await?.rows_affected())
             }
-            Self::Lite(tx) => Ok(sqlx::query_with(sql.lite, lite_args(args)?)
-                .execute(&mut **tx)
-                .await?
-                .rows_affected()),
+            Self::Lite(tx) => {
+                Ok(sqlx::query_with(sql.lite, lite_args(args)?).execute(&mut **tx).await?.rows_affected())
+            }
         }
     }
 
@@ -295,20 +271,11 @@ impl Tx {
         Ok(match self {
             Self::Pg { connection, limit } => {
                 let query = sqlx::query_with(sql.pg, pg_args(args)?);
-                within(*limit, query.fetch_all(connection.get()?))
-                    .await?
-                    .into_iter()
-                    .map(Row::Pg)
-                    .collect()
+                within(*limit, query.fetch_all(connection.get()?)).await?.into_iter().map(Row::Pg).collect()
             }
             Self::Lite(tx) => {
                 let query = sqlx::query_with(sql.lite, lite_args(args)?);
-                query
-                    .fetch_all(&mut **tx)
-                    .await?
-                    .into_iter()
-                    .map(Row::Lite)
-                    .collect()
+                query.fetch_all(&mut **tx).await?.into_iter().map(Row::Lite).collect()
             }
         })
     }
@@ -330,10 +297,7 @@ impl Tx {
 
     async fn end(self, how: &'static str) -> Result<(), StoreError> {
         match self {
-            Self::Pg {
-                mut connection,
-                limit,
-            } => {
+            Self::Pg { mut connection, limit } => {
                 within(limit, sqlx::query(how).execute(connection.get()?)).await?;
                 drop(connection.connection.take()); // back to the pool
                 Ok(())
@@ -349,14 +313,8 @@ impl Pool {
     pub async fn begin(&self, limit: Duration) -> Result<Tx, StoreError> {
         match self {
             Self::Pg(pool) => {
-                let mut connection = PgTx {
-                    connection: Some(pool.acquire().await?),
-                };
-                within(
-                    limit,
-                    sqlx::query("begin isolation level read committed").execute(connection.get()?),
-                )
-                .await?;
+                let mut connection = PgTx { connection: Some(pool.acquire().await?) };
+                within(limit, sqlx::query("begin isolation level read committed").execute(connection.get()?)).await?;
                 Ok(Tx::Pg { connection, limit })
             }
             Self::Lite { writer, .. } => Ok(Tx::Lite(writer.begin_with("begin immediate").await?)),
@@ -364,12 +322,7 @@ impl Pool {
     }
 
     /// A single writing statement, committed by itself.
-    pub async fn write(
-        &self,
-        limit: Duration,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub async fn write(&self, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
             Self::Lite { writer, .. } => Self::lite(writer, sql, args).await,
@@ -377,30 +330,16 @@ impl Pool {
     }
 
     /// A single reading statement.
-    pub async fn read(
-        &self,
-        limit: Duration,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub async fn read(&self, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
             Self::Lite { readers, .. } => Self::lite(readers, sql, args).await,
         }
     }
 
-    async fn pg(
-        pool: &PgPool,
-        limit: Duration,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<Vec<Row>, StoreError> {
+    async fn pg(pool: &PgPool, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         let mut connection = pool.acquire().await?;
-        let answer = within(
-            limit,
-            sqlx::query_with(sql.pg, pg_args(args)?).fetch_all(&mut *connection),
-        )
-        .await;
+        let answer = within(limit, sqlx::query_with(sql.pg, pg_args(args)?).fetch_all(&mut *connection)).await;
         if matches!(answer, Err(StoreError::TooSlow { .. })) {
             connection.close_on_drop();
         }
@@ -408,9 +347,7 @@ impl Pool {
     }
 
     async fn lite(pool: &SqlitePool, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        let rows = sqlx::query_with(sql.lite, lite_args(args)?)
-            .fetch_all(pool)
-            .await?;
+        let rows = sqlx::query_with(sql.lite, lite_args(args)?).fetch_all(pool).await?;
         Ok(rows.into_iter().map(Row::Lite).collect())
     }
 

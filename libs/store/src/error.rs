@@ -40,9 +40,7 @@ pub enum StoreError {
     #[error("the database's schema is older than this program: run `migrator up`")]
     SchemaOld,
     /// The schema was made by a later program.
-    #[error(
-        "the database's schema has version {found}; this program knows {known}: use a newer program"
-    )]
+    #[error("the database's schema has version {found}; this program knows {known}: use a newer program")]
     SchemaNewer {
         /// Version in the database.
         found: i64,
@@ -97,17 +95,11 @@ pub enum StoreError {
 impl StoreError {
     /// True when the same call may succeed after a pause.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Busy | Self::Unavailable(_) | Self::TooSlow { .. } | Self::SchemaOld
-        )
+        matches!(self, Self::Busy | Self::Unavailable(_) | Self::TooSlow { .. } | Self::SchemaOld)
     }
 
     pub(crate) fn corrupt(column: &str, reason: impl fmt::Display) -> Self {
-        Self::Corrupt {
-            column: column.to_owned(),
-            reason: reason.to_string(),
-        }
+        Self::Corrupt { column: column.to_owned(), reason: reason.to_string() }
     }
 
     /// True when a primary or unique key refused an insert.
@@ -127,21 +119,13 @@ impl From<sqlx::Error> for StoreError {
                 "55P03" | "40P01" | "40001" | "5" | "6" | "261" | "517" | "262" => Self::Busy,
                 // undefined_table, undefined_column
                 "42P01" | "42703" => Self::SchemaOld,
-                "1" if message.starts_with("no such table")
-                    || message.starts_with("no such column") =>
-                {
-                    Self::SchemaOld
-                }
+                "1" if message.starts_with("no such table") || message.starts_with("no such column") => Self::SchemaOld,
                 // query_canceled, idle_in_transaction_session_timeout, read_only_sql_transaction
                 "57014" | "25P03" | "25006" => Self::Unavailable(error),
                 // character_not_in_repertoire: a NUL in a text
                 "22021" => Self::Payload(message.to_owned()),
                 // connection, resources, operator intervention
-                other
-                    if ["08", "53", "57"]
-                        .iter()
-                        .any(|class| other.len() == 5 && other.starts_with(class)) =>
-                {
+                other if ["08", "53", "57"].iter().any(|class| other.len() == 5 && other.starts_with(class)) => {
                     Self::Unavailable(error)
                 }
                 _ => Self::Database(error),

@@ -79,8 +79,7 @@ impl Store {
                 args![tenant, account, peer],
             )
             .await?;
-        row.map(|row| row.uuid("conversation").map(ConversationId))
-            .transpose()
+        row.map(|row| row.uuid("conversation").map(ConversationId)).transpose()
     }
 
     /// A conversation of this tenant.
@@ -185,15 +184,8 @@ fn conversation(row: &Row) -> Result<ConversationRow, StoreError> {
 
 fn message(row: &Row) -> Result<MessageRow, StoreError> {
     Ok(MessageRow {
-        cursor: Cursor {
-            seq: row.int("seq")?,
-            part: row.small("part")?,
-        },
-        direction: if row.text("direction")? == "inbound" {
-            Direction::Inbound
-        } else {
-            Direction::Outbound
-        },
+        cursor: Cursor { seq: row.int("seq")?, part: row.small("part")? },
+        direction: if row.text("direction")? == "inbound" { Direction::Inbound } else { Direction::Outbound },
         person: row.opt_uuid("person")?.map(PersonId),
         body: row.json("body")?,
         created_at: row.micros("created_at")?,

@@ -42,10 +42,7 @@ impl Store {
             return Ok(Vec::new());
         }
         messages.iter().try_for_each(check)?;
-        let payloads = messages
-            .iter()
-            .map(payload)
-            .collect::<Result<Vec<_>, _>>()?;
+        let payloads = messages.iter().map(payload).collect::<Result<Vec<_>, _>>()?;
 
         let mut tx = self.begin().await?;
         let conversations = find_or_create(&mut tx, messages).await?;
@@ -57,41 +54,19 @@ impl Store {
         let mut order: Vec<usize> = (0..messages.len()).collect();
         let conversation_of = |i: usize| {
             let message: &Incoming = &messages[i];
-            conversations[&(
-                message.tenant.clone(),
-                message.account.clone(),
-                message.peer.clone(),
-            )]
+            conversations[&(message.tenant.clone(), message.account.clone(), message.peer.clone())]
         };
         order.sort_by_key(|&i| conversation_of(i)); // stable: the order of arrival within each conversation
         let mut accepted: Vec<Option<Accepted>> = vec![None; messages.len()];
         let mut grown = BTreeSet::new();
         for i in order {
             let (message, conversation) = (&messages[i], conversation_of(i));
-            let person = people[&(
-                message.tenant.clone(),
-                message.account.channel().to_owned(),
-                message.user.clone(),
-            )];
+            let person = people[&(message.tenant.clone(), message.account.channel().to_owned(), message.user.clone())];
             let seq = next.entry(conversation).or_default();
-            if insert(
-                &mut tx,
-                message,
-                &payloads[i],
-                conversation,
-                *seq + 1,
-                person,
-            )
-            .await?
-            {
+            if insert(&mut tx, message, &payloads[i], conversation, *seq + 1, person).await? {
                 *seq += 1;
                 grown.insert(conversation);
-                accepted[i] = Some(Accepted {
-                    conversation,
-                    seq: *seq,
-                    duplicate: false,
-                    ring: true,
-                });
+                accepted[i] = Some(Accepted { conversation, seq: *seq, duplicate: false, ring: true });
             } else {
                 accepted[i] = Some(repeat(&mut tx, message).await?);
             }
@@ -108,10 +83,7 @@ impl Store {
             .into_iter()
             .flatten()
             // A repeat inside the group waits just as its first copy does.
-            .map(|a| Accepted {
-                ring: a.ring || grown.contains(&a.conversation),
-                ..a
-            })
+            .map(|a| Accepted { ring: a.ring || grown.contains(&a.conversation), ..a })
             .collect())
     }
 
@@ -144,41 +116,27 @@ fn check(message: &Incoming) -> Result<(), StoreError> {
     ];
     for (what, text) in keys {
         if text.is_empty() || text.len() > MAX_KEY_BYTES || text.contains('\0') {
-            return Err(StoreError::Payload(format!(
-                "its {what} is empty, over {MAX_KEY_BYTES} bytes or has a NUL"
-            )));
+            return Err(StoreError::Payload(format!("its {what} is empty, over {MAX_KEY_BYTES} bytes or has a NUL")));
         }
     }
     Ok(())
 }
 
 fn payload(message: &Incoming) -> Result<String, StoreError> {
-    let text =
-        serde_json::to_string(message).map_err(|error| StoreError::Payload(error.to_string()))?;
+    let text = serde_json::to_string(message).map_err(|error| StoreError::Payload(error.to_string()))?;
     if text.len() > MAX_PAYLOAD_BYTES {
-        return Err(StoreError::Payload(format!(
-            "it has {} bytes; the limit is {MAX_PAYLOAD_BYTES}",
-            text.len()
-        )));
+        return Err(StoreError::Payload(format!("it has {} bytes; the limit is {MAX_PAYLOAD_BYTES}", text.len())));
     }
     Ok(text)
 }
 
 /// New conversations first, in the order of their keys.
-async fn find_or_create(
-    tx: &mut Tx,
-    messages: &[Incoming],
-) -> Result<BTreeMap<Key, ConversationId>, StoreError> {
-    let keys: BTreeSet<Key> = messages
-        .iter()
-        .map(|m| (m.tenant.clone(), m.account.clone(), m.peer.clone()))
-        .collect();
+async fn find_or_create(tx: &mut Tx, messages: &[Incoming]) -> Result<BTreeMap<Key, ConversationId>, StoreError> {
+    let keys: BTreeSet<Key> = messages.iter().map(|m| (m.tenant.clone(), m.account.clone(), m.peer.clone())).collect();
     let mut found = BTreeMap::new();
     for key in keys {
         let (tenant, account, peer) = &key;
-        let find = sql!(
-            "select conversation from conversation_keys where tenant = $1 and account = $2 and peer = $3"
-        );
+        let find = sql!("select conversation from conversation_keys where tenant = $1 and account = $2 and peer = $3");
         let mut id = tx.optional(find, args![tenant, account, peer]).await?;
         if id.is_none() {
             let new = ConversationId::new();
@@ -207,49 +165,29 @@ async fn find_or_create(
 }
 
 /// Locks the conversations in the order of their ids; gives the last seq of each.
-async fn lock(
-    tx: &mut Tx,
-    ids: BTreeSet<ConversationId>,
-) -> Result<HashMap<ConversationId, i64>, StoreError> {
+async fn lock(tx: &mut Tx, ids: BTreeSet<ConversationId>) -> Result<HashMap<ConversationId, i64>, StoreError> {
     let rows = tx
         .all(
             sql!("select id, next_seq from conversations where id" in_uuids_1 " order by id" for_update),
             args![ids.iter().map(|id| id.0).collect::<Vec<_>>()],
         )
         .await?;
-    rows.iter()
-        .map(|row| Ok((ConversationId(row.uuid("id")?), row.int("next_seq")?)))
-        .collect()
+    rows.iter().map(|row| Ok((ConversationId(row.uuid("id")?), row.int("next_seq")?))).collect()
 }
 
 /// The people who wrote, new ones made, in the order of their keys.
-async fn people(
-    tx: &mut Tx,
-    messages: &[Incoming],
-) -> Result<HashMap<(Tenant, String, String), PersonId>, StoreError> {
+async fn people(tx: &mut Tx, messages: &[Incoming]) -> Result<HashMap<(Tenant, String, String), PersonId>, StoreError> {
     let names: BTreeMap<(Tenant, String, String), Option<String>> = messages
         .iter()
         .map(|m| {
-            let name = m
-                .contact_name
-                .as_ref()
-                .map(|name| name.replace('\0', "").chars().take(200).collect());
-            (
-                (
-                    m.tenant.clone(),
-                    m.account.channel().to_owned(),
-                    m.user.clone(),
-                ),
-                name,
-            )
+            let name = m.contact_name.as_ref().map(|name| name.replace('\0', "").chars().take(200).collect());
+            ((m.tenant.clone(), m.account.channel().to_owned(), m.user.clone()), name)
         })
         .collect();
     let mut found = HashMap::new();
     for (key, name) in names {
         let (tenant, channel, user) = &key;
-        let find = sql!(
-            "select person from person_keys where tenant = $1 and channel = $2 and user_id = $3"
-        );
+        let find = sql!("select person from person_keys where tenant = $1 and channel = $2 and user_id = $3");
         let mut row = tx.optional(find, args![tenant, channel, user]).await?;
         if row.is_none() {
             let new = PersonId::new();
@@ -309,8 +247,7 @@ pub(crate) async fn insert(
     if inserted == 0 {
         return Ok(false);
     }
-    let body = serde_json::to_string(&message.content)
-        .map_err(|error| StoreError::Payload(error.to_string()))?;
+    let body = serde_json::to_string(&message.content).map_err(|error| StoreError::Payload(error.to_string()))?;
     tx.execute(
         sql!(
             "insert into messages (conversation, seq, part, tenant, direction, person, body, created_at) "

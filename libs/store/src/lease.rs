@@ -63,11 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim(
-        &self,
-        conversation: ConversationId,
-        owner: Uuid,
-    ) -> Result<Option<Lease>, StoreError> {
+    pub async fn claim(&self, conversation: ConversationId, owner: Uuid) -> Result<Option<Lease>, StoreError> {
         let claimed = self
             .write(
                 sql!(
@@ -107,11 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// When a statement was not executed.
-    pub async fn renew(
-        &self,
-        held: &[(ConversationId, i64)],
-        owner: Uuid,
-    ) -> Result<Vec<ConversationId>, StoreError> {
+    pub async fn renew(&self, held: &[(ConversationId, i64)], owner: Uuid) -> Result<Vec<ConversationId>, StoreError> {
         let mut held = held.to_vec();
         held.sort_unstable();
         let mut renewed = Vec::with_capacity(held.len());
@@ -119,11 +111,7 @@ impl Store {
             let mut tx = self.begin().await?;
             if self.is_postgres() {
                 // A renewal that is lost in a crash is only a shorter lease.
-                tx.execute(
-                    sql!(("set local synchronous_commit = off" | "select 1")),
-                    args![],
-                )
-                .await?;
+                tx.execute(sql!(("set local synchronous_commit = off" | "select 1")), args![]).await?;
                 let rows = tx
                     .all(
                         sql!((
@@ -173,9 +161,9 @@ impl Store {
         self.changed(
             sql!(
                 "update conversations set owner = null "
-                "where id = $1 and epoch = $2 and next_seq = done_seq and unsent = 0 returning id"
+                "where id = $1 and epoch = $2 and tenant = $3 and next_seq = done_seq and unsent = 0 returning id"
             ),
-            args![lease.conversation, lease.epoch],
+            args![lease.conversation, lease.epoch, &lease.tenant],
         )
         .await
     }
@@ -188,15 +176,9 @@ impl Store {
         self.changed(
             sql!(
                 "update conversations set owner = null, wake_at = $3 "
-                "where id = $1 and epoch = $2 and next_seq = $4 and wake_at = $5 returning id"
+                "where id = $1 and epoch = $2 and tenant = $6 and next_seq = $4 and wake_at = $5 returning id"
             ),
-            args![
-                lease.conversation,
-                lease.epoch,
-                due,
-                seen.next_seq,
-                seen.wake_at
-            ],
+            args![lease.conversation, lease.epoch, due, seen.next_seq, seen.wake_at, &lease.tenant],
         )
         .await
     }
@@ -207,8 +189,8 @@ impl Store {
     /// When the database fails.
     pub async fn yield_now(&self, lease: &Lease) -> Result<bool, StoreError> {
         self.changed(
-            sql!("update conversations set owner = null, wake_at = " now " where id = $1 and epoch = $2 returning id"),
-            args![lease.conversation, lease.epoch],
+            sql!("update conversations set owner = null, wake_at = " now " where id = $1 and epoch = $2 and tenant = $3 returning id"),
+            args![lease.conversation, lease.epoch, &lease.tenant],
         )
         .await
     }
@@ -226,18 +208,12 @@ impl Store {
                 args![SWEEP_LOCK],
             )
             .await?;
-        if !free
-            .map(|row| row.bool("free"))
-            .transpose()?
-            .unwrap_or(false)
-        {
+        if !free.map(|row| row.bool("free")).transpose()?.unwrap_or(false) {
             tx.rollback().await?;
             return Ok(Vec::new());
         }
         let certainly_lost = input.recreated || input.lag == Some(0);
-        let delivered_until = input
-            .last_delivered_at
-            .map_or(i64::MIN, |at| at.0.saturating_sub(BELL_ORDER));
+        let delivered_until = input.last_delivered_at.map_or(i64::MIN, |at| at.0.saturating_sub(BELL_ORDER));
         let rows = tx
             .all(
                 sql!(
@@ -249,9 +225,7 @@ impl Store {
             )
             .await?;
         tx.commit().await?; // before anybody rings
-        rows.iter()
-            .map(|row| Ok(ConversationId(row.uuid("id")?)))
-            .collect()
+        rows.iter().map(|row| Ok(ConversationId(row.uuid("id")?))).collect()
     }
 
     /// How many conversations wait for a worker: the true backlog.
@@ -259,12 +233,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn runnable_count(&self) -> Result<i64, StoreError> {
-        let row = self
-            .read_one(
-                sql!("select count(*) as n from conversations where " runnable),
-                args![],
-            )
-            .await?;
+        let row = self.read_one(sql!("select count(*) as n from conversations where " runnable), args![]).await?;
         row.map_or(Ok(0), |row| row.int("n"))
     }
 
@@ -280,8 +249,8 @@ impl Store {
         let mut tx = self.begin().await?;
         let held = tx
             .execute(
-                sql!("update conversations set epoch = epoch where id = $1 and epoch = $2"),
-                args![lease.conversation, lease.epoch],
+                sql!("update conversations set epoch = epoch where id = $1 and epoch = $2 and tenant = $3"),
+                args![lease.conversation, lease.epoch, &lease.tenant],
             )
             .await?;
         if held == 0 {

@@ -6,9 +6,7 @@
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
-};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection};
 
 use crate::{
     Role, Store, StoreError,
@@ -45,11 +43,8 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[
-    migration!(1, "0001_turns"),
-    migration!(2, "0002_catalogue"),
-    migration!(3, "0003_people_and_operators"),
-];
+const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_turns"), migration!(2, "0002_catalogue"), migration!(3, "0003_people_and_operators")];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \
     (version bigint primary key, name text not null, checksum text not null, applied_at bigint not null)";
@@ -132,25 +127,14 @@ impl Store {
                     version: migration.version,
                     name: migration.name.to_owned(),
                     applied: found.is_some(),
-                    unchanged: found
-                        .is_some_and(|row| row.checksum == migration.checksum(self.is_postgres())),
+                    unchanged: found.is_some_and(|row| row.checksum == migration.checksum(self.is_postgres())),
                 }
             })
             .collect();
         all.extend(
-            applied
-                .iter()
-                .filter(|row| {
-                    MIGRATIONS
-                        .iter()
-                        .all(|migration| migration.version != row.version)
-                })
-                .map(|row| MigrationStatus {
-                    version: row.version,
-                    name: row.name.clone(),
-                    applied: true,
-                    unchanged: false,
-                }),
+            applied.iter().filter(|row| MIGRATIONS.iter().all(|migration| migration.version != row.version)).map(
+                |row| MigrationStatus { version: row.version, name: row.name.clone(), applied: true, unchanged: false },
+            ),
         );
         Ok(all)
     }
@@ -162,11 +146,7 @@ impl Store {
     pub async fn verify(&self) -> Result<(), StoreError> {
         let applied = self.applied().await?;
         check(&applied, self.is_postgres())?;
-        if applied.len() < MIGRATIONS.len() {
-            Err(StoreError::SchemaOld)
-        } else {
-            Ok(())
-        }
+        if applied.len() < MIGRATIONS.len() { Err(StoreError::SchemaOld) } else { Ok(()) }
     }
 
     /// True when everything this program needs is there. A later schema is fine: releases expand first.
@@ -175,18 +155,12 @@ impl Store {
     /// When the database fails.
     pub async fn schema_ready(&self) -> Result<bool, StoreError> {
         let applied = self.applied().await?;
-        Ok(MIGRATIONS
-            .iter()
-            .all(|migration| applied.iter().any(|row| row.version == migration.version)))
+        Ok(MIGRATIONS.iter().all(|migration| applied.iter().any(|row| row.version == migration.version)))
     }
 
     async fn applied(&self) -> Result<Vec<Applied>, StoreError> {
-        let rows = self
-            .read(
-                sql!("select version, name, checksum from schema_migrations order by version"),
-                args![],
-            )
-            .await;
+        let rows =
+            self.read(sql!("select version, name, checksum from schema_migrations order by version"), args![]).await;
         match rows {
             Ok(rows) => rows
                 .iter()
@@ -207,20 +181,11 @@ impl Store {
 fn check(applied: &[Applied], postgres: bool) -> Result<(), StoreError> {
     let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
     for row in applied {
-        let Some(migration) = MIGRATIONS
-            .iter()
-            .find(|migration| migration.version == row.version)
-        else {
-            return Err(StoreError::SchemaNewer {
-                found: row.version,
-                known,
-            });
+        let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == row.version) else {
+            return Err(StoreError::SchemaNewer { found: row.version, known });
         };
         if migration.checksum(postgres) != row.checksum {
-            return Err(StoreError::ChecksumChanged {
-                version: row.version,
-                name: row.name.clone(),
-            });
+            return Err(StoreError::ChecksumChanged { version: row.version, name: row.name.clone() });
         }
     }
     Ok(())
@@ -231,8 +196,7 @@ impl Runner {
         let started = Instant::now();
         match target {
             Target::Postgres(options) => {
-                let mut connection =
-                    PgConnection::connect_with(&session((**options).clone(), Role::Admin)).await?;
+                let mut connection = PgConnection::connect_with(&session((**options).clone(), Role::Admin)).await?;
                 // A migration may take long, but must not queue traffic behind its locks for long.
                 connection.execute("set statement_timeout = 0; set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '60s'").await?;
                 loop {
@@ -254,9 +218,7 @@ impl Runner {
             }
             Target::Sqlite(path) => {
                 // `begin immediate` in each migration is the lock; the busy timeout is the wait.
-                let mut connection =
-                    SqliteConnection::connect_with(&sqlite_options(path).busy_timeout(wait))
-                        .await?;
+                let mut connection = SqliteConnection::connect_with(&sqlite_options(path).busy_timeout(wait)).await?;
                 connection.execute(CREATE_TABLE).await?;
                 Ok(Self::Sqlite(Box::new(connection)))
             }
@@ -284,26 +246,10 @@ impl Runner {
                 migration.version,
                 migration.name,
                 migration.checksum(self.is_postgres()),
-                if self.is_postgres() {
-                    sql!(now).pg
-                } else {
-                    sql!(now).lite
-                },
+                if self.is_postgres() { sql!(now).pg } else { sql!(now).lite },
             );
-            if self
-                .run(
-                    migration,
-                    migration.texts(self.is_postgres()).0,
-                    line,
-                    false,
-                )
-                .await?
-            {
-                tracing::info!(
-                    version = migration.version,
-                    name = migration.name,
-                    "migration applied"
-                );
+            if self.run(migration, migration.texts(self.is_postgres()).0, line, false).await? {
+                tracing::info!(version = migration.version, name = migration.name, "migration applied");
                 done.push(migration.version);
             }
         }
@@ -315,25 +261,12 @@ impl Runner {
         check(&applied, self.is_postgres())?;
         let mut done = Vec::new();
         for row in applied.iter().rev().take(steps) {
-            let Some(migration) = MIGRATIONS
-                .iter()
-                .find(|migration| migration.version == row.version)
-            else {
+            let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == row.version) else {
                 continue;
             };
-            let line = format!(
-                "delete from schema_migrations where version = {}",
-                migration.version
-            );
-            if self
-                .run(migration, migration.texts(self.is_postgres()).1, line, true)
-                .await?
-            {
-                tracing::info!(
-                    version = migration.version,
-                    name = migration.name,
-                    "migration taken back"
-                );
+            let line = format!("delete from schema_migrations where version = {}", migration.version);
+            if self.run(migration, migration.texts(self.is_postgres()).1, line, true).await? {
+                tracing::info!(version = migration.version, name = migration.name, "migration taken back");
                 done.push(migration.version);
             }
         }
@@ -352,11 +285,7 @@ impl Runner {
         match self {
             Self::Postgres(connection) => {
                 let mut tx = connection.begin().await?;
-                let found = sqlx::query(FIND)
-                    .bind(migration.version)
-                    .fetch_optional(&mut *tx)
-                    .await?
-                    .is_some();
+                let found = sqlx::query(FIND).bind(migration.version).fetch_optional(&mut *tx).await?.is_some();
                 if found != present {
                     return Ok(false);
                 }
@@ -366,11 +295,7 @@ impl Runner {
             }
             Self::Sqlite(connection) => {
                 let mut tx = connection.begin_with("begin immediate").await?;
-                let found = sqlx::query(FIND)
-                    .bind(migration.version)
-                    .fetch_optional(&mut *tx)
-                    .await?
-                    .is_some();
+                let found = sqlx::query(FIND).bind(migration.version).fetch_optional(&mut *tx).await?.is_some();
                 if found != present {
                     return Ok(false);
                 }
@@ -391,11 +316,7 @@ impl Runner {
                     .await?
                     .iter()
                     .map(|row| {
-                        Ok(Applied {
-                            version: row.try_get(0)?,
-                            name: row.try_get(1)?,
-                            checksum: row.try_get(2)?,
-                        })
+                        Ok(Applied { version: row.try_get(0)?, name: row.try_get(1)?, checksum: row.try_get(2)? })
                     })
                     .collect()
             };
@@ -415,37 +336,21 @@ mod tests {
     fn migrations_are_numbered_from_one_without_gaps_and_named_by_their_number() {
         for (i, migration) in MIGRATIONS.iter().enumerate() {
             assert_eq!(migration.version, i as i64 + 1);
-            assert!(
-                migration
-                    .name
-                    .starts_with(&format!("{:04}_", migration.version))
-            );
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.version)));
         }
     }
 
     #[test]
     fn every_table_that_goes_up_goes_down_on_both_engines() {
         let tables = |text: &str, before: &str| -> std::collections::BTreeSet<String> {
-            let lines = text
-                .lines()
-                .filter_map(|line| line.strip_prefix(before).map(str::to_owned));
-            lines
-                .map(|rest| rest.trim_end_matches([';', '(', ' ']).to_owned())
-                .collect()
+            let lines = text.lines().filter_map(|line| line.strip_prefix(before).map(str::to_owned));
+            lines.map(|rest| rest.trim_end_matches([';', '(', ' ']).to_owned()).collect()
         };
         for migration in MIGRATIONS {
             for (up, down) in [migration.postgres, migration.sqlite] {
-                assert_eq!(
-                    tables(up, "create table "),
-                    tables(down, "drop table "),
-                    "{}",
-                    migration.name
-                );
+                assert_eq!(tables(up, "create table "), tables(down, "drop table "), "{}", migration.name);
             }
-            assert_eq!(
-                tables(migration.postgres.0, "create table "),
-                tables(migration.sqlite.0, "create table ")
-            );
+            assert_eq!(tables(migration.postgres.0, "create table "), tables(migration.sqlite.0, "create table "));
         }
     }
 }

@@ -49,17 +49,10 @@ impl OutboxStatus {
     }
 
     fn parse(text: &str) -> Result<Self, StoreError> {
-        [
-            Self::Pending,
-            Self::Sending,
-            Self::Sent,
-            Self::Unknown,
-            Self::Held,
-            Self::Failed,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == text)
-        .ok_or_else(|| StoreError::corrupt("status", text))
+        [Self::Pending, Self::Sending, Self::Sent, Self::Unknown, Self::Held, Self::Failed]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| StoreError::corrupt("status", text))
     }
 }
 
@@ -137,9 +130,7 @@ impl Store {
             )
             .await?;
         let ready = match &head {
-            Some(row) => {
-                row.uuid("id")? == id.0 && row.text("status")? == "pending" && row.bool("due")?
-            }
+            Some(row) => row.uuid("id")? == id.0 && row.text("status")? == "pending" && row.bool("due")?,
             None => false,
         };
         if !ready {
@@ -204,9 +195,7 @@ impl Store {
         }
         let ended = matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. });
         let wake = match outcome {
-            Outcome::Sent {
-                provider_message_id,
-            } => {
+            Outcome::Sent { provider_message_id } => {
                 mark_sent(&mut tx, id, provider_message_id.as_deref()).await?;
                 None
             }
@@ -219,11 +208,8 @@ impl Store {
                 None
             }
             Outcome::Pending { due_at } => {
-                tx.execute(
-                    sql!("update outbox set status = 'pending', due_at = $2 where id = $1"),
-                    args![id, *due_at],
-                )
-                .await?;
+                tx.execute(sql!("update outbox set status = 'pending', due_at = $2 where id = $1"), args![id, *due_at])
+                    .await?;
                 Some(*due_at)
             }
             Outcome::Unknown => {
@@ -231,13 +217,7 @@ impl Store {
                 None
             }
         };
-        wake_and_count(
-            &mut tx,
-            conversation,
-            ended && status != OutboxStatus::Held,
-            wake,
-        )
-        .await?;
+        wake_and_count(&mut tx, conversation, ended && status != OutboxStatus::Held, wake).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -274,14 +254,8 @@ impl Store {
                 mark_unknown(&mut tx, row.id).await?;
                 status = OutboxStatus::Unknown;
             } else if status == OutboxStatus::Unknown && now.bool("over")? {
-                status = if policy == UnknownPolicy::Hold
-                    || now.int("unknown_ends")? >= MAX_UNKNOWN_ENDS
-                {
-                    tx.execute(
-                        sql!("update outbox set status = 'held' where id = $1"),
-                        args![row.id],
-                    )
-                    .await?;
+                status = if policy == UnknownPolicy::Hold || now.int("unknown_ends")? >= MAX_UNKNOWN_ENDS {
+                    tx.execute(sql!("update outbox set status = 'held' where id = $1"), args![row.id]).await?;
                     tx.execute(
                         sql!("update conversations set unsent = unsent - 1 where id = $1"),
                         args![lease.conversation],
@@ -307,21 +281,13 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn held_count(&self) -> Result<i64, StoreError> {
-        let row = self
-            .read_one(
-                sql!("select count(*) as n from outbox where status = 'held'"),
-                args![],
-            )
-            .await?;
+        let row = self.read_one(sql!("select count(*) as n from outbox where status = 'held'"), args![]).await?;
         row.map_or(Ok(0), |row| row.int("n"))
     }
 }
 
 /// The first row in the line, if any.
-pub(crate) async fn first_unsent(
-    store: &Store,
-    lease: &Lease,
-) -> Result<Option<OutboxRow>, StoreError> {
+pub(crate) async fn first_unsent(store: &Store, lease: &Lease) -> Result<Option<OutboxRow>, StoreError> {
     let row = store
         .read_one(
             sql!(
@@ -354,11 +320,7 @@ fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
 
 /// A lock of the conversation, no fence.
 async fn lock(tx: &mut Tx, conversation: ConversationId) -> Result<(), StoreError> {
-    tx.all(
-        sql!("select id from conversations where id = $1" for_update),
-        args![conversation],
-    )
-    .await?;
+    tx.all(sql!("select id from conversations where id = $1" for_update), args![conversation]).await?;
     Ok(())
 }
 
@@ -382,10 +344,7 @@ pub(crate) async fn prove(
     provider_message_id: Option<&str>,
 ) -> Result<bool, StoreError> {
     let row = tx
-        .optional(
-            sql!("select status from outbox where id = $1 and conversation = $2"),
-            args![id, conversation],
-        )
+        .optional(sql!("select status from outbox where id = $1 and conversation = $2"), args![id, conversation])
         .await?;
     let Some(row) = row else { return Ok(false) };
     let status = OutboxStatus::parse(&row.text("status")?)?;
@@ -397,11 +356,7 @@ pub(crate) async fn prove(
     Ok(true)
 }
 
-async fn mark_sent(
-    tx: &mut Tx,
-    id: OutboxId,
-    provider_message_id: Option<&str>,
-) -> Result<(), StoreError> {
+async fn mark_sent(tx: &mut Tx, id: OutboxId, provider_message_id: Option<&str>) -> Result<(), StoreError> {
     tx.execute(
         sql!("update outbox set status = 'sent', sent_at = " now ", provider_message_id = $2 where id = $1"),
         args![id, provider_message_id],

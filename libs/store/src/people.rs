@@ -87,10 +87,6 @@ impl Store {
                 ],
             )
             .await?;
-        if saved.is_empty() {
-            Err(StoreError::NotFound("person"))
-        } else {
-            Ok(())
-        }
+        if saved.is_empty() { Err(StoreError::NotFound("person")) } else { Ok(()) }
     }
 }

@@ -24,21 +24,12 @@ impl Store {
         if receipts.is_empty() {
             return Ok(Vec::new());
         }
-        if receipts
-            .iter()
-            .any(|r| r.provider_message_id.len() > 512 || r.provider_message_id.contains('\0'))
-        {
-            return Err(StoreError::Payload(
-                "a report's message id is over 512 bytes or has a NUL".to_owned(),
-            ));
+        if receipts.iter().any(|r| r.provider_message_id.len() > 512 || r.provider_message_id.contains('\0')) {
+            return Err(StoreError::Payload("a report's message id is over 512 bytes or has a NUL".to_owned()));
         }
         let mut sorted: Vec<&Receipt> = receipts.iter().collect();
         sorted.sort_by(|a, b| {
-            (a.outbox_id, &a.provider_message_id, a.status).cmp(&(
-                b.outbox_id,
-                &b.provider_message_id,
-                b.status,
-            ))
+            (a.outbox_id, &a.provider_message_id, a.status).cmp(&(b.outbox_id, &b.provider_message_id, b.status))
         });
 
         let mut tx = self.begin().await?;
@@ -46,13 +37,7 @@ impl Store {
         let named = tx
             .all(
                 sql!("select id, conversation from outbox where id" in_uuids_1 " and tenant = $2"),
-                args![
-                    sorted
-                        .iter()
-                        .filter_map(|r| r.outbox_id.map(|id| id.0))
-                        .collect::<Vec<_>>(),
-                    tenant
-                ],
+                args![sorted.iter().filter_map(|r| r.outbox_id.map(|id| id.0)).collect::<Vec<_>>(), tenant],
             )
             .await?;
         let homes: BTreeMap<_, _> = named
@@ -89,20 +74,10 @@ impl Store {
         }
         let mut ring = BTreeSet::new();
         for receipt in &sorted {
-            let Some((id, conversation)) = receipt
-                .outbox_id
-                .and_then(|id| Some((id, *homes.get(&id.0)?)))
-            else {
+            let Some((id, conversation)) = receipt.outbox_id.and_then(|id| Some((id, *homes.get(&id.0)?))) else {
                 continue;
             };
-            if outbox::prove(
-                &mut tx,
-                conversation,
-                id,
-                Some(&receipt.provider_message_id),
-            )
-            .await?
-            {
+            if outbox::prove(&mut tx, conversation, id, Some(&receipt.provider_message_id)).await? {
                 ring.insert(conversation);
             }
         }

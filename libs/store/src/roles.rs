@@ -3,9 +3,7 @@
 //! The bot's user reads and writes the work tables, only adds to what is written down about turns, and cannot see
 //! what administrators did. It changes no schema and deletes nothing.
 
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions,
-};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use url::Url;
 
 use crate::{Store, StoreError, connect::Target};
@@ -89,26 +87,17 @@ pub async fn create(superuser_url: &str, admin_url: &str, bot_url: &str) -> Resu
         return Err(StoreError::Url("roles exist on PostgreSQL only".to_owned()));
     };
     let Some(database) = target.get_database().map(str::to_owned) else {
-        return Err(StoreError::Url(
-            "the administrator's URL names no database".to_owned(),
-        ));
+        return Err(StoreError::Url("the administrator's URL names no database".to_owned()));
     };
     let Target::Postgres(superuser) = Target::parse(superuser_url)? else {
-        return Err(StoreError::Url(
-            "the superuser's URL is not PostgreSQL's".to_owned(),
-        ));
+        return Err(StoreError::Url("the superuser's URL is not PostgreSQL's".to_owned()));
     };
 
     let mut connection = PgConnection::connect_with(&superuser).await?;
     for user in [&admin, &bot] {
-        let verb = if role_exists(&mut connection, &user.name).await? {
-            "alter"
-        } else {
-            "create"
-        };
-        let password = user.password.as_ref().map_or(String::new(), |password| {
-            format!(" password {}", literal(password))
-        });
+        let verb = if role_exists(&mut connection, &user.name).await? { "alter" } else { "create" };
+        let password =
+            user.password.as_ref().map_or(String::new(), |password| format!(" password {}", literal(password)));
         let create = format!(
             "{verb} role {} with login nosuperuser nocreatedb nocreaterole noreplication{password}",
             quoted(&user.name)
@@ -120,12 +109,7 @@ pub async fn create(superuser_url: &str, admin_url: &str, bot_url: &str) -> Resu
         .fetch_optional(&mut connection)
         .await?;
     if exists.is_none() {
-        connection
-            .execute(AssertSqlSafe(format!(
-                "create database {}",
-                quoted(&database)
-            )))
-            .await?;
+        connection.execute(AssertSqlSafe(format!("create database {}", quoted(&database)))).await?;
     }
     connection.close().await?;
 
@@ -147,11 +131,7 @@ pub async fn create(superuser_url: &str, admin_url: &str, bot_url: &str) -> Resu
 }
 
 async fn role_exists(connection: &mut PgConnection, name: &str) -> Result<bool, StoreError> {
-    Ok(sqlx::query("select 1 from pg_roles where rolname = $1")
-        .bind(name)
-        .fetch_optional(connection)
-        .await?
-        .is_some())
+    Ok(sqlx::query("select 1 from pg_roles where rolname = $1").bind(name).fetch_optional(connection).await?.is_some())
 }
 
 /// User and password of a URL, percent signs decoded.
@@ -164,10 +144,7 @@ fn user(url: &str) -> Result<User, StoreError> {
     if parsed.username().is_empty() {
         return Err(bad());
     }
-    Ok(User {
-        name: options.get_username().to_owned(),
-        password: parsed.password().map(percent_decoded),
-    })
+    Ok(User { name: options.get_username().to_owned(), password: parsed.password().map(percent_decoded) })
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -197,12 +174,7 @@ fn quoted(name: &str) -> String {
 }
 
 fn literal(text: &str) -> String {
-    format!(
-        "E'{}'",
-        text.replace('\\', "\\\\")
-            .replace('\'', "\\'")
-            .replace('\0', "")
-    )
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\0', ""))
 }
 
 #[cfg(test)]
@@ -211,20 +183,14 @@ mod tests {
 
     #[test]
     fn names_and_passwords_cannot_leave_their_quotes() {
-        assert_eq!(
-            quoted(r#"a"; drop table x; --"#),
-            r#""a""; drop table x; --""#
-        );
+        assert_eq!(quoted(r#"a"; drop table x; --"#), r#""a""; drop table x; --""#);
         assert_eq!(literal(r"a'\'; drop table x"), r"E'a\'\\\'; drop table x'");
     }
 
     #[test]
     fn users_are_read_from_urls() {
         let bot = user("postgresql+asyncpg://bot_user:p%40ss%25@db:5432/dragoman").expect("a user");
-        assert_eq!(
-            (bot.name.as_str(), bot.password.as_deref()),
-            ("bot_user", Some("p@ss%"))
-        );
+        assert_eq!((bot.name.as_str(), bot.password.as_deref()), ("bot_user", Some("p@ss%")));
         assert!(user("postgres://db/dragoman").is_err());
     }
 }

@@ -107,9 +107,7 @@ impl Step {
 
     /// Of a range: the last seq it covers.
     pub fn last_seq(&self) -> Option<i64> {
-        (self.kind == StepKind::Range)
-            .then(|| self.request.get("last_seq")?.as_i64())
-            .flatten()
+        (self.kind == StepKind::Range).then(|| self.request.get("last_seq")?.as_i64()).flatten()
     }
 }
 
@@ -187,11 +185,7 @@ impl Store {
             .await?
             .ok_or(StoreError::NotFound("conversation"))?;
         let unsent = row.int("unsent")?;
-        let first_unsent = if unsent > 0 {
-            outbox::first_unsent(self, lease).await?
-        } else {
-            None
-        };
+        let first_unsent = if unsent > 0 { outbox::first_unsent(self, lease).await? } else { None };
         Ok(Snapshot {
             next_seq: row.int("next_seq")?,
             done_seq: row.int("done_seq")?,
@@ -208,12 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn inbox_range(
-        &self,
-        lease: &Lease,
-        from_seq: i64,
-        limit: i64,
-    ) -> Result<Vec<InboxRow>, StoreError> {
+    pub async fn inbox_range(&self, lease: &Lease, from_seq: i64, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
         let rows = self
             .read(
                 sql!(
@@ -244,7 +233,9 @@ impl Store {
         let mut tx = self.fenced(lease).await?;
         let row = tx
             .optional(
-                sql!("update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2 returning attempts"),
+                sql!(
+                    "update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2 returning attempts"
+                ),
                 args![lease.conversation, seq],
             )
             .await?
@@ -272,9 +263,10 @@ impl Store {
             .read(
                 sql!(
                     "select n, kind, request_hash, idempotency_key, status, request, result, format from steps "
-                    "where conversation = $1 and seq = $2 order by n"
+                    "where conversation = $1 and seq = $2 and exists "
+                    "(select 1 from conversations c where c.id = $1 and c.tenant = $3) order by n"
                 ),
-                args![lease.conversation, seq],
+                args![lease.conversation, seq, &lease.tenant],
             )
             .await?;
         rows.iter().map(step).collect()
@@ -324,13 +316,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a step that was never journaled.
-    pub async fn finish_step(
-        &self,
-        lease: &Lease,
-        seq: i64,
-        n: i32,
-        result: &Value,
-    ) -> Result<(), StoreError> {
+    pub async fn finish_step(&self, lease: &Lease, seq: i64, n: i32, result: &Value) -> Result<(), StoreError> {
         let mut tx = self.fenced(lease).await?;
         let changed = tx
             .execute(
@@ -353,12 +339,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Fenced`].
-    pub async fn rewrite_range(
-        &self,
-        lease: &Lease,
-        seq: i64,
-        last_seq: i64,
-    ) -> Result<(), StoreError> {
+    pub async fn rewrite_range(&self, lease: &Lease, seq: i64, last_seq: i64) -> Result<(), StoreError> {
         let mut tx = self.fenced(lease).await?;
         tx.execute(
             sql!(
@@ -376,17 +357,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::OutOfOrder`] when the turn does not follow the last one.
-    pub async fn commit(
-        &self,
-        lease: &Lease,
-        commit: &Commit,
-    ) -> Result<Vec<OutboxId>, StoreError> {
+    pub async fn commit(&self, lease: &Lease, commit: &Commit) -> Result<Vec<OutboxId>, StoreError> {
         let mut tx = self.fenced(lease).await?;
-        let to_send = commit
-            .replies
-            .iter()
-            .filter(|reply| !reply.sent_already)
-            .count();
+        let to_send = commit.replies.iter().filter(|reply| !reply.sent_already).count();
         let changed = tx
             .execute(
                 sql!(
@@ -442,11 +415,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn question_sent_at(
-        &self,
-        lease: &Lease,
-        in_seq: i64,
-    ) -> Result<Option<Micros>, StoreError> {
+    pub async fn question_sent_at(&self, lease: &Lease, in_seq: i64) -> Result<Option<Micros>, StoreError> {
         let row = self
             .read_one(
                 sql!(
@@ -466,16 +435,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn tenant_of(
-        &self,
-        conversation: ConversationId,
-    ) -> Result<Option<Tenant>, StoreError> {
-        let row = self
-            .read_one(
-                sql!("select tenant from conversations where id = $1"),
-                args![conversation],
-            )
-            .await?;
+    pub async fn tenant_of(&self, conversation: ConversationId) -> Result<Option<Tenant>, StoreError> {
+        let row = self.read_one(sql!("select tenant from conversations where id = $1"), args![conversation]).await?;
         row.map(|row| row.tenant("tenant")).transpose()
     }
 }
@@ -525,12 +486,7 @@ async fn insert_reply(
     Ok(())
 }
 
-async fn insert_audit(
-    tx: &mut Tx,
-    lease: &Lease,
-    in_seq: i64,
-    audit: &AuditRow,
-) -> Result<(), StoreError> {
+async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow) -> Result<(), StoreError> {
     let clean = |text: &str| text.replace('\0', "");
     tx.execute(
         sql!(
@@ -572,14 +528,9 @@ fn step(row: &Row) -> Result<Step, StoreError> {
         },
         request_hash: row.text("request_hash")?,
         idempotency_key: row.opt_text("idempotency_key")?,
-        status: if row.text("status")? == "done" {
-            StepStatus::Done
-        } else {
-            StepStatus::Started
-        },
+        status: if row.text("status")? == "done" { StepStatus::Done } else { StepStatus::Started },
         request: row.json("request")?,
         result: row.opt_json("result")?,
-        format: i16::try_from(row.int("format")?)
-            .map_err(|_| StoreError::corrupt("format", "number out of range"))?,
+        format: i16::try_from(row.int("format")?).map_err(|_| StoreError::corrupt("format", "number out of range"))?,
     })
 }

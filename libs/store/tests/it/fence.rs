@@ -1,0 +1,99 @@
+//! A worker that lost its lease changes nothing any more, but for the outcome of what it really sent.
+
+use serde_json::json;
+use sqlx::Executor as _;
+use store::{Outcome, Step, StepKind, StepStatus, StoreError, UnknownPolicy};
+
+use crate::{
+    lease::until_somebody_waits,
+    support::{Db, answer, on_both_engines},
+};
+
+on_both_engines!(every_fenced_write_is_refused_after_another_epoch, a_fenced_commit_leaves_no_trace);
+
+fn call(n: i32) -> Step {
+    Step {
+        n,
+        kind: StepKind::Call,
+        request_hash: "h".to_owned(),
+        idempotency_key: None,
+        status: StepStatus::Started,
+        request: json!({}),
+        result: None,
+        format: 1,
+    }
+}
+
+async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
+    let (old, ids) = db.answered(1).await;
+    db.say("p", "m2").await;
+    db.store.journal(&old, 2, &Step::range(2)).await.expect("journaled");
+    db.store.journal(&old, 2, &call(1)).await.expect("journaled");
+    let row = db.store.snapshot(&old).await.expect("a snapshot").first_unsent.expect("a row");
+    let new = db.take_over(&old).await;
+
+    let store = &db.store;
+    let refused = [
+        ("count_attempt", store.count_attempt(&old, 2).await.err()),
+        ("reset_attempts", store.reset_attempts(&old, 2).await.err()),
+        ("journal", store.journal(&old, 2, &call(2)).await.err()),
+        ("finish_step", store.finish_step(&old, 2, 1, &json!(1)).await.err()),
+        ("rewrite_range", store.rewrite_range(&old, 2, 2).await.err()),
+        ("commit", store.commit(&old, &answer(2, 2, 1)).await.err()),
+        ("begin_send", store.begin_send(&old, ids[0]).await.err()),
+        ("resolve_unknown", store.resolve_unknown(&old, &row, UnknownPolicy::Resend).await.err()),
+    ];
+    for (what, error) in refused {
+        assert!(matches!(error, Some(StoreError::Fenced)), "{what}: {error:?}");
+    }
+    for (what, kept) in [("release_idle", store.release_idle(&old).await), ("yield_now", store.yield_now(&old).await)] {
+        assert!(!kept.expect("an answer"), "{what}");
+    }
+    assert_eq!(store.renew(&[(old.conversation, old.epoch)], old.owner).await.expect("an answer"), []);
+
+    // And all of it is open to the new holder.
+    assert_eq!(store.count_attempt(&new, 2).await.expect("counted"), 1);
+    store.journal(&new, 2, &call(2)).await.expect("journaled");
+    store.finish_step(&new, 2, 1, &json!(1)).await.expect("finished");
+    store.commit(&new, &answer(2, 2, 1)).await.expect("a commit");
+    assert_eq!(store.begin_send(&new, ids[0]).await.expect("an answer"), Some(1));
+}
+
+async fn a_fenced_commit_leaves_no_trace(db: &Db) {
+    let old = db.held().await;
+    let new = db.take_over(&old).await;
+    assert!(matches!(db.store.commit(&old, &answer(1, 1, 2)).await, Err(StoreError::Fenced)));
+    let row = db.store.snapshot(&new).await.expect("a snapshot");
+    assert_eq!((row.done_seq, row.unsent, row.state), (0, 0, json!({})));
+    assert_eq!(db.number("select count(*) from outbox".to_owned()).await, 0);
+    assert_eq!(db.number("select count(*) from messages where direction = 'outbound'".to_owned()).await, 0);
+}
+
+/// A fence that only looks sees the old epoch while the claim of another worker is being committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_waits_behind_another_claim_is_fenced() {
+    let db = Db::postgres().await;
+    let old = db.held().await;
+    let (mut claimer, mut watcher) = (db.raw_postgres().await, db.raw_postgres().await);
+    claimer.execute("begin").await.expect("a transaction");
+    claimer.execute("update conversations set epoch = epoch + 1").await.expect("a claim");
+    let (store, lease) = (db.store.clone(), old.clone());
+    let commit = tokio::spawn(async move { store.commit(&lease, &answer(1, 1, 1)).await });
+    until_somebody_waits(&mut watcher).await;
+    claimer.execute("commit").await.expect("a commit");
+    let error = commit.await.expect("no panic").expect_err("fenced");
+    assert!(matches!(error, StoreError::Fenced), "{error}");
+    assert_eq!(db.number("select count(*) from outbox".to_owned()).await, 0);
+}
+
+/// The one unfenced write: what a worker really sent is known even after it lost its lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_is_recorded_after_another_claim() {
+    let db = Db::postgres().await;
+    let (old, ids) = db.answered(1).await;
+    let attempt = db.store.begin_send(&old, ids[0]).await.expect("an answer").expect("an attempt");
+    let new = db.take_over(&old).await;
+    let sent = Outcome::Sent { provider_message_id: Some("p1".to_owned()) };
+    assert!(db.store.record_outcome(old.conversation, ids[0], attempt, &sent).await.expect("recorded"));
+    assert_eq!(db.unsent(&new).await, 0);
+}

@@ -1,0 +1,14 @@
+//! The conformance suite: the same promises on PostgreSQL and on SQLite.
+
+mod support;
+
+mod accept;
+mod fence;
+mod lease;
+mod migrations;
+mod operators;
+mod rights;
+mod send;
+mod tenants;
+mod turn;
+mod walk;
