@@ -1,1 +1,21 @@
-fn main() {}
+//! Ingress gateway: takes webhooks and web chat messages, stores them, rings; nothing more.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use ingress_gateway::{App, Config, DEFAULTS, Parts, SERVICE};
+use service_kit::{cli, net};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    cli::main(SERVICE, DEFAULTS, run)
+}
+
+async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let http = net::bind(SERVICE, "http.listen", config.http.listen).await?;
+    let ops = net::bind(SERVICE, "ops.listen", config.ops.listen).await?;
+    let parts = Parts::connect(&config).await?;
+    let app = App::new(config, parts).context("cannot use the configured accounts")?;
+    tracing::info!(listen = %http.local_addr()?, "listening");
+    app.serve(http, ops, shutdown).await
+}

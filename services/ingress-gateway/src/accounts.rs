@@ -1,0 +1,164 @@
+//! The configured accounts as the gateway uses them: by path for webhooks, by origin for web chat.
+
+use std::collections::BTreeMap;
+
+use channels::{BuildError, Channel, infobip};
+use domain::{Account, Tenant};
+use secrecy::{ExposeSecret as _, SecretString};
+use service_kit::tenants::{AccountConfig, InfobipAuth, InfobipConfig};
+use uuid::Uuid;
+
+use crate::Config;
+
+/// Where the Infobip variables of the environment lead.
+const USUAL_ACCOUNT: (&str, &str) = ("infobip", "main");
+
+/// Why the configured accounts cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The path of a webhook names an account and no tenant.
+    #[error("account `{0}` belongs to two tenants: give one of them another name")]
+    Ambiguous(Account),
+    /// A word that names nothing.
+    #[error("account `{account}`")]
+    Name {
+        /// The account.
+        account: Account,
+        /// What is wrong.
+        #[source]
+        source: infobip::NameError,
+    },
+    /// Settings of no usable form.
+    #[error("account `{account}`")]
+    Build {
+        /// The account.
+        account: Account,
+        /// What is wrong.
+        #[source]
+        source: BuildError,
+    },
+}
+
+/// An account that gets webhooks.
+pub(crate) struct WebhookAccount {
+    pub tenant: Tenant,
+    pub account: Account,
+    pub channel: Channel,
+}
+
+/// An account that people reach from a browser.
+pub(crate) struct WebAccount {
+    pub tenant: Tenant,
+    pub account: Account,
+    pub allowed_origins: Vec<String>,
+    pub session_key: Vec<u8>,
+    pub debug: bool,
+}
+
+/// All accounts.
+pub(crate) struct Accounts {
+    webhooks: BTreeMap<Account, WebhookAccount>,
+    web: Vec<WebAccount>,
+    default_webhook: Option<Account>,
+    default_web: Option<Account>,
+}
+
+impl Accounts {
+    pub fn new(config: &Config) -> Result<Self, AppError> {
+        let (mut webhooks, mut web) = (BTreeMap::new(), Vec::new());
+        for (tenant, settings) in &config.tenants.0 {
+            for (account, settings) in &settings.accounts {
+                match settings {
+                    AccountConfig::Infobip(settings) => {
+                        let channel = infobip(account, settings)?;
+                        let entry = WebhookAccount { tenant: tenant.clone(), account: account.clone(), channel };
+                        if webhooks.insert(account.clone(), entry).is_some() {
+                            return Err(AppError::Ambiguous(account.clone()));
+                        }
+                    }
+                    AccountConfig::Web(settings) => web.push(WebAccount {
+                        tenant: tenant.clone(),
+                        account: account.clone(),
+                        allowed_origins: settings.allowed_origins.iter().map(|origin| normal(origin)).collect(),
+                        session_key: session_key(settings.session_key.as_ref()),
+                        debug: settings.debug,
+                    }),
+                }
+            }
+        }
+        let usual = webhooks.keys().find(|account| (account.channel(), account.name()) == USUAL_ACCOUNT).cloned();
+        let only = webhooks.keys().next().filter(|_| webhooks.len() == 1).cloned();
+        let default_webhook = config.webhook.default_account.clone().or(usual).or(only);
+        Ok(Self { webhooks, web, default_webhook, default_web: config.chat.default_account.clone() })
+    }
+
+    /// The account of `/webhook/{channel}/{name}`.
+    pub fn webhook(&self, channel: &str, name: &str) -> Option<&WebhookAccount> {
+        self.webhooks.get(&Account::new(channel, name).ok()?)
+    }
+
+    /// The account of the plain path.
+    pub fn default_webhook(&self) -> Option<&WebhookAccount> {
+        self.webhooks.get(self.default_webhook.as_ref()?)
+    }
+
+    /// The web account that allows `origin`.
+    pub fn web_of_origin(&self, origin: &str) -> Option<&WebAccount> {
+        let origin = normal(origin);
+        self.web.iter().find(|account| account.allowed_origins.contains(&origin))
+    }
+
+    /// The web account of requests that no origin decides.
+    pub fn default_web(&self) -> Option<&WebAccount> {
+        match &self.default_web {
+            Some(name) => self.web.iter().find(|account| account.account == *name),
+            None => self.web.first(),
+        }
+    }
+
+    /// The web account of a tenant's API key.
+    pub fn web_of_tenant(&self, tenant: &Tenant) -> Option<&WebAccount> {
+        self.default_web()
+            .filter(|account| account.tenant == *tenant)
+            .or_else(|| self.web.iter().find(|account| account.tenant == *tenant))
+    }
+}
+
+/// An origin as browsers write it.
+fn normal(origin: &str) -> String {
+    origin.trim().trim_end_matches('/').to_ascii_lowercase()
+}
+
+/// Without a configured key, sessions live as long as the process.
+fn session_key(configured: Option<&SecretString>) -> Vec<u8> {
+    match configured {
+        Some(key) => key.expose_secret().as_bytes().to_vec(),
+        None => [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat(),
+    }
+}
+
+fn infobip(account: &Account, settings: &InfobipConfig) -> Result<Channel, AppError> {
+    let name = |source| AppError::Name { account: account.clone(), source };
+    let secrets = settings.webhook_secrets.clone();
+    let auth = match &settings.auth {
+        InfobipAuth::Hmac { header, algorithm, encoding } => infobip::Auth::Hmac {
+            header: header.clone(),
+            algorithm: algorithm.parse().map_err(name)?,
+            encoding: encoding.parse().map_err(name)?,
+            secrets,
+        },
+        InfobipAuth::Basic { username, password } => {
+            infobip::Auth::Basic { username: username.clone(), passwords: [vec![password.clone()], secrets].concat() }
+        }
+        InfobipAuth::Bearer { token } => infobip::Auth::Bearer { tokens: [vec![token.clone()], secrets].concat() },
+    };
+    let config = infobip::Config {
+        base_url: settings.base_url.clone(),
+        api_key: settings.api_key.clone(),
+        sender: settings.sender.clone(),
+        auth,
+    };
+    infobip::Infobip::new(config)
+        .map(Channel::Infobip)
+        .map_err(|source| AppError::Build { account: account.clone(), source })
+}

@@ -1,0 +1,146 @@
+//! Who asks: a browser's session or the holder of an API key.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse as _, Response};
+use domain::ConversationId;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{AUTHORIZATION, ORIGIN, SET_COOKIE, WWW_AUTHENTICATE},
+};
+use store::StoreError;
+
+use super::session::Session;
+use crate::{Shared, accounts::WebAccount, respond};
+
+/// The service's name in API keys.
+pub(crate) const SERVICE: &str = "chat";
+
+/// Who asks, and on which account.
+pub(crate) struct Caller<'a> {
+    pub account: &'a WebAccount,
+    /// The opaque id of the session or key; conversations belong to it.
+    pub subject: String,
+    set_cookie: Option<HeaderValue>,
+}
+
+/// Why nobody is known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallerError {
+    #[error("no web chat is configured")]
+    NoAccount,
+    #[error("a session or an API key is needed")]
+    Unauthenticated,
+    #[error("this API key may not use the web chat")]
+    Forbidden,
+    #[error("the service cannot answer now")]
+    Store(#[from] StoreError),
+}
+
+impl CallerError {
+    pub fn respond(&self) -> Response {
+        let status = match self {
+            Self::NoAccount => StatusCode::NOT_FOUND,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Store(error) => return unavailable(error),
+        };
+        let mut response = respond::problem(status, &self.to_string());
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// 503, the cause logged once.
+pub(crate) fn unavailable(error: &StoreError) -> Response {
+    tracing::error!(error = error as &dyn std::error::Error, "the database failed a web chat request");
+    let response = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "the service cannot answer now");
+    respond::retry_after(response, Duration::from_secs(5))
+}
+
+impl<'a> Caller<'a> {
+    /// Finds out who asks. `may_begin`: somebody unknown gets a session, where that is allowed.
+    pub async fn identify(shared: &'a Shared, headers: &HeaderMap, may_begin: bool) -> Result<Self, CallerError> {
+        if let Some(authorization) = headers.get(AUTHORIZATION) {
+            return Self::by_key(shared, authorization).await;
+        }
+        let accounts = &shared.accounts;
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+        let account = origin
+            .and_then(|origin| accounts.web_of_origin(origin))
+            .or_else(|| accounts.default_web())
+            .ok_or(CallerError::NoAccount)?;
+        let (now, lifetime) = (shared.clock.now(), shared.config.chat.session_lifetime);
+        let session = Session::find(headers, account, now, lifetime);
+        let signed_anew = match session {
+            Some(session) if now.since(session.issued_at) > lifetime / 2 => Some(session.renewed(now)),
+            Some(_) => None,
+            None if may_begin && shared.config.chat.anonymous => Some(Session::new(now)),
+            None => return Err(CallerError::Unauthenticated),
+        };
+        let session = session.or(signed_anew).ok_or(CallerError::Unauthenticated)?;
+        let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+        Ok(Self {
+            account,
+            subject: format!("s-{}", session.id.simple()),
+            set_cookie: signed_anew.and_then(|session| session.cookie(account, lifetime, secure)),
+        })
+    }
+
+    async fn by_key(shared: &'a Shared, authorization: &HeaderValue) -> Result<Self, CallerError> {
+        let key = authorization
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, key)| key.trim())
+            .filter(|key| !key.is_empty())
+            .ok_or(CallerError::Unauthenticated)?;
+        let found = shared.store.find_api_key(&store::api_keys::key_hash(key)).await?;
+        let found = found.ok_or(CallerError::Unauthenticated)?;
+        if !found.services.iter().any(|service| service == SERVICE || service == "*") {
+            return Err(CallerError::Forbidden);
+        }
+        let account = shared.accounts.web_of_tenant(&found.tenant).ok_or(CallerError::NoAccount)?;
+        Ok(Self { account, subject: format!("k-{}", found.name), set_cookie: None })
+    }
+
+    /// The peer of a conversation of this caller.
+    pub fn peer(&self, name: &str) -> String {
+        format!("{}/{name}", self.subject)
+    }
+
+    /// The last finished seq of a conversation, if it is one of this caller's.
+    pub async fn find_conversation(&self, shared: &Shared, id: ConversationId) -> Result<Option<Own>, StoreError> {
+        let found = shared.store.conversation(&self.account.tenant, id).await?;
+        Ok(found
+            .filter(|conversation| conversation.account == self.account.account)
+            .filter(|conversation| {
+                conversation.peer.split_once('/').is_some_and(|(subject, _)| subject == self.subject)
+            })
+            .map(|conversation| Own {
+                peer: conversation.peer,
+                next_seq: conversation.next_seq,
+                done_seq: conversation.done_seq,
+            }))
+    }
+
+    /// Adds the session's cookie to an answer.
+    pub fn signed(&self, mut response: Response) -> Response {
+        if let Some(cookie) = &self.set_cookie {
+            response.headers_mut().append(SET_COOKIE, cookie.clone());
+        }
+        response.into_response()
+    }
+}
+
+/// A conversation that belongs to the caller.
+pub(crate) struct Own {
+    pub peer: String,
+    /// Seq of the last message.
+    pub next_seq: i64,
+    /// Seq of the last message that was answered.
+    pub done_seq: i64,
+}

@@ -1,0 +1,164 @@
+//! `POST /api/v1/chat`: a message comes in like any other, and its answer is waited for.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{body::Body, extract::State, response::Response};
+use channels::web;
+use domain::{ConversationId, Incoming};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde_json::json;
+use store::StoreError;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    caller::{Caller, unavailable},
+    events,
+    messages::{Place, message},
+    watch::{Seen, Watch},
+};
+use crate::{Shared, body, respond};
+
+/// Largest body: the longest message with every character written as an escape, and a little more.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// `POST /api/v1/chat`
+pub(crate) async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+    if !shared.config.chat.enabled {
+        return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "AI temporarily unavailable");
+    }
+    let caller = match Caller::identify(&shared, &headers, true).await {
+        Ok(caller) => caller,
+        Err(error) => return error.respond(),
+    };
+    let response = answer(&shared, &caller, &headers, body).await;
+    caller.signed(response)
+}
+
+async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body: Body) -> Response {
+    if !is_json(headers) {
+        return respond::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send `content-type: application/json`");
+    }
+    let body = match body::read(headers, body, BODY_BYTES_MAX, shared.config.webhook.body_read_timeout).await {
+        Ok(body) => body,
+        Err(error) => return respond::problem(error.status(), &error.to_string()),
+    };
+    let request = match web::Request::parse(&body) {
+        Ok(request) => request,
+        Err(error) => return respond::problem(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let limit = shared.config.chat.messages_per_minute.get();
+    if let Err(wait) = shared.coordination.allow(&rate_key(caller), limit, Duration::from_secs(60)).await {
+        return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
+    }
+    let slot = if events::wanted(headers) {
+        match shared.streams.open(&caller.subject) {
+            Some(slot) => Some(slot),
+            None => return events::too_many(),
+        }
+    } else {
+        None
+    };
+    let accepted = match accept(shared, caller, request).await {
+        Ok(Some(accepted)) => accepted,
+        Ok(None) => return events::no_conversation(),
+        Err(error @ StoreError::Payload(_)) => {
+            return respond::problem(StatusCode::BAD_REQUEST, &error.to_string());
+        }
+        Err(error) => return unavailable(&error),
+    };
+    // Subscribed before anything is read, and before the bell.
+    let watch = Watch::open(shared, caller.account, accepted.conversation, accepted.place, Some(accepted.seq)).await;
+    if accepted.ring {
+        shared.coordination.ring(accepted.conversation, service_kit::telemetry::traceparent().as_deref());
+    }
+    match slot {
+        Some(slot) => events::of_message(shared, accepted.conversation, accepted.seq, watch, slot),
+        None => collect(shared, accepted.conversation, watch).await,
+    }
+}
+
+/// The JSON answer, when the turn ends or the wait is over.
+async fn collect(shared: &Shared, conversation: ConversationId, mut watch: Watch) -> Response {
+    let deadline = Instant::now() + shared.config.chat.answer_wait;
+    let (mut messages, mut trace) = (Vec::new(), None);
+    loop {
+        let seen = tokio::select! {
+            seen = tokio::time::timeout_at(deadline, watch.next()) => seen,
+            () = shared.stopping.cancelled() => return accepted_only(conversation),
+        };
+        match seen {
+            Err(_) => return accepted_only(conversation),
+            Ok(Err(error)) => return unavailable(&error),
+            Ok(Ok(Seen::Message(place, reply))) => messages.push(message(place, &reply)),
+            Ok(Ok(Seen::Live(..) | Seen::Reset)) => {}
+            Ok(Ok(Seen::Trace(data))) => trace = Some(data),
+            Ok(Ok(Seen::Done)) => break,
+        }
+    }
+    let mut answer = json!({ "conversation_id": conversation, "messages": messages });
+    if let Some(trace) = trace.filter(|_| watch.debug()) {
+        answer["operation"] = trace;
+    }
+    respond::json(StatusCode::OK, &answer)
+}
+
+/// 202: the message is stored and its answer will come; it can be read from the events.
+fn accepted_only(conversation: ConversationId) -> Response {
+    respond::json(StatusCode::ACCEPTED, &json!({ "conversation_id": conversation }))
+}
+
+struct Accepted {
+    conversation: ConversationId,
+    seq: i64,
+    ring: bool,
+    /// Answers behind it belong to this message.
+    place: Place,
+}
+
+/// Stores the message. `None`: the conversation is not one of the caller's.
+async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> Result<Option<Accepted>, StoreError> {
+    let message_id = request.message_id.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+    let (peer, done_seq) = match request.conversation_id {
+        Some(id) => match caller.find_conversation(shared, id).await? {
+            Some(own) => (own.peer, own.done_seq),
+            None => return Ok(None),
+        },
+        // Named by the message, so that a repeat of it does not begin another conversation.
+        None => (caller.peer(&Uuid::new_v5(&Uuid::NAMESPACE_OID, message_id.as_bytes()).simple().to_string()), 0),
+    };
+    let incoming = Incoming {
+        tenant: caller.account.tenant.clone(),
+        account: caller.account.account.clone(),
+        peer,
+        user: caller.subject.clone(),
+        provider: web::NAME.to_owned(),
+        provider_message_id: caller.peer(&message_id),
+        written_at: None,
+        contact_name: None,
+        phone: None,
+        quoted: None,
+        content: request.content,
+        traceparent: service_kit::telemetry::traceparent(),
+    };
+    let accepted = shared.store.accept(std::slice::from_ref(&incoming)).await?;
+    let accepted = accepted.first().ok_or(StoreError::NotFound("accepted message"))?;
+    metrics::counter!("messages_received_total", "channel" => web::NAME).increment(1);
+    Ok(Some(Accepted {
+        conversation: accepted.conversation,
+        seq: accepted.seq,
+        ring: accepted.ring,
+        // A repeat of an answered message gets its answer again.
+        place: Place::behind(done_seq.min(accepted.seq - 1)),
+    }))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
+        kind.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json"))
+    })
+}
+
+fn rate_key(caller: &Caller<'_>) -> String {
+    format!("chat:{}:{}:{}", caller.account.tenant, caller.account.account, caller.subject)
+}

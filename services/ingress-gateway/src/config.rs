@@ -1,0 +1,170 @@
+//! The gateway's settings; `config.toml` explains each.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use coordination::CoordinationConfig;
+use domain::Account;
+use serde::{Deserialize, Deserializer};
+use service_kit::{
+    cli::Settings,
+    config::{DatabaseConfig, HttpConfig, OpsConfig, Problems, Validate},
+    telemetry::TelemetryConfig,
+    tenants::Tenants,
+};
+
+/// All settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The public listener.
+    pub http: HttpConfig,
+    /// Probes and metrics.
+    pub ops: OpsConfig,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Doorbell, feed, limits.
+    pub coordination: CoordinationConfig,
+    /// Webhooks.
+    #[serde(default)]
+    pub webhook: WebhookConfig,
+    /// Web chat.
+    #[serde(default)]
+    pub chat: ChatConfig,
+    /// Accounts by tenant.
+    #[serde(default)]
+    pub tenants: Tenants,
+}
+
+/// `[webhook]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookConfig {
+    /// Account of the plain path.
+    pub default_account: Option<Account>,
+    /// Largest body, in bytes.
+    pub body_bytes_max: usize,
+    /// For a whole body.
+    #[serde(with = "humantime_serde")]
+    pub body_read_timeout: Duration,
+    /// For the headers of a request.
+    #[serde(with = "humantime_serde")]
+    pub header_read_timeout: Duration,
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// Older messages are kept for an operator and not answered.
+    #[serde(with = "humantime_serde")]
+    pub age_max: Duration,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self {
+            default_account: None,
+            body_bytes_max: 1024 * 1024,
+            body_read_timeout: Duration::from_secs(10),
+            header_read_timeout: Duration::from_secs(5),
+            connections_max: 4096,
+            age_max: Duration::from_hours(8 * 24),
+        }
+    }
+}
+
+/// `[chat]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatConfig {
+    /// False: new messages get 503.
+    #[serde(deserialize_with = "switch")]
+    pub enabled: bool,
+    /// A session is made for whoever has none.
+    pub anonymous: bool,
+    /// Account of requests that no allowed origin decides.
+    pub default_account: Option<Account>,
+    /// Longest wait of a JSON answer.
+    #[serde(with = "humantime_serde")]
+    pub answer_wait: Duration,
+    /// A session ends when it was not used for so long.
+    #[serde(with = "humantime_serde")]
+    pub session_lifetime: Duration,
+    /// Messages a minute and session.
+    pub messages_per_minute: NonZeroU32,
+    /// Event streams at the same time and session.
+    pub streams_max: usize,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            anonymous: true,
+            default_account: None,
+            answer_wait: Duration::from_secs(60),
+            session_lifetime: Duration::from_hours(24),
+            messages_per_minute: NonZeroU32::MIN.saturating_add(59),
+            streams_max: 2,
+        }
+    }
+}
+
+/// `AI_ENABLED` as operators set it: anything but true, in any case, is off.
+fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bool(bool),
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Bool(on) => Ok(on),
+        Written::Text(text) => Ok(text.trim().eq_ignore_ascii_case("true")),
+        Written::Other(_) => Ok(false),
+    }
+}
+
+impl Settings for Config {
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
+    }
+
+    fn ops(&self) -> &OpsConfig {
+        &self.ops
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        problems.within("tenants", |problems| self.tenants.validate(problems));
+        self.webhook.validate(&self.tenants, problems);
+        self.chat.validate(&self.tenants, problems);
+    }
+}
+
+impl WebhookConfig {
+    /// Adds what is wrong, under `webhook`.
+    pub fn validate(&self, tenants: &Tenants, problems: &mut Problems) {
+        if self.body_bytes_max == 0 || self.connections_max == 0 {
+            problems.add("webhook", "`body_bytes_max` and `connections_max` are at least 1");
+        }
+        if let Some(account) = &self.default_account {
+            known(account, tenants, "webhook.default_account", problems);
+        }
+    }
+}
+
+impl ChatConfig {
+    /// Adds what is wrong, under `chat`.
+    pub fn validate(&self, tenants: &Tenants, problems: &mut Problems) {
+        if let Some(account) = &self.default_account {
+            known(account, tenants, "chat.default_account", problems);
+        }
+    }
+}
+
+fn known(account: &Account, tenants: &Tenants, path: &str, problems: &mut Problems) {
+    if !tenants.0.values().any(|tenant| tenant.accounts.contains_key(account)) {
+        problems.add(path, format!("no tenant has an account `{account}`"));
+    }
+}

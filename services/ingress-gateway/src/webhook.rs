@@ -1,0 +1,181 @@
+//! `POST /webhook/{channel}/{account}`: verify, parse, accept, 200, ring.
+//!
+//! 401, 404 and the limits are answered without a body. A body with a good signature is never refused for its shape:
+//! what cannot be read is stored for an operator, since platforms repeat a refused one for days.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use bytes::Bytes;
+use channels::Parsed;
+use domain::{ConversationId, Incoming};
+use http::{HeaderMap, StatusCode};
+use store::{Accepted, StoreError};
+
+use crate::{Shared, accounts::WebhookAccount, body, respond};
+
+/// What a platform is told when the database cannot take its message.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/webhook", post(plain))
+        .route("/webhook/{channel}/{account}", post(by_account))
+        .with_state(shared)
+}
+
+async fn plain(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+    match shared.accounts.default_webhook() {
+        Some(account) => receive(&shared, account, &headers, body).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn by_account(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match shared.accounts.webhook(&channel, &name) {
+        Some(account) => receive(&shared, account, &headers, body).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[tracing::instrument(skip_all, fields(account = %account.account))]
+async fn receive(shared: &Shared, account: &WebhookAccount, headers: &HeaderMap, body: Body) -> Response {
+    let limits = &shared.config.webhook;
+    let body = match body::read(headers, body, limits.body_bytes_max, limits.body_read_timeout).await {
+        Ok(body) => body,
+        Err(error) => return counted(account, "limit", error.status()),
+    };
+    if let Err(error) = account.channel.verify(headers, &body) {
+        tracing::warn!(%error, "a webhook was not believed");
+        return counted(account, "refused", StatusCode::UNAUTHORIZED);
+    }
+    match take(shared, account, &body).await {
+        Ok(outcome) => counted(account, outcome, StatusCode::OK),
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a webhook could not be stored; the platform has to repeat it"
+            );
+            respond::retry_after(counted(account, "unavailable", StatusCode::SERVICE_UNAVAILABLE), RETRY_AFTER)
+        }
+    }
+}
+
+fn counted(account: &WebhookAccount, outcome: &'static str, status: StatusCode) -> Response {
+    metrics::counter!("webhooks_total", "channel" => account.channel.name(), "outcome" => outcome).increment(1);
+    status.into_response()
+}
+
+/// Stores what a believed body says and rings; an error means that the platform has to repeat it.
+async fn take(shared: &Shared, account: &WebhookAccount, body: &Bytes) -> Result<&'static str, StoreError> {
+    let parsed = match account.channel.parse(&account.tenant, &account.account, body, shared.clock.now()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a webhook cannot be read; stored");
+            store_unreadable(shared, account, body, &error.to_string()).await?;
+            return Ok("unreadable");
+        }
+    };
+    let traceparent = service_kit::telemetry::traceparent();
+    for conversation in store_parsed(shared, account, parsed, traceparent.as_deref()).await? {
+        shared.coordination.ring(conversation, traceparent.as_deref());
+    }
+    Ok("accepted")
+}
+
+/// Commits everything a body says, what waits for an answer first; gives the conversations to ring.
+async fn store_parsed(
+    shared: &Shared,
+    account: &WebhookAccount,
+    parsed: Parsed,
+    traceparent: Option<&str>,
+) -> Result<BTreeSet<ConversationId>, StoreError> {
+    let oldest = shared.clock.now() - shared.config.webhook.age_max;
+    let (late, mut messages): (Vec<Incoming>, Vec<Incoming>) =
+        parsed.messages.into_iter().partition(|message| message.written_at.is_some_and(|at| at < oldest));
+    for message in &mut messages {
+        message.traceparent = traceparent.map(str::to_owned);
+    }
+    metrics::counter!("messages_received_total", "channel" => account.channel.name()).increment(messages.len() as u64);
+    let mut ring = accept(shared, account, &messages).await?;
+    if !parsed.receipts.is_empty() {
+        match shared.store.record_receipts(&account.tenant, &parsed.receipts).await {
+            Ok(conversations) => ring.extend(conversations),
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "reports cannot be stored; kept as text");
+                let kept = serde_json::to_vec(&parsed.receipts).unwrap_or_default();
+                store_unreadable(shared, account, &kept, &error.to_string()).await?;
+            }
+        }
+    }
+    for part in &parsed.unknown {
+        tracing::info!(reason = %part.reason, "a part of a webhook is unknown; stored");
+        store_unreadable(shared, account, &part.payload, &part.reason).await?;
+    }
+    for message in &late {
+        tracing::warn!("a message was written too long ago to be answered; stored");
+        keep(shared, account, message, "written too long ago").await?;
+    }
+    Ok(ring)
+}
+
+/// Accepts the messages together; if one of them can never go in, one by one, so that it alone is set aside.
+async fn accept(
+    shared: &Shared,
+    account: &WebhookAccount,
+    messages: &[Incoming],
+) -> Result<BTreeSet<ConversationId>, StoreError> {
+    let mut ring = BTreeSet::new();
+    let mut add = |accepted: Vec<Accepted>| {
+        ring.extend(accepted.iter().filter(|accepted| accepted.ring).map(|accepted| accepted.conversation));
+    };
+    if messages.is_empty() {
+        return Ok(ring);
+    }
+    match shared.store.accept(messages).await {
+        Ok(accepted) => add(accepted),
+        Err(error) if error.is_retryable() => return Err(error),
+        Err(_) => {
+            for message in messages {
+                match shared.store.accept(std::slice::from_ref(message)).await {
+                    Ok(accepted) => add(accepted),
+                    Err(error) if error.is_retryable() => return Err(error),
+                    Err(error) => {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "a message cannot be stored; kept as text"
+                        );
+                        keep(shared, account, message, &error.to_string()).await?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(ring)
+}
+
+async fn keep(shared: &Shared, account: &WebhookAccount, message: &Incoming, reason: &str) -> Result<(), StoreError> {
+    let body = serde_json::to_vec(message).map_err(|error| StoreError::Payload(error.to_string()))?;
+    store_unreadable(shared, account, &body, reason).await
+}
+
+async fn store_unreadable(
+    shared: &Shared,
+    account: &WebhookAccount,
+    body: &[u8],
+    reason: &str,
+) -> Result<(), StoreError> {
+    shared.store.store_unreadable(&account.tenant, &account.account, body, reason).await
+}

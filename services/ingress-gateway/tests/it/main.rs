@@ -1,0 +1,8 @@
+//! The gateway over real HTTP, on SQLite, with the tests in the place of the worker.
+
+mod chat;
+mod limits;
+mod sessions;
+mod streams;
+mod support;
+mod webhooks;
