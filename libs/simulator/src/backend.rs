@@ -79,25 +79,16 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: u16, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            title,
-            detail: detail.into(),
-            more: Value::Null,
-        }
+        Self { status, title, detail: detail.into(), more: Value::Null }
     }
 
     fn into_answer(self) -> Answer {
-        let mut body = json!({"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail});
+        let mut body =
+            json!({"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail});
         if let (Some(body), Some(more)) = (body.as_object_mut(), self.more.as_object()) {
             body.extend(more.clone());
         }
-        Answer {
-            status: self.status,
-            body,
-            effect: false,
-            retry_after: None,
-        }
+        Answer { status: self.status, body, effect: false, retry_after: None }
     }
 }
 
@@ -113,21 +104,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn read(body: Value) -> Self {
-        Self {
-            status: 200,
-            body,
-            effect: false,
-            retry_after: None,
-        }
+        Self { status: 200, body, effect: false, retry_after: None }
     }
 
     pub(crate) fn changed(status: u16, body: Value) -> Self {
-        Self {
-            status,
-            body,
-            effect: true,
-            retry_after: None,
-        }
+        Self { status, body, effect: true, retry_after: None }
     }
 }
 
@@ -180,22 +161,9 @@ impl<A: Acts + 'static> Backend<A> {
         clock: Arc<dyn Clock>,
         actor: A,
     ) -> Self {
-        let inner = Inner {
-            actor,
-            calls: Vec::new(),
-            honour_keys: true,
-            keys: HashMap::new(),
-            effects: HashMap::new(),
-        };
-        Self {
-            contract,
-            guard,
-            tenant,
-            base_path,
-            clock,
-            faults: Faults::default(),
-            inner: Mutex::new(inner),
-        }
+        let inner =
+            Inner { actor, calls: Vec::new(), honour_keys: true, keys: HashMap::new(), effects: HashMap::new() };
+        Self { contract, guard, tenant, base_path, clock, faults: Faults::default(), inner: Mutex::new(inner) }
     }
 
     pub(crate) fn router(self: &Arc<Self>) -> Router {
@@ -235,12 +203,9 @@ impl<A: Acts + 'static> Backend<A> {
         match &self.guard {
             Guard::Open => {}
             Guard::OAuth2 { server, scope } => {
-                let token = headers
-                    .get(header::AUTHORIZATION)
-                    .and_then(|value| value.to_str().ok());
-                let token = token
-                    .and_then(|value| value.strip_prefix("Bearer "))
-                    .ok_or_else(|| refused("No token."))?;
+                let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+                let token =
+                    token.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| refused("No token."))?;
                 if !server.admits(token, scope) {
                     return Err(refused("The token is unknown or has expired."));
                 }
@@ -252,11 +217,9 @@ impl<A: Acts + 'static> Backend<A> {
             }
         }
         match &self.tenant {
-            Some((name, value)) if headers.get(name) != Some(value) => Err(Problem::new(
-                403,
-                "Forbidden",
-                "The tenant is missing or unknown.",
-            )),
+            Some((name, value)) if headers.get(name) != Some(value) => {
+                Err(Problem::new(403, "Forbidden", "The tenant is missing or unknown."))
+            }
             _ => Ok(()),
         }
     }
@@ -281,18 +244,9 @@ impl<A: Acts + 'static> Backend<A> {
                 } else {
                     (400, "Bad Request")
                 };
-                let detail = wrong
-                    .iter()
-                    .map(|wrong| format!("{}: {}", wrong.field, wrong.detail))
-                    .collect::<Vec<_>>();
+                let detail = wrong.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.detail)).collect::<Vec<_>>();
                 let more = json!({ "errors": wrong });
-                return Problem {
-                    status,
-                    title,
-                    detail: detail.join("; "),
-                    more,
-                }
-                .into_answer();
+                return Problem { status, title, detail: detail.join("; "), more }.into_answer();
             }
         };
         let mut inner = self.lock();
@@ -300,39 +254,18 @@ impl<A: Acts + 'static> Backend<A> {
             && let Some(kept) = inner.keys.get(key)
         {
             if kept.operation == operation.id && kept.target == target && kept.body == sent {
-                return Answer {
-                    effect: false,
-                    ..kept.answer.clone()
-                };
+                return Answer { effect: false, ..kept.answer.clone() };
             }
-            return Problem::new(
-                422,
-                "Unprocessable Content",
-                "This key was used for another request.",
-            )
-            .into_answer();
+            return Problem::new(422, "Unprocessable Content", "This key was used for another request.").into_answer();
         }
-        let asked = Asked {
-            operation: operation.clone(),
-            arguments,
-            language,
-            now: self.clock.now(),
-        };
+        let asked = Asked { operation: operation.clone(), arguments, language, now: self.clock.now() };
         let answer = inner.actor.act(&asked).unwrap_or_else(Problem::into_answer);
         if answer.effect {
-            *inner
-                .effects
-                .entry(key.unwrap_or_default().to_owned())
-                .or_default() += 1;
+            *inner.effects.entry(key.unwrap_or_default().to_owned()).or_default() += 1;
         }
         // Refusals are not kept: the same call may succeed later.
         if let Some(key) = key.filter(|_| answer.effect) {
-            let kept = Kept {
-                operation: operation.id.clone(),
-                target,
-                body: sent,
-                answer: answer.clone(),
-            };
+            let kept = Kept { operation: operation.id.clone(), target, body: sent, answer: answer.clone() };
             inner.keys.insert(key.to_owned(), kept);
         }
         answer
@@ -356,22 +289,11 @@ impl<A: Acts + 'static> Drop for Record<A> {
     }
 }
 
-async fn handle<A: Acts + 'static>(
-    State(backend): State<Arc<Backend<A>>>,
-    request: Request,
-) -> Response {
+async fn handle<A: Acts + 'static>(State(backend): State<Arc<Backend<A>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let text = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let path = parts.uri.path();
-    let path = path
-        .strip_prefix(backend.base_path.as_str())
-        .unwrap_or(path);
+    let path = path.strip_prefix(backend.base_path.as_str()).unwrap_or(path);
     let mut record = Record {
         call: Call {
             operation: format!("{} {path}", parts.method),
@@ -387,28 +309,17 @@ async fn handle<A: Acts + 'static>(
         backend: backend.clone(),
     };
     let Ok(bytes) = to_bytes(body, MAX_BODY_BYTES).await else {
-        return send(
-            &mut record,
-            Problem::new(413, "Content Too Large", "The body is too large.").into_answer(),
-        );
+        return send(&mut record, Problem::new(413, "Content Too Large", "The body is too large.").into_answer());
     };
     let json = match bytes.is_empty() {
         true => None,
         false => match serde_json::from_slice::<Value>(&bytes) {
-            Ok(value) if text("content-type").is_some_and(|kind| kind.contains("json")) => {
-                Some(value)
-            }
+            Ok(value) if text("content-type").is_some_and(|kind| kind.contains("json")) => Some(value),
             Ok(_) => {
-                return send(
-                    &mut record,
-                    Problem::new(415, "Unsupported Media Type", "Send JSON.").into_answer(),
-                );
+                return send(&mut record, Problem::new(415, "Unsupported Media Type", "Send JSON.").into_answer());
             }
             Err(_) => {
-                return send(
-                    &mut record,
-                    Problem::new(400, "Bad Request", "The body is no JSON.").into_answer(),
-                );
+                return send(&mut record, Problem::new(400, "Bad Request", "The body is no JSON.").into_answer());
             }
         },
     };
@@ -419,16 +330,10 @@ async fn handle<A: Acts + 'static>(
     let (operation, values) = match backend.contract.find(parts.method.as_str(), path) {
         Found::Operation(operation, values) => (operation, values),
         Found::OtherMethod => {
-            return send(
-                &mut record,
-                Problem::new(405, "Method Not Allowed", "Not that way.").into_answer(),
-            );
+            return send(&mut record, Problem::new(405, "Method Not Allowed", "Not that way.").into_answer());
         }
         Found::Nothing => {
-            return send(
-                &mut record,
-                Problem::new(404, "Not Found", "There is no such thing.").into_answer(),
-            );
+            return send(&mut record, Problem::new(404, "Not Found", "There is no such thing.").into_answer());
         }
     };
     record.call.operation.clone_from(&operation.id);
@@ -437,40 +342,16 @@ async fn handle<A: Acts + 'static>(
     if let Some(fault) = &fault {
         match fault.before().await {
             Before::Act => {}
-            Before::Refuse {
-                status,
-                retry_after,
-            } => {
-                let problem = Problem::new(
-                    status,
-                    "Failed on command",
-                    "The backend cannot do that now.",
-                );
-                return send(
-                    &mut record,
-                    Answer {
-                        retry_after,
-                        ..problem.into_answer()
-                    },
-                );
+            Before::Refuse { status, retry_after } => {
+                let problem = Problem::new(status, "Failed on command", "The backend cannot do that now.");
+                return send(&mut record, Answer { retry_after, ..problem.into_answer() });
             }
             Before::Cut => return serve::cut(),
         }
     }
-    let language = if text("accept-language").is_some_and(|value| value.starts_with("hr")) {
-        "hr"
-    } else {
-        "en"
-    };
+    let language = if text("accept-language").is_some_and(|value| value.starts_with("hr")) { "hr" } else { "en" };
     let key = record.call.idempotency_key.clone();
-    let answer = backend.act(
-        operation,
-        &values,
-        parts.uri.query().unwrap_or_default(),
-        key.as_deref(),
-        json,
-        language,
-    );
+    let answer = backend.act(operation, &values, parts.uri.query().unwrap_or_default(), key.as_deref(), json, language);
     record.call.acted = answer.effect;
     if let Some(fault) = &fault {
         match fault.after().await {
@@ -478,8 +359,7 @@ async fn handle<A: Acts + 'static>(
             After::Refuse(status) => {
                 return send(
                     &mut record,
-                    Problem::new(status, "Failed on command", "Something went wrong.")
-                        .into_answer(),
+                    Problem::new(status, "Failed on command", "Something went wrong.").into_answer(),
                 );
             }
             After::Cut => return serve::cut(),
@@ -494,26 +374,13 @@ fn send<A: Acts + 'static>(record: &mut Record<A>, answer: Answer) -> Response {
     if status == StatusCode::NO_CONTENT {
         return status.into_response();
     }
-    let kind = if answer.status < 400 {
-        "application/json"
-    } else {
-        "application/problem+json"
-    };
-    let mut response = (
-        status,
-        [(header::CONTENT_TYPE, kind)],
-        answer.body.to_string(),
-    )
-        .into_response();
+    let kind = if answer.status < 400 { "application/json" } else { "application/problem+json" };
+    let mut response = (status, [(header::CONTENT_TYPE, kind)], answer.body.to_string()).into_response();
     if let Some(wait) = answer.retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
     if status == StatusCode::UNAUTHORIZED {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }

@@ -84,16 +84,11 @@ impl Contract {
             let item = resolve(&document, item);
             for method in METHODS {
                 if let Some(operation) = item.get(method) {
-                    operations.push(Arc::new(Operation::new(
-                        &document, template, method, item, operation,
-                    )));
+                    operations.push(Arc::new(Operation::new(&document, template, method, item, operation)));
                 }
             }
         }
-        Self {
-            document,
-            operations,
-        }
+        Self { document, operations }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -123,67 +118,32 @@ impl Contract {
 }
 
 impl Operation {
-    fn new(
-        document: &Value,
-        template: &str,
-        method: &str,
-        item: &Value,
-        operation: &Value,
-    ) -> Self {
+    fn new(document: &Value, template: &str, method: &str, item: &Value, operation: &Value) -> Self {
         let mut parameters: Vec<Parameter> = Vec::new();
         let shared = item.get("parameters").and_then(Value::as_array);
         let own = operation.get("parameters").and_then(Value::as_array);
         for raw in shared.into_iter().chain(own).flatten() {
             let parameter = resolve(document, raw);
-            let text = |key: &str| {
-                parameter
-                    .get(key)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
+            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (name, place) = (text("name"), text("in"));
             if name.is_empty() || place == "body" || place == "formData" {
                 continue;
             }
-            let schema = parameter
-                .get("schema")
-                .cloned()
-                .unwrap_or_else(|| json!({}));
-            let required = parameter
-                .get("required")
-                .and_then(Value::as_bool)
-                .unwrap_or(false);
+            let schema = parameter.get("schema").cloned().unwrap_or_else(|| json!({}));
+            let required = parameter.get("required").and_then(Value::as_bool).unwrap_or(false);
             parameters.retain(|known| known.name != name || known.place != place);
-            parameters.push(Parameter {
-                name,
-                place,
-                required,
-                schema,
-                validator: OnceLock::new(),
-            });
+            parameters.push(Parameter { name, place, required, schema, validator: OnceLock::new() });
         }
-        let body = operation
-            .get("requestBody")
-            .map(|raw| resolve(document, raw))
-            .and_then(|body| {
-                Some(Body {
-                    required: body
-                        .get("required")
-                        .and_then(Value::as_bool)
-                        .unwrap_or(false),
-                    schema: json_content(body)?.clone(),
-                    validator: OnceLock::new(),
-                })
-            });
+        let body = operation.get("requestBody").map(|raw| resolve(document, raw)).and_then(|body| {
+            Some(Body {
+                required: body.get("required").and_then(Value::as_bool).unwrap_or(false),
+                schema: json_content(body)?.clone(),
+                validator: OnceLock::new(),
+            })
+        });
         let mut status = if method == "delete" { 204 } else { 200 };
         let mut response = None;
-        for (code, raw) in operation
-            .get("responses")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
+        for (code, raw) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
             if code.starts_with('2') {
                 status = code.parse().unwrap_or(200);
                 response = json_content(resolve(document, raw)).cloned();
@@ -193,11 +153,7 @@ impl Operation {
         Self {
             id: format!("{} {template}", method.to_uppercase()),
             method: method.to_uppercase(),
-            segments: template
-                .trim_matches('/')
-                .split('/')
-                .map(Segment::new)
-                .collect(),
+            segments: template.trim_matches('/').split('/').map(Segment::new).collect(),
             parameters,
             body,
             response,
@@ -236,17 +192,11 @@ impl Operation {
         let mut arguments = Arguments::default();
         let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            given
-                .entry(name.into_owned())
-                .or_default()
-                .push(value.into_owned());
+            given.entry(name.into_owned()).or_default().push(value.into_owned());
         }
         for parameter in &self.parameters {
             let (values, target) = match parameter.place.as_str() {
-                "path" => (
-                    path.get(&parameter.name).map(|value| vec![value.clone()]),
-                    &mut arguments.path,
-                ),
+                "path" => (path.get(&parameter.name).map(|value| vec![value.clone()]), &mut arguments.path),
                 "query" => (given.remove(&parameter.name), &mut arguments.query),
                 _ => continue,
             };
@@ -257,53 +207,26 @@ impl Operation {
                 continue;
             };
             let value = from_text(resolve(document, &parameter.schema), values);
-            wrong.extend(validate(
-                document,
-                &parameter.schema,
-                &parameter.validator,
-                &value,
-                &parameter.name,
-                false,
-            ));
+            wrong.extend(validate(document, &parameter.schema, &parameter.validator, &value, &parameter.name, false));
             target.insert(parameter.name.clone(), value);
         }
-        wrong.extend(
-            given
-                .keys()
-                .map(|name| Wrong::new(name, "is no parameter of this operation")),
-        );
+        wrong.extend(given.keys().map(|name| Wrong::new(name, "is no parameter of this operation")));
         match (&self.body, body) {
             (Some(expected), Some(body)) => {
-                wrong.extend(validate(
-                    document,
-                    &expected.schema,
-                    &expected.validator,
-                    &body,
-                    "",
-                    true,
-                ));
+                wrong.extend(validate(document, &expected.schema, &expected.validator, &body, "", true));
                 arguments.body = body;
             }
-            (Some(expected), None) if expected.required => {
-                wrong.push(Wrong::new("body", "is missing"))
-            }
+            (Some(expected), None) if expected.required => wrong.push(Wrong::new("body", "is missing")),
             (None, Some(_)) => wrong.push(Wrong::new("body", "is not taken by this operation")),
             (Some(_) | None, None) => {}
         }
-        if wrong.is_empty() {
-            Ok(arguments)
-        } else {
-            Err(wrong)
-        }
+        if wrong.is_empty() { Ok(arguments) } else { Err(wrong) }
     }
 }
 
 impl Segment {
     fn new(text: &str) -> Self {
-        match text
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'))
-        {
+        match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some(name) => Self::Value(name.to_owned()),
             None => Self::Fixed(text.to_owned()),
         }
@@ -312,22 +235,14 @@ impl Segment {
 
 impl Wrong {
     fn new(field: &str, detail: &str) -> Self {
-        Self {
-            field: field.to_owned(),
-            detail: detail.to_owned(),
-            in_body: false,
-        }
+        Self { field: field.to_owned(), detail: detail.to_owned(), in_body: false }
     }
 }
 
 /// Follows `$ref` within the document, at most 16 steps; a circle or a foreign reference gives what was reached.
 pub(crate) fn resolve<'a>(document: &'a Value, mut node: &'a Value) -> &'a Value {
     for _ in 0..16 {
-        let Some(target) = node
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|text| text.strip_prefix('#'))
-        else {
+        let Some(target) = node.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix('#')) else {
             return node;
         };
         let Some(next) = document.pointer(target) else {
@@ -340,21 +255,15 @@ pub(crate) fn resolve<'a>(document: &'a Value, mut node: &'a Value) -> &'a Value
 
 fn json_content(node: &Value) -> Option<&Value> {
     let content = node.get("content")?.as_object()?;
-    content
-        .iter()
-        .find(|(kind, _)| kind.contains("json") && !kind.contains("problem"))?
-        .1
-        .get("schema")
+    content.iter().find(|(kind, _)| kind.contains("json") && !kind.contains("problem"))?.1.get("schema")
 }
 
 fn decode(part: &str) -> String {
     let plain = part.replace('+', "%2B");
-    url::form_urlencoded::parse(
-        format!("v={}", plain.replace('&', "%26").replace('=', "%3D")).as_bytes(),
-    )
-    .next()
-    .map(|(_, value)| value.into_owned())
-    .unwrap_or_default()
+    url::form_urlencoded::parse(format!("v={}", plain.replace('&', "%26").replace('=', "%3D")).as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 /// Reads text from a URL as the schema's type; what does not fit stays text and fails the check.
@@ -367,10 +276,7 @@ fn from_text(schema: &Value, mut values: Vec<String>) -> Value {
     if kinds.contains("array") {
         let empty = json!({});
         let items = schema.get("items").unwrap_or(&empty);
-        return values
-            .into_iter()
-            .map(|value| from_text(items, vec![value]))
-            .collect();
+        return values.into_iter().map(|value| from_text(items, vec![value])).collect();
     }
     let text = values.pop().unwrap_or_default();
     if kinds.contains("integer")
@@ -405,11 +311,7 @@ fn validate(
             }
         }
         // A schema that does not compile (a remote reference, say) checks nothing.
-        jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .should_validate_formats(true)
-            .build(&root)
-            .ok()
+        jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).build(&root).ok()
     });
     let Some(validator) = validator else {
         return Vec::new();
@@ -417,21 +319,9 @@ fn validate(
     let errors = validator.iter_errors(value).take(20);
     errors
         .map(|error| {
-            let inner = error
-                .instance_path()
-                .as_str()
-                .trim_start_matches('/')
-                .replace('/', ".");
-            let field = if field.is_empty() {
-                inner
-            } else {
-                field.to_owned()
-            };
-            Wrong {
-                field,
-                detail: error.to_string(),
-                in_body,
-            }
+            let inner = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
+            let field = if field.is_empty() { inner } else { field.to_owned() };
+            Wrong { field, detail: error.to_string(), in_body }
         })
         .collect()
 }

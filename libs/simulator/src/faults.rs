@@ -44,10 +44,7 @@ pub struct Hold {
 
 impl Default for Hold {
     fn default() -> Self {
-        Self {
-            reached: Arc::new(watch::channel(false).0),
-            released: Arc::new(watch::channel(false).0),
-        }
+        Self { reached: Arc::new(watch::channel(false).0), released: Arc::new(watch::channel(false).0) }
     }
 }
 
@@ -88,11 +85,7 @@ impl Faults {
 
     /// The next `times` calls of `operation` go wrong.
     pub fn times(&self, operation: &str, times: usize, fault: Fault) {
-        self.lock().push_back(Order {
-            operation: operation.to_owned(),
-            times,
-            fault,
-        });
+        self.lock().push_back(Order { operation: operation.to_owned(), times, fault });
     }
 
     /// The next call of `operation` acts and is then held until [`Hold::release`].
@@ -110,9 +103,7 @@ impl Faults {
     /// Takes the first order that names this operation.
     pub(crate) fn take(&self, operation: &str) -> Option<Fault> {
         let mut orders = self.lock();
-        let at = orders
-            .iter()
-            .position(|order| order.operation.is_empty() || order.operation == operation)?;
+        let at = orders.iter().position(|order| order.operation.is_empty() || order.operation == operation)?;
         let order = orders.get_mut(at)?;
         let fault = order.fault.clone();
         order.times = order.times.saturating_sub(1);
@@ -132,10 +123,7 @@ pub(crate) enum Before {
     /// Act.
     Act,
     /// Answer with this status instead.
-    Refuse {
-        status: u16,
-        retry_after: Option<u64>,
-    },
+    Refuse { status: u16, retry_after: Option<u64> },
     /// Close the connection.
     Cut,
 }
@@ -154,13 +142,7 @@ impl Fault {
                 tokio::time::sleep((*wait).min(LONGEST)).await;
                 Before::Act
             }
-            Self::Status {
-                status,
-                retry_after,
-            } => Before::Refuse {
-                status: *status,
-                retry_after: *retry_after,
-            },
+            Self::Status { status, retry_after } => Before::Refuse { status: *status, retry_after: *retry_after },
             Self::Hang => {
                 tokio::time::sleep(LONGEST).await;
                 Before::Cut

@@ -48,10 +48,7 @@ pub const TENANT_HEADER: &str = "x-tenant";
 pub fn document(backend: &Url, token: &Url) -> String {
     DOCUMENT
         .replace("http://127.0.0.1:8090/oauth2/token", token.as_str())
-        .replace(
-            "http://127.0.0.1:8090",
-            backend.as_str().trim_end_matches('/'),
-        )
+        .replace("http://127.0.0.1:8090", backend.as_str().trim_end_matches('/'))
 }
 
 /// Configuration of [`Fleet`].
@@ -69,12 +66,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            guard: Guard::Open,
-            tenant: None,
-            time_zone: "Europe/Zagreb".to_owned(),
-            clock: Arc::new(SystemClock),
-        }
+        Self { guard: Guard::Open, tenant: None, time_zone: "Europe/Zagreb".to_owned(), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -99,37 +91,30 @@ impl Fleet {
     /// # Errors
     /// [`FleetError`] for a time zone that does not exist.
     pub fn new(config: Config) -> Result<Self, FleetError> {
-        let document: Value = serde_saphyr::from_str(DOCUMENT)
-            .map_err(|error| FleetError::Document(Box::new(error)))?;
+        let document: Value =
+            serde_saphyr::from_str(DOCUMENT).map_err(|error| FleetError::Document(Box::new(error)))?;
         let zone = jiff::tz::TimeZone::get(&config.time_zone)
             .map_err(|error| FleetError::TimeZone(config.time_zone.clone(), error))?;
         let state = seed::state(config.clock.now(), zone);
-        let tenant = config
-            .tenant
-            .map(|value| (HeaderName::from_static(TENANT_HEADER), value));
+        let tenant = config.tenant.map(|value| (HeaderName::from_static(TENANT_HEADER), value));
         let contract = Contract::new(document);
-        Ok(Self(Arc::new(Backend::new(
-            contract,
-            config.guard,
-            tenant,
-            String::new(),
-            config.clock,
-            state,
-        ))))
+        Ok(Self(Arc::new(Backend::new(contract, config.guard, tenant, String::new(), config.clock, state))))
     }
 
     /// All operations, and the document itself at `GET /openapi.yaml` without credentials.
     pub fn router(&self) -> Router {
-        let document =
-            || async { ([(header::CONTENT_TYPE, "application/yaml")], DOCUMENT).into_response() };
-        Router::new()
-            .route("/openapi.yaml", get(document))
-            .merge(self.0.router())
+        let document = || async { ([(header::CONTENT_TYPE, "application/yaml")], DOCUMENT).into_response() };
+        Router::new().route("/openapi.yaml", get(document)).merge(self.0.router())
     }
 
     /// Serves until `shutdown`.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
         serve::serve(self.router(), listener, shutdown).await;
+    }
+
+    /// Serves the fleet and `other` routes, such as the token server's, until `shutdown`.
+    pub async fn serve_with(&self, other: Router, listener: TcpListener, shutdown: CancellationToken) {
+        serve::serve(other.merge(self.router()), listener, shutdown).await;
     }
 
     /// Orders for calls that go wrong: fail, hang, cut, hold.
@@ -166,16 +151,8 @@ impl Fleet {
     ///
     /// # Errors
     /// The message for people, when the vehicle is taken or does not exist.
-    pub fn book(
-        &self,
-        vehicle: &str,
-        person: &str,
-        from: jiff::Timestamp,
-        to: jiff::Timestamp,
-    ) -> Result<u64, String> {
-        self.0
-            .with(|state| state.book(vehicle, person, from, to, "", "en"))
-            .map_err(|problem| problem.detail)
+    pub fn book(&self, vehicle: &str, person: &str, from: jiff::Timestamp, to: jiff::Timestamp) -> Result<u64, String> {
+        self.0.with(|state| state.book(vehicle, person, from, to, "", "en")).map_err(|problem| problem.detail)
     }
 }
 
@@ -186,13 +163,7 @@ impl Acts for State {
             .or_else(|| bookings::act(self, id, asked))
             .or_else(|| records::act(self, id, asked))
             .or_else(|| people::act(self, id, asked));
-        answer.unwrap_or_else(|| {
-            Err(Problem::new(
-                501,
-                "Not Implemented",
-                format!("{id} is not there yet."),
-            ))
-        })
+        answer.unwrap_or_else(|| Err(Problem::new(501, "Not Implemented", format!("{id} is not there yet."))))
     }
 }
 
@@ -204,16 +175,10 @@ mod tests {
     fn overlay_names_each_operation_once() {
         let overlay: Vec<Value> = serde_json::from_str(OVERLAY).expect("the overlay is JSON");
         let fleet = Fleet::new(Config::default()).expect("a fleet");
-        let mut names: Vec<&str> = overlay
-            .iter()
-            .filter_map(|entry| entry["operation"].as_str())
-            .collect();
+        let mut names: Vec<&str> = overlay.iter().filter_map(|entry| entry["operation"].as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(
-            (names.len(), overlay.len()),
-            (fleet.operations(), fleet.operations())
-        );
+        assert_eq!((names.len(), overlay.len()), (fleet.operations(), fleet.operations()));
         assert!(names.len() >= 30);
     }
 }

@@ -268,11 +268,7 @@ impl Infobip {
 
     /// What the person sees; an empty chat for a stranger.
     pub fn chat(&self, peer: &str) -> Chat {
-        self.lock()
-            .phones
-            .find(peer)
-            .cloned()
-            .unwrap_or_else(|| Chat::new(peer))
+        self.lock().phones.find(peer).cloned().unwrap_or_else(|| Chat::new(peer))
     }
 
     /// Everything that was sent lawfully, in order.
@@ -294,12 +290,7 @@ impl Infobip {
     ///
     /// # Errors
     /// The chat, when the time is over.
-    pub async fn wait_for(
-        &self,
-        peer: &str,
-        limit: Duration,
-        done: impl Fn(&Chat) -> bool,
-    ) -> Result<Chat, Box<Chat>> {
+    pub async fn wait_for(&self, peer: &str, limit: Duration, done: impl Fn(&Chat) -> bool) -> Result<Chat, Box<Chat>> {
         let mut changes = self.changes();
         let wait = async {
             loop {
@@ -312,17 +303,13 @@ impl Infobip {
                 }
             }
         };
-        tokio::time::timeout(limit, wait)
-            .await
-            .map_err(|_| Box::new(self.chat(peer)))
+        tokio::time::timeout(limit, wait).await.map_err(|_| Box::new(self.chat(peer)))
     }
 
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over.
     pub async fn settled(&self, limit: Duration) -> bool {
         let mut under_way = self.0.under_way.subscribe();
-        tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0))
-            .await
-            .is_ok_and(|seen| seen.is_ok())
+        tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0)).await.is_ok_and(|seen| seen.is_ok())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

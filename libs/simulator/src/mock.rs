@@ -41,12 +41,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            guard: Guard::Open,
-            tenant: None,
-            base_path: String::new(),
-            clock: Arc::new(SystemClock),
-        }
+        Self { guard: Guard::Open, tenant: None, base_path: String::new(), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -64,26 +59,14 @@ impl Backend {
     /// A backend of the document's operations; what the document leaves open, the backend leaves open.
     pub fn new(document: Value, config: Config) -> Self {
         let contract = Contract::new(document);
-        let made = Made {
-            document: contract.document.clone(),
-            answers: HashMap::new(),
-            next_id: 101,
-        };
-        let Config {
-            guard,
-            tenant,
-            base_path,
-            clock,
-        } = config;
-        Self(Arc::new(backend::Backend::new(
-            contract, guard, tenant, base_path, clock, made,
-        )))
+        let made = Made { document: contract.document.clone(), answers: HashMap::new(), next_id: 101 };
+        let Config { guard, tenant, base_path, clock } = config;
+        Self(Arc::new(backend::Backend::new(contract, guard, tenant, base_path, clock, made)))
     }
 
     /// What `operation` (`<METHOD> <path template>`) answers from now on, instead of made-up values.
     pub fn set_answer(&self, operation: &str, answer: Value) {
-        self.0
-            .with(|made| made.answers.insert(operation.to_owned(), answer));
+        self.0.with(|made| made.answers.insert(operation.to_owned(), answer));
     }
 
     /// All operations.
@@ -128,11 +111,7 @@ impl Acts for Made {
         let read = matches!(operation.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         if let Some(answer) = self.answers.get(&operation.id) {
             let answer = filtered(answer.clone(), &asked.arguments.query);
-            return Ok(if read {
-                Answer::read(answer)
-            } else {
-                Answer::changed(operation.status, answer)
-            });
+            return Ok(if read { Answer::read(answer) } else { Answer::changed(operation.status, answer) });
         }
         let mut body = match &operation.response {
             Some(schema) => make(&self.document, schema, "", 1, 0),
@@ -148,15 +127,8 @@ impl Acts for Made {
             body = asked.arguments.body.clone();
         }
         if let Some(body) = body.as_object_mut().filter(|body| body.contains_key("id")) {
-            let sent = asked
-                .arguments
-                .path
-                .get("id")
-                .or_else(|| asked.arguments.body.get("id"));
-            let id = sent
-                .cloned()
-                .filter(|id| id != &json!(0))
-                .unwrap_or_else(|| json!(self.next_id));
+            let sent = asked.arguments.path.get("id").or_else(|| asked.arguments.body.get("id"));
+            let id = sent.cloned().filter(|id| id != &json!(0)).unwrap_or_else(|| json!(self.next_id));
             self.next_id += 1;
             body.insert("id".to_owned(), id);
         }
@@ -199,46 +171,27 @@ fn make(document: &Value, schema: &Value, name: &str, row: usize, depth: usize) 
     }
     for key in ["const", "example", "default"] {
         // An example would be the same in each row; only a single value takes it.
-        if let Some(value) = schema
-            .get(key)
-            .filter(|_| key == "const" || (row == 1 && name != "id"))
-        {
+        if let Some(value) = schema.get(key).filter(|_| key == "const" || (row == 1 && name != "id")) {
             return value.clone();
         }
     }
-    if let Some(value) = schema
-        .get("enum")
-        .and_then(Value::as_array)
-        .and_then(|values| values.get((row - 1) % values.len().max(1)))
+    if let Some(value) =
+        schema.get("enum").and_then(Value::as_array).and_then(|values| values.get((row - 1) % values.len().max(1)))
     {
         return value.clone();
     }
     for key in ["oneOf", "anyOf"] {
-        if let Some(first) = schema
-            .get(key)
-            .and_then(Value::as_array)
-            .and_then(|all| all.first())
-        {
+        if let Some(first) = schema.get(key).and_then(Value::as_array).and_then(|all| all.first()) {
             return make(document, first, name, row, depth + 1);
         }
     }
     let mut object = Map::new();
-    for part in schema
-        .get("allOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
         if let Value::Object(made) = make(document, part, name, row, depth + 1) {
             object.extend(made);
         }
     }
-    for (key, property) in schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let value = make(document, property, key, row, depth + 1);
         if !value.is_null() {
             object.insert(key.clone(), value);
@@ -249,11 +202,7 @@ fn make(document: &Value, schema: &Value, name: &str, row: usize, depth: usize) 
     }
     let kind = match schema.get("type") {
         Some(Value::String(kind)) => kind.as_str(),
-        Some(Value::Array(kinds)) => kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null")
-            .unwrap_or(""),
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or(""),
         _ => "",
     };
     let number = i64::try_from(row).unwrap_or(1);
@@ -262,14 +211,8 @@ fn make(document: &Value, schema: &Value, name: &str, row: usize, depth: usize) 
             let empty = json!({});
             let items = schema.get("items").unwrap_or(&empty);
             // Rows at the top are a list to choose from; arrays inside a row stay short.
-            let count = if depth == 0 || name == "items" || name == "data" {
-                ROWS
-            } else {
-                1
-            };
-            (1..=count)
-                .map(|row| make(document, items, name, row, depth + 1))
-                .collect()
+            let count = if depth == 0 || name == "items" || name == "data" { ROWS } else { 1 };
+            (1..=count).map(|row| make(document, items, name, row, depth + 1)).collect()
         }
         "object" => json!({}),
         "integer" => json!(number.max(schema.get("minimum").and_then(Value::as_i64).unwrap_or(1))),
@@ -290,10 +233,7 @@ fn text(schema: &Value, name: &str, row: usize) -> String {
         _ if name == "id" || name.ends_with("Id") || name.ends_with("_id") => row.to_string(),
         _ => {
             const NAMES: [&str; 3] = ["Alpha", "Bravo", "Charlie"];
-            let given = NAMES
-                .get((row - 1) % NAMES.len())
-                .copied()
-                .unwrap_or("Alpha");
+            let given = NAMES.get((row - 1) % NAMES.len()).copied().unwrap_or("Alpha");
             if name.to_lowercase().ends_with("name") {
                 given.to_owned()
             } else {

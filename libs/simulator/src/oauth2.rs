@@ -69,11 +69,7 @@ pub struct Config {
 impl Config {
     /// One client, tokens good for an hour, the machine's clock.
     pub fn client(id: &str, secret: &str, scope: &str) -> Self {
-        let client = Client {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-            scopes: vec![scope.to_owned()],
-        };
+        let client = Client { id: id.to_owned(), secret: secret.to_owned(), scopes: vec![scope.to_owned()] };
         Self {
             clients: vec![client],
             lifetime: Duration::from_secs(3600),
@@ -108,18 +104,12 @@ struct Grant {
 impl Server {
     /// A server that has given no token yet.
     pub fn new(config: Config) -> Self {
-        Self(Arc::new(Shared {
-            config,
-            faults: Faults::default(),
-            inner: Mutex::default(),
-        }))
+        Self(Arc::new(Shared { config, faults: Faults::default(), inner: Mutex::default() }))
     }
 
     /// The token endpoint.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route(TOKEN_PATH, post(token))
-            .with_state(self.clone())
+        Router::new().route(TOKEN_PATH, post(token)).with_state(self.clone())
     }
 
     /// Serves until `shutdown`.
@@ -134,14 +124,7 @@ impl Server {
 
     /// The next `times` requests are refused as `invalid_client`.
     pub fn reject(&self, times: usize) {
-        self.0.faults.times(
-            "",
-            times,
-            Fault::Status {
-                status: 401,
-                retry_after: None,
-            },
-        );
+        self.0.faults.times("", times, Fault::Status { status: 401, retry_after: None });
     }
 
     /// Every token given so far is worth nothing from now on.
@@ -163,49 +146,27 @@ impl Server {
     pub fn admits(&self, token: &str, scope: &str) -> bool {
         let now = self.0.config.clock.now();
         let inner = self.lock();
-        inner
-            .tokens
-            .get(token)
-            .is_some_and(|grant| now < grant.until && grant.scopes.iter().any(|own| own == scope))
+        inner.tokens.get(token).is_some_and(|grant| now < grant.until && grant.scopes.iter().any(|own| own == scope))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn issue(
-        &self,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Value, (StatusCode, &'static str, &'static str)> {
+    fn issue(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, (StatusCode, &'static str, &'static str)> {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        let kind = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
-            return Err((
-                BAD,
-                "invalid_request",
-                "the body must be application/x-www-form-urlencoded",
-            ));
+            return Err((BAD, "invalid_request", "the body must be application/x-www-form-urlencoded"));
         }
         let mut fields: HashMap<String, String> = HashMap::new();
         for (name, value) in url::form_urlencoded::parse(body) {
-            if fields
-                .insert(name.into_owned(), value.into_owned())
-                .is_some()
-            {
+            if fields.insert(name.into_owned(), value.into_owned()).is_some() {
                 return Err((BAD, "invalid_request", "a parameter is given twice"));
             }
         }
-        let basic = basic(headers).map_err(|()| {
-            (
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "Basic cannot be read",
-            )
-        })?;
+        let basic =
+            basic(headers).map_err(|()| (StatusCode::UNAUTHORIZED, "invalid_client", "Basic cannot be read"))?;
         let (id, secret) = match (basic, fields.get("client_id"), fields.get("client_secret")) {
             (Some(_), _, Some(_)) => {
                 return Err((BAD, "invalid_request", "the secret is given in two places"));
@@ -218,15 +179,8 @@ impl Server {
             (None, _, _) => return Err((StatusCode::UNAUTHORIZED, "invalid_client", "no client")),
         };
         let config = &self.0.config;
-        let client = config
-            .clients
-            .iter()
-            .find(|client| client.id == id && client.secret == secret);
-        let client = client.ok_or((
-            StatusCode::UNAUTHORIZED,
-            "invalid_client",
-            "unknown client or wrong secret",
-        ))?;
+        let client = config.clients.iter().find(|client| client.id == id && client.secret == secret);
+        let client = client.ok_or((StatusCode::UNAUTHORIZED, "invalid_client", "unknown client or wrong secret"))?;
         match fields.get("grant_type").map(String::as_str) {
             Some("client_credentials") => {}
             Some(_) => return Err((BAD, "unsupported_grant_type", "only client_credentials")),
@@ -268,10 +222,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, ()> {
     let (id, secret) = text.split_once(':').ok_or(())?;
     let plain = |part: &str| {
         let pair = format!("v={}", part.replace('&', "%26").replace('=', "%3D"));
-        url::form_urlencoded::parse(pair.as_bytes())
-            .next()
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default()
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
     };
     Ok(Some((plain(id), plain(secret))))
 }
@@ -283,8 +234,7 @@ async fn token(State(server): State<Server>, headers: HeaderMap, body: Bytes) ->
             Before::Act => {}
             Before::Refuse { status, .. } => {
                 server.lock().refused += 1;
-                let status =
-                    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 return error(status, "invalid_client", "refused on command");
             }
             Before::Cut => return serve::cut(),
@@ -295,8 +245,7 @@ async fn token(State(server): State<Server>, headers: HeaderMap, body: Bytes) ->
         match fault.after().await {
             After::Answer => {}
             After::Refuse(status) => {
-                let status =
-                    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 return error(status, "server_error", "failed on command");
             }
             After::Cut => return serve::cut(),
@@ -316,9 +265,7 @@ fn error(status: StatusCode, code: &str, text: &str) -> Response {
     let mut response = (status, [(header::CACHE_CONTROL, "no-store")], body).into_response();
     if status == StatusCode::UNAUTHORIZED {
         let challenge = header::HeaderValue::from_static("Basic realm=\"simulator\"");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }

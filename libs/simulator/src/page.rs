@@ -101,37 +101,14 @@ pub fn phone_router(page: Page) -> Router {
     for someone in &page.people {
         page.infobip.set_name(&someone.peer, &someone.name);
     }
-    let shared = Arc::new(Shared {
-        page,
-        streams: Arc::new(tokio::sync::Semaphore::new(MAX_STREAMS)),
-    });
+    let shared = Arc::new(Shared { page, streams: Arc::new(tokio::sync::Semaphore::new(MAX_STREAMS)) });
     let file = |kind: &'static str, text: &'static str| {
-        get(move || async move {
-            (
-                [
-                    (header::CONTENT_TYPE, kind),
-                    (header::CACHE_CONTROL, "no-cache"),
-                ],
-                text,
-            )
-        })
+        get(move || async move { ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text) })
     };
     Router::new()
-        .route(
-            "/phone",
-            file("text/html; charset=utf-8", include_str!("page/phone.html")),
-        )
-        .route(
-            "/phone/phone.js",
-            file(
-                "text/javascript; charset=utf-8",
-                include_str!("page/phone.js"),
-            ),
-        )
-        .route(
-            "/phone/phone.css",
-            file("text/css; charset=utf-8", include_str!("page/phone.css")),
-        )
+        .route("/phone", file("text/html; charset=utf-8", include_str!("page/phone.html")))
+        .route("/phone/phone.js", file("text/javascript; charset=utf-8", include_str!("page/phone.js")))
+        .route("/phone/phone.css", file("text/css; charset=utf-8", include_str!("page/phone.css")))
         .route("/phone/setup", get(setup))
         .route("/phone/chat/{peer}", get(chat).post(say))
         .route("/phone/chat/{peer}/look", post(look))
@@ -145,15 +122,9 @@ pub fn phone_router(page: Page) -> Router {
 /// Only the page itself may post, and it loads nothing from elsewhere.
 async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let own = match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin
-            .split_once("://")
-            .is_some_and(|(_, rest)| rest == host),
+        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, rest)| rest == host),
         (Some(_), None) => false,
         (None, _) => true,
     };
@@ -163,14 +134,8 @@ async fn guard(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                   base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    response.headers_mut().insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(policy),
-    );
-    response.headers_mut().insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -190,11 +155,7 @@ async fn chat(State(shared): State<Arc<Shared>>, Path(peer): Path<String>) -> Re
     Json(shared.page.infobip.chat(&peer)).into_response()
 }
 
-async fn say(
-    State(shared): State<Arc<Shared>>,
-    Path(peer): Path<String>,
-    Json(said): Json<Said>,
-) -> Response {
+async fn say(State(shared): State<Arc<Shared>>, Path(peer): Path<String>, Json(said): Json<Said>) -> Response {
     if !is_number(&peer) {
         return StatusCode::NOT_FOUND.into_response();
     }
@@ -227,45 +188,37 @@ async fn events(State(shared): State<Arc<Shared>>, Path(peer): Path<String>) -> 
         let _held = &permit; // for as long as somebody listens
         Ok::<_, Infallible>(event)
     });
-    Sse::new(stream)
-        .keep_alive(KeepAlive::default())
-        .into_response()
+    Sse::new(stream).keep_alive(KeepAlive::default()).into_response()
 }
 
 fn chats(infobip: Infobip, peer: String) -> impl Stream<Item = Event> {
     let changes = infobip.changes();
-    futures::stream::unfold(
-        (infobip, peer, changes, None),
-        |(infobip, peer, mut changes, last)| async move {
-            loop {
-                changes.mark_unchanged();
-                let chat = json!(infobip.chat(&peer)).to_string();
-                if last.as_ref() != Some(&chat) {
-                    let event = Event::default().event("chat").data(&chat);
-                    return Some((event, (infobip, peer, changes, Some(chat))));
-                }
-                changes.changed().await.ok()?;
+    futures::stream::unfold((infobip, peer, changes, None), |(infobip, peer, mut changes, last)| async move {
+        loop {
+            changes.mark_unchanged();
+            let chat = json!(infobip.chat(&peer)).to_string();
+            if last.as_ref() != Some(&chat) {
+                let event = Event::default().event("chat").data(&chat);
+                return Some((event, (infobip, peer, changes, Some(chat))));
             }
-        },
-    )
+            changes.changed().await.ok()?;
+        }
+    })
 }
 
 fn insides(inside: Arc<dyn Inside>, peer: String) -> impl Stream<Item = Event> {
-    futures::stream::unfold(
-        (inside, peer, None),
-        |(inside, peer, last): (_, _, Option<String>)| async move {
-            let mut first = last.is_none();
-            loop {
-                if !first {
-                    tokio::time::sleep(INSIDE_EVERY).await;
-                }
-                first = false;
-                let told = inside.inside(peer.clone()).await.to_string();
-                if last.as_ref() != Some(&told) {
-                    let event = Event::default().event("inside").data(&told);
-                    return Some((event, (inside, peer, Some(told))));
-                }
+    futures::stream::unfold((inside, peer, None), |(inside, peer, last): (_, _, Option<String>)| async move {
+        let mut first = last.is_none();
+        loop {
+            if !first {
+                tokio::time::sleep(INSIDE_EVERY).await;
             }
-        },
-    )
+            first = false;
+            let told = inside.inside(peer.clone()).await.to_string();
+            if last.as_ref() != Some(&told) {
+                let event = Event::default().event("inside").data(&told);
+                return Some((event, (inside, peer, Some(told))));
+            }
+        }
+    })
 }

@@ -55,10 +55,7 @@ pub(crate) async fn serve(router: Router, listener: TcpListener, shutdown: Cance
         let (router, shutdown) = (router.clone(), shutdown.clone());
         tokio::spawn(async move {
             let builder = Builder::new(TokioExecutor::new());
-            let connection = builder.serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(Cutting(router)),
-            );
+            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(Cutting(router)));
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return, // an error here is a caller that went away, or our own cut
@@ -89,9 +86,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let answer = Service::call(&mut self.0, request.map(Body::new));
         Box::pin(async move {
-            let response = answer
-                .await
-                .unwrap_or_else(|never: Infallible| match never {});
+            let response = answer.await.unwrap_or_else(|never: Infallible| match never {});
             if response.extensions().get::<Cut>().is_some() {
                 return Err("cut on command".into());
             }

@@ -4,10 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
 use super::{
-    state::{
-        Booking, BookingStatus, Reading, State, moment, not_found, path, query, text, timestamp,
-        unfit,
-    },
+    state::{Booking, BookingStatus, Reading, State, moment, not_found, path, query, text, timestamp, unfit},
     words::say,
 };
 use crate::backend::{Answer, Asked, Problem};
@@ -18,43 +15,27 @@ pub(super) fn act(state: &mut State, id: &str, asked: &Asked) -> Option<Result<A
     Some(match id {
         "GET /bookings" => list(state, asked),
         "POST /bookings" => create(state, asked),
-        "GET /bookings/{booking_id}" => find(state, asked).map(|at| {
-            Answer::read(
-                state
-                    .bookings
-                    .get(at)
-                    .map_or(Value::Null, |one| json(state, one)),
-            )
-        }),
+        "GET /bookings/{booking_id}" => find(state, asked)
+            .map(|at| Answer::read(state.bookings.get(at).map_or(Value::Null, |one| json(state, one)))),
         "PATCH /bookings/{booking_id}" => change(state, asked),
         "DELETE /bookings/{booking_id}" => set(state, asked, BookingStatus::Cancelled),
         "POST /bookings/{booking_id}/pickup" => set(state, asked, BookingStatus::UnderWay),
         "POST /bookings/{booking_id}/return" => give_back(state, asked),
         "GET /vehicles/{vehicle_id}/bookings" => {
             let id = path(asked, "vehicle_id");
-            state
-                .vehicle(id, asked.language)
-                .map(|_| to_come(state, asked, |booking| booking.vehicle == id))
+            state.vehicle(id, asked.language).map(|_| to_come(state, asked, |booking| booking.vehicle == id))
         }
         "GET /people/{person_id}/bookings" => {
             let id = path(asked, "person_id");
-            state
-                .person(id, asked.language)
-                .map(|_| to_come(state, asked, |booking| booking.person == id))
+            state.person(id, asked.language).map(|_| to_come(state, asked, |booking| booking.person == id))
         }
         _ => return None,
     })
 }
 
 fn json(state: &State, booking: &Booking) -> Value {
-    let vehicle = state
-        .vehicles
-        .iter()
-        .find(|vehicle| vehicle.id == booking.vehicle);
-    let person = state
-        .people
-        .iter()
-        .find(|person| person.id == booking.person);
+    let vehicle = state.vehicles.iter().find(|vehicle| vehicle.id == booking.vehicle);
+    let person = state.people.iter().find(|person| person.id == booking.person);
     let mut value = json!({
         "id": booking.id,
         "vehicle": vehicle.map_or(booking.vehicle.as_str(), |vehicle| vehicle.name.as_str()),
@@ -72,24 +53,10 @@ fn json(state: &State, booking: &Booking) -> Value {
 
 fn to_come(state: &State, asked: &Asked, fits: impl Fn(&Booking) -> bool) -> Answer {
     let now = timestamp(asked.now);
-    let open = |booking: &&Booking| {
-        matches!(
-            booking.status,
-            BookingStatus::Booked | BookingStatus::UnderWay
-        )
-    };
-    let mut rows: Vec<&Booking> = state
-        .bookings
-        .iter()
-        .filter(open)
-        .filter(|one| one.to > now && fits(one))
-        .collect();
+    let open = |booking: &&Booking| matches!(booking.status, BookingStatus::Booked | BookingStatus::UnderWay);
+    let mut rows: Vec<&Booking> = state.bookings.iter().filter(open).filter(|one| one.to > now && fits(one)).collect();
     rows.sort_by_key(|booking| booking.from);
-    Answer::read(
-        rows.into_iter()
-            .map(|booking| json(state, booking))
-            .collect(),
-    )
+    Answer::read(rows.into_iter().map(|booking| json(state, booking)).collect())
 }
 
 fn list(state: &State, asked: &Asked) -> Result<Answer, Problem> {
@@ -101,23 +68,12 @@ fn list(state: &State, asked: &Asked) -> Result<Answer, Problem> {
         .iter()
         .filter(|one| from.is_none_or(|from| one.to > from) && to.is_none_or(|to| one.from < to))
         .filter(|one| {
-            is("person_id", &one.person)
-                && is("vehicle_id", &one.vehicle)
-                && is("status", one.status.as_str())
+            is("person_id", &one.person) && is("vehicle_id", &one.vehicle) && is("status", one.status.as_str())
         })
         .collect();
     let now = timestamp(asked.now);
     // Those to come first, the next at the top; then the past ones, the last at the top.
-    rows.sort_by_key(|one| {
-        (
-            one.to <= now,
-            if one.to > now {
-                one.from.as_second()
-            } else {
-                -one.from.as_second()
-            },
-        )
-    });
+    rows.sort_by_key(|one| (one.to <= now, if one.to > now { one.from.as_second() } else { -one.from.as_second() }));
     let number = |name: &str, default: usize| {
         asked
             .arguments
@@ -127,28 +83,17 @@ fn list(state: &State, asked: &Asked) -> Result<Answer, Problem> {
             .and_then(|value| usize::try_from(value).ok())
             .unwrap_or(default)
     };
-    let items: Vec<Value> = rows
-        .iter()
-        .skip(number("offset", 0))
-        .take(number("limit", 100))
-        .map(|booking| json(state, booking))
-        .collect();
+    let items: Vec<Value> =
+        rows.iter().skip(number("offset", 0)).take(number("limit", 100)).map(|booking| json(state, booking)).collect();
     Ok(Answer::read(json!({"total": rows.len(), "items": items})))
 }
 
 impl State {
     fn check_period(&self, from: Timestamp, to: Timestamp, language: &str) -> Result<(), Problem> {
         if from >= to {
-            return Err(unfit(say(
-                language,
-                "The end must be after the begin.",
-                "Kraj mora biti nakon početka.",
-            )));
+            return Err(unfit(say(language, "The end must be after the begin.", "Kraj mora biti nakon početka.")));
         }
-        if from
-            .saturating_add((24 * LONGEST_DAYS).hours())
-            .is_ok_and(|longest| to > longest)
-        {
+        if from.saturating_add((24 * LONGEST_DAYS).hours()).is_ok_and(|longest| to > longest) {
             return Err(unfit(say(
                 language,
                 "A booking is for 60 days at most.",
@@ -167,27 +112,14 @@ impl State {
         language: &str,
     ) -> Result<(), Problem> {
         if self.vehicle(vehicle, language)?.status != "active" {
-            let words = say(
-                language,
-                "The vehicle is in the workshop.",
-                "Vozilo je u servisu.",
-            );
+            let words = say(language, "The vehicle is in the workshop.", "Vozilo je u servisu.");
             return Err(Problem::new(409, "Conflict", words));
         }
         let Some(other) = self.taken(vehicle, from, to, except) else {
             return Ok(());
         };
-        let time = |moment: Timestamp| {
-            moment
-                .to_zoned(self.zone.clone())
-                .strftime("%H:%M")
-                .to_string()
-        };
-        let words = say(
-            language,
-            "The vehicle was booked by somebody else",
-            "Vozilo je već rezervirao netko drugi",
-        );
+        let time = |moment: Timestamp| moment.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
+        let words = say(language, "The vehicle was booked by somebody else", "Vozilo je već rezervirao netko drugi");
         let detail = format!("{words} ({}-{}).", time(other.from), time(other.to));
         Err(Problem::new(409, "Conflict", detail))
     }
@@ -224,45 +156,18 @@ fn create(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
     let given = |key: &str| text(body, key).unwrap_or_default();
     let (from, to) = (moment(given("from"))?, moment(given("to"))?);
     if to <= timestamp(asked.now) {
-        return Err(unfit(say(
-            asked.language,
-            "That time has passed.",
-            "To je vrijeme prošlo.",
-        )));
+        return Err(unfit(say(asked.language, "That time has passed.", "To je vrijeme prošlo.")));
     }
-    let id = state.book(
-        given("vehicle_id"),
-        given("person_id"),
-        from,
-        to,
-        given("purpose"),
-        asked.language,
-    )?;
+    let id = state.book(given("vehicle_id"), given("person_id"), from, to, given("purpose"), asked.language)?;
     let booking = state.bookings.iter().find(|booking| booking.id == id);
-    Ok(Answer::changed(
-        201,
-        booking.map_or(Value::Null, |booking| json(state, booking)),
-    ))
+    Ok(Answer::changed(201, booking.map_or(Value::Null, |booking| json(state, booking))))
 }
 
 fn find(state: &State, asked: &Asked) -> Result<usize, Problem> {
-    let id = asked
-        .arguments
-        .path
-        .get("booking_id")
-        .and_then(Value::as_u64);
-    let missing = || {
-        not_found(say(
-            asked.language,
-            "There is no booking with this number.",
-            "Nema rezervacije s tim brojem.",
-        ))
-    };
-    state
-        .bookings
-        .iter()
-        .position(|booking| Some(booking.id) == id)
-        .ok_or_else(missing)
+    let id = asked.arguments.path.get("booking_id").and_then(Value::as_u64);
+    let missing =
+        || not_found(say(asked.language, "There is no booking with this number.", "Nema rezervacije s tim brojem."));
+    state.bookings.iter().position(|booking| Some(booking.id) == id).ok_or_else(missing)
 }
 
 /// The booking's place, if it can still be changed.
@@ -271,16 +176,10 @@ fn find_open(state: &State, asked: &Asked) -> Result<usize, Problem> {
     let status = state.bookings.get(at).map(|booking| booking.status);
     let refused = |words: &str| Err(Problem::new(409, "Conflict", words));
     match status {
-        Some(BookingStatus::Cancelled) => refused(say(
-            asked.language,
-            "This booking is cancelled.",
-            "Ta je rezervacija otkazana.",
-        )),
-        Some(BookingStatus::Returned) => refused(say(
-            asked.language,
-            "This trip is over.",
-            "Ta je vožnja završena.",
-        )),
+        Some(BookingStatus::Cancelled) => {
+            refused(say(asked.language, "This booking is cancelled.", "Ta je rezervacija otkazana."))
+        }
+        Some(BookingStatus::Returned) => refused(say(asked.language, "This trip is over.", "Ta je vožnja završena.")),
         Some(BookingStatus::Booked | BookingStatus::UnderWay) | None => Ok(at),
     }
 }
@@ -304,13 +203,7 @@ fn change(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
         purpose.clone_into(&mut booking.purpose);
     }
     state.check_period(booking.from, booking.to, asked.language)?;
-    state.check_free(
-        &booking.vehicle,
-        booking.from,
-        booking.to,
-        Some(booking.id),
-        asked.language,
-    )?;
+    state.check_free(&booking.vehicle, booking.from, booking.to, Some(booking.id), asked.language)?;
     let answer = json(state, &booking);
     if let Some(place) = state.bookings.get_mut(at) {
         *place = booking;
@@ -323,37 +216,15 @@ fn set(state: &mut State, asked: &Asked, status: BookingStatus) -> Result<Answer
     if let Some(booking) = state.bookings.get_mut(at) {
         booking.status = status;
     }
-    Ok(Answer::changed(
-        200,
-        state
-            .bookings
-            .get(at)
-            .map_or(Value::Null, |booking| json(state, booking)),
-    ))
+    Ok(Answer::changed(200, state.bookings.get(at).map_or(Value::Null, |booking| json(state, booking))))
 }
 
 fn give_back(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
     let at = find_open(state, asked)?;
-    let vehicle = state
-        .bookings
-        .get(at)
-        .map(|booking| booking.vehicle.clone())
-        .unwrap_or_default();
+    let vehicle = state.bookings.get(at).map(|booking| booking.vehicle.clone()).unwrap_or_default();
     let date = state.today(asked.now);
-    let kilometres = asked
-        .arguments
-        .body
-        .get("kilometres")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
-    state.read_odometer(
-        Reading {
-            vehicle: vehicle.clone(),
-            kilometres,
-            date,
-        },
-        asked.language,
-    )?;
+    let kilometres = asked.arguments.body.get("kilometres").and_then(Value::as_i64).unwrap_or(0);
+    state.read_odometer(Reading { vehicle: vehicle.clone(), kilometres, date }, asked.language)?;
     if let Some(parking) = text(&asked.arguments.body, "parking") {
         parking.clone_into(&mut state.vehicle_mut(&vehicle, asked.language)?.parking);
     }

@@ -48,22 +48,11 @@ fn json_of(person: &Person, language: &str) -> Value {
 
 fn list(state: &State, asked: &Asked) -> Answer {
     let phone = query(asked, "phone").map(|phone| phone.trim_start_matches('+'));
-    let mut found: Vec<&Person> = state
-        .people
-        .iter()
-        .filter(|person| phone.is_none_or(|phone| phone == person.phone))
-        .collect();
+    let mut found: Vec<&Person> =
+        state.people.iter().filter(|person| phone.is_none_or(|phone| phone == person.phone)).collect();
     if let Some(words) = query(asked, "search").filter(|words| !tokens(words).is_empty()) {
         let texts: Vec<String> = found.iter().map(|person| person.name.to_owned()).collect();
-        found = search(words, &texts)
-            .into_iter()
-            .filter_map(|index| found.get(index).copied())
-            .collect();
+        found = search(words, &texts).into_iter().filter_map(|index| found.get(index).copied()).collect();
     }
-    Answer::read(
-        found
-            .into_iter()
-            .map(|person| json_of(person, asked.language))
-            .collect(),
-    )
+    Answer::read(found.into_iter().map(|person| json_of(person, asked.language)).collect())
 }

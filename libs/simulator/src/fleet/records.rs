@@ -10,18 +10,8 @@ use super::{
 use crate::backend::{Answer, Asked, Problem};
 
 pub(super) const GARAGES: [(&str, &str, &str, &str); 2] = [
-    (
-        "gar_1",
-        "Autoservis Horvat",
-        "Ilica 300, Zagreb",
-        "+385 1 3777 100",
-    ),
-    (
-        "gar_2",
-        "Vulkanizer Sesvete",
-        "Zagrebačka 15, Sesvete",
-        "+385 1 2001 200",
-    ),
+    ("gar_1", "Autoservis Horvat", "Ilica 300, Zagreb", "+385 1 3777 100"),
+    ("gar_2", "Vulkanizer Sesvete", "Zagrebačka 15, Sesvete", "+385 1 2001 200"),
 ];
 
 pub(super) fn act(state: &mut State, id: &str, asked: &Asked) -> Option<Result<Answer, Problem>> {
@@ -55,9 +45,7 @@ pub(super) fn act(state: &mut State, id: &str, asked: &Asked) -> Option<Result<A
             }
             Answer::changed(200, state.damages.get(at).map_or(Value::Null, |damage| damage_json(state, damage)))
         }),
-        "GET /vehicles/{vehicle_id}/services" => {
-            Ok(services(state, |service| service.vehicle == vehicle))
-        }
+        "GET /vehicles/{vehicle_id}/services" => Ok(services(state, |service| service.vehicle == vehicle)),
         "POST /vehicles/{vehicle_id}/services" => book_service(state, asked),
         "GET /services/due" => {
             let days = asked.arguments.query.get("days").and_then(Value::as_i64).unwrap_or(30);
@@ -72,7 +60,10 @@ pub(super) fn act(state: &mut State, id: &str, asked: &Asked) -> Option<Result<A
         "POST /vehicles/{vehicle_id}/fuel" => Ok(refuel(state, asked)),
         "GET /costs" => costs(state, asked),
         "GET /garages" => Ok(Answer::read(
-            GARAGES.iter().map(|(id, name, address, phone)| json!({"id": id, "name": name, "address": address, "phone": phone})).collect(),
+            GARAGES
+                .iter()
+                .map(|(id, name, address, phone)| json!({"id": id, "name": name, "address": address, "phone": phone}))
+                .collect(),
         )),
         _ => return None,
     })
@@ -101,11 +92,7 @@ fn fuel_json(state: &State, fuel: &Fuel) -> Value {
 
 impl State {
     /// Takes an odometer reading, which cannot go back.
-    pub(super) fn read_odometer(
-        &mut self,
-        reading: Reading,
-        language: &str,
-    ) -> Result<(), Problem> {
+    pub(super) fn read_odometer(&mut self, reading: Reading, language: &str) -> Result<(), Problem> {
         let vehicle = self.vehicle_mut(&reading.vehicle, language)?;
         if reading.kilometres < vehicle.kilometres {
             let words = say(language, "The last reading was", "Zadnje je stanje bilo");
@@ -118,17 +105,8 @@ impl State {
 }
 
 fn mileage(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
-    let kilometres = asked
-        .arguments
-        .body
-        .get("kilometres")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
-    let reading = Reading {
-        vehicle: path(asked, "vehicle_id").to_owned(),
-        kilometres,
-        date: state.day(asked)?,
-    };
+    let kilometres = asked.arguments.body.get("kilometres").and_then(Value::as_i64).unwrap_or(0);
+    let reading = Reading { vehicle: path(asked, "vehicle_id").to_owned(), kilometres, date: state.day(asked)? };
     state.read_odometer(reading.clone(), asked.language)?;
     Ok(Answer::changed(201, reading_json(state, &reading)))
 }
@@ -151,18 +129,8 @@ fn report(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
 
 fn find_damage(state: &State, asked: &Asked) -> Result<usize, Problem> {
     let id = path(asked, "report_id");
-    let missing = || {
-        not_found(say(
-            asked.language,
-            "There is no such report.",
-            "Takve prijave nema.",
-        ))
-    };
-    state
-        .damages
-        .iter()
-        .position(|damage| damage.id == id)
-        .ok_or_else(missing)
+    let missing = || not_found(say(asked.language, "There is no such report.", "Takve prijave nema."));
+    state.damages.iter().position(|damage| damage.id == id).ok_or_else(missing)
 }
 
 fn service_json(state: &State, service: &Service) -> Value {
@@ -173,41 +141,20 @@ fn service_json(state: &State, service: &Service) -> Value {
 }
 
 fn services(state: &State, fits: impl Fn(&Service) -> bool) -> Answer {
-    let mut rows: Vec<&Service> = state
-        .services
-        .iter()
-        .filter(|service| fits(service))
-        .collect();
+    let mut rows: Vec<&Service> = state.services.iter().filter(|service| fits(service)).collect();
     rows.sort_by_key(|service| service.date);
-    Answer::read(
-        rows.into_iter()
-            .map(|service| service_json(state, service))
-            .collect(),
-    )
+    Answer::read(rows.into_iter().map(|service| service_json(state, service)).collect())
 }
 
 fn book_service(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
     let body = &asked.arguments.body;
-    let garage = GARAGES
-        .iter()
-        .find(|(id, ..)| Some(*id) == text(body, "garage_id"));
+    let garage = GARAGES.iter().find(|(id, ..)| Some(*id) == text(body, "garage_id"));
     let Some((_, garage, ..)) = garage else {
-        return Err(unfit(say(
-            asked.language,
-            "There is no such garage.",
-            "Takvog servisa nema.",
-        )));
+        return Err(unfit(say(asked.language, "There is no such garage.", "Takvog servisa nema.")));
     };
-    let date: Date = text(body, "date")
-        .unwrap_or_default()
-        .parse()
-        .map_err(|_| unfit("That is no day."))?;
+    let date: Date = text(body, "date").unwrap_or_default().parse().map_err(|_| unfit("That is no day."))?;
     if date < state.today(asked.now) {
-        return Err(unfit(say(
-            asked.language,
-            "That day has passed.",
-            "Taj je dan prošao.",
-        )));
+        return Err(unfit(say(asked.language, "That day has passed.", "Taj je dan prošao.")));
     }
     let service = Service {
         vehicle: path(asked, "vehicle_id").to_owned(),
@@ -236,18 +183,9 @@ fn refuel(state: &mut State, asked: &Asked) -> Answer {
 }
 
 fn costs(state: &State, asked: &Asked) -> Result<Answer, Problem> {
-    let day = |name: &str| {
-        query(asked, name)
-            .unwrap_or_default()
-            .parse::<Date>()
-            .map_err(|_| unfit("That is no day."))
-    };
+    let day = |name: &str| query(asked, name).unwrap_or_default().parse::<Date>().map_err(|_| unfit("That is no day."));
     let (from, to) = (day("from")?, day("to")?);
-    let rows: Vec<&Fuel> = state
-        .fuel
-        .iter()
-        .filter(|fuel| from <= fuel.date && fuel.date <= to)
-        .collect();
+    let rows: Vec<&Fuel> = state.fuel.iter().filter(|fuel| from <= fuel.date && fuel.date <= to).collect();
     let cents = |value: f64| (value * 100.0).round() / 100.0;
     Ok(Answer::read(json!({
         "refuellings": rows.len(),

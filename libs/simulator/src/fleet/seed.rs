@@ -3,125 +3,29 @@
 use domain::Micros;
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
-use super::state::{
-    Booking, BookingStatus, Damage, Fuel, Person, Reading, Service, State, Vehicle, timestamp,
-};
+use super::state::{Booking, BookingStatus, Damage, Fuel, Person, Reading, Service, State, Vehicle, timestamp};
 
 /// Bookings that begin in the current month.
 const BOOKINGS_THIS_MONTH: usize = 37;
 /// Number of the first booking that a person makes.
 const FIRST_NUMBER: u64 = 4711;
 
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    i64,
-    i64,
-    &'static str,
-    &'static str,
-);
+type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, i64, i64, &'static str, &'static str);
 
 const VEHICLES: [Row; 8] = [
-    (
-        "Škoda Octavia",
-        "ZG 1234-AB",
-        "red",
-        "car",
-        "petrol",
-        5,
-        61_480,
-        "Savska 12",
-        "active",
-    ),
-    (
-        "VW Caddy",
-        "ZG 5678-CD",
-        "white",
-        "van",
-        "diesel",
-        5,
-        84_210,
-        "Savska 12",
-        "active",
-    ),
-    (
-        "Škoda Octavia",
-        "ZG 3456-GH",
-        "grey",
-        "car",
-        "diesel",
-        5,
-        84_120,
-        "Radnička 80",
-        "active",
-    ),
-    (
-        "VW Transporter",
-        "ZG 9012-EF",
-        "red",
-        "van",
-        "diesel",
-        9,
-        120_430,
-        "Radnička 80",
-        "active",
-    ),
-    (
-        "Renault Kangoo",
-        "ZG 7890-KL",
-        "blue",
-        "van",
-        "electric",
-        5,
-        23_900,
-        "Savska 12",
-        "active",
-    ),
-    (
-        "Renault Clio",
-        "ZG 2468-MN",
-        "white",
-        "car",
-        "petrol",
-        5,
-        47_050,
-        "Slavonska 6",
-        "active",
-    ),
-    (
-        "Ford Transit",
-        "ZG 1357-PR",
-        "silver",
-        "truck",
-        "diesel",
-        3,
-        158_700,
-        "Slavonska 6",
-        "active",
-    ),
-    (
-        "Toyota Corolla",
-        "ZG 8642-TS",
-        "black",
-        "car",
-        "petrol",
-        5,
-        71_330,
-        "Autoservis Horvat",
-        "workshop",
-    ),
+    ("Škoda Octavia", "ZG 1234-AB", "red", "car", "petrol", 5, 61_480, "Savska 12", "active"),
+    ("VW Caddy", "ZG 5678-CD", "white", "van", "diesel", 5, 84_210, "Savska 12", "active"),
+    ("Škoda Octavia", "ZG 3456-GH", "grey", "car", "diesel", 5, 84_120, "Radnička 80", "active"),
+    ("VW Transporter", "ZG 9012-EF", "red", "van", "diesel", 9, 120_430, "Radnička 80", "active"),
+    ("Renault Kangoo", "ZG 7890-KL", "blue", "van", "electric", 5, 23_900, "Savska 12", "active"),
+    ("Renault Clio", "ZG 2468-MN", "white", "car", "petrol", 5, 47_050, "Slavonska 6", "active"),
+    ("Ford Transit", "ZG 1357-PR", "silver", "truck", "diesel", 3, 158_700, "Slavonska 6", "active"),
+    ("Toyota Corolla", "ZG 8642-TS", "black", "car", "petrol", 5, 71_330, "Autoservis Horvat", "workshop"),
 ];
 
 pub(super) fn state(now: Micros, zone: TimeZone) -> State {
     let today = timestamp(now).to_zoned(zone.clone()).date();
-    let vehicles = VEHICLES
-        .iter()
-        .zip(1..)
-        .map(|(row, number)| vehicle(row, number))
-        .collect();
+    let vehicles = VEHICLES.iter().zip(1..).map(|(row, number)| vehicle(row, number)).collect();
     let mut state = State {
         vehicles,
         bookings: Vec::new(),
@@ -166,11 +70,7 @@ pub(super) fn state(now: Micros, zone: TimeZone) -> State {
             kilometres: kilometres - 900,
             date: back(today, 30 + days),
         });
-        state.readings.push(Reading {
-            vehicle: vehicle.id.clone(),
-            kilometres,
-            date: back(today, days),
-        });
+        state.readings.push(Reading { vehicle: vehicle.id.clone(), kilometres, date: back(today, days) });
         if vehicle.fuel != "electric" {
             state.fuel.push(Fuel {
                 vehicle: vehicle.id.clone(),
@@ -202,49 +102,13 @@ fn vehicle(row: &Row, number: usize) -> Vehicle {
 }
 
 fn people() -> Vec<Person> {
-    let person = |id, name, phone, department, vehicles| Person {
-        id,
-        name,
-        phone,
-        department,
-        vehicles,
-    };
+    let person = |id, name, phone, department, vehicles| Person { id, name, phone, department, vehicles };
     vec![
-        person(
-            "per_1",
-            "Ana Horvat",
-            super::ANA,
-            ("Sales", "Prodaja"),
-            &["veh_2", "veh_1"],
-        ),
-        person(
-            "per_2",
-            "Marko Kovač",
-            super::MARKO,
-            ("Service", "Servis"),
-            &["veh_4", "veh_3"],
-        ),
-        person(
-            "per_3",
-            "Ivana Babić",
-            "385981112223",
-            ("Warehouse", "Skladište"),
-            &["veh_7"],
-        ),
-        person(
-            "per_4",
-            "Petra Novak",
-            "385953334445",
-            ("Sales", "Prodaja"),
-            &["veh_5"],
-        ),
-        person(
-            "per_5",
-            "Luka Jurić",
-            "385915556667",
-            ("Service", "Servis"),
-            &["veh_6"],
-        ),
+        person("per_1", "Ana Horvat", super::ANA, ("Sales", "Prodaja"), &["veh_2", "veh_1"]),
+        person("per_2", "Marko Kovač", super::MARKO, ("Service", "Servis"), &["veh_4", "veh_3"]),
+        person("per_3", "Ivana Babić", "385981112223", ("Warehouse", "Skladište"), &["veh_7"]),
+        person("per_4", "Petra Novak", "385953334445", ("Sales", "Prodaja"), &["veh_5"]),
+        person("per_5", "Luka Jurić", "385915556667", ("Service", "Servis"), &["veh_6"]),
     ]
 }
 
@@ -265,22 +129,11 @@ fn bookings(state: &mut State, today: Date) {
     }
     let month = |state: &State| {
         let begins = |booking: &&Booking| {
-            booking
-                .from
-                .to_zoned(state.zone.clone())
-                .date()
-                .first_of_month()
-                == today.first_of_month()
+            booking.from.to_zoned(state.zone.clone()).date().first_of_month() == today.first_of_month()
         };
         state.bookings.iter().filter(begins).count()
     };
-    let quiet = [
-        today,
-        tomorrow,
-        ahead(today, 2),
-        ahead(today, 3),
-        ahead(today, 6),
-    ];
+    let quiet = [today, tomorrow, ahead(today, 2), ahead(today, 3), ahead(today, 6)];
     let others = ["per_2", "per_3", "per_4", "per_5"];
     let mut turn = 0_usize;
     let mut day = today.first_of_month();
@@ -308,8 +161,7 @@ fn bookings(state: &mut State, today: Date) {
 
 fn add(state: &mut State, vehicle: &str, person: &str, day: Date, from: i8, to: i8, today: Date) {
     let (from, to) = (at(state, day, from), at(state, day, to));
-    let clash =
-        |booking: &Booking| booking.vehicle == vehicle && booking.from < to && from < booking.to;
+    let clash = |booking: &Booking| booking.vehicle == vehicle && booking.from < to && from < booking.to;
     if state.bookings.iter().any(clash) {
         return;
     }
@@ -319,11 +171,7 @@ fn add(state: &mut State, vehicle: &str, person: &str, day: Date, from: i8, to: 
         person: person.to_owned(),
         from,
         to,
-        status: if day < today {
-            BookingStatus::Returned
-        } else {
-            BookingStatus::Booked
-        },
+        status: if day < today { BookingStatus::Returned } else { BookingStatus::Booked },
         purpose: String::new(),
     });
 }
@@ -353,19 +201,9 @@ mod tests {
             let now = Micros(first.as_microsecond() + day * 86_400_000_000);
             let state = state(now, zone.clone());
             let month = state.today(now).first_of_month();
-            let begins = |booking: &&Booking| {
-                booking.from.to_zoned(zone.clone()).date().first_of_month() == month
-            };
-            assert_eq!(
-                state.bookings.iter().filter(begins).count(),
-                BOOKINGS_THIS_MONTH,
-                "day {day}"
-            );
-            assert_eq!(
-                state.bookings.last().map(|booking| booking.id),
-                Some(FIRST_NUMBER - 1),
-                "day {day}"
-            );
+            let begins = |booking: &&Booking| booking.from.to_zoned(zone.clone()).date().first_of_month() == month;
+            assert_eq!(state.bookings.iter().filter(begins).count(), BOOKINGS_THIS_MONTH, "day {day}");
+            assert_eq!(state.bookings.last().map(|booking| booking.id), Some(FIRST_NUMBER - 1), "day {day}");
         }
     }
 }

@@ -108,75 +108,32 @@ pub(crate) struct State {
 
 impl State {
     pub(super) fn vehicle(&self, id: &str, language: &str) -> Result<&Vehicle, Problem> {
-        let missing = || {
-            not_found(say(
-                language,
-                "There is no such vehicle.",
-                "Takvog vozila nema.",
-            ))
-        };
-        self.vehicles
-            .iter()
-            .find(|vehicle| vehicle.id == id)
-            .ok_or_else(missing)
+        let missing = || not_found(say(language, "There is no such vehicle.", "Takvog vozila nema."));
+        self.vehicles.iter().find(|vehicle| vehicle.id == id).ok_or_else(missing)
     }
 
-    pub(super) fn vehicle_mut(
-        &mut self,
-        id: &str,
-        language: &str,
-    ) -> Result<&mut Vehicle, Problem> {
-        let missing = || {
-            not_found(say(
-                language,
-                "There is no such vehicle.",
-                "Takvog vozila nema.",
-            ))
-        };
-        self.vehicles
-            .iter_mut()
-            .find(|vehicle| vehicle.id == id)
-            .ok_or_else(missing)
+    pub(super) fn vehicle_mut(&mut self, id: &str, language: &str) -> Result<&mut Vehicle, Problem> {
+        let missing = || not_found(say(language, "There is no such vehicle.", "Takvog vozila nema."));
+        self.vehicles.iter_mut().find(|vehicle| vehicle.id == id).ok_or_else(missing)
     }
 
     pub(super) fn person(&self, id: &str, language: &str) -> Result<&Person, Problem> {
-        let missing = || {
-            not_found(say(
-                language,
-                "There is no such person.",
-                "Takve osobe nema.",
-            ))
-        };
-        self.people
-            .iter()
-            .find(|person| person.id == id)
-            .ok_or_else(missing)
+        let missing = || not_found(say(language, "There is no such person.", "Takve osobe nema."));
+        self.people.iter().find(|person| person.id == id).ok_or_else(missing)
     }
 
     /// `VW Caddy, ZG 5678-CD`; the id when the vehicle was retired.
     pub(super) fn title(&self, id: &str) -> String {
         let vehicle = self.vehicles.iter().find(|vehicle| vehicle.id == id);
-        vehicle.map_or_else(
-            || id.to_owned(),
-            |vehicle| format!("{}, {}", vehicle.name, vehicle.plate),
-        )
+        vehicle.map_or_else(|| id.to_owned(), |vehicle| format!("{}, {}", vehicle.name, vehicle.plate))
     }
 
     /// The first booking that holds the vehicle in the period, `except` aside.
-    pub(super) fn taken(
-        &self,
-        vehicle: &str,
-        from: Timestamp,
-        to: Timestamp,
-        except: Option<u64>,
-    ) -> Option<&Booking> {
+    pub(super) fn taken(&self, vehicle: &str, from: Timestamp, to: Timestamp, except: Option<u64>) -> Option<&Booking> {
         self.bookings.iter().find(|booking| {
             booking.vehicle == vehicle
                 && Some(booking.id) != except
-                && matches!(
-                    booking.status,
-                    BookingStatus::Booked | BookingStatus::UnderWay
-                )
+                && matches!(booking.status, BookingStatus::Booked | BookingStatus::UnderWay)
                 && booking.from < to
                 && from < booking.to
         })
@@ -194,11 +151,7 @@ impl State {
             Some(day) => {
                 let day: Date = day.parse().map_err(|_| unfit("That is no day."))?;
                 if day > today {
-                    let words = say(
-                        asked.language,
-                        "That day has not come yet.",
-                        "Taj dan još nije došao.",
-                    );
+                    let words = say(asked.language, "That day has not come yet.", "Taj dan još nije došao.");
                     return Err(unfit(words));
                 }
                 Ok(day)
@@ -236,12 +189,7 @@ pub(super) fn unfit(detail: impl Into<String>) -> Problem {
 
 /// A path value; the contract has checked that it is there.
 pub(super) fn path<'a>(asked: &'a Asked, name: &str) -> &'a str {
-    asked
-        .arguments
-        .path
-        .get(name)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    asked.arguments.path.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A query value that is text and given.
@@ -251,6 +199,5 @@ pub(super) fn query<'a>(asked: &'a Asked, name: &str) -> Option<&'a str> {
 
 /// A point in time out of a query or body text.
 pub(super) fn moment(text: &str) -> Result<Timestamp, Problem> {
-    text.parse()
-        .map_err(|_| unfit(format!("`{text}` is no time.")))
+    text.parse().map_err(|_| unfit(format!("`{text}` is no time.")))
 }

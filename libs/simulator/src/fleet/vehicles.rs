@@ -40,41 +40,21 @@ fn list(state: &State, asked: &Asked) -> Answer {
         return rows(found.into_iter(), asked.language);
     };
     let texts: Vec<String> = found.iter().map(|vehicle| searched(vehicle)).collect();
-    rows(
-        search(words, &texts)
-            .into_iter()
-            .filter_map(|index| found.get(index).copied()),
-        asked.language,
-    )
+    rows(search(words, &texts).into_iter().filter_map(|index| found.get(index).copied()), asked.language)
 }
 
 fn searched(vehicle: &Vehicle) -> String {
     let both = |code: &str| format!("{} {}", word(code, "en"), word(code, "hr"));
-    format!(
-        "{} {} {} {}",
-        vehicle.name,
-        vehicle.plate,
-        both(&vehicle.colour),
-        both(&vehicle.kind)
-    )
+    format!("{} {} {} {}", vehicle.name, vehicle.plate, both(&vehicle.colour), both(&vehicle.kind))
 }
 
 fn available(state: &State, asked: &Asked) -> Result<Answer, Problem> {
     let from = moment(query(asked, "from").unwrap_or_default())?;
     let to = moment(query(asked, "to").unwrap_or_default())?;
     if from >= to {
-        return Err(unfit(say(
-            asked.language,
-            "The end must be after the begin.",
-            "Kraj mora biti nakon početka.",
-        )));
+        return Err(unfit(say(asked.language, "The end must be after the begin.", "Kraj mora biti nakon početka.")));
     }
-    let seats = asked
-        .arguments
-        .query
-        .get("seats")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
+    let seats = asked.arguments.query.get("seats").and_then(Value::as_i64).unwrap_or(0);
     let free = state.vehicles.iter().filter(|vehicle| {
         vehicle.status == "active"
             && vehicle.seats >= seats
@@ -88,23 +68,12 @@ fn add(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
     let body = &asked.arguments.body;
     let given = |key: &str| text(body, key).unwrap_or_default().to_owned();
     let plate = given("plate");
-    if state
-        .vehicles
-        .iter()
-        .any(|vehicle| tokens(&vehicle.plate) == tokens(&plate))
-    {
-        let words = say(
-            asked.language,
-            "A vehicle with this plate is there already.",
-            "Vozilo s tom tablicom već postoji.",
-        );
+    if state.vehicles.iter().any(|vehicle| tokens(&vehicle.plate) == tokens(&plate)) {
+        let words =
+            say(asked.language, "A vehicle with this plate is there already.", "Vozilo s tom tablicom već postoji.");
         return Err(Problem::new(409, "Conflict", words));
     }
-    let number = state
-        .vehicles
-        .iter()
-        .filter_map(|vehicle| vehicle.id.strip_prefix("veh_")?.parse::<u32>().ok())
-        .max();
+    let number = state.vehicles.iter().filter_map(|vehicle| vehicle.id.strip_prefix("veh_")?.parse::<u32>().ok()).max();
     let vehicle = Vehicle {
         id: format!("veh_{}", number.unwrap_or(0) + 1),
         name: format!("{} {}", given("make"), given("model")),
@@ -140,11 +109,7 @@ fn retire(state: &mut State, asked: &Asked) -> Result<Answer, Problem> {
     state.vehicle(id, asked.language)?;
     let now = timestamp(asked.now);
     if state.taken(id, now, jiff::Timestamp::MAX, None).is_some() {
-        let words = say(
-            asked.language,
-            "The vehicle has bookings to come.",
-            "Vozilo još ima rezervacija.",
-        );
+        let words = say(asked.language, "The vehicle has bookings to come.", "Vozilo još ima rezervacija.");
         return Err(Problem::new(409, "Conflict", words));
     }
     state.vehicles.retain(|vehicle| vehicle.id != id);
@@ -168,13 +133,9 @@ fn location(state: &State, asked: &Asked) -> Result<Answer, Problem> {
 fn papers(state: &State, asked: &Asked) -> Result<Answer, Problem> {
     let vehicle = state.vehicle(path(asked, "vehicle_id"), asked.language)?;
     let number = i32::try_from(vehicle.kilometres % 300).unwrap_or(0);
-    let until = |days: i32| {
-        state
-            .today(asked.now)
-            .saturating_add(days.days())
-            .to_string()
-    };
-    let paper = |english, croatian, days| json!({"name": say(asked.language, english, croatian), "valid_until": until(days)});
+    let until = |days: i32| state.today(asked.now).saturating_add(days.days()).to_string();
+    let paper =
+        |english, croatian, days| json!({"name": say(asked.language, english, croatian), "valid_until": until(days)});
     Ok(Answer::read(json!([
         paper("Registration", "Prometna dozvola", 40 + number),
         paper("Insurance", "Osiguranje", 40 + number),

@@ -46,11 +46,7 @@ pub(super) fn tokens(text: &str) -> Vec<String> {
             other => other,
         })
         .collect();
-    plain
-        .split(|letter: char| !letter.is_alphanumeric())
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    plain.split(|letter: char| !letter.is_alphanumeric()).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// True when two words are forms of one: `octaviju` and `octavia`, `vans` and `van`. Numbers must be equal.
@@ -58,18 +54,10 @@ fn same(left: &str, right: &str) -> bool {
     if left == right {
         return true;
     }
-    if left
-        .bytes()
-        .chain(right.bytes())
-        .any(|byte| byte.is_ascii_digit())
-    {
+    if left.bytes().chain(right.bytes()).any(|byte| byte.is_ascii_digit()) {
         return false;
     }
-    let common = left
-        .chars()
-        .zip(right.chars())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let common = left.chars().zip(right.chars()).take_while(|(a, b)| a == b).count();
     let longest = left.chars().count().max(right.chars().count());
     common >= 3 && common + 3 >= longest
 }
@@ -84,11 +72,7 @@ pub(super) fn search(search: &str, texts: &[String]) -> Vec<usize> {
         return Vec::new();
     }
     (0..texts.len())
-        .filter(|index| {
-            texts
-                .get(*index)
-                .is_some_and(|text| wanted.iter().all(|word| holds(text, word)))
-        })
+        .filter(|index| texts.get(*index).is_some_and(|text| wanted.iter().all(|word| holds(text, word))))
         .collect()
 }
 
@@ -98,10 +82,7 @@ mod tests {
 
     #[test]
     fn search_takes_forms_of_words_and_passes_over_others() {
-        let texts = [
-            "Škoda Octavia ZG 1234-AB red crvena car",
-            "VW Transporter ZG 9012-EF red crveni van kombi",
-        ];
+        let texts = ["Škoda Octavia ZG 1234-AB red crvena car", "VW Transporter ZG 9012-EF red crveni van kombi"];
         let texts = texts.map(str::to_owned);
         for (query, expected) in [
             ("the red van", vec![1]),

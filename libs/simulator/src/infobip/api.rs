@@ -26,31 +26,16 @@ pub(super) fn router(infobip: Infobip) -> Router {
         .route("/whatsapp/1/message/text", post(send))
         .route("/whatsapp/1/message/interactive/buttons", post(send))
         .route("/whatsapp/1/message/interactive/list", post(send))
-        .route(
-            "/whatsapp/1/senders/{sender}/message/{message}/read",
-            post(mark_read),
-        )
+        .route("/whatsapp/1/senders/{sender}/message/{message}/read", post(mark_read))
         .fallback(async |State(infobip): State<Infobip>| {
-            error(
-                &infobip,
-                StatusCode::NOT_FOUND,
-                "NOT_FOUND",
-                "Requested URL not found",
-                &Violations::default(),
-            )
+            error(&infobip, StatusCode::NOT_FOUND, "NOT_FOUND", "Requested URL not found", &Violations::default())
         })
         .layer(DefaultBodyLimit::max(256 * 1024))
         .with_state(infobip)
 }
 
 /// Both error bodies of the real API.
-fn error(
-    infobip: &Infobip,
-    status: StatusCode,
-    id: &str,
-    text: &str,
-    violations: &Violations,
-) -> Response {
+fn error(infobip: &Infobip, status: StatusCode, id: &str, text: &str, violations: &Violations) -> Response {
     let body = match infobip.0.config.error_body {
         ErrorBody::Classic => {
             let mut exception = json!({"messageId": id, "text": text});
@@ -64,9 +49,7 @@ fn error(
                 .0
                 .iter()
                 .flat_map(|(property, texts)| {
-                    texts
-                        .iter()
-                        .map(move |text| json!({"property": property, "violation": text}))
+                    texts.iter().map(move |text| json!({"property": property, "violation": text}))
                 })
                 .collect();
             json!({
@@ -99,44 +82,26 @@ fn refuse(infobip: &Infobip, status: u16, retry_after: Option<u64>) -> Response 
         StatusCode::FORBIDDEN => ("FORBIDDEN", "Forbidden"),
         StatusCode::UNAUTHORIZED => ("UNAUTHORIZED", "Invalid login details"),
         status if status.is_client_error() => ("BAD_REQUEST", "Bad Request"),
-        _ => (
-            "GENERAL_ERROR",
-            "Something went wrong. Please contact support.",
-        ),
+        _ => ("GENERAL_ERROR", "Something went wrong. Please contact support."),
     };
     let mut response = error(infobip, status, id, text, &Violations::default());
     if let Some(wait) = retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
     response
 }
 
-async fn send(
-    State(infobip): State<Infobip>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn send(State(infobip): State<Infobip>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path();
     let fault = infobip.0.faults.take(&format!("POST {path}"));
     if let Some(fault) = &fault {
         match fault.before().await {
             Before::Act => {}
-            Before::Refuse {
-                status,
-                retry_after,
-            } => return refuse(&infobip, status, retry_after),
+            Before::Refuse { status, retry_after } => return refuse(&infobip, status, retry_after),
             Before::Cut => return serve::cut(),
         }
     }
-    let answer = act(
-        &infobip,
-        path.trim_start_matches("/whatsapp/1/message/"),
-        &headers,
-        &body,
-    );
+    let answer = act(&infobip, path.trim_start_matches("/whatsapp/1/message/"), &headers, &body);
     if let Some(fault) = &fault {
         match fault.after().await {
             After::Answer => {}
@@ -151,10 +116,7 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     if let Err(response) = authorized(infobip, headers) {
         return *response;
     }
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {
         let text = "Unsupported media type";
         return error(
@@ -166,77 +128,34 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
         );
     }
     let Ok(message) = serde_json::from_slice::<Value>(body) else {
-        return error(
-            infobip,
-            StatusCode::BAD_REQUEST,
-            "BAD_REQUEST",
-            "Malformed JSON",
-            &Violations::default(),
-        );
+        return error(infobip, StatusCode::BAD_REQUEST, "BAD_REQUEST", "Malformed JSON", &Violations::default());
     };
     let violations = check(path, &message, &infobip.0.config.sender);
     if !violations.0.is_empty() {
-        return error(
-            infobip,
-            StatusCode::BAD_REQUEST,
-            "BAD_REQUEST",
-            "Bad Request",
-            &violations,
-        );
+        return error(infobip, StatusCode::BAD_REQUEST, "BAD_REQUEST", "Bad Request", &violations);
     }
-    let given = |key: &str| {
-        message
-            .get(key)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    let to = given("to")
-        .unwrap_or_default()
-        .trim_start_matches('+')
-        .to_owned();
+    let given = |key: &str| message.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let to = given("to").unwrap_or_default().trim_start_matches('+').to_owned();
     let message_id = given("messageId");
     let content = message.get("content").cloned().unwrap_or(Value::Null);
     let now = infobip.now();
 
     let mut inner = infobip.lock();
-    let known = message_id.as_deref().is_some_and(|id| {
-        inner
-            .sends
-            .iter()
-            .any(|send| send.message_id.as_deref() == Some(id))
-    });
+    let known =
+        message_id.as_deref().is_some_and(|id| inner.sends.iter().any(|send| send.message_id.as_deref() == Some(id)));
     let shown = !(known && inner.repeats == Repeats::Honour);
     let id = match (&message_id, inner.repeats) {
         (Some(id), Repeats::Honour | Repeats::Echo) => id.clone(),
         (_, _) => uuid::Uuid::new_v4().to_string(),
     };
-    let quoted = message
-        .pointer("/context/replyToMessageId")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    let quoted = message.pointer("/context/replyToMessageId").and_then(Value::as_str).map(str::to_owned);
     let callback_data = given("callbackData").filter(|_| inner.repeats != Repeats::Forget);
-    inner.sends.push(Send {
-        to: to.clone(),
-        message_id,
-        shown,
-        content: content.clone(),
-        at: now,
-    });
+    inner.sends.push(Send { to: to.clone(), message_id, shown, content: content.clone(), at: now });
     let reachable = !inner.unreachable.contains(&to);
     if shown {
         let (text, kind) = read(path, &content);
         let tick = if reachable { Tick::Sent } else { Tick::Failed };
-        let bubble = Bubble {
-            id: id.clone(),
-            mine: false,
-            text,
-            kind,
-            quoted,
-            tick,
-            at: now,
-            callback_data,
-        };
+        let bubble = Bubble { id: id.clone(), mine: false, text, kind, quoted, tick, at: now, callback_data };
         if reachable {
             inner.phones.chat(&to).bubbles.push(bubble);
         }
@@ -257,17 +176,11 @@ async fn mark_read(
     Path((sender, message)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let fault = infobip
-        .0
-        .faults
-        .take("POST /whatsapp/1/senders/{sender}/message/{messageId}/read");
+    let fault = infobip.0.faults.take("POST /whatsapp/1/senders/{sender}/message/{messageId}/read");
     if let Some(fault) = &fault {
         match fault.before().await {
             Before::Act => {}
-            Before::Refuse {
-                status,
-                retry_after,
-            } => return refuse(&infobip, status, retry_after),
+            Before::Refuse { status, retry_after } => return refuse(&infobip, status, retry_after),
             Before::Cut => return serve::cut(),
         }
     }
@@ -275,39 +188,16 @@ async fn mark_read(
         return *response;
     }
     let mut inner = infobip.lock();
-    let peer = inner
-        .phones
-        .writer(&message)
-        .filter(|_| sender == infobip.0.config.sender);
+    let peer = inner.phones.writer(&message).filter(|_| sender == infobip.0.config.sender);
     let Some(peer) = peer else {
         drop(inner);
-        return error(
-            &infobip,
-            StatusCode::NOT_FOUND,
-            "NOT_FOUND",
-            "Message not found",
-            &Violations::default(),
-        );
+        return error(&infobip, StatusCode::NOT_FOUND, "NOT_FOUND", "Message not found", &Violations::default());
     };
     // WhatsApp marks everything before it too.
-    let upto = inner
-        .phones
-        .chat(&peer)
-        .bubbles
-        .iter()
-        .position(|bubble| bubble.id == message)
-        .unwrap_or(0);
-    let ids: Vec<String> = inner
-        .phones
-        .chat(&peer)
-        .bubbles
-        .iter()
-        .take(upto + 1)
-        .map(|bubble| bubble.id.clone())
-        .collect();
-    inner.phones.tick(&peer, Tick::Read, |bubble| {
-        bubble.mine && ids.contains(&bubble.id)
-    });
+    let upto = inner.phones.chat(&peer).bubbles.iter().position(|bubble| bubble.id == message).unwrap_or(0);
+    let ids: Vec<String> =
+        inner.phones.chat(&peer).bubbles.iter().take(upto + 1).map(|bubble| bubble.id.clone()).collect();
+    inner.phones.tick(&peer, Tick::Read, |bubble| bubble.mine && ids.contains(&bubble.id));
     drop(inner);
     infobip.changed();
     StatusCode::OK.into_response()

@@ -10,10 +10,7 @@ pub(super) struct Violations(pub(super) BTreeMap<String, Vec<String>>);
 
 impl Violations {
     pub(super) fn add(&mut self, property: &str, text: impl Into<String>) {
-        self.0
-            .entry(property.to_owned())
-            .or_default()
-            .push(text.into());
+        self.0.entry(property.to_owned()).or_default().push(text.into());
     }
 
     /// An object with no other than these fields.
@@ -61,13 +58,7 @@ impl Violations {
     }
 
     /// An array of `least` to `most`; each id once.
-    fn array<'a>(
-        &mut self,
-        value: Option<&'a Value>,
-        at: &str,
-        least: usize,
-        most: usize,
-    ) -> &'a [Value] {
+    fn array<'a>(&mut self, value: Option<&'a Value>, at: &str, least: usize, most: usize) -> &'a [Value] {
         let Some(items) = value.and_then(Value::as_array) else {
             self.add(at, "must be an array");
             return &[];
@@ -80,11 +71,7 @@ impl Violations {
 }
 
 fn join(at: &str, key: &str) -> String {
-    if at.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{at}.{key}")
-    }
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
 }
 
 /// Everything wrong with a send; `path` is what stands after `/whatsapp/1/message/`.
@@ -115,28 +102,13 @@ pub(super) fn check(path: &str, body: &Value, sender: &str) -> Violations {
     if let Some(context) = message.get("context")
         && let Some(context) = wrong.object(Some(context), "context", &["replyToMessageId"])
     {
-        wrong.text(
-            context.get("replyToMessageId"),
-            "context.replyToMessageId",
-            1,
-            200,
-            true,
-        );
+        wrong.text(context.get("replyToMessageId"), "context.replyToMessageId", 1, 200, true);
     }
-    if message
-        .get("from")
-        .and_then(Value::as_str)
-        .is_some_and(|from| from != sender)
-    {
+    if message.get("from").and_then(Value::as_str).is_some_and(|from| from != sender) {
         wrong.add("from", "is not a registered sender");
     }
-    let number =
-        |to: &str| (7..=15).contains(&to.len()) && to.bytes().all(|byte| byte.is_ascii_digit());
-    if message
-        .get("to")
-        .and_then(Value::as_str)
-        .is_some_and(|to| !number(to.trim_start_matches('+')))
-    {
+    let number = |to: &str| (7..=15).contains(&to.len()) && to.bytes().all(|byte| byte.is_ascii_digit());
+    if message.get("to").and_then(Value::as_str).is_some_and(|to| !number(to.trim_start_matches('+'))) {
         wrong.add("to", "must be a number in international format");
     }
     let content = message.get("content");
@@ -176,8 +148,7 @@ fn frame(wrong: &mut Violations, content: &serde_json::Map<String, Value>, most:
 }
 
 fn buttons(wrong: &mut Violations, content: Option<&Value>) {
-    let Some(content) = wrong.object(content, "content", &["body", "action", "header", "footer"])
-    else {
+    let Some(content) = wrong.object(content, "content", &["body", "action", "header", "footer"]) else {
         return;
     };
     frame(wrong, content, 1024);
@@ -186,11 +157,7 @@ fn buttons(wrong: &mut Violations, content: Option<&Value>) {
     };
     let mut ids = Vec::new();
     let mut titles = Vec::new();
-    for (index, button) in wrong
-        .array(action.get("buttons"), "content.action.buttons", 1, 3)
-        .iter()
-        .enumerate()
-    {
+    for (index, button) in wrong.array(action.get("buttons"), "content.action.buttons", 1, 3).iter().enumerate() {
         let at = format!("content.action.buttons[{index}]");
         let Some(button) = wrong.object(Some(button), &at, &["type", "id", "title"]) else {
             continue;
@@ -201,26 +168,16 @@ fn buttons(wrong: &mut Violations, content: Option<&Value>) {
         wrong.text(button.get("id"), &format!("{at}.id"), 1, 256, true);
         wrong.text(button.get("title"), &format!("{at}.title"), 1, 20, true);
         once(wrong, &mut ids, button.get("id"), &format!("{at}.id"));
-        once(
-            wrong,
-            &mut titles,
-            button.get("title"),
-            &format!("{at}.title"),
-        );
+        once(wrong, &mut titles, button.get("title"), &format!("{at}.title"));
     }
 }
 
 fn list(wrong: &mut Violations, content: Option<&Value>) {
-    let Some(content) = wrong.object(content, "content", &["body", "action", "header", "footer"])
-    else {
+    let Some(content) = wrong.object(content, "content", &["body", "action", "header", "footer"]) else {
         return;
     };
     frame(wrong, content, 4096);
-    let Some(action) = wrong.object(
-        content.get("action"),
-        "content.action",
-        &["title", "sections"],
-    ) else {
+    let Some(action) = wrong.object(content.get("action"), "content.action", &["title", "sections"]) else {
         return;
     };
     wrong.text(action.get("title"), "content.action.title", 1, 20, true);
@@ -232,18 +189,8 @@ fn list(wrong: &mut Violations, content: Option<&Value>) {
         let Some(section) = wrong.object(Some(section), &at, &["title", "rows"]) else {
             continue;
         };
-        wrong.text(
-            section.get("title"),
-            &format!("{at}.title"),
-            1,
-            24,
-            sections.len() > 1,
-        );
-        for (index, row) in wrong
-            .array(section.get("rows"), &format!("{at}.rows"), 1, 10)
-            .iter()
-            .enumerate()
-        {
+        wrong.text(section.get("title"), &format!("{at}.title"), 1, 24, sections.len() > 1);
+        for (index, row) in wrong.array(section.get("rows"), &format!("{at}.rows"), 1, 10).iter().enumerate() {
             total += 1;
             let at = format!("{at}.rows[{index}]");
             let Some(row) = wrong.object(Some(row), &at, &["id", "title", "description"]) else {
@@ -251,13 +198,7 @@ fn list(wrong: &mut Violations, content: Option<&Value>) {
             };
             wrong.text(row.get("id"), &format!("{at}.id"), 1, 200, true);
             wrong.text(row.get("title"), &format!("{at}.title"), 1, 24, true);
-            wrong.text(
-                row.get("description"),
-                &format!("{at}.description"),
-                0,
-                72,
-                false,
-            );
+            wrong.text(row.get("description"), &format!("{at}.description"), 0, 72, false);
             once(wrong, &mut ids, row.get("id"), &format!("{at}.id"));
         }
     }

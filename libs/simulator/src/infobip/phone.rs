@@ -109,11 +109,7 @@ pub struct Chat {
 impl Chat {
     /// An empty chat.
     pub fn new(peer: &str) -> Self {
-        Self {
-            peer: peer.to_owned(),
-            name: None,
-            bubbles: Vec::new(),
-        }
+        Self { peer: peer.to_owned(), name: None, bubbles: Vec::new() }
     }
 
     /// Messages of the business.
@@ -130,11 +126,7 @@ impl Chat {
     pub fn find_choice(&self, title: &str) -> Option<(String, String)> {
         self.answers().rev().find_map(|bubble| {
             let id = match &bubble.kind {
-                Kind::Buttons { buttons } => buttons
-                    .iter()
-                    .find(|button| button.title == title)?
-                    .id
-                    .clone(),
+                Kind::Buttons { buttons } => buttons.iter().find(|button| button.title == title)?.id.clone(),
                 Kind::List { rows, .. } => rows.iter().find(|row| row.title == title)?.id.clone(),
                 Kind::Text | Kind::Choice { .. } | Kind::Other { .. } => return None,
             };
@@ -152,20 +144,13 @@ impl Phones {
     }
 
     pub(super) fn chat(&mut self, peer: &str) -> &mut Chat {
-        self.0
-            .entry(peer.to_owned())
-            .or_insert_with(|| Chat::new(peer))
+        self.0.entry(peer.to_owned()).or_insert_with(|| Chat::new(peer))
     }
 
     /// Moves ticks of messages forward; true when one moved.
     pub(super) fn tick(&mut self, peer: &str, tick: Tick, which: impl Fn(&Bubble) -> bool) -> bool {
         let mut moved = false;
-        for bubble in self
-            .chat(peer)
-            .bubbles
-            .iter_mut()
-            .filter(|bubble| which(bubble))
-        {
+        for bubble in self.chat(peer).bubbles.iter_mut().filter(|bubble| which(bubble)) {
             if bubble.tick < tick && bubble.tick != Tick::Failed {
                 bubble.tick = tick;
                 moved = true;
@@ -176,67 +161,32 @@ impl Phones {
 
     /// The person of a message that they wrote.
     pub(super) fn writer(&self, id: &str) -> Option<String> {
-        let wrote = |chat: &&Chat| {
-            chat.bubbles
-                .iter()
-                .any(|bubble| bubble.mine && bubble.id == id)
-        };
+        let wrote = |chat: &&Chat| chat.bubbles.iter().any(|bubble| bubble.mine && bubble.id == id);
         self.0.values().find(wrote).map(|chat| chat.peer.clone())
     }
 }
 
 /// Reads the content of a lawful send.
 pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
-    let text = |pointer: &str| {
-        content
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let field = |value: &Value, key: &str| {
-        value
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let array =
-        |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |pointer: &str| content.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     match path {
         "interactive/buttons" => {
             let buttons = array(content.pointer("/action/buttons"));
-            let buttons = buttons
-                .iter()
-                .map(|one| Button {
-                    id: field(one, "id"),
-                    title: field(one, "title"),
-                })
-                .collect();
+            let buttons =
+                buttons.iter().map(|one| Button { id: field(one, "id"), title: field(one, "title") }).collect();
             (text("/body/text"), Kind::Buttons { buttons })
         }
         "interactive/list" => {
             let mut rows = Vec::new();
             for section in array(content.pointer("/action/sections")) {
                 for row in array(section.get("rows")) {
-                    let description = row
-                        .get("description")
-                        .and_then(Value::as_str)
-                        .map(str::to_owned);
-                    rows.push(Row {
-                        id: field(&row, "id"),
-                        title: field(&row, "title"),
-                        description,
-                    });
+                    let description = row.get("description").and_then(Value::as_str).map(str::to_owned);
+                    rows.push(Row { id: field(&row, "id"), title: field(&row, "title"), description });
                 }
             }
-            (
-                text("/body/text"),
-                Kind::List {
-                    button: text("/action/title"),
-                    rows,
-                },
-            )
+            (text("/body/text"), Kind::List { button: text("/action/title"), rows })
         }
         _ => (text("/text"), Kind::Text),
     }

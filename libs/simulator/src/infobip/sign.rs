@@ -29,8 +29,7 @@ pub enum Encoding {
 pub(super) fn sign(algorithm: Algorithm, encoding: Encoding, secret: &[u8], body: &[u8]) -> String {
     macro_rules! mac {
         ($hash:ty) => {{
-            let mut mac =
-                Hmac::<$hash>::new_from_slice(secret).expect("HMAC takes keys of any length");
+            let mut mac = Hmac::<$hash>::new_from_slice(secret).expect("HMAC takes keys of any length");
             mac.update(body);
             mac.finalize().into_bytes().to_vec()
         }};
@@ -54,25 +53,13 @@ mod tests {
     #[test]
     fn signature_is_the_known_one() {
         // RFC 2202 and 4231, test case 2.
-        let (key, data) = (
-            b"Jefe".as_slice(),
-            b"what do ya want for nothing?".as_slice(),
-        );
-        assert_eq!(
-            sign(Algorithm::Md5, Encoding::Hex, key, data),
-            "750c783e6ab0b503eaa86e310a5db738"
-        );
-        assert_eq!(
-            sign(Algorithm::Sha1, Encoding::Hex, key, data),
-            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
-        );
+        let (key, data) = (b"Jefe".as_slice(), b"what do ya want for nothing?".as_slice());
+        assert_eq!(sign(Algorithm::Md5, Encoding::Hex, key, data), "750c783e6ab0b503eaa86e310a5db738");
+        assert_eq!(sign(Algorithm::Sha1, Encoding::Hex, key, data), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         assert_eq!(
             sign(Algorithm::Sha256, Encoding::Hex, key, data),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
-        assert_eq!(
-            sign(Algorithm::Sha1, Encoding::Base64, key, data),
-            "7/zfauXrL6LSdBbV8YTfnCWafHk="
-        );
+        assert_eq!(sign(Algorithm::Sha1, Encoding::Base64, key, data), "7/zfauXrL6LSdBbV8YTfnCWafHk=");
     }
 }

@@ -71,50 +71,34 @@ pub enum Said {
 impl Said {
     /// Words.
     pub fn text(text: &str) -> Self {
-        Self::Text {
-            text: text.to_owned(),
-        }
+        Self::Text { text: text.to_owned() }
     }
 
     fn message(&self) -> Value {
         let context = |quoted: &Option<String>, mut message: Value| {
             if let Some(id) = quoted {
-                message["context"] =
-                    json!({"id": id, "from": null, "groupId": null, "referredProduct": null});
+                message["context"] = json!({"id": id, "from": null, "groupId": null, "referredProduct": null});
             }
             message
         };
         match self {
             Self::Text { text } => json!({"text": text, "type": "TEXT"}),
-            Self::Button { id, title, quoted } => context(
-                quoted,
-                json!({"id": id, "title": title, "type": "INTERACTIVE_BUTTON_REPLY"}),
-            ),
-            Self::Row {
-                id,
-                title,
-                description,
-                quoted,
-            } => {
-                let message = json!({"id": id, "title": title, "description": description, "type": "INTERACTIVE_LIST_REPLY"});
+            Self::Button { id, title, quoted } => {
+                context(quoted, json!({"id": id, "title": title, "type": "INTERACTIVE_BUTTON_REPLY"}))
+            }
+            Self::Row { id, title, description, quoted } => {
+                let message =
+                    json!({"id": id, "title": title, "description": description, "type": "INTERACTIVE_LIST_REPLY"});
                 context(quoted, message)
             }
-            Self::Media {
-                media,
-                url,
-                caption,
-            } => {
+            Self::Media { media, url, caption } => {
                 let mut message = json!({"url": url, "type": media.to_uppercase()});
                 if let Some(caption) = caption {
                     message["caption"] = json!(caption);
                 }
                 message
             }
-            Self::Location {
-                latitude,
-                longitude,
-                name,
-            } => {
+            Self::Location { latitude, longitude, name } => {
                 json!({"latitude": latitude, "longitude": longitude, "name": name, "type": "LOCATION"})
             }
             Self::Raw { message } => message.clone(),
@@ -122,30 +106,16 @@ impl Said {
     }
 
     fn bubble(&self) -> (String, Kind, Option<String>) {
-        let other = |what: &str| Kind::Other {
-            what: what.to_lowercase(),
-        };
+        let other = |what: &str| Kind::Other { what: what.to_lowercase() };
         match self {
             Self::Text { text } => (text.clone(), Kind::Text, None),
-            Self::Button { id, title, quoted }
-            | Self::Row {
-                id, title, quoted, ..
-            } => (
-                title.clone(),
-                Kind::Choice { id: id.clone() },
-                quoted.clone(),
-            ),
-            Self::Media { media, caption, .. } => {
-                (caption.clone().unwrap_or_default(), other(media), None)
+            Self::Button { id, title, quoted } | Self::Row { id, title, quoted, .. } => {
+                (title.clone(), Kind::Choice { id: id.clone() }, quoted.clone())
             }
-            Self::Location { name, .. } => {
-                (name.clone().unwrap_or_default(), other("location"), None)
-            }
+            Self::Media { media, caption, .. } => (caption.clone().unwrap_or_default(), other(media), None),
+            Self::Location { name, .. } => (name.clone().unwrap_or_default(), other("location"), None),
             Self::Raw { message } => {
-                let kind = message
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .unwrap_or("unknown");
+                let kind = message.get("type").and_then(Value::as_str).unwrap_or("unknown");
                 (String::new(), other(kind), None)
             }
         }
@@ -176,16 +146,8 @@ pub(super) fn say(infobip: &Infobip, peer: &str, said: Said, copies: usize) -> S
     let mut inner = infobip.lock();
     let chat = inner.phones.chat(peer);
     let name = chat.name.clone();
-    let bubble = Bubble {
-        id: id.clone(),
-        mine: true,
-        text,
-        kind,
-        quoted,
-        tick: Tick::Sending,
-        at: now,
-        callback_data: None,
-    };
+    let bubble =
+        Bubble { id: id.clone(), mine: true, text, kind, quoted, tick: Tick::Sending, at: now, callback_data: None };
     chat.bubbles.push(bubble);
     drop(inner);
     infobip.changed();
@@ -200,31 +162,17 @@ pub(super) fn say(infobip: &Infobip, peer: &str, said: Said, copies: usize) -> S
     let body = json!({"results": [result], "messageCount": 1, "pendingMessageCount": 0});
     for _ in 0..copies {
         let (infobip, peer, id) = (infobip.clone(), peer.to_owned(), id.clone());
-        post(
-            &infobip.clone(),
-            body.clone(),
-            Duration::ZERO,
-            move |taken| {
-                let tick = if taken { Tick::Delivered } else { Tick::Failed };
-                infobip
-                    .lock()
-                    .phones
-                    .tick(&peer, tick, |bubble| bubble.mine && bubble.id == id);
-                infobip.changed();
-            },
-        );
+        post(&infobip.clone(), body.clone(), Duration::ZERO, move |taken| {
+            let tick = if taken { Tick::Delivered } else { Tick::Failed };
+            infobip.lock().phones.tick(&peer, tick, |bubble| bubble.mine && bubble.id == id);
+            infobip.changed();
+        });
     }
     id
 }
 
 /// Reports a message as delivered or as undeliverable; a person who reads at once sees it then.
-pub(super) fn report_delivery(
-    infobip: &Infobip,
-    to: &str,
-    id: &str,
-    callback_data: Option<String>,
-    reachable: bool,
-) {
+pub(super) fn report_delivery(infobip: &Infobip, to: &str, id: &str, callback_data: Option<String>, reachable: bool) {
     let repeats = infobip.lock().repeats;
     let now = time(infobip.now());
     let (status, error) = if reachable {
@@ -248,21 +196,14 @@ pub(super) fn report_delivery(
     let shared = infobip.clone();
     let (to, id) = (to.to_owned(), id.to_owned());
     if reachable {
-        infobip.lock().phones.tick(&to, Tick::Delivered, |bubble| {
-            !bubble.mine && bubble.id == id
-        });
+        infobip.lock().phones.tick(&to, Tick::Delivered, |bubble| !bubble.mine && bubble.id == id);
         infobip.changed();
     }
-    post(
-        infobip,
-        json!({"results": [result]}),
-        Duration::ZERO,
-        move |_| {
-            if reachable && shared.lock().reads == Reads::AtOnce {
-                look(&shared, &to);
-            }
-        },
-    );
+    post(infobip, json!({"results": [result]}), Duration::ZERO, move |_| {
+        if reachable && shared.lock().reads == Reads::AtOnce {
+            look(&shared, &to);
+        }
+    });
 }
 
 /// Marks what the person sees as read and reports it.
@@ -270,13 +211,7 @@ pub(super) fn look(infobip: &Infobip, peer: &str) {
     let now = infobip.now();
     let mut inner = infobip.lock();
     let mut seen = Vec::new();
-    for bubble in inner
-        .phones
-        .chat(peer)
-        .bubbles
-        .iter_mut()
-        .filter(|bubble| !bubble.mine)
-    {
+    for bubble in inner.phones.chat(peer).bubbles.iter_mut().filter(|bubble| !bubble.mine) {
         if bubble.tick == Tick::Delivered {
             bubble.tick = Tick::Read;
             seen.push((bubble.id.clone(), bubble.at));
@@ -293,28 +228,14 @@ pub(super) fn look(infobip: &Infobip, peer: &str) {
             json!({"messageId": id, "from": infobip.0.config.sender, "to": peer, "sentAt": time(at), "seenAt": time(now)})
         })
         .collect();
-    post(
-        infobip,
-        json!({ "results": results }),
-        Duration::ZERO,
-        |_| {},
-    );
+    post(infobip, json!({ "results": results }), Duration::ZERO, |_| {});
 }
 
 /// Posts in the background; `done` hears whether it was taken in the end.
-fn post(
-    infobip: &Infobip,
-    body: Value,
-    wait: Duration,
-    done: impl FnOnce(bool) + std::marker::Send + 'static,
-) {
+fn post(infobip: &Infobip, body: Value, wait: Duration, done: impl FnOnce(bool) + std::marker::Send + 'static) {
     let mut inner = infobip.lock();
     let index = inner.outgoing.len();
-    inner.outgoing.push(Outgoing {
-        body: body.clone(),
-        statuses: Vec::new(),
-        taken: false,
-    });
+    inner.outgoing.push(Outgoing { body: body.clone(), statuses: Vec::new(), taken: false });
     let webhook = inner.webhook.clone();
     drop(inner);
     let Some(webhook) = webhook else {
@@ -331,12 +252,7 @@ fn post(
 }
 
 async fn deliver(infobip: &Infobip, webhook: &Webhook, index: usize, body: String) -> bool {
-    let signature = sign(
-        webhook.algorithm,
-        webhook.encoding,
-        webhook.secret.as_bytes(),
-        body.as_bytes(),
-    );
+    let signature = sign(webhook.algorithm, webhook.encoding, webhook.secret.as_bytes(), body.as_bytes());
     let mut wait = infobip.0.config.retry_wait;
     for attempt in 1..=infobip.0.config.attempts {
         if attempt > 1 {
