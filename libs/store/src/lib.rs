@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod dead_letters;
 pub mod history;
 pub mod inbox;
+pub mod journal;
 pub mod lease;
 pub mod migrations;
 pub mod outbox;
@@ -26,9 +27,8 @@ pub use connect::{Role, Store, StoreConfig};
 pub use error::StoreError;
 pub use history::{Cursor, Direction};
 pub use inbox::Accepted;
+pub use journal::JournalRow;
 pub use lease::{Lease, Seen, SweepInput};
 pub use outbox::{OutboxRow, OutboxStatus, Outcome, UnknownPolicy};
 pub use people::UserMapping;
-pub use work::{
-    AuditRow, Commit, DeadLetterNew, InboxRow, OutboxNew, Snapshot, Step, StepKind, StepStatus,
-};
+pub use work::{AuditRow, Commit, DeadLetterNew, InboxRow, OutboxNew, Snapshot, Step, StepKind, StepStatus};
