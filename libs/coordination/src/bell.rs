@@ -47,10 +47,7 @@ mod tests {
 
     #[test]
     fn the_time_stands_in_the_id() {
-        assert_eq!(
-            time_of("1700000000123-4"),
-            Some(Micros(1_700_000_000_123_000))
-        );
+        assert_eq!(time_of("1700000000123-4"), Some(Micros(1_700_000_000_123_000)));
         assert_eq!(time_of("0-0"), None);
         assert_eq!(time_of("x"), None);
     }

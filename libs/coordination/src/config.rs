@@ -41,8 +41,6 @@ fn group() -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL is not understood; the text holds no secret.
-    #[error(
-        "the URL of Redis is not understood ({0}); write redis://[user:password@]host[:port][/database]"
-    )]
+    #[error("the URL of Redis is not understood ({0}); write redis://[user:password@]host[:port][/database]")]
     Url(String),
 }

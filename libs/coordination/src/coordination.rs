@@ -6,8 +6,7 @@ use bytes::Bytes;
 use domain::ConversationId;
 
 use crate::{
-    Away, Bell, CACHE_VALUE_BYTES_MAX, ConnectError, CoordinationConfig, FeedEvent, GroupState,
-    Subscription,
+    Away, Bell, CACHE_VALUE_BYTES_MAX, ConnectError, CoordinationConfig, FeedEvent, GroupState, Subscription,
     memory::Memory,
     redis::{Redis, RedisListener},
 };
@@ -29,19 +28,9 @@ impl Coordination {
     pub fn connect(config: &CoordinationConfig) -> Result<Self, ConnectError> {
         Ok(match config {
             CoordinationConfig::Memory => Self::memory(),
-            CoordinationConfig::Redis {
-                url,
-                stream,
-                group,
-                prefix,
-                cache_url,
-            } => Self::Redis(Redis::connect(
-                url,
-                stream,
-                group,
-                prefix,
-                cache_url.as_ref(),
-            )?),
+            CoordinationConfig::Redis { url, stream, group, prefix, cache_url } => {
+                Self::Redis(Redis::connect(url, stream, group, prefix, cache_url.as_ref())?)
+            }
         })
     }
 
@@ -81,10 +70,7 @@ impl Coordination {
     pub fn listen(&self, consumer: &str) -> Listener {
         match self {
             Self::Redis(redis) => Listener::Redis(redis.listen(consumer)),
-            Self::Memory(memory) => Listener::Memory {
-                memory: Arc::clone(memory),
-                consumer: consumer.to_owned(),
-            },
+            Self::Memory(memory) => Listener::Memory { memory: Arc::clone(memory), consumer: consumer.to_owned() },
         }
     }
 

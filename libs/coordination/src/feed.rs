@@ -72,10 +72,7 @@ struct Watch {
 impl Hub {
     /// `on_last` is called when the last watcher of a conversation went.
     pub fn new(on_last: impl Fn(ConversationId) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner {
-            watched: Mutex::default(),
-            on_last: Some(Box::new(on_last)),
-        }))
+        Self(Arc::new(Inner { watched: Mutex::default(), on_last: Some(Box::new(on_last)) }))
     }
 
     pub fn publish(&self, conversation: ConversationId, event: FeedEvent) {
@@ -89,20 +86,9 @@ impl Hub {
     pub fn subscribe(&self, conversation: ConversationId) -> (Subscription, bool) {
         let mut watched = self.lock();
         let is_first = !watched.contains_key(&conversation);
-        let sender = watched
-            .entry(conversation)
-            .or_insert_with(|| broadcast::Sender::new(BACKLOG));
+        let sender = watched.entry(conversation).or_insert_with(|| broadcast::Sender::new(BACKLOG));
         let events = BroadcastStream::new(sender.subscribe());
-        (
-            Subscription {
-                events,
-                _watch: Watch {
-                    hub: self.clone(),
-                    conversation,
-                },
-            },
-            is_first,
-        )
+        (Subscription { events, _watch: Watch { hub: self.clone(), conversation } }, is_first)
     }
 
     /// The conversations that are watched.
@@ -116,10 +102,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ConversationId, broadcast::Sender<FeedEvent>>> {
-        self.0
-            .watched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,9 +110,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut watched = self.hub.lock();
         // Fields drop in order, so the receiver of this watch is gone already.
-        let was_last = watched
-            .get(&self.conversation)
-            .is_some_and(|sender| sender.receiver_count() == 0);
+        let was_last = watched.get(&self.conversation).is_some_and(|sender| sender.receiver_count() == 0);
         if was_last {
             watched.remove(&self.conversation);
             drop(watched);

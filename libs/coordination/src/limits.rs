@@ -13,12 +13,7 @@ const KEYS_MAX: usize = 10_000;
 ///
 /// `full_at` is the time at which the bucket will be full again, if known; all in microseconds on one clock. Gives the
 /// new `full_at`, or the wait.
-pub(crate) fn take(
-    full_at: Option<u64>,
-    now: u64,
-    burst: u32,
-    per: Duration,
-) -> Result<u64, Duration> {
+pub(crate) fn take(full_at: Option<u64>, now: u64, burst: u32, per: Duration) -> Result<u64, Duration> {
     let per = u64::try_from(per.as_micros()).unwrap_or(u64::MAX).max(1);
     let one = (per / u64::from(burst.max(1))).max(1);
     let next = full_at.unwrap_or(now).max(now).saturating_add(one);
@@ -42,10 +37,7 @@ struct Keys {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            keys: Mutex::default(),
-        }
+        Self { start: Instant::now(), keys: Mutex::default() }
     }
 }
 
@@ -66,9 +58,7 @@ impl Limits {
     }
 
     pub fn pause(&self, key: &str, wait: Duration) {
-        let until = self
-            .now()
-            .saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+        let until = self.now().saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let present = keys.paused_until.entry(key.to_owned()).or_default();
         *present = until.max(*present);
@@ -92,20 +82,11 @@ mod tests {
         for _ in 0..5 {
             full_at = Some(take(full_at, 100 * SECOND, 5, per).expect("in the burst"));
         }
-        assert_eq!(
-            take(full_at, 100 * SECOND, 5, per),
-            Err(Duration::from_secs(2))
-        );
-        assert_eq!(
-            take(full_at, 101 * SECOND, 5, per),
-            Err(Duration::from_secs(1))
-        );
+        assert_eq!(take(full_at, 100 * SECOND, 5, per), Err(Duration::from_secs(2)));
+        assert_eq!(take(full_at, 101 * SECOND, 5, per), Err(Duration::from_secs(1)));
         full_at = Some(take(full_at, 102 * SECOND, 5, per).expect("one came back"));
         assert!(take(full_at, 102 * SECOND, 5, per).is_err());
-        assert!(
-            take(full_at, 1_000 * SECOND, 5, per).is_ok(),
-            "idle buckets are full, not overfull"
-        );
+        assert!(take(full_at, 1_000 * SECOND, 5, per).is_ok(), "idle buckets are full, not overfull");
     }
 
     #[test]
@@ -120,9 +101,7 @@ mod tests {
         let limits = Limits::default();
         limits.pause("a", Duration::from_secs(60));
         limits.pause("a", Duration::from_secs(1));
-        let wait = limits
-            .allow("a", 10, Duration::from_secs(1))
-            .expect_err("paused");
+        let wait = limits.allow("a", 10, Duration::from_secs(1)).expect_err("paused");
         assert!(wait > Duration::from_secs(30), "{wait:?}");
         assert_eq!(limits.allow("b", 10, Duration::from_secs(1)), Ok(()));
     }

@@ -49,12 +49,7 @@ struct Pending {
 struct OwnLifetime;
 
 impl Expiry<String, (Bytes, Duration)> for OwnLifetime {
-    fn expire_after_create(
-        &self,
-        _key: &String,
-        value: &(Bytes, Duration),
-        _at: Instant,
-    ) -> Option<Duration> {
+    fn expire_after_create(&self, _key: &String, value: &(Bytes, Duration), _at: Instant) -> Option<Duration> {
         Some(value.1)
     }
 
@@ -71,20 +66,15 @@ impl Expiry<String, (Bytes, Duration)> for OwnLifetime {
 
 impl Default for Memory {
     fn default() -> Self {
-        let weight = |key: &String, value: &(Bytes, Duration)| {
-            u32::try_from(key.len() + value.0.len()).unwrap_or(u32::MAX)
-        };
+        let weight =
+            |key: &String, value: &(Bytes, Duration)| u32::try_from(key.len() + value.0.len()).unwrap_or(u32::MAX);
         Self {
             queue: Mutex::default(),
             rung: Notify::new(),
             dropped: AtomicU64::new(0),
             hub: Hub::default(),
             limits: Limits::default(),
-            cache: Cache::builder()
-                .max_capacity(CACHE_BYTES_MAX)
-                .weigher(weight)
-                .expire_after(OwnLifetime)
-                .build(),
+            cache: Cache::builder().max_capacity(CACHE_BYTES_MAX).weigher(weight).expire_after(OwnLifetime).build(),
         }
     }
 }
@@ -99,11 +89,7 @@ impl Memory {
             return;
         }
         let id = queue.next_id();
-        queue.waiting.push_back(Bell {
-            conversation,
-            traceparent: traceparent.map(str::to_owned),
-            id,
-        });
+        queue.waiting.push_back(Bell { conversation, traceparent: traceparent.map(str::to_owned), id });
         drop(queue);
         self.rung.notify_one();
     }
@@ -121,11 +107,7 @@ impl Memory {
         }
         loop {
             let bells = self.take(consumer, free_slots);
-            if !bells.is_empty()
-                || tokio::time::timeout_at(until, self.rung.notified())
-                    .await
-                    .is_err()
-            {
+            if !bells.is_empty() || tokio::time::timeout_at(until, self.rung.notified()).await.is_err() {
                 return bells;
             }
         }
@@ -136,11 +118,7 @@ impl Memory {
         let count = queue.waiting.len().min(free_slots);
         let bells: Vec<Bell> = queue.waiting.drain(..count).collect();
         for bell in &bells {
-            let pending = Pending {
-                consumer: consumer.to_owned(),
-                bell: bell.clone(),
-                since: Instant::now(),
-            };
+            let pending = Pending { consumer: consumer.to_owned(), bell: bell.clone(), since: Instant::now() };
             queue.pending.insert(bell.id.clone(), pending);
         }
         if let Some(last) = bells.last() {
@@ -196,15 +174,9 @@ impl Memory {
 impl Queue {
     /// Ids like those of a stream: milliseconds and a number, always rising.
     fn next_id(&mut self) -> String {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        self.last_id = if millis > self.last_id.0 {
-            (millis, 0)
-        } else {
-            (self.last_id.0, self.last_id.1 + 1)
-        };
+        self.last_id = if millis > self.last_id.0 { (millis, 0) } else { (self.last_id.0, self.last_id.1 + 1) };
         format!("{}-{}", self.last_id.0, self.last_id.1)
     }
 }

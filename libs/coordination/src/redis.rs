@@ -81,8 +81,7 @@ impl Redis {
         cache_url: Option<&SecretString>,
     ) -> Result<Arc<Self>, ConnectError> {
         let client = client(url, UNRESPONSIVE)?;
-        let cache =
-            cache_url.map_or_else(|| Ok(client.clone()), |url| self::client(url, UNRESPONSIVE))?;
+        let cache = cache_url.map_or_else(|| Ok(client.clone()), |url| self::client(url, UNRESPONSIVE))?;
         // A subscription may be silent for long, so its connection is not judged by answers.
         let subscriber = client.clone_new();
         for client in [&client, &subscriber] {
@@ -91,11 +90,7 @@ impl Redis {
         if cache_url.is_some() {
             cache.connect();
         }
-        let names = Names {
-            prefix: prefix.to_owned(),
-            stream: format!("{prefix}{stream}"),
-            group: group.to_owned(),
-        };
+        let names = Names { prefix: prefix.to_owned(), stream: format!("{prefix}{stream}"), group: group.to_owned() };
         let (rings, rings_out) = mpsc::channel(OUTGOING_MAX);
         let (events, events_out) = mpsc::channel(OUTGOING_MAX);
         let bells_dropped = Arc::new(AtomicU64::new(0));
@@ -104,19 +99,9 @@ impl Redis {
             // An error means that the process ends.
             let _ = unwatched.send(conversation);
         });
-        tokio::spawn(doorbell::send_rings(
-            quick(&client),
-            names.clone(),
-            rings_out,
-            Arc::clone(&bells_dropped),
-        ));
+        tokio::spawn(doorbell::send_rings(quick(&client), names.clone(), rings_out, Arc::clone(&bells_dropped)));
         tokio::spawn(feed::send_events(quick(&client), names.clone(), events_out));
-        tokio::spawn(feed::receive_events(
-            subscriber.clone(),
-            names.clone(),
-            hub.clone(),
-            unwatched_out,
-        ));
+        tokio::spawn(feed::receive_events(subscriber.clone(), names.clone(), hub.clone(), unwatched_out));
         tokio::spawn(warn_if_unsafe(client.clone()));
         Ok(Arc::new(Self {
             client,
@@ -133,21 +118,14 @@ impl Redis {
     }
 
     pub async fn ping(&self) -> Result<(), Away> {
-        quick(&self.client)
-            .ping::<String>(None)
-            .await
-            .map(drop)
-            .map_err(away)
+        quick(&self.client).ping::<String>(None).await.map(drop).map_err(away)
     }
 
     pub async fn allow(&self, key: &str, burst: u32, per: Duration) -> Result<(), Duration> {
         let keys = vec![self.names.limit(key), self.names.pause(key)];
         let per_micros = i64::try_from(per.as_micros()).unwrap_or(i64::MAX).max(1);
         let arguments = vec![i64::from(burst.max(1)), per_micros];
-        match quick(&self.client)
-            .eval::<i64, _, _, _>(scripts::ALLOW, keys, arguments)
-            .await
-        {
+        match quick(&self.client).eval::<i64, _, _, _>(scripts::ALLOW, keys, arguments).await {
             Ok(0) => Ok(()),
             Ok(wait) => Err(Duration::from_micros(u64::try_from(wait).unwrap_or(0))),
             Err(_away) => self.limits.allow(key, burst, per),
@@ -158,9 +136,8 @@ impl Redis {
         // Here as well, for the time that Redis is away.
         self.limits.pause(key, wait);
         let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        let paused = quick(&self.client)
-            .eval::<i64, _, _, _>(scripts::PAUSE, vec![self.names.pause(key)], vec![micros])
-            .await;
+        let paused =
+            quick(&self.client).eval::<i64, _, _, _>(scripts::PAUSE, vec![self.names.pause(key)], vec![micros]).await;
         if let Err(error) = paused {
             tracing::debug!(%error, "a pause is known to this process only");
         }
@@ -171,13 +148,9 @@ impl Redis {
     }
 
     pub async fn cache(&self, key: &str, value: Bytes, lifetime: Duration) {
-        let millis = i64::try_from(lifetime.as_millis())
-            .unwrap_or(i64::MAX)
-            .max(1);
+        let millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX).max(1);
         let expire = Some(Expiration::PX(millis));
-        if let Err(error) = quick(&self.cache)
-            .set::<(), _, _>(self.names.cache(key), value, expire, None, false)
-            .await
+        if let Err(error) = quick(&self.cache).set::<(), _, _>(self.names.cache(key), value, expire, None, false).await
         {
             tracing::debug!(%error, "a value was not cached");
         }
@@ -207,11 +180,7 @@ impl Names {
     }
 
     fn conversation_of(&self, channel: &str) -> Option<ConversationId> {
-        channel
-            .strip_prefix(&self.prefix)?
-            .strip_prefix("feed:")?
-            .parse()
-            .ok()
+        channel.strip_prefix(&self.prefix)?.strip_prefix("feed:")?.parse().ok()
     }
 }
 
@@ -221,9 +190,7 @@ fn client(url: &SecretString, unresponsive: Duration) -> Result<Client, ConnectE
     let mut config = Config::from_url(url.expose_secret()).map_err(refused)?;
     config.fail_fast = false;
     Builder::from_config(config)
-        .with_performance_config(|performance| {
-            performance.default_command_timeout = COMMAND_TIMEOUT
-        })
+        .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT)
         .with_connection_config(|connection| {
             connection.connection_timeout = CONNECT_TIMEOUT;
             connection.internal_command_timeout = CONNECT_TIMEOUT;
@@ -232,32 +199,20 @@ fn client(url: &SecretString, unresponsive: Duration) -> Result<Client, ConnectE
             connection.unresponsive.interval = unresponsive / 4;
             connection.reconnect_on_auth_error = true;
         })
-        .set_policy(ReconnectPolicy::new_exponential(
-            0,
-            RECONNECT_MS.0,
-            RECONNECT_MS.1,
-            2,
-        ))
+        .set_policy(ReconnectPolicy::new_exponential(0, RECONNECT_MS.0, RECONNECT_MS.1, 2))
         .build()
         .map_err(refused)
 }
 
 /// The client for commands that are not worth waiting for a connection.
 fn quick(client: &Client) -> WithOptions<Client> {
-    client.with_options(&Options {
-        timeout: Some(COMMAND_TIMEOUT),
-        fail_fast: true,
-        ..Options::default()
-    })
+    client.with_options(&Options { timeout: Some(COMMAND_TIMEOUT), fail_fast: true, ..Options::default() })
 }
 
 fn away(error: fred::error::Error) -> Away {
     let text = error.details();
     // `UNBLOCKED` is what a reader hears in whose wait the stream went.
-    if ["NOGROUP", "UNBLOCKED", "no such key"]
-        .iter()
-        .any(|sign| text.contains(sign))
-    {
+    if ["NOGROUP", "UNBLOCKED", "no such key"].iter().any(|sign| text.contains(sign)) {
         Away::GroupLost
     } else {
         Away::Unreachable(format!("{}: {text}", error.kind().to_str()))
@@ -273,10 +228,7 @@ async fn warn_if_unsafe(client: Client) {
         let pair: Vec<String> = client.config_get(name).await.ok()?;
         pair.into_iter().nth(1)
     };
-    let (append_only, policy) = (
-        setting("appendonly").await,
-        setting("maxmemory-policy").await,
-    );
+    let (append_only, policy) = (setting("appendonly").await, setting("maxmemory-policy").await);
     let is_safe = append_only.as_deref() == Some("yes") && policy.as_deref() == Some("noeviction");
     metrics::gauge!("dragoman_redis_settings_unsafe").set(if is_safe { 0.0 } else { 1.0 });
     if !is_safe {

@@ -52,14 +52,8 @@ where
     C: Settings,
     F: AsyncFnOnce(C, CancellationToken) -> anyhow::Result<()>,
 {
-    let command = Cli::command()
-        .name(service)
-        .bin_name(service)
-        .version(env!("CARGO_PKG_VERSION"));
-    match command
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-    {
+    let command = Cli::command().name(service).bin_name(service).version(env!("CARGO_PKG_VERSION"));
+    match command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => execute(service, defaults, &cli.args, run),
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -161,10 +155,7 @@ fn healthcheck(listen: SocketAddr) -> ExitCode {
     match ask(SocketAddr::new(ip, listen.port())) {
         Ok((200, body)) => say(&format!("{body}\n")),
         Ok((code, body)) => fail(&anyhow::anyhow!("not ready ({code}): {body}")),
-        Err(error) => fail(&anyhow::anyhow!(
-            "no answer from {ip}:{}: {error}",
-            listen.port()
-        )),
+        Err(error) => fail(&anyhow::anyhow!("no answer from {ip}:{}: {error}", listen.port())),
     }
 }
 
@@ -172,15 +163,12 @@ fn ask(address: SocketAddr) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_WAIT)?;
     stream.set_read_timeout(Some(HEALTHCHECK_WAIT))?;
     stream.set_write_timeout(Some(HEALTHCHECK_WAIT))?;
-    stream.write_all(
-        format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
+    stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.take(65_536).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let code =
-        code.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))?;
+    let code = code.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))?;
     Ok((code, body.trim().to_owned()))
 }
 
@@ -203,11 +191,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_service_that_hangs_is_left_after_its_grace_period() {
         let shutdown = CancellationToken::new();
-        let hanging = within_grace(
-            std::future::pending(),
-            shutdown.clone(),
-            Duration::from_secs(20),
-        );
+        let hanging = within_grace(std::future::pending(), shutdown.clone(), Duration::from_secs(20));
         shutdown.cancel();
         let started = tokio::time::Instant::now();
         hanging.await.expect("no error");
@@ -217,9 +201,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_of_the_service_is_the_outcome() {
         let run = async { anyhow::bail!("cannot go on") };
-        let error = within_grace(run, CancellationToken::new(), Duration::ZERO)
-            .await
-            .expect_err("it failed");
+        let error = within_grace(run, CancellationToken::new(), Duration::ZERO).await.expect_err("it failed");
         assert_eq!(format!("{error:#}"), "cannot go on");
     }
 }

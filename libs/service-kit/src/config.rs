@@ -10,6 +10,7 @@ mod mask;
 mod problems;
 mod repair;
 mod sections;
+mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -99,21 +100,13 @@ pub fn describe(
     let env: BTreeMap<String, String> = env.collect();
     let mut problems = Problems::default();
     let layers = Layers::read(service, defaults, args, &env, &mut problems);
-    if problems.is_empty() {
-        Ok(layers.describe())
-    } else {
-        Err(problems.into_errors(service))
-    }
+    if problems.is_empty() { Ok(layers.describe()) } else { Err(problems.into_errors(service)) }
 }
 
 /// Name of the environment variable that sets `path`: (`ingress-gateway`, `http.listen`) gives
 /// `INGRESS_GATEWAY__HTTP__LISTEN`.
 pub fn variable(service: &str, path: &str) -> String {
-    format!(
-        "{}__{}",
-        prefix(service),
-        path.to_ascii_uppercase().replace('.', "__")
-    )
+    format!("{}__{}", prefix(service), path.to_ascii_uppercase().replace('.', "__"))
 }
 
 fn prefix(service: &str) -> String {

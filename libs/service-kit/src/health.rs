@@ -38,11 +38,7 @@ pub fn router(format: HealthFormat, readiness: Readiness) -> Router {
 async fn health(State((format, readiness)): State<(HealthFormat, Readiness)>) -> Response {
     let state = readiness.state();
     let can_accept = !state.draining && state.gates.get("database").is_none_or(Option::is_none);
-    let code = if can_accept {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let code = if can_accept { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let status = if can_accept { "healthy" } else { "unhealthy" };
     let part = |names: &[&str]| match names.iter().find_map(|name| state.gates.get(name)) {
         Some(Some(_)) => "disconnected",
@@ -77,32 +73,17 @@ pub(crate) fn readiness_answer(readiness: &Readiness) -> Response {
     let dependencies: Map<String, serde_json::Value> = state
         .gates
         .iter()
-        .map(|(name, closed)| {
-            (
-                (*name).to_owned(),
-                json!(closed.as_deref().unwrap_or("ready")),
-            )
-        })
+        .map(|(name, closed)| ((*name).to_owned(), json!(closed.as_deref().unwrap_or("ready"))))
         .collect();
     let (code, status) = match (state.ready, state.draining) {
         (true, _) => (StatusCode::OK, "ready"),
         (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
-    answer(
-        code,
-        &json!({ "status": status, "dependencies": dependencies }),
-    )
+    answer(code, &json!({ "status": status, "dependencies": dependencies }))
 }
 
 fn answer(code: StatusCode, body: &serde_json::Value) -> Response {
-    (
-        code,
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        body.to_string(),
-    )
+    (code, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string())
         .into_response()
 }

@@ -10,9 +10,7 @@ use crate::config;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody else listens there.
-    #[error(
-        "{address} is in use by another program: stop it, or choose another address with {variable}"
-    )]
+    #[error("{address} is in use by another program: stop it, or choose another address with {variable}")]
     Busy {
         /// The address asked for.
         address: SocketAddr,
@@ -35,25 +33,13 @@ pub enum BindError {
 ///
 /// # Errors
 /// [`BindError`]: a message that names the variable that moves the address.
-pub async fn bind(
-    service: &str,
-    path: &str,
-    address: SocketAddr,
-) -> Result<TcpListener, BindError> {
+pub async fn bind(service: &str, path: &str, address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|cause| {
         let variable = config::variable(service, path);
-        let variable = if path == "http.listen" {
-            format!("PORT or {variable}")
-        } else {
-            variable
-        };
+        let variable = if path == "http.listen" { format!("PORT or {variable}") } else { variable };
         match cause.kind() {
             io::ErrorKind::AddrInUse => BindError::Busy { address, variable },
-            _ => BindError::Refused {
-                address,
-                variable,
-                cause,
-            },
+            _ => BindError::Refused { address, variable, cause },
         }
     })
 }
@@ -64,18 +50,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_port_names_the_variable_that_moves_it() {
-        let first = bind(
-            "ingress-gateway",
-            "ops.listen",
-            SocketAddr::from(([127, 0, 0, 1], 0)),
-        )
-        .await
-        .expect("free");
+        let first = bind("ingress-gateway", "ops.listen", SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("free");
         let address = first.local_addr().expect("bound");
-        let error = bind("ingress-gateway", "ops.listen", address)
-            .await
-            .expect_err("busy")
-            .to_string();
+        let error = bind("ingress-gateway", "ops.listen", address).await.expect_err("busy").to_string();
         assert_eq!(
             error,
             format!(

@@ -21,8 +21,7 @@ use crate::{
 /// The listener goes on answering "not ready" while a service drains: cancel `shutdown` after the drain.
 pub async fn serve(listener: TcpListener, readiness: Readiness, shutdown: CancellationToken) {
     let app = router(readiness);
-    let served =
-        axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     // A client that keeps its connection open must not hold the exit.
     tokio::select! {
         result = served => if let Err(error) = result { tracing::error!(%error, "the operations listener failed") },
@@ -44,11 +43,7 @@ fn router(readiness: Readiness) -> Router {
 async fn livez(State(readiness): State<Readiness>) -> Response {
     match readiness.state().stalled.as_slice() {
         [] => "ok".into_response(),
-        stalled => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("stalled: {}", stalled.join(", ")),
-        )
-            .into_response(),
+        stalled => (StatusCode::SERVICE_UNAVAILABLE, format!("stalled: {}", stalled.join(", "))).into_response(),
     }
 }
 
@@ -64,14 +59,7 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
 }
 
 async fn metrics() -> Response {
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        telemetry::render_metrics(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render_metrics()).into_response()
 }
 
 #[cfg(test)]
@@ -84,14 +72,9 @@ mod tests {
 
     async fn check(readiness: &Readiness, path: &str, code: u16, body: &str) {
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        let response = router(readiness.clone())
-            .oneshot(request)
-            .await
-            .expect("an answer");
+        let response = router(readiness.clone()).oneshot(request).await.expect("an answer");
         assert_eq!(response.status().as_u16(), code, "{path}");
-        let text = to_bytes(response.into_body(), 65_536)
-            .await
-            .expect("a body");
+        let text = to_bytes(response.into_body(), 65_536).await.expect("a body");
         let text = String::from_utf8_lossy(&text);
         assert!(text.contains(body), "{path}: {text}");
     }
@@ -107,20 +90,8 @@ mod tests {
         check(&readiness, "/health", 503, "unhealthy").await;
         gate.set(true);
         check(&readiness, "/startupz", 200, "ok").await;
-        check(
-            &readiness,
-            "/ready",
-            200,
-            r#"{"status":"ready","dependencies":{"database":"ready"}}"#,
-        )
-        .await;
-        check(
-            &readiness,
-            "/health",
-            200,
-            r#""service":"conversation-worker""#,
-        )
-        .await;
+        check(&readiness, "/ready", 200, r#"{"status":"ready","dependencies":{"database":"ready"}}"#).await;
+        check(&readiness, "/health", 200, r#""service":"conversation-worker""#).await;
         check(&readiness, "/metrics", 200, "").await;
         readiness.drain();
         check(&readiness, "/readyz", 503, "stopping").await;

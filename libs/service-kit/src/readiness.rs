@@ -49,11 +49,7 @@ pub struct State {
 impl Readiness {
     /// Ready until a gate is registered. `service` is the name that health answers carry.
     pub fn new(service: &'static str) -> Self {
-        Self {
-            service,
-            inner: Arc::default(),
-            ready: Arc::new(watch::Sender::new(true)),
-        }
+        Self { service, inner: Arc::default(), ready: Arc::new(watch::Sender::new(true)) }
     }
 
     /// The service's name.
@@ -66,28 +62,18 @@ impl Readiness {
         self.change(|inner| {
             inner.gates.entry(name).or_default();
         });
-        Gate {
-            name,
-            readiness: self.clone(),
-        }
+        Gate { name, readiness: self.clone() }
     }
 
     /// Adds a gate that is shown but does not count: losing it costs latency only.
     pub fn register_optional(&self, name: &'static str) -> Gate {
         self.change(|inner| inner.gates.entry(name).or_default().optional = true);
-        Gate {
-            name,
-            readiness: self.clone(),
-        }
+        Gate { name, readiness: self.clone() }
     }
 
     /// Adds a loop that has to beat at least every `age_max`; when it does not, `/livez` fails.
     pub fn heartbeat(&self, name: &'static str, age_max: Duration) -> Heartbeat {
-        let heartbeat = Heartbeat {
-            name,
-            age_max,
-            readiness: self.clone(),
-        };
+        let heartbeat = Heartbeat { name, age_max, readiness: self.clone() };
         heartbeat.beat();
         heartbeat
     }
@@ -118,21 +104,13 @@ impl Readiness {
         let inner = self.lock();
         let closed = |gate: &GateState| match gate.open {
             true => None,
-            false => Some(
-                gate.reason
-                    .clone()
-                    .unwrap_or_else(|| "not ready yet".to_owned()),
-            ),
+            false => Some(gate.reason.clone().unwrap_or_else(|| "not ready yet".to_owned())),
         };
         State {
             ready: inner.is_ready(),
             started: inner.started || inner.is_ready(),
             draining: inner.draining,
-            gates: inner
-                .gates
-                .iter()
-                .map(|(name, gate)| (*name, closed(gate)))
-                .collect(),
+            gates: inner.gates.iter().map(|(name, gate)| (*name, closed(gate))).collect(),
             stalled: inner
                 .heartbeats
                 .iter()
@@ -148,8 +126,7 @@ impl Readiness {
         let ready = inner.is_ready();
         inner.started |= ready && !inner.gates.is_empty();
         // Sent under the lock, so that two changes cannot be told in the wrong order.
-        self.ready
-            .send_if_modified(|present| std::mem::replace(present, ready) != ready);
+        self.ready.send_if_modified(|present| std::mem::replace(present, ready) != ready);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -201,10 +178,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The loop went round once more.
     pub fn beat(&self) {
-        self.readiness
-            .lock()
-            .heartbeats
-            .insert(self.name, (Instant::now(), self.age_max));
+        self.readiness.lock().heartbeats.insert(self.name, (Instant::now(), self.age_max));
     }
 }
 
@@ -216,17 +190,11 @@ mod tests {
     fn ready_means_every_gate_open_and_not_draining() {
         let readiness = Readiness::new("x");
         assert!(readiness.is_ready());
-        let (database, catalog) = (
-            readiness.register("database"),
-            readiness.register("catalog"),
-        );
+        let (database, catalog) = (readiness.register("database"), readiness.register("catalog"));
         assert!(!readiness.is_ready());
         database.set(true);
         catalog.set_reason("0 of 2 documents");
-        assert_eq!(
-            readiness.state().gates["catalog"].as_deref(),
-            Some("0 of 2 documents")
-        );
+        assert_eq!(readiness.state().gates["catalog"].as_deref(), Some("0 of 2 documents"));
         assert!(!readiness.state().started);
         catalog.set(true);
         assert!(readiness.is_ready());
@@ -243,10 +211,7 @@ mod tests {
         let cache = readiness.register_optional("cache");
         cache.set_reason("no answer");
         assert!(readiness.is_ready());
-        assert_eq!(
-            readiness.state().gates["cache"].as_deref(),
-            Some("no answer")
-        );
+        assert_eq!(readiness.state().gates["cache"].as_deref(), Some("no answer"));
     }
 
     #[tokio::test]

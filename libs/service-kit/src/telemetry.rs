@@ -4,7 +4,12 @@
 //! reply, through gRPC metadata, the inbox column and the field of a bell. Spans are not exported yet: the provider
 //! gives ids only.
 
-use std::{collections::HashMap, io::stderr, sync::OnceLock, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal as _, stderr},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{
@@ -17,16 +22,12 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::{
-    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Seconds; from a cache hit to a slow model.
-const BUCKETS_SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const BUCKETS_SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// How often histograms are folded together, so that they do not grow between two scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -43,10 +44,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::default(),
-        }
+        Self { level: "info".to_owned(), format: LogFormat::default() }
     }
 }
 
@@ -87,6 +85,7 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
             .boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer()
             .with_target(false)
+            .with_ansi(stderr().is_terminal())
             .with_writer(stderr)
             .boxed(),
     };
@@ -188,8 +187,8 @@ mod tests {
     #[test]
     fn a_trace_goes_through_a_text_and_back() {
         let provider = SdkTracerProvider::builder().build();
-        let subscriber = tracing_subscriber::registry()
-            .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("test")));
+        let subscriber =
+            tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(provider.tracer("test")));
         tracing::subscriber::with_default(subscriber, || {
             let first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
             let span = tracing::info_span!("turn", trace_id = field::Empty);
@@ -200,10 +199,7 @@ mod tests {
             assert_eq!(span.in_scope(traceparent), Some(next));
             let other = tracing::info_span!("turn");
             set_parent(&other, "nonsense");
-            assert_ne!(
-                traceparent_of(&other).expect("a trace of its own")[..36],
-                first[..36]
-            );
+            assert_ne!(traceparent_of(&other).expect("a trace of its own")[..36], first[..36]);
         });
         assert_eq!(traceparent(), None, "no subscriber, no trace");
     }
@@ -212,10 +208,6 @@ mod tests {
     fn metrics_are_rendered_with_buckets() {
         render_metrics();
         metrics::histogram!("dragoman_test_seconds").record(0.2);
-        assert!(
-            render_metrics().contains("dragoman_test_seconds_bucket{le=\"0.25\"} 1"),
-            "{}",
-            render_metrics()
-        );
+        assert!(render_metrics().contains("dragoman_test_seconds_bucket{le=\"0.25\"} 1"), "{}", render_metrics());
     }
 }

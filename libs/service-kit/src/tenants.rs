@@ -116,11 +116,7 @@ pub enum InfobipAuth {
 
 impl Default for InfobipAuth {
     fn default() -> Self {
-        Self::Hmac {
-            header: hmac_header(),
-            algorithm: hmac_algorithm(),
-            encoding: hmac_encoding(),
-        }
+        Self::Hmac { header: hmac_header(), algorithm: hmac_algorithm(), encoding: hmac_encoding() }
     }
 }
 
@@ -284,21 +280,13 @@ impl Validate for Tenants {
 impl Validate for TenantConfig {
     fn validate(&self, problems: &mut Problems) {
         if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
-            problems.add(
-                "time_zone",
-                format!(
-                    "`{}` is no IANA time zone such as `Europe/Zagreb`",
-                    self.time_zone
-                ),
-            );
+            problems.add("time_zone", format!("`{}` is no IANA time zone such as `Europe/Zagreb`", self.time_zone));
         }
         if self.languages.is_empty() {
             problems.add("languages", "name at least one language");
         }
         for (account, config) in &self.accounts {
-            problems.within(&format!("accounts.\"{account}\""), |problems| {
-                config.validate(account, problems)
-            });
+            problems.within(&format!("accounts.\"{account}\""), |problems| config.validate(account, problems));
         }
         for (name, document) in &self.documents {
             problems.within(&format!("documents.{name}"), |problems| {
@@ -332,52 +320,25 @@ impl AccountConfig {
         if account.channel() != self.channel() {
             problems.add(
                 "channel",
-                format!(
-                    "is `{}`, but the account's name says `{}`",
-                    self.channel(),
-                    account.channel()
-                ),
+                format!("is `{}`, but the account's name says `{}`", self.channel(), account.channel()),
             );
         }
         let Self::Infobip(config) = self else { return };
         if config.webhook_secrets.len() > 2 {
-            problems.add(
-                "webhook_secrets",
-                "at most two: the present one and the next",
-            );
+            problems.add("webhook_secrets", "at most two: the present one and the next");
         }
-        if let InfobipAuth::Hmac {
-            algorithm,
-            encoding,
-            ..
-        } = &config.auth
-        {
+        if let InfobipAuth::Hmac { algorithm, encoding, .. } = &config.auth {
             if config.webhook_secrets.is_empty() && !config.simulated {
-                problems.add(
-                    "webhook_secrets",
-                    "an account with `auth.type = \"hmac\"` needs the signature's secret",
-                );
+                problems.add("webhook_secrets", "an account with `auth.type = \"hmac\"` needs the signature's secret");
             }
             if !HMAC_ALGORITHMS.contains(&algorithm.as_str()) {
-                problems.add(
-                    "auth.algorithm",
-                    format!("`{algorithm}` is none of {}", HMAC_ALGORITHMS.join(", ")),
-                );
+                problems.add("auth.algorithm", format!("`{algorithm}` is none of {}", HMAC_ALGORITHMS.join(", ")));
             }
             if !["hex", "base64"].contains(&encoding.as_str()) {
-                problems.add(
-                    "auth.encoding",
-                    format!("`{encoding}` is not known: hex or base64"),
-                );
+                problems.add("auth.encoding", format!("`{encoding}` is not known: hex or base64"));
             }
         }
-        if !(config.sender.len() >= 5
-            && config
-                .sender
-                .trim_start_matches('+')
-                .bytes()
-                .all(|b| b.is_ascii_digit()))
-        {
+        if !(config.sender.len() >= 5 && config.sender.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit())) {
             problems.add("sender", "is the sender's number in digits");
         }
     }
@@ -392,15 +353,9 @@ impl DocumentConfig {
             problems.add("timeout", "must be longer than 0s");
         }
         if let Some(identity) = &self.identity
-            && identity
-                .operation
-                .split_once(' ')
-                .is_none_or(|(_, path)| !path.starts_with('/'))
+            && identity.operation.split_once(' ').is_none_or(|(_, path)| !path.starts_with('/'))
         {
-            problems.add(
-                "identity.operation",
-                "is a method and a path: `GET /people`",
-            );
+            problems.add("identity.operation", "is a method and a path: `GET /people`");
         }
     }
 }

@@ -119,10 +119,7 @@ impl App {
     }
 }
 
-async fn find_key(
-    store: Store,
-    hash: KeyHash,
-) -> Result<Option<Caller>, Box<dyn std::error::Error + Send + Sync>> {
+async fn find_key(store: Store, hash: KeyHash) -> Result<Option<Caller>, Box<dyn std::error::Error + Send + Sync>> {
     let key = store.find_api_key(&hash.to_string()).await?;
     Ok(key.map(|key| Caller { tenant: key.tenant, services: key.services, name: key.name }))
 }

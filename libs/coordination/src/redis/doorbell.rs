@@ -15,7 +15,7 @@ use domain::ConversationId;
 use fred::{
     clients::{Client, WithOptions},
     interfaces::{ClientLike as _, LuaInterface as _, StreamsInterface as _},
-    types::{Value, config::Options},
+    types::{Value, config::Options, streams::XReadResponse},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -29,10 +29,7 @@ const RINGS_AT_ONCE: usize = 64;
 
 impl Redis {
     pub fn ring(&self, conversation: ConversationId, traceparent: Option<&str>) {
-        let ring = Ring {
-            conversation,
-            traceparent: traceparent.map(str::to_owned),
-        };
+        let ring = Ring { conversation, traceparent: traceparent.map(str::to_owned) };
         if self.rings.try_send(ring).is_err() {
             count_dropped(&self.bells_dropped);
         }
@@ -41,20 +38,12 @@ impl Redis {
     pub fn listen(self: &Arc<Self>, consumer: &str) -> RedisListener {
         let reader = self.client.clone_new();
         reader.connect();
-        RedisListener {
-            redis: Arc::clone(self),
-            reader,
-            consumer: consumer.to_owned(),
-            reading: None,
-        }
+        RedisListener { redis: Arc::clone(self), reader, consumer: consumer.to_owned(), reading: None }
     }
 
     pub async fn ensure_group(&self) -> Result<bool, Away> {
         let Names { stream, group, .. } = &self.names;
-        match quick(&self.client)
-            .xgroup_create::<(), _, _, _>(stream, group.as_str(), "0", true)
-            .await
-        {
+        match quick(&self.client).xgroup_create::<(), _, _, _>(stream, group.as_str(), "0", true).await {
             Ok(()) => {
                 self.recreated.store(true, Ordering::SeqCst);
                 Ok(true)
@@ -66,45 +55,28 @@ impl Redis {
 
     pub async fn group_state(&self) -> Result<GroupState, Away> {
         self.ensure_group().await?;
-        let groups: Value = quick(&self.client)
-            .xinfo_groups(&self.names.stream)
-            .await
-            .map_err(away)?;
+        let groups: Value = quick(&self.client).xinfo_groups(&self.names.stream).await.map_err(away)?;
         let group = items(groups)
             .into_iter()
             .map(fields)
-            .find(|fields| {
-                fields.get("name").and_then(Value::as_string).as_deref() == Some(&self.names.group)
-            })
+            .find(|fields| fields.get("name").and_then(Value::as_string).as_deref() == Some(&self.names.group))
             .ok_or(Away::GroupLost)?;
         Ok(GroupState {
-            last_delivered_at: group
-                .get("last-delivered-id")
-                .and_then(Value::as_string)
-                .and_then(|id| time_of(&id)),
+            last_delivered_at: group.get("last-delivered-id").and_then(Value::as_string).and_then(|id| time_of(&id)),
             lag: group.get("lag").and_then(Value::as_i64),
             recreated: self.recreated.swap(false, Ordering::SeqCst),
         })
     }
 
     pub async fn trim(&self) -> Result<u64, Away> {
-        let (keys, arguments) = (
-            vec![self.names.stream.clone()],
-            vec![self.names.group.clone()],
-        );
-        quick(&self.client)
-            .eval(scripts::TRIM, keys, arguments)
-            .await
-            .map_err(away)
+        let (keys, arguments) = (vec![self.names.stream.clone()], vec![self.names.group.clone()]);
+        quick(&self.client).eval(scripts::TRIM, keys, arguments).await.map_err(away)
     }
 
     pub async fn remove_consumers(&self, idle_min: Duration) -> Result<u64, Away> {
         let keys = vec![self.names.stream.clone()];
         let arguments = vec![self.names.group.clone(), idle_min.as_millis().to_string()];
-        quick(&self.client)
-            .eval(scripts::REMOVE_CONSUMERS, keys, arguments)
-            .await
-            .map_err(away)
+        quick(&self.client).eval(scripts::REMOVE_CONSUMERS, keys, arguments).await.map_err(away)
     }
 }
 
@@ -142,10 +114,7 @@ impl RedisListener {
 
     pub async fn ack(&self, bell: &Bell) -> Result<(), Away> {
         let Names { stream, group, .. } = &self.redis.names;
-        quick(&self.redis.client)
-            .xack(stream, group.as_str(), bell.id.as_str())
-            .await
-            .map_err(away)
+        quick(&self.redis.client).xack(stream, group.as_str(), bell.id.as_str()).await.map_err(away)
     }
 
     pub async fn autoclaim(&mut self, idle_min: Duration, limit: usize) -> Result<Vec<Bell>, Away> {
@@ -181,10 +150,7 @@ impl RedisListener {
             match bell(&id, text("conversation"), text("traceparent")) {
                 Ok(bell) => bells.push(bell),
                 Err(stray) => {
-                    tracing::warn!(
-                        id,
-                        "an entry of the stream is no bell of ours; acknowledged"
-                    );
+                    tracing::warn!(id, "an entry of the stream is no bell of ours; acknowledged");
                     // An error leaves it pending: it is met again and acknowledged then.
                     let _ = self.ack(&stray).await;
                 }
@@ -209,19 +175,10 @@ impl Drop for RedisListener {
     }
 }
 
-async fn read(
-    reader: Client,
-    names: Names,
-    consumer: String,
-    count: usize,
-) -> Result<Vec<Bell>, Away> {
+async fn read(reader: Client, names: Names, consumer: String, count: usize) -> Result<Vec<Bell>, Away> {
     let wait = LISTEN_WAIT;
-    let options = Options {
-        timeout: Some(wait + READ_SLACK),
-        fail_fast: true,
-        ..Options::default()
-    };
-    let answer: HashMap<String, Vec<(String, HashMap<String, String>)>> = reader
+    let options = Options { timeout: Some(wait + READ_SLACK), fail_fast: true, ..Options::default() };
+    let answer: XReadResponse<String, String, String, String> = reader
         .with_options(&options)
         .xreadgroup_map(
             names.group.as_str(),
@@ -236,25 +193,13 @@ async fn read(
         .map_err(away)?;
     let mut bells = Vec::new();
     for (id, mut named) in answer.into_values().flatten() {
-        match bell(
-            &id,
-            named.remove("conversation"),
-            named.remove("traceparent"),
-        ) {
+        match bell(&id, named.remove("conversation"), named.remove("traceparent")) {
             Ok(bell) => bells.push(bell),
             Err(stray) => {
-                tracing::warn!(
-                    id,
-                    "an entry of the stream is no bell of ours; acknowledged"
-                );
+                tracing::warn!(id, "an entry of the stream is no bell of ours; acknowledged");
                 // An error leaves it pending: it is met again and acknowledged then.
-                let _ = reader
-                    .xack::<(), _, _, _>(
-                        names.stream.as_str(),
-                        names.group.as_str(),
-                        stray.id.as_str(),
-                    )
-                    .await;
+                let _ =
+                    reader.xack::<(), _, _, _>(names.stream.as_str(), names.group.as_str(), stray.id.as_str()).await;
             }
         }
     }
@@ -263,11 +208,7 @@ async fn read(
 
 /// A bell, or one that only has the id of an entry that is none.
 fn bell(id: &str, conversation: Option<String>, traceparent: Option<String>) -> Result<Bell, Bell> {
-    let made = |conversation| Bell {
-        conversation,
-        traceparent,
-        id: id.to_owned(),
-    };
+    let made = |conversation| Bell { conversation, traceparent, id: id.to_owned() };
     match conversation.and_then(|text| text.parse().ok()) {
         Some(conversation) => Ok(made(conversation)),
         None => Err(made(ConversationId(uuid::Uuid::nil()))),
@@ -293,26 +234,14 @@ pub(super) async fn send_rings(
     }
 }
 
-async fn send_ring(
-    client: &WithOptions<Client>,
-    names: &Names,
-    ring: Ring,
-) -> Result<(), fred::error::Error> {
+async fn send_ring(client: &WithOptions<Client>, names: &Names, ring: Ring) -> Result<(), fred::error::Error> {
     let mut fields = vec![("conversation", ring.conversation.to_string())];
-    fields.extend(
-        ring.traceparent
-            .map(|traceparent| ("traceparent", traceparent)),
-    );
+    fields.extend(ring.traceparent.map(|traceparent| ("traceparent", traceparent)));
     let sent = client.xadd(names.stream.as_str(), false, None, "*", fields);
     // fred's own timeout does not cover the wait for a place in its buffer.
     tokio::time::timeout(COMMAND_TIMEOUT * 2, sent)
         .await
-        .unwrap_or_else(|_| {
-            Err(fred::error::Error::new(
-                fred::error::ErrorKind::Timeout,
-                "no place in the buffer",
-            ))
-        })
+        .unwrap_or_else(|_| Err(fred::error::Error::new(fred::error::ErrorKind::Timeout, "no place in the buffer")))
 }
 
 fn count_dropped(dropped: &AtomicU64) {
@@ -330,15 +259,12 @@ fn items(value: Value) -> Vec<Value> {
 /// Names and values, whether they come as a map (RESP3) or one behind the other (RESP2).
 fn fields(value: Value) -> HashMap<String, Value> {
     match value {
-        Value::Map(map) => map
-            .inner()
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.into_string()?, value)))
-            .collect(),
-        Value::Array(items) => items
-            .chunks_exact(2)
-            .filter_map(|pair| Some((pair[0].as_string()?, pair[1].clone())))
-            .collect(),
+        Value::Map(map) => {
+            map.inner().into_iter().filter_map(|(key, value)| Some((key.into_string()?, value))).collect()
+        }
+        Value::Array(items) => {
+            items.chunks_exact(2).filter_map(|pair| Some((pair[0].as_string()?, pair[1].clone()))).collect()
+        }
         _ => HashMap::new(),
     }
 }

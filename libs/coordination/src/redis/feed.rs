@@ -41,10 +41,7 @@ pub(super) async fn send_events(
         let Ok(text) = serde_json::to_string(&event) else {
             continue;
         };
-        if let Err(error) = client
-            .publish::<(), _, _>(names.feed(conversation), text)
-            .await
-        {
+        if let Err(error) = client.publish::<(), _, _>(names.feed(conversation), text).await {
             tracing::debug!(%error, "a feed event was lost; watchers read the store");
             metrics::counter!("dragoman_feed_events_dropped_total").increment(1);
         }
@@ -95,10 +92,7 @@ fn hand_out(names: &Names, hub: &Hub, message: Message) {
     let Some(conversation) = names.conversation_of(&message.channel) else {
         return;
     };
-    let event = message
-        .value
-        .as_bytes()
-        .and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let event = message.value.as_bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
     if let Some(event) = event {
         hub.publish(conversation, event);
     }

@@ -58,9 +58,7 @@ pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(LIMIT, asking)
-        .await
-        .expect("it becomes so in time");
+    tokio::time::timeout(LIMIT, asking).await.expect("it becomes so in time");
 }
 
 /// Bells until there are `count`; a listener that is still connecting is asked again.
@@ -75,9 +73,7 @@ pub async fn hear(listener: &mut Listener, count: usize) -> Vec<Bell> {
             }
         }
     };
-    tokio::time::timeout(LIMIT, hearing)
-        .await
-        .expect("bells in time");
+    tokio::time::timeout(LIMIT, hearing).await.expect("bells in time");
     bells
 }
 
@@ -89,24 +85,12 @@ async fn each_bell_reaches_one_listener(coordination: Coordination) {
     }
     let heard = [hear(&mut first, 8).await, hear(&mut second, 12).await].concat();
     assert_eq!(heard.len(), 20);
-    assert_eq!(
-        heard
-            .iter()
-            .map(|bell| bell.conversation)
-            .collect::<BTreeSet<_>>(),
-        rung
-    );
-    assert!(
-        heard
-            .iter()
-            .all(|bell| bell.traceparent.as_deref() == Some(TRACE))
-    );
+    assert_eq!(heard.iter().map(|bell| bell.conversation).collect::<BTreeSet<_>>(), rung);
+    assert!(heard.iter().all(|bell| bell.traceparent.as_deref() == Some(TRACE)));
     assert_eq!(coordination.bells_dropped(), 0);
 }
 
-async fn an_acknowledged_bell_is_gone_and_a_dead_consumers_bell_is_claimed(
-    coordination: Coordination,
-) {
+async fn an_acknowledged_bell_is_gone_and_a_dead_consumers_bell_is_claimed(coordination: Coordination) {
     let (mut dead, mut living) = (coordination.listen("dead"), coordination.listen("living"));
     let [done, left] = [ConversationId::new(), ConversationId::new()];
     coordination.ring(done, None);
@@ -114,11 +98,7 @@ async fn an_acknowledged_bell_is_gone_and_a_dead_consumers_bell_is_claimed(
     let bells = hear(&mut dead, 2).await;
     dead.ack(&bells[0]).await.expect("acknowledged");
     drop(dead);
-    assert_eq!(
-        living.autoclaim(Duration::from_secs(3600), 10).await,
-        Ok(Vec::new()),
-        "it may still be at work"
-    );
+    assert_eq!(living.autoclaim(Duration::from_secs(3600), 10).await, Ok(Vec::new()), "it may still be at work");
     let claimed = living.autoclaim(Duration::ZERO, 10).await.expect("claimed");
     assert_eq!(claimed, bells[1..]);
     living.ack(&claimed[0]).await.expect("acknowledged");
@@ -131,9 +111,7 @@ async fn a_cancelled_wait_loses_no_bell(coordination: Coordination) {
     let (warm, conversation) = (ConversationId::new(), ConversationId::new());
     coordination.ring(warm, None);
     hear(&mut listener, 1).await;
-    tokio::time::timeout(Duration::from_millis(20), listener.next(1))
-        .await
-        .expect_err("nothing rings yet");
+    tokio::time::timeout(Duration::from_millis(20), listener.next(1)).await.expect_err("nothing rings yet");
     coordination.ring(conversation, None);
     assert_eq!(hear(&mut listener, 1).await[0].conversation, conversation);
 }
@@ -146,29 +124,18 @@ async fn the_group_tells_what_waits_and_what_was_delivered(coordination: Coordin
         coordination.ring(ConversationId::new(), None);
     }
     let lag = async |lag| {
-        eventually(async || coordination.group_state().await.expect("there").lag == Some(lag))
-            .await;
+        eventually(async || coordination.group_state().await.expect("there").lag == Some(lag)).await;
     };
     lag(5).await;
     hear(&mut listener, 3).await;
     lag(2).await;
-    let delivered = coordination
-        .group_state()
-        .await
-        .expect("there")
-        .last_delivered_at
-        .expect("three were");
+    let delivered = coordination.group_state().await.expect("there").last_delivered_at.expect("three were");
     assert!(delivered.seconds() > 1_700_000_000, "{delivered:?}");
 }
 
 async fn watchers_hear_their_conversation_only(coordination: Coordination) {
     let [watched, other] = [ConversationId::new(), ConversationId::new()];
-    let event = |seq| FeedEvent {
-        kind: "delta".to_owned(),
-        seq,
-        epoch: 7,
-        data: json!({ "text": "čšž" }),
-    };
+    let event = |seq| FeedEvent { kind: "delta".to_owned(), seq, epoch: 7, data: json!({ "text": "čšž" }) };
     let first = coordination.subscribe(watched).await;
     let mut second = coordination.subscribe(watched).await;
     drop(first);
@@ -182,10 +149,7 @@ async fn watchers_hear_their_conversation_only(coordination: Coordination) {
             }
         }
     };
-    assert_eq!(
-        tokio::time::timeout(LIMIT, hearing).await.expect("in time"),
-        Some(event(1))
-    );
+    assert_eq!(tokio::time::timeout(LIMIT, hearing).await.expect("in time"), Some(event(1)));
     coordination.publish(other, event(2));
     coordination.publish(watched, event(3));
     let after = async {
@@ -204,51 +168,24 @@ async fn a_bucket_and_a_pause_limit(coordination: Coordination) {
     for _ in 0..3 {
         assert_eq!(coordination.allow("sender", 3, per).await, Ok(()));
     }
-    let wait = coordination
-        .allow("sender", 3, per)
-        .await
-        .expect_err("empty");
-    assert!(
-        wait > Duration::from_secs(150) && wait <= Duration::from_secs(200),
-        "{wait:?}"
-    );
+    let wait = coordination.allow("sender", 3, per).await.expect_err("empty");
+    assert!(wait > Duration::from_secs(150) && wait <= Duration::from_secs(200), "{wait:?}");
     assert_eq!(coordination.allow("another", 3, per).await, Ok(()));
     coordination.pause("another", Duration::from_secs(60)).await;
     coordination.pause("another", Duration::from_secs(5)).await;
-    let wait = coordination
-        .allow("another", 3, per)
-        .await
-        .expect_err("paused");
-    assert!(
-        wait > Duration::from_secs(30) && wait <= Duration::from_secs(60),
-        "{wait:?}"
-    );
+    let wait = coordination.allow("another", 3, per).await.expect_err("paused");
+    assert!(wait > Duration::from_secs(30) && wait <= Duration::from_secs(60), "{wait:?}");
 }
 
 async fn a_cached_value_has_a_lifetime_and_a_size(coordination: Coordination) {
     let long = Duration::from_secs(60);
-    coordination
-        .cache("kept", Bytes::from_static(b"\x00value"), long)
-        .await;
-    assert_eq!(
-        coordination.cached("kept").await.as_deref(),
-        Some(&b"\x00value"[..])
-    );
+    coordination.cache("kept", Bytes::from_static(b"\x00value"), long).await;
+    assert_eq!(coordination.cached("kept").await.as_deref(), Some(&b"\x00value"[..]));
     assert_eq!(coordination.cached("absent").await, None);
-    coordination
-        .cache(
-            "large",
-            Bytes::from(vec![1; CACHE_VALUE_BYTES_MAX + 1]),
-            long,
-        )
-        .await;
+    coordination.cache("large", Bytes::from(vec![1; CACHE_VALUE_BYTES_MAX + 1]), long).await;
     assert_eq!(coordination.cached("large").await, None);
-    coordination
-        .cache("never", Bytes::from_static(b"x"), Duration::ZERO)
-        .await;
+    coordination.cache("never", Bytes::from_static(b"x"), Duration::ZERO).await;
     assert_eq!(coordination.cached("never").await, None);
-    coordination
-        .cache("short", Bytes::from_static(b"x"), Duration::from_millis(30))
-        .await;
+    coordination.cache("short", Bytes::from_static(b"x"), Duration::from_millis(30)).await;
     eventually(async || coordination.cached("short").await.is_none()).await;
 }

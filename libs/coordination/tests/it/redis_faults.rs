@@ -26,14 +26,8 @@ async fn a_deleted_stream_is_told_and_healed() {
     eventually(async || listener.next(1).await == Err(Away::GroupLost)).await;
     assert_eq!(coordination.ensure_group().await, Ok(true));
     assert_eq!(coordination.ensure_group().await, Ok(false));
-    assert!(
-        coordination.group_state().await.expect("there").recreated,
-        "the sweeper hears of it"
-    );
-    assert!(
-        !coordination.group_state().await.expect("there").recreated,
-        "once"
-    );
+    assert!(coordination.group_state().await.expect("there").recreated, "the sweeper hears of it");
+    assert!(!coordination.group_state().await.expect("there").recreated, "once");
     let conversation = ConversationId::new();
     coordination.ring(conversation, None);
     assert_eq!(hear(&mut listener, 1).await[0].conversation, conversation);
@@ -54,17 +48,9 @@ async fn a_stream_deleted_under_a_waiting_listener_is_told() {
             }
         }
     });
-    eventually(async || {
-        server
-            .cli(&["INFO", "clients"])
-            .contains("blocked_clients:1")
-    })
-    .await;
+    eventually(async || server.cli(&["INFO", "clients"]).contains("blocked_clients:1")).await;
     server.cli(&["DEL", STREAM]);
-    let told = tokio::time::timeout(Duration::from_secs(5), waiting)
-        .await
-        .expect("in time")
-        .expect("no panic");
+    let told = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("in time").expect("no panic");
     assert_eq!(told, Away::GroupLost);
 }
 
@@ -73,13 +59,7 @@ async fn a_lost_group_is_told_to_the_sweeper_even_if_nobody_listens() {
     let server = Server::start();
     let coordination = ready(&server).await;
     server.cli(&["FLUSHALL"]);
-    assert!(
-        coordination
-            .group_state()
-            .await
-            .expect("made again")
-            .recreated
-    );
+    assert!(coordination.group_state().await.expect("made again").recreated);
 }
 
 #[tokio::test]
@@ -97,22 +77,12 @@ async fn trimming_takes_neither_pending_nor_waiting_bells_and_leaves_the_lag_tru
     eventually(async || server.cli(&["XLEN", STREAM]) == "10").await;
     assert_eq!(coordination.trim().await, Ok(3));
     assert_eq!(server.cli(&["XLEN", STREAM]), "7");
-    assert_eq!(
-        coordination.group_state().await.expect("there").lag,
-        Some(4)
-    );
+    assert_eq!(coordination.group_state().await.expect("there").lag, Some(4));
     for bell in &bells[3..] {
         listener.ack(bell).await.expect("acknowledged");
     }
-    assert_eq!(
-        coordination.trim().await,
-        Ok(2),
-        "the last delivered one stays"
-    );
-    assert_eq!(
-        coordination.group_state().await.expect("there").lag,
-        Some(4)
-    );
+    assert_eq!(coordination.trim().await, Ok(2), "the last delivered one stays");
+    assert_eq!(coordination.group_state().await.expect("there").lag, Some(4));
     assert_eq!(hear(&mut listener, 4).await.len(), 4);
 }
 
@@ -125,12 +95,7 @@ async fn a_consumer_is_removed_only_when_it_holds_nothing() {
     let bells = hear(&mut listener, 1).await;
     assert_eq!(coordination.remove_consumers(Duration::ZERO).await, Ok(0));
     listener.ack(&bells[0]).await.expect("acknowledged");
-    assert_eq!(
-        coordination
-            .remove_consumers(Duration::from_secs(3600))
-            .await,
-        Ok(0)
-    );
+    assert_eq!(coordination.remove_consumers(Duration::from_secs(3600)).await, Ok(0));
     assert_eq!(coordination.remove_consumers(Duration::ZERO).await, Ok(1));
 }
 
@@ -143,12 +108,7 @@ async fn a_stray_entry_is_acknowledged_and_skipped() {
     coordination.ring(conversation, None);
     let mut listener = coordination.listen("only");
     assert_eq!(hear(&mut listener, 1).await[0].conversation, conversation);
-    eventually(async || {
-        server
-            .cli(&["XPENDING", STREAM, "workers"])
-            .starts_with('1')
-    })
-    .await;
+    eventually(async || server.cli(&["XPENDING", STREAM, "workers"]).starts_with('1')).await;
 }
 
 #[tokio::test]
@@ -161,28 +121,12 @@ async fn nothing_waits_for_a_server_that_is_away_and_all_resumes_when_it_is_back
     server.kill();
     let started = Instant::now();
     eventually(async || coordination.ping().await.is_err()).await;
-    assert!(matches!(
-        listener.ack(&bells[0]).await,
-        Err(Away::Unreachable(_))
-    ));
+    assert!(matches!(listener.ack(&bells[0]).await, Err(Away::Unreachable(_))));
     eventually(async || matches!(listener.next(1).await, Err(Away::Unreachable(_)))).await;
-    assert_eq!(
-        coordination.allow("k", 1, Duration::from_secs(60)).await,
-        Ok(())
-    );
-    assert!(
-        coordination
-            .allow("k", 1, Duration::from_secs(60))
-            .await
-            .is_err(),
-        "each process limits alone"
-    );
+    assert_eq!(coordination.allow("k", 1, Duration::from_secs(60)).await, Ok(()));
+    assert!(coordination.allow("k", 1, Duration::from_secs(60)).await.is_err(), "each process limits alone");
     assert_eq!(coordination.cached("k").await, None);
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     server.restart();
     eventually(async || coordination.ping().await.is_ok()).await;
     let conversation = ConversationId::new();
@@ -202,14 +146,6 @@ async fn check_full(coordination: Coordination, rings: u64) {
     for _ in 0..rings {
         coordination.ring(ConversationId::new(), None);
     }
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        started.elapsed()
-    );
-    assert!(
-        coordination.bells_dropped() >= rings / 2,
-        "{}",
-        coordination.bells_dropped()
-    );
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(coordination.bells_dropped() >= rings / 2, "{}", coordination.bells_dropped());
 }

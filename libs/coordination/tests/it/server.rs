@@ -23,11 +23,7 @@ impl Server {
         let address = free.local_addr().expect("bound");
         drop(free);
         let child = spawn(&folder, address);
-        Self {
-            folder,
-            address,
-            child,
-        }
+        Self { folder, address, child }
     }
 
     pub fn coordination(&self) -> Coordination {
@@ -78,16 +74,7 @@ pub fn connect(address: SocketAddr) -> Coordination {
 
 fn spawn(folder: &TempDir, address: SocketAddr) -> Child {
     let child = Command::new("redis-server")
-        .args([
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &address.port().to_string(),
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-        ])
+        .args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", "", "--appendonly", "yes"])
         .args(["--appendfsync", "always", "--dir"])
         .arg(folder.path())
         .stdout(Stdio::null())
@@ -96,10 +83,7 @@ fn spawn(folder: &TempDir, address: SocketAddr) -> Child {
         .expect("redis-server: apt-get install redis-server");
     let until = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(address).is_err() {
-        assert!(
-            Instant::now() < until,
-            "redis-server did not start within 10 s"
-        );
+        assert!(Instant::now() < until, "redis-server did not start within 10 s");
         thread::sleep(Duration::from_millis(10));
     }
     child

@@ -56,12 +56,7 @@ const fn alias(
     path: &'static [&'static str],
     reading: Reading,
 ) -> Alias {
-    Alias {
-        variables,
-        services,
-        path,
-        reading,
-    }
+    Alias { variables, services, path, reading }
 }
 
 const INFOBIP: [&str; 4] = ["tenants", "default", "accounts", "infobip:main"];
@@ -74,61 +69,20 @@ const TABLE: &[Alias] = &[
         &["database", "url"],
         Reading::Secret,
     ),
-    alias(
-        &["BOT_DATABASE_URL", "DATABASE_URL"],
-        BOT,
-        &["database", "url"],
-        Reading::Secret,
-    ),
-    alias(
-        &["ADMIN_DATABASE_URL", "DATABASE_URL"],
-        OWNER,
-        &["database", "url"],
-        Reading::Secret,
-    ),
-    alias(
-        &["DATABASE_URL"],
-        &["dragoman"],
-        &["database", "url"],
-        Reading::Secret,
-    ),
+    alias(&["BOT_DATABASE_URL", "DATABASE_URL"], BOT, &["database", "url"], Reading::Secret),
+    alias(&["ADMIN_DATABASE_URL", "DATABASE_URL"], OWNER, &["database", "url"], Reading::Secret),
+    alias(&["DATABASE_URL"], &["dragoman"], &["database", "url"], Reading::Secret),
     alias(&["LOG_LEVEL"], ALL, &["telemetry", "level"], Reading::Level),
     alias(&["AI_ENABLED"], ALL, &["chat", "enabled"], Reading::Text),
     alias(&["PORT"], ALL, &["http", "listen"], Reading::Port),
-    alias(
-        &["ADMIN_ALLOWED_IPS"],
-        &["admin-service", "dragoman"],
-        &["admin", "allowed_addresses"],
-        Reading::List,
-    ),
-    alias(
-        &["INFOBIP_BASE_URL"],
-        ALL,
-        &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "base_url"],
-        Reading::Text,
-    ),
-    alias(
-        &["INFOBIP_API_KEY"],
-        ALL,
-        &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "api_key"],
-        Reading::Secret,
-    ),
-    alias(
-        &["INFOBIP_SENDER_NUMBER"],
-        ALL,
-        &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "sender"],
-        Reading::Text,
-    ),
+    alias(&["ADMIN_ALLOWED_IPS"], &["admin-service", "dragoman"], &["admin", "allowed_addresses"], Reading::List),
+    alias(&["INFOBIP_BASE_URL"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "base_url"], Reading::Text),
+    alias(&["INFOBIP_API_KEY"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "api_key"], Reading::Secret),
+    alias(&["INFOBIP_SENDER_NUMBER"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "sender"], Reading::Text),
     alias(
         &["INFOBIP_SECRET_KEY"],
         ALL,
-        &[
-            INFOBIP[0],
-            INFOBIP[1],
-            INFOBIP[2],
-            INFOBIP[3],
-            "webhook_secrets",
-        ],
+        &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "webhook_secrets"],
         Reading::SecretList,
     ),
 ];
@@ -141,10 +95,7 @@ pub fn settings(
     problems: &mut Problems,
 ) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for alias in TABLE
-        .iter()
-        .filter(|alias| alias.is_for(service) && has_section(alias.path[0]))
-    {
+    for alias in TABLE.iter().filter(|alias| alias.is_for(service) && has_section(alias.path[0])) {
         if let Some(setting) = alias.setting(env, problems) {
             settings.push(setting);
         }
@@ -152,26 +103,14 @@ pub fn settings(
     let mut add = |path: &[&str], value: Value, variable: &str| {
         if has_section(path[0]) {
             let path = path.iter().map(|key| (*key).to_owned()).collect();
-            settings.push(Setting {
-                path,
-                value,
-                variable: variable.to_owned(),
-            });
+            settings.push(Setting { path, value, variable: variable.to_owned() });
         }
     };
-    if let Some(variable) = INFOBIP_VARIABLES
-        .iter()
-        .find(|name| text(env, name).is_some())
-    {
-        add(
-            &[&INFOBIP[..], &["channel"]].concat(),
-            json!("infobip"),
-            variable,
-        );
+    if let Some(variable) = INFOBIP_VARIABLES.iter().find(|name| text(env, name).is_some()) {
+        add(&[&INFOBIP[..], &["channel"]].concat(), json!("infobip"), variable);
     }
-    if env.get("DEBUG").is_some_and(|debug| {
-        ["1", "true", "yes", "on"].contains(&debug.to_ascii_lowercase().as_str())
-    }) && text(env, "LOG_LEVEL").is_none()
+    if env.get("DEBUG").is_some_and(|debug| ["1", "true", "yes", "on"].contains(&debug.to_ascii_lowercase().as_str()))
+        && text(env, "LOG_LEVEL").is_none()
     {
         add(&["telemetry", "level"], json!("debug"), "DEBUG");
     }
@@ -186,18 +125,12 @@ pub fn settings(
 
 /// The variables that set `path`, for a message.
 pub fn variable_of(service: &str, path: &[String]) -> Option<String> {
-    let alias = TABLE
-        .iter()
-        .find(|alias| alias.is_for(service) && alias.path.iter().eq(path.iter()))?;
+    let alias = TABLE.iter().find(|alias| alias.is_for(service) && alias.path.iter().eq(path.iter()))?;
     Some(alias.variables.join(" or "))
 }
 
-const INFOBIP_VARIABLES: [&str; 4] = [
-    "INFOBIP_BASE_URL",
-    "INFOBIP_API_KEY",
-    "INFOBIP_SENDER_NUMBER",
-    "INFOBIP_SECRET_KEY",
-];
+const INFOBIP_VARIABLES: [&str; 4] =
+    ["INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_SENDER_NUMBER", "INFOBIP_SECRET_KEY"];
 
 impl Alias {
     fn is_for(&self, service: &str) -> bool {
@@ -216,35 +149,21 @@ impl Alias {
             Reading::Port => match raw.trim().parse::<u16>() {
                 Ok(port) => json!(format!("0.0.0.0:{port}")),
                 Err(_) => {
-                    problems.add(
-                        "http.listen",
-                        format!("PORT is `{raw}`; it is a number from 0 to 65535"),
-                    );
+                    problems.add("http.listen", format!("PORT is `{raw}`; it is a number from 0 to 65535"));
                     return None;
                 }
             },
             Reading::Level => json!(level(raw.trim())),
-            Reading::List => json!(
-                raw.split(',')
-                    .map(str::trim)
-                    .filter(|item| !item.is_empty())
-                    .collect::<Vec<_>>()
-            ),
+            Reading::List => json!(raw.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>()),
             Reading::SecretList => json!([raw.trim()]),
         };
         let path = self.path.iter().map(|key| (*key).to_owned()).collect();
-        Some(Setting {
-            path,
-            value,
-            variable: variable.to_owned(),
-        })
+        Some(Setting { path, value, variable: variable.to_owned() })
     }
 }
 
 fn text<'e>(env: &'e BTreeMap<String, String>, name: &str) -> Option<&'e str> {
-    env.get(name)
-        .map(|value| value.trim())
-        .filter(|value| !value.is_empty())
+    env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
 /// Python's level names are what operators know.
@@ -257,56 +176,29 @@ fn level(name: &str) -> String {
 }
 
 /// Pool size and overflow are one figure here: connections at most.
-fn pool(
-    env: &BTreeMap<String, String>,
-    add: &mut dyn FnMut(&[&str], Value, &str),
-    problems: &mut Problems,
-) {
-    for (size, overflow) in [
-        ("SQLALCHEMY_POOL_SIZE", "SQLALCHEMY_MAX_OVERFLOW"),
-        ("DB_POOL_SIZE", "DB_MAX_OVERFLOW"),
-    ] {
+fn pool(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str), problems: &mut Problems) {
+    for (size, overflow) in [("SQLALCHEMY_POOL_SIZE", "SQLALCHEMY_MAX_OVERFLOW"), ("DB_POOL_SIZE", "DB_MAX_OVERFLOW")] {
         let Some(size_text) = text(env, size) else {
             continue;
         };
-        let sum = size_text
-            .parse::<u32>()
-            .ok()
-            .zip(text(env, overflow).unwrap_or("0").parse::<u32>().ok());
+        let sum = size_text.parse::<u32>().ok().zip(text(env, overflow).unwrap_or("0").parse::<u32>().ok());
         match sum {
-            Some((base, more)) => add(
-                &["database", "max_connections"],
-                json!(base.saturating_add(more)),
-                size,
-            ),
-            None => problems.add(
-                "database.max_connections",
-                format!("{size} and {overflow} are whole numbers"),
-            ),
+            Some((base, more)) => add(&["database", "max_connections"], json!(base.saturating_add(more)), size),
+            None => problems.add("database.max_connections", format!("{size} and {overflow} are whole numbers")),
         }
     }
 }
 
 /// `REDIS_URL`, or the REST pair of Upstash, whose database speaks Redis too.
-fn redis(
-    env: &BTreeMap<String, String>,
-    add: &mut dyn FnMut(&[&str], Value, &str),
-    problems: &mut Problems,
-) {
+fn redis(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str), problems: &mut Problems) {
     let (url, variable) = if let Some(url) = text(env, "REDIS_URL") {
         (url.to_owned(), "REDIS_URL")
     } else if let Some(rest) = text(env, "UPSTASH_REDIS_REST_URL") {
         let host = rest.trim_start_matches("https://").trim_end_matches('/');
         let Some(token) = text(env, "UPSTASH_REDIS_REST_TOKEN") else {
-            return problems.add(
-                "coordination.url",
-                "UPSTASH_REDIS_REST_URL needs UPSTASH_REDIS_REST_TOKEN beside it",
-            );
+            return problems.add("coordination.url", "UPSTASH_REDIS_REST_URL needs UPSTASH_REDIS_REST_TOKEN beside it");
         };
-        (
-            format!("rediss://default:{token}@{host}:6379"),
-            "UPSTASH_REDIS_REST_URL",
-        )
+        (format!("rediss://default:{token}@{host}:6379"), "UPSTASH_REDIS_REST_URL")
     } else {
         return;
     };
@@ -316,29 +208,12 @@ fn redis(
 
 /// `SWAGGER_URL` (one or more, by commas) names documents `main`, `main-2` ..; `MOBILITY_*` the backend behind them.
 fn documents(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str)) {
-    let sources: Vec<&str> = text(env, "SWAGGER_URL")
-        .unwrap_or("")
-        .split(',')
-        .map(str::trim)
-        .filter(|source| !source.is_empty())
-        .collect();
-    let backend = [
-        "MOBILITY_API_URL",
-        "MOBILITY_CLIENT_ID",
-        "MOBILITY_CLIENT_SECRET",
-        "MOBILITY_TENANT_ID",
-    ];
-    let count = if backend.iter().any(|name| text(env, name).is_some()) {
-        sources.len().max(1)
-    } else {
-        sources.len()
-    };
+    let sources: Vec<&str> =
+        text(env, "SWAGGER_URL").unwrap_or("").split(',').map(str::trim).filter(|source| !source.is_empty()).collect();
+    let backend = ["MOBILITY_API_URL", "MOBILITY_CLIENT_ID", "MOBILITY_CLIENT_SECRET", "MOBILITY_TENANT_ID"];
+    let count = if backend.iter().any(|name| text(env, name).is_some()) { sources.len().max(1) } else { sources.len() };
     for index in 0..count {
-        let name = if index == 0 {
-            DOCUMENT.to_owned()
-        } else {
-            format!("{DOCUMENT}-{}", index + 1)
-        };
+        let name = if index == 0 { DOCUMENT.to_owned() } else { format!("{DOCUMENT}-{}", index + 1) };
         let mut set = |keys: &[&str], value: &str, variable: &str| {
             let path = [&["tenants", "default", "documents", name.as_str()], keys].concat();
             add(&path, json!(value), variable);
@@ -350,18 +225,10 @@ fn documents(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value,
             set(&["backend_url"], url, "MOBILITY_API_URL");
         }
         if let Some(id) = text(env, "MOBILITY_CLIENT_ID") {
-            set(
-                &["credentials", "*", "type"],
-                "oauth2",
-                "MOBILITY_CLIENT_ID",
-            );
+            set(&["credentials", "*", "type"], "oauth2", "MOBILITY_CLIENT_ID");
             set(&["credentials", "*", "client_id"], id, "MOBILITY_CLIENT_ID");
             if let Some(secret) = env.get("MOBILITY_CLIENT_SECRET") {
-                set(
-                    &["credentials", "*", "client_secret"],
-                    secret.trim(),
-                    "MOBILITY_CLIENT_SECRET",
-                );
+                set(&["credentials", "*", "client_secret"], secret.trim(), "MOBILITY_CLIENT_SECRET");
             }
             if let Some(url) = text(env, "MOBILITY_AUTH_URL") {
                 set(&["credentials", "*", "token_url"], url, "MOBILITY_AUTH_URL");
@@ -381,229 +248,12 @@ fn admin_tokens(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Val
         let Some(token) = env.get(&variable) else {
             continue;
         };
-        let name = text(env, &format!("{variable}_USER"))
-            .map_or_else(|| format!("admin-{number}"), str::to_owned);
-        add(
-            &["grpc", "keys", &name, "key"],
-            json!(token.trim()),
-            &variable,
-        );
-        add(
-            &["grpc", "keys", &name, "tenant"],
-            json!("default"),
-            &variable,
-        );
-        add(
-            &["grpc", "keys", &name, "services"],
-            json!(["admin"]),
-            &variable,
-        );
+        let name = text(env, &format!("{variable}_USER")).map_or_else(|| format!("admin-{number}"), str::to_owned);
+        add(&["grpc", "keys", &name, "key"], json!(token.trim()), &variable);
+        add(&["grpc", "keys", &name, "tenant"], json!("default"), &variable);
+        add(&["grpc", "keys", &name, "services"], json!(["admin"]), &variable);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(service: &str, env: &[(&str, &str)], expected: &[(&str, Value)]) {
-        let env = env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let mut problems = Problems::default();
-        let found: BTreeMap<String, Value> = settings(service, &env, &|_| true, &mut problems)
-            .into_iter()
-            .map(|setting| (setting.path.join("/"), setting.value))
-            .collect();
-        assert!(problems.is_empty(), "{problems:?}");
-        let expected = expected
-            .iter()
-            .map(|(path, value)| ((*path).to_owned(), value.clone()))
-            .collect();
-        assert_eq!(found, expected, "{service}");
-    }
-
-    #[test]
-    fn each_service_takes_its_own_database_url() {
-        let env = [
-            ("DATABASE_URL", "sqlite:d"),
-            ("BOT_DATABASE_URL", "sqlite:b"),
-            ("ADMIN_DATABASE_URL", "sqlite:a"),
-        ];
-        for (service, url) in [
-            ("ingress-gateway", "sqlite:b"),
-            ("conversation-worker", "sqlite:b"),
-            ("embedding-service", "sqlite:b"),
-            ("admin-service", "sqlite:a"),
-            ("migrator", "sqlite:a"),
-            ("dragoman", "sqlite:d"),
-        ] {
-            check(service, &env, &[("database/url", json!(url))]);
-            check(service, &env[..1], &[("database/url", json!("sqlite:d"))]);
-        }
-        check(
-            "ingress-gateway",
-            &[("GATEWAY_DATABASE_URL", "sqlite:g"), env[1]],
-            &[("database/url", json!("sqlite:g"))],
-        );
-    }
-
-    #[test]
-    fn plain_variables_become_settings() {
-        check(
-            "ingress-gateway",
-            &[
-                ("LOG_LEVEL", "WARNING"),
-                ("PORT", "9000"),
-                ("DB_POOL_SIZE", "10"),
-                ("DB_MAX_OVERFLOW", "5"),
-            ],
-            &[
-                ("telemetry/level", json!("warn")),
-                ("http/listen", json!("0.0.0.0:9000")),
-                ("database/max_connections", json!(15)),
-            ],
-        );
-        check(
-            "migrator",
-            &[("DEBUG", "true")],
-            &[("telemetry/level", json!("debug"))],
-        );
-        check("migrator", &[("LOG_LEVEL", ""), ("SWAGGER_URL", " ")], &[]);
-    }
-
-    #[test]
-    fn redis_comes_by_its_url_or_by_upstash() {
-        let redis = |url: &str| {
-            [
-                ("coordination/kind", json!("redis")),
-                ("coordination/url", json!(url)),
-            ]
-        };
-        check(
-            "migrator",
-            &[("REDIS_URL", "redis://r:6379/1")],
-            &redis("redis://r:6379/1"),
-        );
-        check(
-            "migrator",
-            &[
-                ("UPSTASH_REDIS_REST_URL", "https://eu.upstash.io"),
-                ("UPSTASH_REDIS_REST_TOKEN", "t0"),
-            ],
-            &redis("rediss://default:t0@eu.upstash.io:6379"),
-        );
-    }
-
-    #[test]
-    fn infobip_is_the_main_account_of_the_default_tenant() {
-        check(
-            "ingress-gateway",
-            &[
-                ("INFOBIP_BASE_URL", "x.api.infobip.com"),
-                ("INFOBIP_API_KEY", "k"),
-                ("INFOBIP_SENDER_NUMBER", "385911234567"),
-                ("INFOBIP_SECRET_KEY", "s"),
-            ],
-            &[
-                (
-                    "tenants/default/accounts/infobip:main/channel",
-                    json!("infobip"),
-                ),
-                (
-                    "tenants/default/accounts/infobip:main/base_url",
-                    json!("x.api.infobip.com"),
-                ),
-                ("tenants/default/accounts/infobip:main/api_key", json!("k")),
-                (
-                    "tenants/default/accounts/infobip:main/sender",
-                    json!("385911234567"),
-                ),
-                (
-                    "tenants/default/accounts/infobip:main/webhook_secrets",
-                    json!(["s"]),
-                ),
-            ],
-        );
-    }
-
-    #[test]
-    fn several_documents_share_the_backend_of_their_variables() {
-        check(
-            "conversation-worker",
-            &[
-                (
-                    "SWAGGER_URL",
-                    "https://a/swagger.json, https://b/swagger.json",
-                ),
-                ("MOBILITY_API_URL", "https://api"),
-                ("MOBILITY_TENANT_ID", "t"),
-                ("MOBILITY_AUTH_URL", "https://auth/token"),
-                ("MOBILITY_CLIENT_ID", "id"),
-                ("MOBILITY_CLIENT_SECRET", "secret"),
-            ],
-            &["main", "main-2"]
-                .iter()
-                .zip(["https://a/swagger.json", "https://b/swagger.json"])
-                .flat_map(|(name, source)| {
-                    let at = |key: &str| -> &'static str {
-                        format!("tenants/default/documents/{name}/{key}").leak()
-                    };
-                    [
-                        (at("source"), json!(source)),
-                        (at("backend_url"), json!("https://api")),
-                        (at("credentials/*/type"), json!("oauth2")),
-                        (at("credentials/*/client_id"), json!("id")),
-                        (at("credentials/*/client_secret"), json!("secret")),
-                        (at("credentials/*/token_url"), json!("https://auth/token")),
-                        (at("tenant_header/name"), json!("x-tenant")),
-                        (at("tenant_header/value"), json!("t")),
-                    ]
-                })
-                .collect::<Vec<_>>(),
-        );
-    }
-
-    #[test]
-    fn admin_variables_become_keys_and_addresses() {
-        check(
-            "admin-service",
-            &[
-                ("ADMIN_TOKEN_1", "aa"),
-                ("ADMIN_TOKEN_1_USER", "ana"),
-                ("ADMIN_ALLOWED_IPS", "10.0.0.0/8, ::1/128"),
-            ],
-            &[
-                ("grpc/keys/ana/key", json!("aa")),
-                ("grpc/keys/ana/tenant", json!("default")),
-                ("grpc/keys/ana/services", json!(["admin"])),
-                ("admin/allowed_addresses", json!(["10.0.0.0/8", "::1/128"])),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_section_that_a_service_lacks_takes_no_variable() {
-        let env = [("REDIS_URL".to_owned(), "redis://r".to_owned())].into();
-        assert_eq!(
-            settings(
-                "migrator",
-                &env,
-                &|name| name == "database",
-                &mut Problems::default()
-            ),
-            []
-        );
-    }
-
-    #[test]
-    fn a_port_that_is_no_number_is_a_problem() {
-        let env = [("PORT".to_owned(), "http".to_owned())].into();
-        let mut problems = Problems::default();
-        assert_eq!(
-            settings("ingress-gateway", &env, &|_| true, &mut problems),
-            []
-        );
-        assert!(!problems.is_empty());
-    }
-}
+mod tests;

@@ -7,11 +7,10 @@ use serde_json::{Map, Value};
 use super::{
     Args, Problems, aliases,
     mask::{self, url_password},
-    prefix, variable,
+    prefix,
+    tree::{TAGS, child, dotted, get, get_mut, inline, leaves, merge, walk},
+    variable,
 };
-
-/// Keys that choose a variant: another choice replaces the table instead of being merged into it.
-const TAGS: [&str; 4] = ["channel", "kind", "mode", "type"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +41,8 @@ impl Layers {
         problems: &mut Problems,
     ) -> Self {
         let defaults = parse(defaults, "the built-in defaults", problems);
-        let mut layers = Self {
-            service: service.to_owned(),
-            tree: defaults.clone(),
-            defaults,
-            origins: BTreeMap::new(),
-        };
+        let mut layers =
+            Self { service: service.to_owned(), tree: defaults.clone(), defaults, origins: BTreeMap::new() };
         if let Some(path) = &args.config {
             layers.add_file(path, problems);
         }
@@ -84,11 +79,7 @@ impl Layers {
     }
 
     /// Replaces `env:VAR` by the value of VAR.
-    pub fn resolve_indirections(
-        &mut self,
-        env: &BTreeMap<String, String>,
-        problems: &mut Problems,
-    ) {
+    pub fn resolve_indirections(&mut self, env: &BTreeMap<String, String>, problems: &mut Problems) {
         let mut found = Vec::new();
         walk(&self.tree, &mut Vec::new(), &mut |path, text| {
             if let Some(name) = text.strip_prefix("env:") {
@@ -97,13 +88,8 @@ impl Layers {
         });
         for (path, name) in found {
             match env.get(&name) {
-                Some(value) => {
-                    self.set(&path, Value::String(value.clone()), Origin::Variable(name))
-                }
-                None => problems.add(
-                    &dotted(&path),
-                    format!("the environment variable {name} is not set"),
-                ),
+                Some(value) => self.set(&path, Value::String(value.clone()), Origin::Variable(name)),
+                None => problems.add(&dotted(&path), format!("the environment variable {name} is not set")),
             }
         }
     }
@@ -111,25 +97,15 @@ impl Layers {
     /// Refuses secrets that are empty or a placeholder.
     pub fn refuse_weak_secrets(&self, problems: &mut Problems) {
         let weak = |text: &str| {
-            let plain: String = text
-                .to_ascii_lowercase()
-                .chars()
-                .filter(char::is_ascii_alphanumeric)
-                .collect();
+            let plain: String = text.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
             plain == "changeme"
         };
         walk(&self.tree, &mut Vec::new(), &mut |path, text| {
             let from = self.from(path);
             if mask::is_secret(path) && text.trim().is_empty() {
-                problems.add(
-                    &dotted(path),
-                    format!("is empty{from}; set the secret or leave the key out"),
-                );
+                problems.add(&dotted(path), format!("is empty{from}; set the secret or leave the key out"));
             } else if mask::is_secret(path) && weak(text) || url_password(text).is_some_and(weak) {
-                problems.add(
-                    &dotted(path),
-                    format!("is still a placeholder{from}; set the real secret"),
-                );
+                problems.add(&dotted(path), format!("is still a placeholder{from}; set the real secret"));
             }
         });
     }
@@ -173,11 +149,7 @@ impl Layers {
         }
         match at {
             Value::Array(items) => {
-                if let Some(item) = last
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|index| items.get_mut(index))
-                {
+                if let Some(item) = last.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
                     *item = value;
                 }
             }
@@ -186,9 +158,7 @@ impl Layers {
                     *other = Value::Object(Map::new());
                 }
                 if let Value::Object(map) = other {
-                    if TAGS.contains(&last.as_str())
-                        && map.get(last).is_some_and(|present| *present != value)
-                    {
+                    if TAGS.contains(&last.as_str()) && map.get(last).is_some_and(|present| *present != value) {
                         map.clear();
                     }
                     map.insert(last.clone(), value);
@@ -206,11 +176,7 @@ impl Layers {
         match get_mut(&mut self.tree, above) {
             Some(Value::Object(map)) => drop(map.shift_remove(last)),
             Some(Value::Array(items)) => {
-                if let Some(index) = last
-                    .parse::<usize>()
-                    .ok()
-                    .filter(|index| *index < items.len())
-                {
+                if let Some(index) = last.parse::<usize>().ok().filter(|index| *index < items.len()) {
                     items.remove(index);
                 }
             }
@@ -223,10 +189,7 @@ impl Layers {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                return problems.add(
-                    "",
-                    format!("cannot read the configuration file {name}: {error}"),
-                );
+                return problems.add("", format!("cannot read the configuration file {name}: {error}"));
             }
         };
         let file = parse(&text, &name, problems);
@@ -246,22 +209,11 @@ impl Layers {
         let prefix = format!("{}__", prefix(&self.service));
         let mut own: Vec<(&String, &String, Vec<&str>)> = env
             .iter()
-            .filter_map(|(name, value)| {
-                Some((
-                    name,
-                    value,
-                    name.strip_prefix(&prefix)?.split("__").collect(),
-                ))
-            })
+            .filter_map(|(name, value)| Some((name, value, name.strip_prefix(&prefix)?.split("__").collect())))
             .collect();
         // The choice of a variant clears its table, so it goes first.
         own.sort_by_key(|(name, _, keys)| {
-            (
-                !keys
-                    .last()
-                    .is_some_and(|key| TAGS.contains(&key.to_ascii_lowercase().as_str())),
-                (*name).clone(),
-            )
+            (!keys.last().is_some_and(|key| TAGS.contains(&key.to_ascii_lowercase().as_str())), (*name).clone())
         });
         for (name, value, keys) in own {
             if keys.iter().any(|key| key.is_empty()) {
@@ -269,11 +221,7 @@ impl Layers {
                 continue;
             }
             let path = self.spelled(&keys);
-            self.set(
-                &path,
-                Value::String(value.clone()),
-                Origin::Variable(name.clone()),
-            );
+            self.set(&path, Value::String(value.clone()), Origin::Variable(name.clone()));
         }
     }
 
@@ -281,23 +229,12 @@ impl Layers {
     /// (`INFOBIP_MAIN` is `infobip:main`).
     fn spelled(&self, keys: &[&str]) -> Vec<String> {
         let plain = |key: &str| -> String {
-            key.chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() {
-                        c.to_ascii_lowercase()
-                    } else {
-                        '_'
-                    }
-                })
-                .collect()
+            key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
         };
         let mut path: Vec<String> = Vec::new();
         for key in keys {
             let known = match self.get(&path) {
-                Some(Value::Object(map)) => map
-                    .keys()
-                    .find(|present| plain(present) == plain(key))
-                    .cloned(),
+                Some(Value::Object(map)) => map.keys().find(|present| plain(present) == plain(key)).cloned(),
                 _ => None,
             };
             path.push(known.unwrap_or_else(|| key.to_ascii_lowercase()));
@@ -309,44 +246,9 @@ impl Layers {
     pub fn hint(&self, path: &[String]) -> String {
         match aliases::variable_of(&self.service, path) {
             Some(alias) => format!("set {alias}, or the key in the file of --config"),
-            None => format!(
-                "set {}, or the key in the file of --config",
-                variable(&self.service, &path.join("."))
-            ),
+            None => format!("set {}, or the key in the file of --config", variable(&self.service, &path.join("."))),
         }
     }
-}
-
-/// The value below `key`, made if there is none; what is no table becomes one.
-fn child<'v>(value: &'v mut Value, key: &str) -> &'v mut Value {
-    let item = key
-        .parse::<usize>()
-        .ok()
-        .filter(|index| value.as_array().is_some_and(|items| *index < items.len()));
-    if let Some(index) = item {
-        return &mut value[index];
-    }
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
-    // Indexing an object inserts null where there is nothing.
-    &mut value[key]
-}
-
-fn get<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, segment| match value {
-        Value::Object(map) => map.get(segment),
-        Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
-        _ => None,
-    })
-}
-
-fn get_mut<'v>(value: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
-    path.iter().try_fold(value, |value, segment| match value {
-        Value::Object(map) => map.get_mut(segment),
-        Value::Array(items) => items.get_mut(segment.parse::<usize>().ok()?),
-        _ => None,
-    })
 }
 
 /// `toml`'s own message shows the line, which may hold a secret: only its reason and place are told.
@@ -354,109 +256,9 @@ fn parse(text: &str, name: &str, problems: &mut Problems) -> Value {
     match toml::from_str::<Value>(text) {
         Ok(value) => value,
         Err(error) => {
-            let line = error.span().map_or(1, |span| {
-                text[..span.start.min(text.len())].matches('\n').count() + 1
-            });
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             problems.add("", format!("{name}, line {line}: {}", error.message()));
             Value::Object(Map::new())
         }
-    }
-}
-
-fn merge(below: &mut Value, above: &Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            let other_variant = TAGS.iter().any(
-                |tag| matches!((below.get(*tag), above.get(*tag)), (Some(b), Some(a)) if a != b),
-            );
-            if other_variant {
-                below.clear();
-            }
-            for (key, value) in above {
-                match below.get_mut(key) {
-                    Some(present) => merge(present, value),
-                    None => drop(below.insert(key.clone(), value.clone())),
-                }
-            }
-        }
-        (below, above) => *below = above.clone(),
-    }
-}
-
-fn walk(value: &Value, path: &mut Vec<String>, visit: &mut dyn FnMut(&[String], &str)) {
-    match value {
-        Value::String(text) => visit(path, text),
-        Value::Object(map) => {
-            for (key, value) in map {
-                path.push(key.clone());
-                walk(value, path, visit);
-                path.pop();
-            }
-        }
-        Value::Array(items) => {
-            for (index, value) in items.iter().enumerate() {
-                path.push(index.to_string());
-                walk(value, path, visit);
-                path.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-fn leaves(value: &Value, path: &mut Vec<String>, visit: &mut dyn FnMut(&[String], &Value)) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                path.push(key.clone());
-                leaves(value, path, visit);
-                path.pop();
-            }
-        }
-        value => visit(path, value),
-    }
-}
-
-/// A path as TOML writes it.
-pub fn dotted(path: &[String]) -> String {
-    let bare = |key: &str| {
-        !key.is_empty()
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    let keys: Vec<String> = path
-        .iter()
-        .map(|key| {
-            if bare(key) {
-                key.clone()
-            } else {
-                format!("\"{key}\"")
-            }
-        })
-        .collect();
-    keys.join(".")
-}
-
-fn inline(path: &[String], value: &Value) -> String {
-    let below = |key: String| [path, &[key]].concat();
-    match value {
-        Value::String(text) => Value::String(mask::shown(path, text)).to_string(),
-        Value::Array(items) => {
-            let items: Vec<String> = items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| inline(&below(index.to_string()), item))
-                .collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(map) => {
-            let entries: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", inline(&below(key.clone()), value)))
-                .collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-        other => other.to_string(),
     }
 }

@@ -32,22 +32,14 @@ impl Problems {
     /// Adds what `other` found, except where something is known to be wrong already.
     pub(super) fn extend_untouched(&mut self, other: Problems) {
         let known: Vec<String> = self.found.iter().map(|(path, _)| path.clone()).collect();
-        let related = |a: &str, b: &str| {
-            a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'))
-        };
+        let related = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
         self.found.extend(
-            other
-                .found
-                .into_iter()
-                .filter(|(path, _)| !known.iter().any(|k| related(path, k) || related(k, path))),
+            other.found.into_iter().filter(|(path, _)| !known.iter().any(|k| related(path, k) || related(k, path))),
         );
     }
 
     pub(super) fn into_errors(self, service: &str) -> ConfigErrors {
-        ConfigErrors {
-            service: service.to_owned(),
-            found: self.found,
-        }
+        ConfigErrors { service: service.to_owned(), found: self.found }
     }
 
     fn join(&self, path: &str) -> String {
@@ -69,20 +61,15 @@ pub struct ConfigErrors {
 impl ConfigErrors {
     /// One error for a single setting, for checks outside [`super::load`].
     pub fn one(service: &str, path: &str, message: impl Into<String>) -> Self {
-        Self {
-            service: service.to_owned(),
-            found: vec![(path.to_owned(), message.into())],
-        }
+        Self { service: service.to_owned(), found: vec![(path.to_owned(), message.into())] }
     }
 
     /// The problems, one line each.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        self.found
-            .iter()
-            .map(|(path, message)| match path.is_empty() {
-                true => message.clone(),
-                false => format!("{path}: {message}"),
-            })
+        self.found.iter().map(|(path, message)| match path.is_empty() {
+            true => message.clone(),
+            false => format!("{path}: {message}"),
+        })
     }
 }
 

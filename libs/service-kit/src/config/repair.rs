@@ -9,8 +9,9 @@ use serde_path_to_error::Segment;
 
 use super::{
     Problems,
-    layers::{Layers, Origin, dotted},
+    layers::{Layers, Origin},
     mask,
+    tree::dotted,
 };
 
 /// More errors than this are not worth reading.
@@ -53,27 +54,17 @@ fn attempt<T: DeserializeOwned>(tree: &Value) -> Result<T, Failure> {
                 Segment::Enum { .. } | Segment::Unknown => None,
             })
             .collect();
-        Failure {
-            path,
-            message: error.inner().to_string(),
-        }
+        Failure { path, message: error.inner().to_string() }
     })
 }
 
 /// Texts of the environment are read as number, truth value or list where the type asks for one.
-fn read_text_otherwise(
-    layers: &mut Layers,
-    failure: &Failure,
-    fails: &dyn Fn(&Value) -> Option<Failure>,
-) -> bool {
+fn read_text_otherwise(layers: &mut Layers, failure: &Failure, fails: &dyn Fn(&Value) -> Option<Failure>) -> bool {
     for path in layers.environment_texts(&failure.path) {
         let Some(Value::String(text)) = layers.get(&path).cloned() else {
             continue;
         };
-        if !failure
-            .message
-            .starts_with(&format!("invalid type: string {text:?}"))
-        {
+        if !failure.message.starts_with(&format!("invalid type: string {text:?}")) {
             continue;
         }
         let origin = layers.origin(&path).cloned().unwrap_or(Origin::Program);
@@ -81,8 +72,7 @@ fn read_text_otherwise(
             layers.set(&path, reading, origin.clone());
             match fails(&layers.tree) {
                 // A variant's settings have no path of their own: there only the message tells.
-                Some(next) if next.path.starts_with(&failure.path) && is_refusal(&next.message) => {
-                }
+                Some(next) if next.path.starts_with(&failure.path) && is_refusal(&next.message) => {}
                 _ => return true,
             }
         }
@@ -93,27 +83,15 @@ fn read_text_otherwise(
 
 /// True for an error about a value that is no text: the reading did not fit either.
 fn is_refusal(message: &str) -> bool {
-    let about = message
-        .strip_prefix("invalid type: ")
-        .or_else(|| message.strip_prefix("invalid value: "));
+    let about = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
     about.is_some_and(|rest| !rest.starts_with("string "))
 }
 
 fn readings(text: &str) -> Vec<Value> {
-    let literal = toml::from_str::<Value>(&format!("v = {text}"))
-        .ok()
-        .and_then(|mut v| v.get_mut("v").map(Value::take));
-    let list = text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(Value::from)
-        .collect();
-    literal
-        .filter(|value| !value.is_string())
-        .into_iter()
-        .chain([Value::Array(list)])
-        .collect()
+    let literal =
+        toml::from_str::<Value>(&format!("v = {text}")).ok().and_then(|mut v| v.get_mut("v").map(Value::take));
+    let list = text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect();
+    literal.filter(|value| !value.is_string()).into_iter().chain([Value::Array(list)]).collect()
 }
 
 fn note(layers: &Layers, failure: &Failure, problems: &mut Problems) {
@@ -128,10 +106,7 @@ fn note(layers: &Layers, failure: &Failure, problems: &mut Problems) {
             if path.last().is_none_or(|last| last != name) {
                 path.push(name.to_owned());
             }
-            let known = failure
-                .message
-                .split_once(", ")
-                .map_or(String::new(), |(_, rest)| format!(": {rest}"));
+            let known = failure.message.split_once(", ").map_or(String::new(), |(_, rest)| format!(": {rest}"));
             format!("is no known key{known}{}", layers.from(&path))
         }
         None => {
@@ -151,10 +126,7 @@ enum Named {
 }
 
 fn field(message: &str) -> Option<(Named, &str)> {
-    let (named, rest) = match (
-        message.strip_prefix("missing field `"),
-        message.strip_prefix("unknown field `"),
-    ) {
+    let (named, rest) = match (message.strip_prefix("missing field `"), message.strip_prefix("unknown field `")) {
         (Some(rest), _) => (Named::Missing, rest),
         (_, Some(rest)) => (Named::Unknown, rest),
         _ => return None,
@@ -163,11 +135,7 @@ fn field(message: &str) -> Option<(Named, &str)> {
 }
 
 /// Puts something in the place of what failed so that reading gets further; false when nothing helps.
-fn repair(
-    layers: &mut Layers,
-    failure: &Failure,
-    fails: &dyn Fn(&Value) -> Option<Failure>,
-) -> bool {
+fn repair(layers: &mut Layers, failure: &Failure, fails: &dyn Fn(&Value) -> Option<Failure>) -> bool {
     let helped = |layers: &Layers| fails(&layers.tree).is_none_or(|next| next != *failure);
     let mut place = failure.path.clone();
     match field(&failure.message) {

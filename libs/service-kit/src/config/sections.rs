@@ -21,9 +21,7 @@ pub struct OpsConfig {
 impl Default for OpsConfig {
     /// A free loopback port.
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
     }
 }
 

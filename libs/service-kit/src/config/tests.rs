@@ -54,24 +54,15 @@ impl Validate for Sample {
 fn file(text: &str) -> (tempfile::NamedTempFile, Args) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(text.as_bytes()).expect("written");
-    let args = Args {
-        config: Some(file.path().to_owned()),
-        ..Args::default()
-    };
+    let args = Args { config: Some(file.path().to_owned()), ..Args::default() };
     (file, args)
 }
 
 fn read(text: &str, env: &[(&str, &str)]) -> Result<Sample, Vec<String>> {
     let (_file, args) = file(text);
-    let env = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     load("sample-service", DEFAULTS, &args, env).map_err(|errors| {
-        assert!(
-            errors
-                .to_string()
-                .starts_with("the configuration of sample-service is not valid")
-        );
+        assert!(errors.to_string().starts_with("the configuration of sample-service is not valid"));
         errors.lines().collect()
     })
 }
@@ -107,12 +98,7 @@ fn all_errors_are_told_at_once_with_path_and_origin() {
     )
     .expect_err("invalid");
     let has = |parts: &[&str]| {
-        assert!(
-            lines
-                .iter()
-                .any(|line| parts.iter().all(|part| line.contains(part))),
-            "{parts:?} in {lines:#?}"
-        );
+        assert!(lines.iter().any(|line| parts.iter().all(|part| line.contains(part))), "{parts:?} in {lines:#?}");
     };
     has(&["server.listen: ", "socket address", "(in "]);
     has(&["server.port: is no known key"]);
@@ -120,10 +106,7 @@ fn all_errors_are_told_at_once_with_path_and_origin() {
     has(&["limits.wait: ", "(from SAMPLE_SERVICE__LIMITS__WAIT)"]);
     has(&["tenants.acme.accounts.\"infobip:main\".api_key: is missing; set "]);
     has(&["tenants.acme.accounts.\"infobip:main\".sender: "]);
-    assert!(
-        !lines.iter().any(|line| line.contains("many")),
-        "values of variables are not told: {lines:#?}"
-    );
+    assert!(!lines.iter().any(|line| line.contains("many")), "values of variables are not told: {lines:#?}");
 }
 
 #[test]
@@ -155,96 +138,49 @@ fn aliases_build_an_account() {
         ("INFOBIP_SECRET_KEY", "s"),
     ];
     let sample = read("", &env).expect("valid");
-    let (account, config) = sample
-        .tenants
-        .0
-        .values()
-        .next()
-        .and_then(|t| t.accounts.iter().next())
-        .expect("an account");
+    let (account, config) =
+        sample.tenants.0.values().next().and_then(|t| t.accounts.iter().next()).expect("an account");
     assert_eq!(account.to_string(), "infobip:main");
-    let AccountConfig::Infobip(config) = config else {
-        panic!("{config:?}")
-    };
+    let AccountConfig::Infobip(config) = config else { panic!("{config:?}") };
     assert_eq!(config.sender, "385911234567");
     let lines = read("", &env[..3]).expect_err("no signature secret");
     assert!(lines[0].contains("webhook_secrets"), "{lines:?}");
     let lines = read("", &env[1..]).expect_err("no host");
-    assert!(
-        lines[0].contains("base_url: is missing; set INFOBIP_BASE_URL"),
-        "{lines:?}"
-    );
+    assert!(lines[0].contains("base_url: is missing; set INFOBIP_BASE_URL"), "{lines:?}");
 }
 
 #[test]
 fn an_unreadable_file_is_one_message() {
-    let args = Args {
-        config: Some("/nowhere/x.toml".into()),
-        ..Args::default()
-    };
-    let errors =
-        load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty()).expect_err("no file");
-    assert!(
-        errors
-            .to_string()
-            .contains("cannot read the configuration file /nowhere/x.toml"),
-        "{errors}"
-    );
+    let args = Args { config: Some("/nowhere/x.toml".into()), ..Args::default() };
+    let errors = load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty()).expect_err("no file");
+    assert!(errors.to_string().contains("cannot read the configuration file /nowhere/x.toml"), "{errors}");
 }
 
 #[test]
 fn a_described_configuration_masks_secrets_and_names_origins() {
-    let (_file, args) = file(
-        "token = \"env:DEEP\"\n[tenants.acme.documents.d]\nsource = \"https://u:pw@host/x\"\n",
-    );
-    let env = [
-        ("SAMPLE_SERVICE__SERVER__WORKERS", "9"),
-        ("INFOBIP_API_KEY", "topsecret"),
-        ("DEEP", "deepsecret"),
-    ];
-    let env = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let (_file, args) = file("token = \"env:DEEP\"\n[tenants.acme.documents.d]\nsource = \"https://u:pw@host/x\"\n");
+    let env = [("SAMPLE_SERVICE__SERVER__WORKERS", "9"), ("INFOBIP_API_KEY", "topsecret"), ("DEEP", "deepsecret")];
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let text = describe("sample-service", DEFAULTS, &args, env).expect("readable");
     assert!(text.contains("token = \"env:DEEP\""), "{text}");
-    assert!(
-        text.contains("server.workers = \"9\"  # (from SAMPLE_SERVICE__SERVER__WORKERS)"),
-        "{text}"
-    );
+    assert!(text.contains("server.workers = \"9\"  # (from SAMPLE_SERVICE__SERVER__WORKERS)"), "{text}");
     assert!(text.contains("source = \"https://u:***@host/x\""), "{text}");
-    assert!(
-        text.contains("\"infobip:main\".api_key = \"***\""),
-        "{text}"
-    );
-    assert!(
-        !text.contains("topsecret") && !text.contains("deepsecret"),
-        "{text}"
-    );
+    assert!(text.contains("\"infobip:main\".api_key = \"***\""), "{text}");
+    assert!(!text.contains("topsecret") && !text.contains("deepsecret"), "{text}");
 }
 
 #[test]
 fn the_program_has_the_last_word_and_another_variant_replaces_the_table() {
-    let (_file, mut args) = file(
-        "[tenants.t.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n[server]\nworkers = 5\n",
-    );
+    let (_file, mut args) =
+        file("[tenants.t.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n[server]\nworkers = 5\n");
+    args.overrides.push((vec!["server".into(), "workers".into()], serde_json::json!(7)));
     args.overrides.push((
-        vec!["server".into(), "workers".into()],
-        serde_json::json!(7),
-    ));
-    args.overrides.push((
-        ["tenants", "t", "accounts", "web:main", "channel"]
-            .map(str::to_owned)
-            .to_vec(),
+        ["tenants", "t", "accounts", "web:main", "channel"].map(str::to_owned).to_vec(),
         serde_json::json!("infobip"),
     ));
-    let errors = load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty())
-        .expect_err("an empty account");
-    assert!(
-        !errors.to_string().contains("debug"),
-        "the web settings are gone: {errors}"
-    );
+    let errors = load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty()).expect_err("an empty account");
+    assert!(!errors.to_string().contains("debug"), "the web settings are gone: {errors}");
     args.overrides.pop();
-    let sample =
-        load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty()).expect("valid");
+    let sample = load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty()).expect("valid");
     assert_eq!(sample.server.workers, 7);
 }

@@ -60,10 +60,7 @@ pub struct StaticKey {
 impl Validate for StaticKey {
     fn validate(&self, problems: &mut Problems) {
         if self.hash().is_none() {
-            problems.add(
-                "",
-                "give `key`, or `sha256` as 64 hexadecimal digits, not both",
-            );
+            problems.add("", "give `key`, or `sha256` as 64 hexadecimal digits, not both");
         }
     }
 }
@@ -117,9 +114,7 @@ impl Caller {
     /// True when it may call `service` (`dragoman.admin.v1.AdminService`).
     pub fn may_call(&self, service: &str) -> bool {
         let area = service.split('.').nth(1);
-        self.services
-            .iter()
-            .any(|allowed| allowed == "*" || allowed == service || Some(allowed.as_str()) == area)
+        self.services.iter().any(|allowed| allowed == "*" || allowed == service || Some(allowed.as_str()) == area)
     }
 
     /// The caller of a request.
@@ -127,10 +122,7 @@ impl Caller {
     /// # Errors
     /// UNAUTHENTICATED when no server of ours authenticated it.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<&Caller, Status> {
-        request
-            .extensions()
-            .get()
-            .ok_or_else(|| Status::unauthenticated("the call carries no API key"))
+        request.extensions().get().ok_or_else(|| Status::unauthenticated("the call carries no API key"))
     }
 }
 
@@ -183,30 +175,18 @@ impl Auth {
     ) -> Self {
         let open_to = match config {
             AuthConfig::Keys => None,
-            AuthConfig::Off { tenant } => Some(Caller {
-                tenant: tenant.clone(),
-                services: vec!["*".to_owned()],
-                name: "loopback".to_owned(),
-            }),
+            AuthConfig::Off { tenant } => {
+                Some(Caller { tenant: tenant.clone(), services: vec!["*".to_owned()], name: "loopback".to_owned() })
+            }
         };
         let configured = keys
             .iter()
             .filter_map(|(name, key)| {
-                let caller = Caller {
-                    tenant: key.tenant.clone(),
-                    services: key.services.clone(),
-                    name: name.clone(),
-                };
+                let caller = Caller { tenant: key.tenant.clone(), services: key.services.clone(), name: name.clone() };
                 Some((key.hash()?, caller))
             })
             .collect();
-        Self(Arc::new(Inner {
-            open_to,
-            configured,
-            store,
-            found: Mutex::default(),
-            addresses,
-        }))
+        Self(Arc::new(Inner { open_to, configured, store, found: Mutex::default(), addresses }))
     }
 
     /// Refuses peers outside the address list; the socket's peer counts, no header does.
@@ -216,9 +196,7 @@ impl Auth {
         };
         match peer.map(|ip| ip.to_canonical()) {
             Some(ip) if addresses.iter().any(|net| net.contains(&ip)) => Ok(()),
-            _ => Err(Status::permission_denied(
-                "calls from this address are not allowed",
-            )),
+            _ => Err(Status::permission_denied("calls from this address are not allowed")),
         }
     }
 
@@ -229,9 +207,7 @@ impl Auth {
         };
         match caller.may_call(service) {
             true => Ok(caller),
-            false => Err(Status::permission_denied(format!(
-                "the API key may not call {service}"
-            ))),
+            false => Err(Status::permission_denied(format!("the API key may not call {service}"))),
         }
     }
 
@@ -254,19 +230,14 @@ impl Auth {
             Ok(None) => Err(unknown()),
             Err(error) => {
                 tracing::warn!(error, "cannot look up an API key");
-                Err(Status::unavailable(
-                    "API keys cannot be checked now; retry after a pause",
-                ))
+                Err(Status::unavailable("API keys cannot be checked now; retry after a pause"))
             }
         }
     }
 
     fn held(&self, hash: KeyHash) -> Option<Caller> {
         let found = self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found
-            .get(&hash)
-            .filter(|(at, _)| at.elapsed() < CACHE_LIFETIME)
-            .map(|(_, caller)| caller.clone())
+        found.get(&hash).filter(|(at, _)| at.elapsed() < CACHE_LIFETIME).map(|(_, caller)| caller.clone())
     }
 
     fn hold(&self, hash: KeyHash, caller: Caller) {
@@ -281,10 +252,7 @@ impl Auth {
 fn bearer(headers: &HeaderMap) -> Result<&str, Status> {
     let missing = || Status::unauthenticated("send `authorization: Bearer <API key>`");
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let value = all
-        .next()
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(missing)?;
+    let value = all.next().and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
     if all.next().is_some() || value.len() > KEY_BYTES_MAX {
         return Err(missing());
     }
@@ -312,14 +280,9 @@ mod tests {
     #[test]
     fn a_key_may_call_what_it_lists() {
         let service = "dragoman.admin.v1.AdminService";
-        for (allowed, expected) in [
-            ("*", true),
-            ("admin", true),
-            (service, true),
-            ("catalog", false),
-            ("", false),
-            ("dragoman", false),
-        ] {
+        for (allowed, expected) in
+            [("*", true), ("admin", true), (service, true), ("catalog", false), ("", false), ("dragoman", false)]
+        {
             assert_eq!(caller(&[allowed]).may_call(service), expected, "{allowed}");
         }
         assert!(!caller(&[]).may_call(service));
@@ -327,9 +290,7 @@ mod tests {
 
     #[test]
     fn the_peer_must_be_in_the_list_even_as_a_mapped_address() {
-        let nets = ["10.0.0.0/8", "::1/128"]
-            .map(|net| net.parse().expect("a net"))
-            .to_vec();
+        let nets = ["10.0.0.0/8", "::1/128"].map(|net| net.parse().expect("a net")).to_vec();
         let auth = Auth::new(&AuthConfig::Keys, &BTreeMap::new(), None, Some(nets));
         for (peer, admitted) in [
             ("10.1.2.3", true),
@@ -359,12 +320,7 @@ mod tests {
                 _ => Ok(None),
             }
         });
-        let auth = Auth::new(
-            &AuthConfig::Keys,
-            &[("a".to_owned(), key)].into(),
-            Some(Box::new(store)),
-            None,
-        );
+        let auth = Auth::new(&AuthConfig::Keys, &[("a".to_owned(), key)].into(), Some(Box::new(store)), None);
         for (value, expected) in [
             ("Bearer k3y", None),
             ("bearer  k3y ", None),
@@ -376,21 +332,12 @@ mod tests {
             ("k3y", Some(Code::Unauthenticated)),
             ("Bearer broken", Some(Code::Unavailable)),
         ] {
-            let headers =
-                HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().expect("a header"))]);
-            let found = auth
-                .authenticate(&headers, "dragoman.admin.v1.AdminService")
-                .await;
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().expect("a header"))]);
+            let found = auth.authenticate(&headers, "dragoman.admin.v1.AdminService").await;
             assert_eq!(found.err().map(|status| status.code()), expected, "{value}");
         }
-        let headers = HeaderMap::from_iter([(
-            header::AUTHORIZATION,
-            "Bearer k3y".parse().expect("a header"),
-        )]);
-        let denied = auth
-            .authenticate(&headers, "dragoman.catalog.v1.CatalogService")
-            .await
-            .expect_err("not allowed");
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer k3y".parse().expect("a header"))]);
+        let denied = auth.authenticate(&headers, "dragoman.catalog.v1.CatalogService").await.expect_err("not allowed");
         assert_eq!(denied.code(), Code::PermissionDenied);
         assert!(auth.authenticate(&HeaderMap::new(), "x").await.is_err());
     }

@@ -42,12 +42,7 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// Calls without a key, with a deadline of 10 s.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            api_key: None,
-            timeout: ten_seconds(),
-            tls: None,
-        }
+        Self { url: url.into(), api_key: None, timeout: ten_seconds(), tls: None }
     }
 }
 
@@ -108,10 +103,7 @@ pub struct Client {
 /// # Errors
 /// [`ClientError`]: the configuration cannot work.
 pub fn channel(config: &ClientConfig) -> Result<Client, ClientError> {
-    let refused = |cause| ClientError::Endpoint {
-        url: config.url.clone(),
-        cause,
-    };
+    let refused = |cause| ClientError::Endpoint { url: config.url.clone(), cause };
     let mut endpoint = Endpoint::from_shared(config.url.clone())
         .map_err(refused)?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -131,11 +123,7 @@ pub fn channel(config: &ClientConfig) -> Result<Client, ClientError> {
             Some(value)
         }
     };
-    Ok(Client {
-        channel: endpoint.connect_lazy(),
-        authorization,
-        timeout: config.timeout,
-    })
+    Ok(Client { channel: endpoint.connect_lazy(), authorization, timeout: config.timeout })
 }
 
 impl Service<Request<Body>> for Client {
@@ -152,9 +140,7 @@ impl Service<Request<Body>> for Client {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        if let Some(parent) =
-            telemetry::traceparent().and_then(|text| HeaderValue::try_from(text).ok())
-        {
+        if let Some(parent) = telemetry::traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert("traceparent", parent);
         }
         if !headers.contains_key("grpc-timeout") {
@@ -180,8 +166,5 @@ impl ClientTls {
 }
 
 fn pem(path: &Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|cause| ClientError::Pem {
-        path: path.to_owned(),
-        cause,
-    })
+    std::fs::read(path).map_err(|cause| ClientError::Pem { path: path.to_owned(), cause })
 }

@@ -19,21 +19,14 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections of `listener`; all end when `cut` is cancelled.
-pub(super) fn incoming(
-    listener: TcpListener,
-    cut: CancellationToken,
-) -> impl Stream<Item = io::Result<CutStream>> {
+pub(super) fn incoming(listener: TcpListener, cut: CancellationToken) -> impl Stream<Item = io::Result<CutStream>> {
     futures::stream::unfold((listener, cut), |(listener, cut)| async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     // Without it small answers wait for a timer; an error means that the peer is gone already.
                     let _ = stream.set_nodelay(true);
-                    let stream = CutStream {
-                        stream,
-                        cut: Box::pin(cut.clone().cancelled_owned()),
-                        is_cut: false,
-                    };
+                    let stream = CutStream { stream, cut: Box::pin(cut.clone().cancelled_owned()), is_cut: false };
                     return Some((Ok(stream), (listener, cut)));
                 }
                 Err(error) => {
@@ -56,10 +49,7 @@ impl CutStream {
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.is_cut = self.is_cut || self.cut.as_mut().poll(cx).is_ready();
         match self.is_cut {
-            true => Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "the server has stopped",
-            )),
+            true => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server has stopped")),
             false => Ok(()),
         }
     }
@@ -74,22 +64,14 @@ impl Connected for CutStream {
 }
 
 impl AsyncRead for CutStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll_cut(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for CutStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_cut(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -29,9 +29,7 @@ tokio::task_local! {
 
 /// Time left of the call that is being handled; none outside a call. Calls made on its behalf get no more.
 pub fn remaining() -> Option<Duration> {
-    DEADLINE
-        .try_with(|deadline| deadline.saturating_duration_since(Instant::now()))
-        .ok()
+    DEADLINE.try_with(|deadline| deadline.saturating_duration_since(Instant::now())).ok()
 }
 
 #[derive(Clone)]
@@ -44,10 +42,7 @@ impl<S> Layer<S> for EntryLayer {
     type Service = Entry<S>;
 
     fn layer(&self, inner: S) -> Entry<S> {
-        Entry {
-            inner,
-            entry: self.clone(),
-        }
+        Entry { inner, entry: self.clone() }
     }
 }
 
@@ -59,10 +54,7 @@ pub(super) struct Entry<S> {
 
 impl<S> Service<Request<Body>> for Entry<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Response = Response<Body>;
@@ -87,11 +79,7 @@ where
             rpc.status_code = field::Empty,
             trace_id = field::Empty,
         );
-        match request
-            .headers()
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok())
-        {
+        match request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
             Some(parent) => telemetry::set_parent(&span, parent),
             None => telemetry::record_trace_id(&span),
         }
@@ -100,10 +88,7 @@ where
         Box::pin(
             async move {
                 let started = Instant::now();
-                let service = path
-                    .rsplit_once('/')
-                    .map_or("", |(service, _)| service)
-                    .to_owned();
+                let service = path.rsplit_once('/').map_or("", |(service, _)| service).to_owned();
                 let (response, entered) = match entry.admit(request, &service).await {
                     Ok(request) => (entry.handle(inner, request).await, true),
                     Err(status) => (status.into_http(), false),
@@ -111,11 +96,7 @@ where
                 let code = code(response.headers());
                 recorded.record("rpc.status_code", field::debug(code));
                 // What a stranger may choose is no label.
-                let method = if entered && code != Code::Unimplemented {
-                    path
-                } else {
-                    "other".to_owned()
-                };
+                let method = if entered && code != Code::Unimplemented { path } else { "other".to_owned() };
                 metrics::histogram!(
                     "rpc_server_call_duration_seconds",
                     "rpc_method" => method,
@@ -131,11 +112,7 @@ where
 
 impl EntryLayer {
     /// Health is open to all; reflection tells only what is public, to those whose address is allowed.
-    async fn admit(
-        &self,
-        mut request: Request<Body>,
-        service: &str,
-    ) -> Result<Request<Body>, Status> {
+    async fn admit(&self, mut request: Request<Body>, service: &str) -> Result<Request<Body>, Status> {
         if service == "grpc.health.v1.Health" {
             return Ok(request);
         }
@@ -151,8 +128,7 @@ impl EntryLayer {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let wait = grpc_timeout(request.headers())
-            .map_or(self.deadline_max, |asked| asked.min(self.deadline_max));
+        let wait = grpc_timeout(request.headers()).map_or(self.deadline_max, |asked| asked.min(self.deadline_max));
         let deadline = Instant::now() + wait;
         let call = DEADLINE.scope(deadline, async move { inner.call(request).await });
         match tokio::time::timeout_at(deadline, AssertUnwindSafe(call).catch_unwind()).await {
@@ -162,31 +138,21 @@ impl EntryLayer {
                 tracing::error!("a handler panicked");
                 Status::internal("internal error").into_http()
             }
-            Err(_elapsed) => {
-                Status::deadline_exceeded("the deadline of the call has passed").into_http()
-            }
+            Err(_elapsed) => Status::deadline_exceeded("the deadline of the call has passed").into_http(),
         }
     }
 }
 
 fn peer(request: &Request<Body>) -> Option<IpAddr> {
     let extensions = request.extensions();
-    let plain = extensions
-        .get::<TcpConnectInfo>()
-        .and_then(TcpConnectInfo::remote_addr);
-    let tls = || {
-        extensions
-            .get::<TlsConnectInfo<TcpConnectInfo>>()
-            .and_then(|info| info.get_ref().remote_addr())
-    };
+    let plain = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    let tls = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().and_then(|info| info.get_ref().remote_addr());
     plain.or_else(tls).map(|address| address.ip())
 }
 
 /// Errors of a handler stand in the headers; what comes in the trailers of a stream is not seen here.
 fn code(headers: &HeaderMap) -> Code {
-    headers
-        .get("grpc-status")
-        .map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+    headers.get("grpc-status").map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
 }
 
 /// The header `grpc-timeout`: up to 8 digits and a unit.

@@ -26,11 +26,7 @@ pub fn into_status(error: impl GrpcError) -> Status {
         Code::Unavailable => {
             tracing::warn!(error = chain(&error), "a call could not be answered");
             let details = ErrorDetails::with_retry_info(Some(RETRY_PAUSE));
-            Status::with_error_details(
-                code,
-                "temporarily unavailable; retry after a pause",
-                details,
-            )
+            Status::with_error_details(code, "temporarily unavailable; retry after a pause", details)
         }
         _ => Status::new(code, error.to_string()),
     }
@@ -62,20 +58,13 @@ mod tests {
 
     #[test]
     fn faults_of_ours_are_told_in_neutral_words() {
-        for (code, told) in [
-            (Code::Internal, false),
-            (Code::Unknown, false),
-            (Code::Unavailable, false),
-            (Code::NotFound, true),
-        ] {
+        for (code, told) in
+            [(Code::Internal, false), (Code::Unknown, false), (Code::Unavailable, false), (Code::NotFound, true)]
+        {
             let status = into_status(Sample(code));
             assert_eq!(status.code(), code);
             assert_eq!(status.message().contains("hunter2"), told, "{code:?}");
         }
-        assert!(
-            into_status(Sample(Code::Unavailable))
-                .get_details_retry_info()
-                .is_some()
-        );
+        assert!(into_status(Sample(Code::Unavailable)).get_details_retry_info().is_some());
     }
 }

@@ -79,10 +79,7 @@ impl Default for GrpcConfig {
 impl Validate for GrpcConfig {
     fn validate(&self, problems: &mut Problems) {
         if matches!(self.auth, AuthConfig::Off { .. }) && !self.listen.ip().is_loopback() {
-            problems.add(
-                "auth.mode",
-                "`off` is allowed on a loopback address only: see `listen`",
-            );
+            problems.add("auth.mode", "`off` is allowed on a loopback address only: see `listen`");
         }
         if self.deadline_max.is_zero() {
             problems.add("deadline_max", "must be longer than 0s");
@@ -199,12 +196,7 @@ impl GrpcServer {
         if matches!(self.config.auth, AuthConfig::Off { .. }) && !address.ip().is_loopback() {
             return Err(ServeError::OpenToAll(address));
         }
-        let auth = Auth::new(
-            &self.config.auth,
-            &self.config.keys,
-            self.store,
-            self.addresses,
-        );
+        let auth = Auth::new(&self.config.auth, &self.config.keys, self.store, self.addresses);
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut routes = routes.add_service(health);
         if let Some(descriptors) = self.descriptors.filter(|_| self.config.reflection) {
@@ -212,13 +204,9 @@ impl GrpcServer {
                 let builder = tonic_reflection::server::Builder::configure()
                     .register_encoded_file_descriptor_set(descriptors)
                     .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-                self.services
-                    .iter()
-                    .fold(builder, |builder, name| builder.with_service_name(*name))
+                self.services.iter().fold(builder, |builder, name| builder.with_service_name(*name))
             };
-            routes = routes
-                .add_service(builder().build_v1()?)
-                .add_service(builder().build_v1alpha()?);
+            routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
         }
         let mut server = Server::builder()
             .max_connection_age(CONNECTION_AGE_MAX)
@@ -230,15 +218,9 @@ impl GrpcServer {
         }
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let served = server
-            .layer(EntryLayer {
-                auth,
-                deadline_max: self.config.deadline_max,
-            })
+            .layer(EntryLayer { auth, deadline_max: self.config.deadline_max })
             .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                incoming(listener, cut.clone()),
-                stop.clone().cancelled_owned(),
-            );
+            .serve_with_incoming_shutdown(incoming(listener, cut.clone()), stop.clone().cancelled_owned());
         let readiness = self.readiness.unwrap_or_else(|| Readiness::new("grpc"));
         let drain = self.config.drain;
         let ending = async {
@@ -265,11 +247,7 @@ async fn follow(
     shutdown: impl Future<Output = ()>,
 ) {
     let report = async |serving: bool| {
-        let status = if serving {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         for name in services.iter().chain([&""]) {
             reporter.set_service_status(*name, status).await;
         }
@@ -294,10 +272,7 @@ async fn follow(
 
 impl ServerTls {
     fn load(&self) -> Result<ServerTlsConfig, ServeError> {
-        let tls = ServerTlsConfig::new().identity(Identity::from_pem(
-            pem(&self.cert_file)?,
-            pem(&self.key_file)?,
-        ));
+        let tls = ServerTlsConfig::new().identity(Identity::from_pem(pem(&self.cert_file)?, pem(&self.key_file)?));
         Ok(match &self.client_ca_file {
             Some(path) => tls.client_ca_root(Certificate::from_pem(pem(path)?)),
             None => tls,
@@ -306,8 +281,5 @@ impl ServerTls {
 }
 
 fn pem(path: &Path) -> Result<Vec<u8>, ServeError> {
-    std::fs::read(path).map_err(|cause| ServeError::Pem {
-        path: path.to_owned(),
-        cause,
-    })
+    std::fs::read(path).map_err(|cause| ServeError::Pem { path: path.to_owned(), cause })
 }

@@ -8,24 +8,18 @@ use std::{
 
 use futures::Stream;
 use proto::admin::v1::{
-    ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
-    ReplayDeadLetterResponse,
+    ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse,
     admin_service_client::AdminServiceClient,
     admin_service_server::{AdminService, AdminServiceServer, SERVICE_NAME},
 };
 use service_kit::{
     Readiness,
-    grpc::{
-        AuthConfig, Caller, ClientConfig, GrpcConfig, GrpcServer, ServeError, StaticKey, channel,
-        remaining,
-    },
+    grpc::{AuthConfig, Caller, ClientConfig, GrpcConfig, GrpcServer, ServeError, StaticKey, channel, remaining},
 };
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap, service::Routes};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 type Seen = Arc<Mutex<Vec<(Caller, MetadataMap, Option<Duration>)>>>;
 
@@ -84,11 +78,7 @@ fn config() -> GrpcConfig {
         services: services.iter().map(|s| (*s).to_owned()).collect(),
     };
     GrpcConfig {
-        keys: [
-            ("ops".to_owned(), key("right", &["admin"])),
-            ("other".to_owned(), key("narrow", &["catalog"])),
-        ]
-        .into(),
+        keys: [("ops".to_owned(), key("right", &["admin"])), ("other".to_owned(), key("narrow", &["catalog"]))].into(),
         drain: Duration::from_millis(300),
         deadline_max: Duration::from_millis(500),
         ..GrpcConfig::default()
@@ -99,48 +89,27 @@ async fn start(config: GrpcConfig, change: impl FnOnce(GrpcServer) -> GrpcServer
     service_kit::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
-    let (probe, readiness, shutdown) = (
-        Probe::default(),
-        Readiness::new("probe"),
-        CancellationToken::new(),
-    );
-    let server = GrpcServer::new(&config)
-        .readiness(readiness.clone())
-        .reflection(proto::DESCRIPTORS)
-        .services(&[SERVICE_NAME]);
+    let (probe, readiness, shutdown) = (Probe::default(), Readiness::new("probe"), CancellationToken::new());
+    let server =
+        GrpcServer::new(&config).readiness(readiness.clone()).reflection(proto::DESCRIPTORS).services(&[SERVICE_NAME]);
     let routes = Routes::new(AdminServiceServer::new(probe.clone()));
     let served = tokio::spawn(change(server).serve(listener, routes, shutdown.clone()));
-    Running {
-        url,
-        probe,
-        readiness,
-        shutdown,
-        served,
-    }
+    Running { url, probe, readiness, shutdown, served }
 }
 
 fn client(url: &str, key: Option<&str>) -> AdminServiceClient<service_kit::grpc::Client> {
-    let config = ClientConfig {
-        api_key: key.map(Into::into),
-        ..ClientConfig::new(url)
-    };
+    let config = ClientConfig { api_key: key.map(Into::into), ..ClientConfig::new(url) };
     AdminServiceClient::new(channel(&config).expect("a client"))
 }
 
 fn list(token: &str) -> ListDeadLettersRequest {
-    ListDeadLettersRequest {
-        page_size: 0,
-        page_token: token.to_owned(),
-    }
+    ListDeadLettersRequest { page_size: 0, page_token: token.to_owned() }
 }
 
 #[tokio::test]
 async fn a_key_names_the_caller_and_what_it_may_call() {
     let running = start(config(), |server| server).await;
-    client(&running.url, Some("right"))
-        .list_dead_letters(list(""))
-        .await
-        .expect("allowed");
+    client(&running.url, Some("right")).list_dead_letters(list("")).await.expect("allowed");
     let (caller, ..) = running.probe.seen.lock().expect("not poisoned")[0].clone();
     assert_eq!((caller.tenant, caller.name.as_str()), (tenant(), "ops"));
     for (key, code) in [
@@ -148,122 +117,59 @@ async fn a_key_names_the_caller_and_what_it_may_call() {
         (Some("wrong"), Code::Unauthenticated),
         (Some("narrow"), Code::PermissionDenied),
     ] {
-        let status = client(&running.url, key)
-            .list_dead_letters(list(""))
-            .await
-            .expect_err("refused");
+        let status = client(&running.url, key).list_dead_letters(list("")).await.expect_err("refused");
         assert_eq!(status.code(), code, "{key:?}");
     }
-    assert_eq!(
-        running.probe.seen.lock().expect("not poisoned").len(),
-        1,
-        "a refused call reaches no handler"
-    );
+    assert_eq!(running.probe.seen.lock().expect("not poisoned").len(), 1, "a refused call reaches no handler");
 }
 
 #[tokio::test]
 async fn a_foreign_address_is_refused_although_its_key_is_right() {
-    let running = start(config(), |server| {
-        server.allow_addresses(vec!["10.0.0.0/8".parse().expect("a net")])
-    })
-    .await;
-    let status = client(&running.url, Some("right"))
-        .list_dead_letters(list(""))
-        .await
-        .expect_err("refused");
+    let running = start(config(), |server| server.allow_addresses(vec!["10.0.0.0/8".parse().expect("a net")])).await;
+    let status = client(&running.url, Some("right")).list_dead_letters(list("")).await.expect_err("refused");
     assert_eq!(status.code(), Code::PermissionDenied);
-    let running = start(config(), |server| {
-        server.allow_addresses(vec!["127.0.0.0/8".parse().expect("a net")])
-    })
-    .await;
-    client(&running.url, Some("right"))
-        .list_dead_letters(list(""))
-        .await
-        .expect("allowed");
+    let running = start(config(), |server| server.allow_addresses(vec!["127.0.0.0/8".parse().expect("a net")])).await;
+    client(&running.url, Some("right")).list_dead_letters(list("")).await.expect("allowed");
 }
 
 #[tokio::test]
 async fn without_keys_a_server_is_for_loopback_only() {
-    let off = GrpcConfig {
-        auth: AuthConfig::Off { tenant: tenant() },
-        ..config()
-    };
+    let off = GrpcConfig { auth: AuthConfig::Off { tenant: tenant() }, ..config() };
     let running = start(off.clone(), |server| server).await;
-    client(&running.url, None)
-        .list_dead_letters(list(""))
-        .await
-        .expect("loopback");
+    client(&running.url, None).list_dead_letters(list("")).await.expect("loopback");
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
     let routes = Routes::new(AdminServiceServer::new(Probe::default()));
-    let refused = GrpcServer::new(&off)
-        .serve(listener, routes, CancellationToken::new())
-        .await;
-    assert!(
-        matches!(refused, Err(ServeError::OpenToAll(_))),
-        "{refused:?}"
-    );
+    let refused = GrpcServer::new(&off).serve(listener, routes, CancellationToken::new()).await;
+    assert!(matches!(refused, Err(ServeError::OpenToAll(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_handler_that_hangs_ends_at_the_deadline_and_one_that_panics_is_an_internal_error() {
     let running = start(config(), |server| server).await;
     let mut client = client(&running.url, Some("right"));
-    let status = client
-        .list_dead_letters(list("hang"))
-        .await
-        .expect_err("too long");
+    let status = client.list_dead_letters(list("hang")).await.expect_err("too long");
     assert_eq!(status.code(), Code::DeadlineExceeded);
-    let status = client
-        .list_dead_letters(list("panic"))
-        .await
-        .expect_err("a panic");
-    assert_eq!(
-        (status.code(), status.message()),
-        (Code::Internal, "internal error")
-    );
-    client
-        .list_dead_letters(list(""))
-        .await
-        .expect("the server goes on");
+    let status = client.list_dead_letters(list("panic")).await.expect_err("a panic");
+    assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
+    client.list_dead_letters(list("")).await.expect("the server goes on");
 }
 
 #[tokio::test]
 async fn a_call_carries_its_deadline() {
-    let running = start(
-        GrpcConfig {
-            deadline_max: Duration::from_secs(60),
-            ..config()
-        },
-        |server| server,
-    )
-    .await;
-    client(&running.url, Some("right"))
-        .list_dead_letters(list(""))
-        .await
-        .expect("allowed");
+    let running = start(GrpcConfig { deadline_max: Duration::from_secs(60), ..config() }, |server| server).await;
+    client(&running.url, Some("right")).list_dead_letters(list("")).await.expect("allowed");
     let (_, metadata, remaining) = running.probe.seen.lock().expect("not poisoned")[0].clone();
-    assert_eq!(
-        metadata
-            .get("grpc-timeout")
-            .and_then(|value| value.to_str().ok()),
-        Some("10000m")
-    );
+    assert_eq!(metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()), Some("10000m"));
     let remaining = remaining.expect("inside a call");
-    assert!(
-        remaining <= Duration::from_secs(10) && remaining > Duration::from_secs(5),
-        "{remaining:?}"
-    );
+    assert!(remaining <= Duration::from_secs(10) && remaining > Duration::from_secs(5), "{remaining:?}");
 }
 
 #[tokio::test]
 async fn health_follows_readiness_and_needs_no_key() {
     let running = start(config(), |server| server).await;
     let gate = running.readiness.register("database");
-    let mut health =
-        HealthClient::new(channel(&ClientConfig::new(&running.url)).expect("a client"));
-    let request = HealthCheckRequest {
-        service: SERVICE_NAME.to_owned(),
-    };
+    let mut health = HealthClient::new(channel(&ClientConfig::new(&running.url)).expect("a client"));
+    let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
     let mut watch = health.watch(request).await.expect("a stream").into_inner();
     let mut next = async |wanted: ServingStatus| {
         while let Some(answer) = watch.message().await.expect("an answer") {
@@ -283,32 +189,17 @@ async fn health_follows_readiness_and_needs_no_key() {
 #[tokio::test]
 async fn an_open_stream_does_not_hold_the_exit() {
     let running = start(config(), |server| server).await;
-    let mut health =
-        HealthClient::new(channel(&ClientConfig::new(&running.url)).expect("a client"));
-    let watch = health
-        .watch(HealthCheckRequest::default())
-        .await
-        .expect("a stream")
-        .into_inner();
+    let mut health = HealthClient::new(channel(&ClientConfig::new(&running.url)).expect("a client"));
+    let watch = health.watch(HealthCheckRequest::default()).await.expect("a stream").into_inner();
     running.shutdown.cancel();
     let ended = tokio::time::timeout(Duration::from_secs(5), running.served).await;
-    ended
-        .expect("the drain has an end")
-        .expect("no panic")
-        .expect("no error");
+    ended.expect("the drain has an end").expect("no panic").expect("no error");
     drop(watch);
 }
 
 #[tokio::test]
 async fn a_running_call_is_finished_before_the_exit() {
-    let running = start(
-        GrpcConfig {
-            drain: Duration::from_secs(5),
-            ..config()
-        },
-        |server| server,
-    )
-    .await;
+    let running = start(GrpcConfig { drain: Duration::from_secs(5), ..config() }, |server| server).await;
     let mut client = client(&running.url, Some("right"));
     let call = tokio::spawn(async move { client.list_dead_letters(list("hang")).await });
     running.probe.entered.notified().await;
@@ -326,8 +217,7 @@ async fn reflection_lists_the_services_and_can_be_switched_off() {
         server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
     };
     let ask = async |url: &str| -> Result<Vec<String>, Status> {
-        let mut client =
-            ServerReflectionClient::new(channel(&ClientConfig::new(url)).expect("a client"));
+        let mut client = ServerReflectionClient::new(channel(&ClientConfig::new(url)).expect("a client"));
         let request = ServerReflectionRequest {
             host: String::new(),
             message_request: Some(MessageRequest::ListServices(String::new())),
@@ -335,32 +225,16 @@ async fn reflection_lists_the_services_and_can_be_switched_off() {
         let requests: Pin<Box<dyn Stream<Item = ServerReflectionRequest> + Send>> =
             Box::pin(futures::stream::iter([request]));
         let mut answers = client.server_reflection_info(requests).await?.into_inner();
-        match answers
-            .message()
-            .await?
-            .and_then(|answer| answer.message_response)
-        {
-            Some(MessageResponse::ListServicesResponse(list)) => Ok(list
-                .service
-                .into_iter()
-                .map(|service| service.name)
-                .collect()),
+        match answers.message().await?.and_then(|answer| answer.message_response) {
+            Some(MessageResponse::ListServicesResponse(list)) => {
+                Ok(list.service.into_iter().map(|service| service.name).collect())
+            }
             other => panic!("{other:?}"),
         }
     };
     let running = start(config(), |server| server).await;
     let names = ask(&running.url).await.expect("reflection");
     assert!(names.iter().any(|name| name == SERVICE_NAME), "{names:?}");
-    let running = start(
-        GrpcConfig {
-            reflection: false,
-            ..config()
-        },
-        |server| server,
-    )
-    .await;
-    assert_eq!(
-        ask(&running.url).await.expect_err("off").code(),
-        Code::Unimplemented
-    );
+    let running = start(GrpcConfig { reflection: false, ..config() }, |server| server).await;
+    assert_eq!(ask(&running.url).await.expect_err("off").code(), Code::Unimplemented);
 }

@@ -32,9 +32,11 @@ async fn dead_letters_are_listed_by_pages_the_latest_first() {
     assert_eq!((all[0].seq, all[0].last_seq, all[0].attempts), (1, 1, 5));
     assert_eq!(all[0].reason, "the backend never answered");
     assert!(all[0].created_at.is_some() && all[0].replayed_at.is_none() && !all[0].unknown_effect);
-    for (request, code) in
-        [(page(-1, ""), Code::InvalidArgument), (page(201, ""), Code::InvalidArgument), (page(0, "x"), Code::InvalidArgument)]
-    {
+    for (request, code) in [
+        (page(-1, ""), Code::InvalidArgument),
+        (page(201, ""), Code::InvalidArgument),
+        (page(0, "x"), Code::InvalidArgument),
+    ] {
         assert_eq!(client.list_dead_letters(request).await.expect_err("refused").code(), code);
     }
 }
@@ -44,7 +46,9 @@ async fn a_replay_is_a_new_message_that_rings_and_happens_once() {
     let running = start(&[]).await;
     let conversation = running.dead_letter("acme", "m1", false).await;
     let mut client = running.client("acme-key");
-    let id = client.list_dead_letters(page(0, "")).await.expect("a page").into_inner().dead_letters[0].dead_letter_id.clone();
+    let id = client.list_dead_letters(page(0, "")).await.expect("a page").into_inner().dead_letters[0]
+        .dead_letter_id
+        .clone();
     assert_eq!(client.replay_dead_letter(replay(&id, false)).await.expect("replayed").into_inner().seq, 2);
     let bells = running.coordination.listen("worker").next(10).await.expect("in this process");
     assert_eq!(bells.iter().map(|bell| bell.conversation).collect::<Vec<_>>(), [conversation]);

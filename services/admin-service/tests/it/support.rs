@@ -79,7 +79,11 @@ impl Running {
             replies: Vec::new(),
             state: json!({}),
             audit: None,
-            dead_letter: Some(DeadLetterNew { reason: "the backend never answered".to_owned(), attempts: 5, unknown_effect }),
+            dead_letter: Some(DeadLetterNew {
+                reason: "the backend never answered".to_owned(),
+                attempts: 5,
+                unknown_effect,
+            }),
         };
         self.store.commit(&lease, &commit).await.expect("committed");
         assert!(self.store.release_idle(&lease).await.expect("an answer"));
