@@ -114,7 +114,8 @@ impl Acts for Made {
             return Ok(if read { Answer::read(answer) } else { Answer::changed(operation.status, answer) });
         }
         let mut body = match &operation.response {
-            Some(schema) => make(&self.document, schema, "", 1, 0),
+            // One thing by its id is the row that the list has under that id.
+            Some(schema) => make(&self.document, schema, "", named_row(&asked.arguments.path), 0),
             None => Value::Null,
         };
         if read {
@@ -134,6 +135,11 @@ impl Acts for Made {
         }
         Ok(Answer::changed(operation.status, body))
     }
+}
+
+fn named_row(path: &Map<String, Value>) -> usize {
+    let id = path.values().next_back().and_then(|id| id.to_string().trim_matches('"').parse::<usize>().ok());
+    id.filter(|id| (1..=ROWS).contains(id)).unwrap_or(1)
 }
 
 /// A single object has the ids that its path named.

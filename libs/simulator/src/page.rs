@@ -55,7 +55,7 @@ pub struct Someone {
     pub peer: String,
     /// Name.
     pub name: String,
-    /// A few words about them.
+    /// A few words about them; may be empty.
     pub note: String,
 }
 
@@ -68,9 +68,9 @@ impl Someone {
             note: note.to_owned(),
         };
         vec![
-            someone(crate::fleet::ANA, "Ana Horvat", "known"),
-            someone(crate::fleet::MARKO, "Marko Kovač", "known"),
-            someone("385990000001", "Somebody", "unknown number"),
+            someone(crate::fleet::ANA, "Ana Horvat", ""),
+            someone(crate::fleet::MARKO, "Marko Kovač", ""),
+            someone("385990000001", "A stranger", ""),
         ]
     }
 }

@@ -39,7 +39,7 @@ function look() {
   }
 }
 
-const clock = (micros) => new Date(micros / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const clock = (micros) => new Date(micros / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 function tickOf(bubble) {
   const [sign, word] = TICKS[bubble.tick] ?? ["", bubble.tick];
@@ -113,9 +113,8 @@ function showChat(told) {
     }
   }
   showTyping();
-  if (added && atEnd) chat.scrollTop = chat.scrollHeight;
-  else if (atEnd) chat.scrollTop = chat.scrollHeight;
   byId("suggestions").hidden = bubbles.length > 0;
+  if (atEnd || (added && bubbles.at(-1)?.mine)) chat.scrollTop = chat.scrollHeight;
   look();
 }
 
@@ -123,7 +122,7 @@ const milliseconds = (value) => (typeof value === "number" ? `${value < 10 ? val
 
 function drawTurn(turn) {
   const known = new Set(["at", "said", "language", "outcome", "took_ms", "candidates", "calls", "steps", "id"]);
-  const facts = [turn.language, turn.outcome, milliseconds(turn.took_ms), turn.at && new Date(turn.at).toLocaleTimeString()].filter(Boolean).join(" · ");
+  const facts = [turn.language, turn.outcome, milliseconds(turn.took_ms), turn.at && new Date(turn.at).toLocaleTimeString([], { hourCycle: "h23" })].filter(Boolean).join(" · ");
   const block = make("article", { class: "turn" }, make("h3", {}, turn.said ? `“${turn.said}”` : "Turn"), make("p", { class: "facts" }, facts));
   const candidates = turn.candidates ?? [];
   if (candidates.length) {
@@ -213,7 +212,7 @@ attachments.addEventListener("click", (event) => {
 
 const setup = await (await fetch("/phone/setup")).json();
 byId("title").textContent = setup.title;
-byId("person").replaceChildren(...setup.people.map((one) => make("option", { value: one.peer }, `${one.name} (${one.note})`)));
+byId("person").replaceChildren(...setup.people.map((one) => make("option", { value: one.peer }, one.note ? `${one.name}, ${one.note}` : one.name)));
 byId("suggestions").replaceChildren(
   ...setup.suggestions.map((words) => make("button", { type: "button", onclick: () => { say({ type: "text", text: words }); text.focus(); } }, words)),
 );

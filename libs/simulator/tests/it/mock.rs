@@ -42,7 +42,7 @@ async fn a_document_becomes_a_backend() {
     assert_eq!(rows.as_array().map(Vec::len), Some(3));
     assert_eq!((&rows[1]["id"], &rows[1]["name"]), (&json!(2), &json!("Bravo")));
     assert_eq!(get("/api/devices?id=3").await.as_array().map(Vec::len), Some(1));
-    assert_eq!(get("/api/devices/2").await["id"], 2);
+    assert_eq!(get("/api/devices/2").await, rows[1]);
 
     let post =
         async |body: Value| client().post(format!("{base}/api/devices")).json(&body).send().await.expect("an answer");
