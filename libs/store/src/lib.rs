@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod people;
 pub mod receipts;
 pub mod roles;
+pub mod steps;
 pub mod work;
 
 pub use connect::{Role, Store, StoreConfig};
@@ -31,4 +32,5 @@ pub use journal::JournalRow;
 pub use lease::{Lease, Seen, SweepInput};
 pub use outbox::{OutboxRow, OutboxStatus, Outcome, UnknownPolicy};
 pub use people::UserMapping;
-pub use work::{AuditRow, Commit, DeadLetterNew, InboxRow, OutboxNew, Snapshot, Step, StepKind, StepStatus};
+pub use steps::{Step, StepKind, StepStatus};
+pub use work::{AuditRow, Commit, DeadLetterNew, InboxRow, OutboxNew, Snapshot};

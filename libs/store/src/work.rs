@@ -1,17 +1,16 @@
-//! A turn's work under a lease: what there is to do, the journal of decisions, the commit.
+//! A turn's work under a lease: what there is to do, and the commit that ends it.
 
 use domain::{ConversationId, Incoming, Micros, OutboxId, PersonId, Tenant};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
+/// Version of journaled results, where a turn's types are looked for.
+pub use crate::steps::RESULT_FORMAT;
 use crate::{
     Lease, OutboxRow, Store, StoreError,
-    engine::{Row, Tx, args, sql},
+    engine::{Tx, args, sql},
     outbox,
 };
-
-/// Version of the results written now; a release reads the one before, too.
-pub const RESULT_FORMAT: i16 = 1;
 
 /// A conversation's row and the head of its outbox, read together.
 #[derive(Clone, Debug)]
@@ -47,68 +46,6 @@ pub struct InboxRow {
     pub accepted_at: Micros,
     /// Attempts at it that ended without an explanation, the running one included.
     pub attempts: i32,
-}
-
-/// What a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
-    /// Step 0: how far the turn reaches.
-    Range,
-    /// Something decided, by model or dialogue.
-    Decision,
-    /// A call with its request fully resolved.
-    Call,
-}
-
-/// How far a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepStatus {
-    /// Its first byte may have gone out.
-    Started,
-    /// Its result is known.
-    Done,
-}
-
-/// One line of a turn's journal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// Its number in the turn; 0 is the range.
-    pub n: i32,
-    /// What it is.
-    pub kind: StepKind,
-    /// Hash of the request; a replay that differs is logged and changes nothing.
-    pub request_hash: String,
-    /// Given to the backend with a call.
-    pub idempotency_key: Option<String>,
-    /// How far it is.
-    pub status: StepStatus,
-    /// What was asked, fully resolved.
-    pub request: Value,
-    /// What came of it.
-    pub result: Option<Value>,
-    /// Version of the result's shape.
-    pub format: i16,
-}
-
-impl Step {
-    /// Step 0: the turn answers all messages up to `last_seq`.
-    pub fn range(last_seq: i64) -> Self {
-        Self {
-            n: 0,
-            kind: StepKind::Range,
-            request_hash: String::new(),
-            idempotency_key: None,
-            status: StepStatus::Done,
-            request: json!({ "last_seq": last_seq }),
-            result: None,
-            format: RESULT_FORMAT,
-        }
-    }
-
-    /// Of a range: the last seq it covers.
-    pub fn last_seq(&self) -> Option<i64> {
-        (self.kind == StepKind::Range).then(|| self.request.get("last_seq")?.as_i64()).flatten()
-    }
 }
 
 /// One part of an answer.
@@ -225,133 +162,6 @@ impl Store {
             .collect()
     }
 
-    /// Counts an attempt before it begins; gives its number, from 1.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`].
-    pub async fn count_attempt(&self, lease: &Lease, seq: i64) -> Result<i32, StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        let row = tx
-            .optional(
-                sql!(
-                    "update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2 returning attempts"
-                ),
-                args![lease.conversation, seq],
-            )
-            .await?
-            .ok_or(StoreError::NotFound("message"))?;
-        tx.commit().await?;
-        row.small("attempts")
-    }
-
-    /// The attempt ended in an orderly way: a park, a hand-over, an infrastructure error.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`].
-    pub async fn reset_attempts(&self, lease: &Lease, seq: i64) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        orderly(&mut tx, lease, seq).await?;
-        tx.commit().await
-    }
-
-    /// The journal of a turn, by its first seq.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn steps(&self, lease: &Lease, seq: i64) -> Result<Vec<Step>, StoreError> {
-        let rows = self
-            .read(
-                sql!(
-                    "select n, kind, request_hash, idempotency_key, status, request, result, format from steps "
-                    "where conversation = $1 and seq = $2 and exists "
-                    "(select 1 from conversations c where c.id = $1 and c.tenant = $3) order by n"
-                ),
-                args![lease.conversation, seq, &lease.tenant],
-            )
-            .await?;
-        rows.iter().map(step).collect()
-    }
-
-    /// Writes a step down before its first effect. A decision or a call also ends the attempt in an orderly way.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`]; [`StoreError::JournalConflict`] when the step stands there already: use that one.
-    pub async fn journal(&self, lease: &Lease, seq: i64, step: &Step) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        let inserted = tx
-            .execute(
-                sql!(
-                    "insert into steps (conversation, seq, n, kind, request_hash, idempotency_key, status, request, result, format, created_at) "
-                    "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, " now ")"
-                ),
-                args![
-                    lease.conversation,
-                    seq,
-                    step.n,
-                    kind_text(step.kind),
-                    &step.request_hash,
-                    step.idempotency_key.clone(),
-                    if step.status == StepStatus::Done { "done" } else { "started" },
-                    &step.request,
-                    step.result.as_ref().map(Value::to_string),
-                    step.format
-                ],
-            )
-            .await;
-        match inserted {
-            Ok(_) => {}
-            Err(error) if error.is_key_conflict() => {
-                tx.rollback().await?;
-                return Err(StoreError::JournalConflict);
-            }
-            Err(error) => return Err(error),
-        }
-        if step.n > 0 {
-            orderly(&mut tx, lease, seq).await?;
-        }
-        tx.commit().await
-    }
-
-    /// Writes a call's result down.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a step that was never journaled.
-    pub async fn finish_step(&self, lease: &Lease, seq: i64, n: i32, result: &Value) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        let changed = tx
-            .execute(
-                sql!(
-                    "update steps set status = 'done', result = $4, format = $5, finished_at = " now
-                    " where conversation = $1 and seq = $2 and n = $3"
-                ),
-                args![lease.conversation, seq, n, result, RESULT_FORMAT],
-            )
-            .await?;
-        if changed == 0 {
-            tx.rollback().await?;
-            return Err(StoreError::NotFound("step"));
-        }
-        orderly(&mut tx, lease, seq).await?;
-        tx.commit().await
-    }
-
-    /// Writes the range of a turn anew. Once a decision is journaled its range stands, and this changes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`].
-    pub async fn rewrite_range(&self, lease: &Lease, seq: i64, last_seq: i64) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        tx.execute(
-            sql!(
-                "update steps set request = $3 where conversation = $1 and seq = $2 and n = 0 "
-                "and not exists (select 1 from steps d where d.conversation = $1 and d.seq = $2 and d.n > 0)"
-            ),
-            args![lease.conversation, seq, &Step::range(last_seq).request],
-        )
-        .await?;
-        tx.commit().await
-    }
-
     /// Commits a turn: counters, state, outbox, history, audit and dead letter in one transaction. Gives the ids of the
     /// outbox rows, in their order.
     ///
@@ -441,15 +251,6 @@ impl Store {
     }
 }
 
-async fn orderly(tx: &mut Tx, lease: &Lease, seq: i64) -> Result<(), StoreError> {
-    tx.execute(
-        sql!("update inbox set attempts = 0 where conversation = $1 and seq = $2"),
-        args![lease.conversation, seq],
-    )
-    .await?;
-    Ok(())
-}
-
 async fn insert_reply(
     tx: &mut Tx,
     lease: &Lease,
@@ -507,30 +308,4 @@ async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow)
     )
     .await?;
     Ok(())
-}
-
-fn kind_text(kind: StepKind) -> &'static str {
-    match kind {
-        StepKind::Range => "range",
-        StepKind::Decision => "decision",
-        StepKind::Call => "call",
-    }
-}
-
-fn step(row: &Row) -> Result<Step, StoreError> {
-    Ok(Step {
-        n: row.small("n")?,
-        kind: match row.text("kind")?.as_str() {
-            "range" => StepKind::Range,
-            "decision" => StepKind::Decision,
-            "call" => StepKind::Call,
-            other => return Err(StoreError::corrupt("kind", other)),
-        },
-        request_hash: row.text("request_hash")?,
-        idempotency_key: row.opt_text("idempotency_key")?,
-        status: if row.text("status")? == "done" { StepStatus::Done } else { StepStatus::Started },
-        request: row.json("request")?,
-        result: row.opt_json("result")?,
-        format: i16::try_from(row.int("format")?).map_err(|_| StoreError::corrupt("format", "number out of range"))?,
-    })
 }
