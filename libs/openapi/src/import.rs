@@ -88,6 +88,8 @@ struct Context<'a> {
     files: &'a Files,
     root: At<'a>,
     options: &'a ImportOptions,
+    /// Web address of the document, if it has one.
+    source: Option<Url>,
     requests: Schemas<'a>,
     responses: Schemas<'a>,
     warnings: Vec<String>,
@@ -118,6 +120,7 @@ pub fn import(document_id: &str, content: &[u8], options: &ImportOptions) -> Res
         files: &files,
         root,
         options,
+        source: options.source_url.clone().or_else(|| Url::parse(&files.root).ok()).filter(|url| matches!(url.scheme(), "http" | "https")),
         requests: Schemas::new(&files, Mode::Request),
         responses: Schemas::new(&files, Mode::Response),
         warnings: files.warnings.clone(),

@@ -1,8 +1,12 @@
 //! OpenAPI and Swagger documents as operations: import, checks, requests, credentials.
 //!
-//! [`import`] turns a document into self-contained [`Operation`]s, [`Operation::check`] checks arguments.
+//! [`fetch`] reads a document with everything it refers to, [`import`] turns it into self-contained
+//! [`Operation`]s, [`Operation::check`] checks arguments, [`Backend`] builds and sends the request.
 
+mod backend;
 mod check;
+mod fetch;
+mod guard;
 mod import;
 pub mod model;
 mod read;
@@ -11,6 +15,11 @@ mod resources;
 mod schema;
 mod text;
 
+pub use backend::{
+    Backend, BackendConfig, BackendError, CallError, Credential, PrepareError, Prepared, Response, ResponseBody,
+};
+pub use fetch::{FetchError, fetch};
+pub use guard::is_public;
 pub use import::{ImportError, ImportOptions, import};
 pub use model::{
     BodyShape, Document, Field, KeyLocation, Location, MAX_OPERATION_BYTES, Need, Operation,

@@ -173,7 +173,9 @@ fn schema_resource(name: &str) -> String {
     words.join(" ")
 }
 
-/// The property of the producer's rows that holds the id: named as the field, `id`, `<resource>Id`, or another id word.
+/// The property of the producer's rows that holds the id: `id`, named as the field, `<resource>Id`, or another id word.
+///
+/// `id` comes first: a row's `groupId` beside its `id` is its parent's.
 fn id_property(producer: &Operation, field: &str, resource: &str) -> Option<String> {
     let fields = &producer.response.as_ref()?.item_fields;
     let flat = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
@@ -181,11 +183,10 @@ fn id_property(producer: &Operation, field: &str, resource: &str) -> Option<Stri
     let last = resource.as_str();
     let wanted_field = flat(field);
     let own = ID_WORDS.iter().map(|id| format!("{last}{id}"));
-    let mut order: Vec<String> = Vec::new();
-    if !wanted_field.is_empty() && wanted_field != "id" {
+    let mut order = vec!["id".to_owned()];
+    if !wanted_field.is_empty() {
         order.push(wanted_field);
     }
-    order.push("id".to_owned());
     order.extend(own);
     order.extend(ID_WORDS.iter().skip(1).map(|id| (*id).to_owned()));
     order.iter().find_map(|wanted| fields.iter().find(|name| flat(name) == *wanted)).cloned()

@@ -56,15 +56,15 @@ fn swagger(context: &Context<'_>, at: At<'_>) -> Vec<String> {
     let mut schemes: Vec<&str> = schemes.into_iter().flatten().filter_map(Value::as_str).filter(|scheme| matches!(*scheme, "http" | "https")).collect();
     schemes.sort_by_key(|scheme| *scheme != "https");
     if schemes.is_empty() {
-        schemes.push(context.options.source_url.as_ref().map_or("https", |url| url.scheme()));
+        schemes.push(context.source.as_ref().map_or("https", |url| url.scheme()));
     }
     schemes.iter().take(2).map(|scheme| format!("{scheme}://{host}{base}")).collect()
 }
 
 /// Joined with the document's address where that is a web address, else as it is.
 pub(super) fn absolute(context: &Context<'_>, url: &str) -> String {
-    match &context.options.source_url {
-        Some(source) if matches!(source.scheme(), "http" | "https") => source.join(url).map_or_else(|_| url.to_owned(), String::from),
-        _ => url.to_owned(),
+    match &context.source {
+        Some(source) => source.join(url).map_or_else(|_| url.to_owned(), String::from),
+        None => url.to_owned(),
     }
 }
