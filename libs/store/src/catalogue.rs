@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     Store, StoreError,
-    engine::{Tx, args, sql},
+    engine::{Tx, args, clean, sql},
 };
 
 /// A backend's description.
@@ -88,8 +88,8 @@ impl Store {
                 args![
                     tenant,
                     &document.id,
-                    document.title.replace('\0', ""),
-                    document.version.replace('\0', ""),
+                    clean(&document.title),
+                    clean(&document.version),
                     &document.source,
                     document.backend_url.clone(),
                     document.content.as_slice(),
@@ -193,7 +193,7 @@ impl Store {
                     "insert into catalog_examples (tenant, operation, language, text, origin, catalog_version, created_at) "
                     "values ($1, $2, $3, $4, $5, $6, " now ") on conflict (tenant, operation, language, text) do nothing"
                 ),
-                args![tenant, &example.operation, &example.language, &example.text, &example.origin, version],
+                args![tenant, &example.operation, &example.language, clean(&example.text), &example.origin, version],
             )
             .await?;
         if added == 0 {
@@ -242,6 +242,7 @@ impl Store {
         subject: &str,
         note: &str,
     ) -> Result<(), StoreError> {
+        let (subject, note) = (clean(subject), clean(note));
         let mut tx = self.begin().await?;
         let version = next_version(&mut tx, tenant).await?;
         let again = tx
@@ -250,7 +251,7 @@ impl Store {
                     "update catalog_notes set seen = seen + 1, updated_at = " now
                     " where tenant = $1 and operation = $2 and kind = $3 and subject = $4 and note = $5"
                 ),
-                args![tenant, operation, kind, subject, note],
+                args![tenant, operation, kind, &subject, &note],
             )
             .await?;
         if again == 0 {

@@ -70,6 +70,11 @@ pub(crate) enum Arg {
     Ints(Vec<i64>),
 }
 
+/// A text from outside as PostgreSQL takes it: without NUL, which no text of its may hold. JSON escapes its own.
+pub(crate) fn clean(text: &str) -> String {
+    text.replace('\0', "")
+}
+
 /// Arguments in the order of their placeholders.
 macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::engine::Arg::from($value)),*] };

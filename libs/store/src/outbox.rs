@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Lease, Store, StoreError,
-    engine::{Row, Tx, args, sql},
+    engine::{Row, Tx, args, clean, sql},
     lease::micros,
 };
 
@@ -202,7 +202,7 @@ impl Store {
             Outcome::Failed { reason } => {
                 tx.execute(
                     sql!("update outbox set status = 'failed', reason = $2 where id = $1"),
-                    args![id, reason.replace('\0', "")],
+                    args![id, clean(reason)],
                 )
                 .await?;
                 None
@@ -359,7 +359,7 @@ pub(crate) async fn prove(
 async fn mark_sent(tx: &mut Tx, id: OutboxId, provider_message_id: Option<&str>) -> Result<(), StoreError> {
     tx.execute(
         sql!("update outbox set status = 'sent', sent_at = " now ", provider_message_id = $2 where id = $1"),
-        args![id, provider_message_id],
+        args![id, provider_message_id.map(clean)],
     )
     .await?;
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     Store, StoreError,
-    engine::{args, sql},
+    engine::{args, clean, sql},
 };
 
 /// A person's identity in the backend of one document.
@@ -79,9 +79,9 @@ impl Store {
                     tenant,
                     person,
                     document,
-                    &mapping.backend_user,
+                    clean(&mapping.backend_user),
                     &mapping.values,
-                    mapping.label.clone(),
+                    mapping.label.as_deref().map(clean),
                     &mapping.source,
                     mapping.expires_at
                 ],

@@ -8,7 +8,7 @@ use uuid::Uuid;
 pub use crate::steps::RESULT_FORMAT;
 use crate::{
     Lease, OutboxRow, Store, StoreError,
-    engine::{Tx, args, sql},
+    engine::{Tx, args, clean, sql},
     outbox,
 };
 
@@ -210,7 +210,7 @@ impl Store {
                     lease.conversation,
                     commit.first_seq,
                     commit.last_seq,
-                    letter.reason.replace('\0', ""),
+                    clean(&letter.reason),
                     letter.attempts,
                     letter.unknown_effect
                 ],
@@ -288,7 +288,6 @@ async fn insert_reply(
 }
 
 async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow) -> Result<(), StoreError> {
-    let clean = |text: &str| text.replace('\0', "");
     tx.execute(
         sql!(
             "insert into ai_audit_log (id, tenant, conversation, in_seq, user_id, chat_id, message, agent, tools_used, created_at) "

@@ -18,6 +18,8 @@ on_both_engines!(
     a_key_that_leads_elsewhere_now_is_still_known,
     people_are_made_once_and_keep_their_id,
     unreadable_bodies_are_kept,
+    a_taken_seq_is_an_error_and_never_a_skip,
+    an_accepted_message_wakes_its_conversation,
 );
 
 async fn sixteen_copies_at_once_make_one_row(db: &Db) {
@@ -167,4 +169,21 @@ async fn people_are_made_once_and_keep_their_id(db: &Db) {
 async fn unreadable_bodies_are_kept(db: &Db) {
     db.store.store_unreadable(&tenant("acme"), &account(), b"\0\xff{", "no JSON\0").await.expect("kept");
     assert_eq!(db.number("select count(*) from unreadable where reason = 'no JSON'".to_owned()).await, 1);
+}
+
+async fn a_taken_seq_is_an_error_and_never_a_skip(db: &Db) {
+    db.say("p", "m1").await;
+    db.exec("update conversations set next_seq = 0".to_owned()).await; // a counter that lies
+    let error = db.store.accept(&[text("acme", "p", "m2")]).await.expect_err("refused");
+    assert!(matches!(error, StoreError::Database(_)), "{error:?}");
+    assert_eq!(db.number("select count(*) from inbox".to_owned()).await, 1);
+}
+
+async fn an_accepted_message_wakes_its_conversation(db: &Db) {
+    let conversation = db.say("p", "m1").await.conversation;
+    db.exec("update conversations set wake_at = 9000000000000000, rung_at = 0".to_owned()).await;
+    db.say("p", "m2").await;
+    let lease = db.claim(conversation).await;
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 2);
+    assert_eq!(db.number("select count(*) from conversations where rung_at > 0".to_owned()).await, 1);
 }

@@ -151,6 +151,10 @@ async fn an_identity_ends_with_its_time(db: &Db) {
     store.save_mapping(&acme, person, "d", &mapping).await.expect("saved");
     assert_eq!(store.identity(&acme, person, "d").await.expect("an answer"), Some(mapping.clone()));
     assert_eq!(store.identity(&acme, person, "e").await.expect("an answer"), None);
+    mapping.label = Some("A\0na".to_owned());
+    store.save_mapping(&acme, person, "d", &mapping).await.expect("saved");
+    let saved = store.identity(&acme, person, "d").await.expect("an answer").expect("a mapping");
+    assert_eq!(saved.label.as_deref(), Some("Ana"));
     mapping.expires_at = now;
     store.save_mapping(&acme, person, "d", &mapping).await.expect("saved");
     assert_eq!(store.identity(&acme, person, "d").await.expect("an answer"), None);

@@ -21,6 +21,7 @@ on_both_engines!(
     a_proof_that_came_early_stops_the_send,
     an_outcome_wakes_the_conversation_but_never_puts_a_message_to_sleep,
     reports_in_any_order_show_the_highest,
+    an_odd_id_of_the_platform_is_no_reason_to_forget_the_send,
 );
 
 fn sent() -> Outcome {
@@ -224,4 +225,12 @@ async fn reports_in_any_order_show_the_highest(db: &Db) {
     let messages = db.store.messages(&acme, lease.conversation, None, 10, None).await.expect("messages");
     let shown: Vec<_> = messages.iter().map(|m| (m.cursor.seq, m.cursor.part, m.status.as_str())).collect();
     assert_eq!(shown, [(1, -1, "answered"), (1, 0, "read")]);
+}
+
+async fn an_odd_id_of_the_platform_is_no_reason_to_forget_the_send(db: &Db) {
+    let (lease, ids) = db.answered(1).await;
+    assert_eq!(db.store.begin_send(&lease, ids[0]).await.expect("an answer"), Some(1));
+    let odd = Outcome::Sent { provider_message_id: Some("a\0b".to_owned()) };
+    assert!(db.store.record_outcome(lease.conversation, ids[0], 1, &odd).await.expect("recorded"));
+    assert_eq!(db.number("select count(*) from outbox where provider_message_id = 'ab'".to_owned()).await, 1);
 }
