@@ -1,0 +1,134 @@
+# Everything the product itself says, in English. Short, friendly, exact.
+
+## Greeting and help
+hello = Hello!
+hello-name = Hello { $name }!
+can-do = I can help with { $list }. What do you need?
+can-do-plain = What do you need?
+help = I can help with { $list }. Just write what you need in a sentence. You can always write: cancel, back, help, a person, wrong.
+help-plain = Just write what you need in a sentence. You can always write: cancel, back, help, a person, wrong.
+not-sure = Do you mean:
+nothing-near = I can't help with that. I can help with { $list }.
+nothing-near-plain = I can't help with that.
+welcome = You're welcome.
+and = and
+
+## Buttons, at most 20 characters
+button-yes = Yes
+button-no = No
+button-change = Change
+button-cancel = Cancel
+button-more = More
+button-help = Help
+button-person = A person
+button-retry = Try again
+button-choose = Choose
+button-something-else = Something else
+button-wrong-item = Wrong choice
+button-wrong-detail = Wrong detail
+
+## Before and after an effect
+act-yes = Yes, { $verb }
+act-plan = I'd { $plain }:
+act-plan-plain = Please confirm: { $title }
+act-question = { $plain }
+act-done = { $done }
+act-done-plain = Done
+changed = Changed: { $what }. The rest stays.
+number-is = Number { $number }.
+cancelled = Okay, nothing was done.
+left = Okay.
+too-late = That question is { $n ->
+    [1] one minute
+    [2] two minutes
+    [3] three minutes
+   *[other] { $n } minutes
+} old. Still { $what }?
+see-first = Please look at this first.
+only-asked = Only { $name } can confirm this.
+only-asked-plain = Only the person who was asked can confirm this.
+no-question = There is nothing open right now. What do you need?
+old-button = That button no longer works.
+
+## Asking
+ask-which = Which { $title }?
+ask-choice = { $title }?
+ask-day = { $title }: which day?
+ask-moment = { $title }: which day and time?
+ask-number = { $title }? A number, please.
+ask-text = { $title }?
+ask-yes-no = { $title }: yes or no?
+ask-email = { $title }: which e-mail address?
+ask-change = What should be different?
+ask-change-none = There is nothing to change in it.
+two-fit = { $n } fit. Which one?
+not-there = I don't find that. These are there:
+no-rows = I find nothing to choose from for { $title }.
+what-name = There are { $n } of them. These are the first; you can also write a name.
+
+## Problems with a value
+bad-date = { $day } { $month } does not exist. Which day do you mean?
+problem-order = The end has to be after the beginning.
+problem-least = { $title }: at least { $least }, please.
+problem-most = { $title }: at most { $most }, please.
+problem-short = { $title }: that is too short.
+problem-long = { $title }: that is too long.
+problem-number = { $title } has to be a number.
+problem-day = { $title }: I don't understand that day. For example: { $example }.
+problem-choice = { $title }: please choose one of these.
+problem-form = { $title }: that doesn't look right.
+problem-example = For example: { $example }.
+problem-email = { $title }: that is no e-mail address.
+
+## Results
+list-total = { $n ->
+    [one] { $n } result.
+   *[other] { $n } results.
+}
+list-first = The first { $n }:
+list-next = { $n ->
+    [1] The next one:
+   *[other] The next { $n }:
+}
+list-end = That was all.
+nothing-found = I found nothing.
+result-none = Done; there is nothing more to tell.
+yes-word = yes
+no-word = no
+items = { $n ->
+    [one] { $n } entry
+   *[other] { $n } entries
+}
+
+## The backend
+away = I can't reach { $system } right now. Please try again in a few minutes.
+away-effect = I can't reach { $system } right now. Nothing was done yet.
+unknown-found = { $system } did not answer after I sent this. I checked: it is there.
+unknown-open = { $system } did not answer after I sent this. I checked and don't see it yet. Please don't send it again; ask me in a few minutes whether it is there.
+unknown-unchecked = { $system } did not answer after I sent this, so I don't know whether it was done. Please don't send it again before you have checked.
+unknown-lookup = { $system } did not answer. Please try again.
+refused = That was refused.
+refused-taken = That does not fit with what is there now.
+alternatives = Possible instead: { $list }.
+forbidden = { $system } does not let me do that. Your administrator can change it.
+gone = I don't find that; it may have been removed.
+busy = { $system } has too much to do right now. Please try again in a minute.
+broken = { $system } has a problem right now. Please try again later.
+broken-effect = { $system } reported a problem, so I don't know whether it was done. Please check before you send it again.
+the-system = the system
+not-callable = I can't do that yet: { $title }.
+sorry = Sorry, something went wrong on my side. Please write it again.
+
+## Who somebody is
+who-unknown = I don't find you in the records of { $system }, so I can only show general information. Your administrator can add you.
+who-unchecked = I can't check who you are right now. Please try again in a few minutes.
+
+## Wrong, a person, other kinds
+wrong-ask = I'm sorry. What was wrong?
+wrong-thanks = Thank you, I've noted it. Would you like to talk to a person?
+person = I've noted that you would like to talk to a person. I can't connect you myself; please use your usual contact.
+kind-voice = I can't listen to voice messages yet. Could you write it in a sentence?
+kind-picture = I can't look at pictures yet. Could you write it in a sentence?
+kind-file = I can't open files yet. Could you write it in a sentence?
+kind-place = I can't use places on a map yet. Could you write the address?
+kind-other = I can't read this kind of message yet. Could you write it in a sentence?

@@ -1,0 +1,192 @@
+# Sve što sam proizvod kaže, na hrvatskom. Kratko, prijazno, točno.
+
+## Pozdrav i pomoć
+hello = Bok!
+hello-name = Bok, { $name }!
+can-do = Mogu pomoći oko ovoga: { $list }. Što trebaš?
+can-do-plain = Što trebaš?
+help = Mogu pomoći oko ovoga: { $list }. Samo napiši što trebaš. Uvijek možeš napisati: odustani, natrag, pomoć, osoba, krivo.
+help-plain = Samo napiši što trebaš. Uvijek možeš napisati: odustani, natrag, pomoć, osoba, krivo.
+not-sure = Misliš li na:
+nothing-near = S tim ne mogu pomoći. Mogu pomoći oko ovoga: { $list }.
+nothing-near-plain = S tim ne mogu pomoći.
+welcome = Nema na čemu.
+and = i
+
+## Gumbi, najviše 20 znakova
+button-yes = Da
+button-no = Ne
+button-change = Promijeni
+button-cancel = Odustani
+button-more = Još
+button-help = Pomoć
+button-person = Osoba
+button-retry = Pokušaj ponovno
+button-choose = Odaberi
+button-something-else = Nešto drugo
+button-wrong-item = Krivi odabir
+button-wrong-detail = Krivi podatak
+
+## Prije i poslije učinka
+act-yes = { $verb ->
+    [record] Da, upiši
+    [add] Da, dodaj
+    [create] Da, napravi
+    [report] Da, prijavi
+    [change] Da, promijeni
+    [update] Da, promijeni
+    [move] Da, premjesti
+    [set] Da, postavi
+    [cancel] Da, otkaži
+    [delete] Da, obriši
+    [remove] Da, ukloni
+    [send] Da, pošalji
+    [return] Da, vrati
+    [close] Da, zatvori
+    [open] Da, otvori
+    [order] Da, naruči
+   *[other] Da, potvrđujem
+}
+act-plan = { $verb ->
+    [record] Upisujem ({ $title }):
+    [add] Dodajem ({ $title }):
+    [create] Stvaram ({ $title }):
+    [report] Prijavljujem ({ $title }):
+    [change] Mijenjam ({ $title }):
+    [update] Mijenjam ({ $title }):
+    [cancel] Otkazujem ({ $title }):
+    [delete] Brišem ({ $title }):
+    [remove] Uklanjam ({ $title }):
+    [send] Šaljem ({ $title }):
+   *[other] Potvrdi, molim ({ $title }):
+}
+act-plan-plain = Potvrdi, molim: { $title }
+act-question = { $title }
+act-done = { $verb ->
+    [record] Upisano
+    [add] Dodano
+    [create] Napravljeno
+    [report] Prijavljeno
+    [change] Promijenjeno
+    [update] Promijenjeno
+    [move] Premješteno
+    [set] Postavljeno
+    [cancel] Otkazano
+    [delete] Obrisano
+    [remove] Uklonjeno
+    [send] Poslano
+    [return] Vraćeno
+    [close] Zatvoreno
+    [open] Otvoreno
+    [order] Naručeno
+   *[other] Gotovo
+}
+act-done-plain = Gotovo
+changed = Promijenjeno: { $what }. Ostalo ostaje.
+number-is = Broj { $number }.
+cancelled = Dobro, ništa nije upisano.
+left = Dobro.
+too-late = To pitanje staro je { $n ->
+    [1] minutu
+    [2] dvije minute
+    [3] tri minute
+    [4] četiri minute
+   *[other] { $n } minuta
+}. Još uvijek { $what }?
+see-first = Prvo pogledaj ovo, molim.
+only-asked = To može potvrditi samo { $name }.
+only-asked-plain = To može potvrditi samo osoba koju sam pitao.
+no-question = Trenutačno nema otvorenog pitanja. Što trebaš?
+old-button = Taj gumb više ne vrijedi.
+
+## Pitanja
+ask-which = { $title }: što odabireš?
+ask-choice = { $title }?
+ask-day = { $title }: koji dan?
+ask-moment = { $title }: koji dan i sat?
+ask-number = { $title }? Molim broj.
+ask-text = { $title }?
+ask-yes-no = { $title }: da ili ne?
+ask-email = { $title }: koja e-mail adresa?
+ask-change = Što treba promijeniti?
+ask-change-none = Tu se nema što promijeniti.
+two-fit = { $n ->
+    [one] Odgovara { $n }.
+    [few] Odgovaraju { $n }.
+   *[other] Odgovara ih { $n }.
+} Što odabireš?
+not-there = To ne nalazim. Ovo postoji:
+no-rows = Nema ničega za odabir: { $title }.
+what-name = Ima ih { $n }. Ovo su prvi; možeš napisati i naziv.
+
+## Problemi s podatkom
+bad-date = { $day }. { $month } ne postoji. Na koji dan misliš?
+problem-order = Kraj mora biti nakon početka.
+problem-least = { $title }: najmanje { $least }, molim.
+problem-most = { $title }: najviše { $most }, molim.
+problem-short = { $title }: to je prekratko.
+problem-long = { $title }: to je predugačko.
+problem-number = { $title }: to mora biti broj.
+problem-day = { $title }: ne razumijem taj dan. Na primjer: { $example }.
+problem-choice = { $title }: odaberi jedno od ovoga.
+problem-form = { $title }: to ne izgleda ispravno.
+problem-example = Na primjer: { $example }.
+problem-email = { $title }: to nije e-mail adresa.
+
+## Rezultati
+list-total = { $n ->
+    [one] { $n } rezultat.
+    [few] { $n } rezultata.
+   *[other] { $n } rezultata.
+}
+list-first = Prvih { $n }:
+list-next = { $n ->
+    [1] Sljedeći:
+    [2] Sljedeća 2:
+    [3] Sljedeća 3:
+    [4] Sljedeća 4:
+   *[other] Sljedećih { $n }:
+}
+list-end = To je bilo sve.
+nothing-found = Nisam ništa našao.
+result-none = Gotovo; nema se više što reći.
+yes-word = da
+no-word = ne
+items = { $n ->
+    [one] { $n } stavka
+    [few] { $n } stavke
+   *[other] { $n } stavki
+}
+
+## Pozadinski sustav
+away = { $system } sada nije dostupan. Pokušaj ponovno za nekoliko minuta.
+away-effect = { $system } sada nije dostupan. Ništa još nije upisano.
+unknown-found = { $system } nije odgovorio nakon što sam ovo poslao. Provjerio sam: upisano je.
+unknown-open = { $system } nije odgovorio nakon što sam ovo poslao. Provjerio sam i još ne vidim. Nemoj slati ponovno; pitaj me za nekoliko minuta je li upisano.
+unknown-unchecked = { $system } nije odgovorio nakon što sam ovo poslao, pa ne znam je li upisano. Nemoj slati ponovno prije nego što provjeriš.
+unknown-lookup = { $system } nije odgovorio. Pokušaj ponovno.
+refused = To je odbijeno.
+refused-taken = To se ne slaže s trenutačnim stanjem.
+alternatives = Umjesto toga moguće je: { $list }.
+forbidden = { $system } mi to ne dopušta. Administrator to može promijeniti.
+gone = To ne nalazim; možda je uklonjeno.
+busy = { $system } sada ima previše posla. Pokušaj ponovno za minutu.
+broken = { $system } sada ima poteškoća. Pokušaj ponovno kasnije.
+broken-effect = { $system } je prijavio poteškoću, pa ne znam je li upisano. Provjeri prije nego što pošalješ ponovno.
+the-system = Sustav
+not-callable = To još ne mogu: { $title }.
+sorry = Oprosti, kod mene je nešto pošlo po krivu. Napiši ponovno, molim.
+
+## Tko je tko
+who-unknown = Ne nalazim te u evidenciji sustava { $system }, pa mogu pokazati samo opće podatke. Administrator te može dodati.
+who-unchecked = Sada ne mogu provjeriti tko si. Pokušaj ponovno za nekoliko minuta.
+
+## Krivo, osoba, druge vrste poruka
+wrong-ask = Žao mi je. Što nije bilo dobro?
+wrong-thanks = Hvala, zabilježeno. Želiš razgovarati s osobom?
+person = Zabilježio sam da želiš razgovarati s osobom. Ne mogu te sam spojiti; javi se svom uobičajenom kontaktu.
+kind-voice = Glasovne poruke još ne mogu slušati. Možeš li to napisati u rečenici?
+kind-picture = Slike još ne mogu gledati. Možeš li to napisati u rečenici?
+kind-file = Datoteke još ne mogu otvarati. Možeš li to napisati u rečenici?
+kind-place = Mjesta na karti još ne mogu koristiti. Možeš li napisati adresu?
+kind-other = Takvu poruku još ne mogu pročitati. Možeš li to napisati u rečenici?

@@ -1,0 +1,203 @@
+//! Results told: lists by five, single things whole, with buttons for what goes on from there.
+
+use openapi::Operation;
+use serde_json::Value;
+
+use super::{
+    fail, rows,
+    schema::{self, kind},
+    scope::{Scope, Step},
+    show,
+    state::{Does, Frame, Last, Offer, Task},
+    tell::Telling,
+};
+use crate::{
+    language::format::capital,
+    turn::{CallOutcome, Purpose, Suggestion},
+};
+
+/// Rows told at once.
+const ROWS_AT_ONCE: usize = 5;
+/// Rows remembered.
+const ROWS_KEPT: usize = 50;
+/// Operations looked at for buttons below an answer.
+const MAX_LOOKED: usize = 6;
+
+/// Calls a safe operation and tells what came.
+pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
+    let Some(frame) = task.frames.into_iter().next() else { return Ok(()) };
+    match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
+        CallOutcome::Answered { status: 200..=299, body } => tell(scope, operation, frame, &body, &task.others),
+        failed => {
+            fail::look_up_failed(scope, operation, &failed);
+            Ok(())
+        }
+    }
+}
+
+/// Tells an answer and remembers it.
+fn tell(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, body: &Value, others: &[Suggestion]) -> Step<()> {
+    let title = schema::operation_title(operation);
+    used(scope, operation, &title);
+    let (list, total, is_list) = rows::rows(operation, body);
+    let day = show::day_of(scope, operation, &frame);
+    let about = headline(scope, operation, &frame, &title);
+    if list.is_empty() {
+        let nothing = scope.text(if is_list { "nothing-found" } else { "result-none" }, &[]);
+        let text = if is_list { format!("{about}: {}", crate::language::format::small(&nothing)) } else { nothing };
+        remember(scope, operation, frame, title, Vec::new(), 0, 0, is_list, day);
+        let offers = follow_ups(scope, operation, others, 0)?;
+        scope.keep_offers(&offers);
+        scope.say_with(text, offers);
+        return Ok(());
+    }
+    let shown = list.len().min(ROWS_AT_ONCE);
+    let text = if is_list {
+        let telling = Telling::new(scope.lang, &scope.place, operation);
+        let lines: Vec<String> = list.iter().take(shown).enumerate().map(|(at, row)| format!("{}. {}", at + 1, telling.line(row))).collect();
+        let count = if total > shown {
+            format!(" {} {}", scope.counted("list-total", total, &[]), scope.counted("list-first", shown, &[]))
+        } else {
+            String::new()
+        };
+        format!("{about}:{count}\n{}", lines.join("\n"))
+    } else {
+        Telling::new(scope.lang, &scope.place, operation).whole(&list[0])
+    };
+    let filtered = if is_list && total > shown { filters(scope, operation, &frame) } else { Vec::new() };
+    let more = is_list && list.len() > shown;
+    remember(scope, operation, frame, title, list, total, shown, is_list, day);
+    let mut offers: Vec<Offer> = Vec::new();
+    if more {
+        offers.push(scope.button("button-more", Does::More));
+    }
+    offers.extend(filtered);
+    let room = scope.input.settings.limits.buttons.saturating_sub(offers.len());
+    offers.extend(follow_ups(scope, operation, others, room.min(2))?);
+    offers.truncate(scope.input.settings.limits.buttons);
+    scope.keep_offers(&offers);
+    scope.say_with(text, offers);
+    Ok(())
+}
+
+/// "Free rooms, Sunday 22 November".
+fn headline(scope: &Scope<'_>, operation: &Operation, frame: &Frame, title: &str) -> String {
+    let mut parts = vec![capital(title)];
+    let label = operation
+        .needs
+        .iter()
+        .filter(|need| !frame.identity.contains(&need.field))
+        .find_map(|need| frame.labels.get(&need.field).cloned());
+    parts.extend(label);
+    parts.extend(show::period_of(scope, operation, frame));
+    parts.join(", ")
+}
+
+/// The last result, for "the second one" and "book it".
+#[expect(clippy::too_many_arguments, reason = "one place makes it, from values that stand apart")]
+fn remember(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, title: String, list: Vec<Value>, total: usize, shown: usize, is_list: bool, day: Option<jiff::civil::Date>) {
+    let focus = (list.len() == 1).then_some(0);
+    let rows = list.into_iter().take(ROWS_KEPT).collect();
+    scope.state.last =
+        Some(Last { frame, title, produces: operation.produces.clone(), rows, total, shown, focus, list: is_list, day, at: scope.input.now });
+}
+
+/// Remembers that an operation was used.
+pub fn used(scope: &mut Scope<'_>, operation: &Operation, title: &str) {
+    let suggestion = Suggestion { operation_id: operation.id.clone(), title: title.to_owned() };
+    scope.state.recent.retain(|known| known.operation_id != suggestion.operation_id);
+    scope.state.recent.insert(0, suggestion);
+    scope.state.recent.truncate(3);
+}
+
+/// Remembers what an effect gave back.
+pub fn remember_effect(scope: &mut Scope<'_>, operation: &Operation, body: &Value) {
+    let (list, total, is_list) = rows::rows(operation, body);
+    if list.is_empty() || operation.produces.is_empty() {
+        scope.state.last = None;
+        return;
+    }
+    let frame = Frame { operation_id: operation.id.clone(), content_hash: operation.content_hash.clone(), ..Frame::default() };
+    let shown = list.len();
+    remember(scope, operation, frame, schema::operation_title(operation), list, total, shown, is_list, None);
+}
+
+/// Buttons for operations that take what this one yields, from the sentence's other candidates.
+fn follow_ups(scope: &mut Scope<'_>, operation: &Operation, others: &[Suggestion], room: usize) -> Step<Vec<Offer>> {
+    let mut offers = Vec::new();
+    let most = scope.input.settings.limits.button_title;
+    for other in others.iter().filter(|other| other.operation_id != operation.id).take(MAX_LOOKED) {
+        if offers.len() >= room || !other.operation_id.starts_with(&format!("{}/", operation.document)) {
+            continue;
+        }
+        let Some(candidate) = scope.operation(&other.operation_id, "")? else { continue };
+        let takes = candidate.needs.iter().any(|need| operation.produces.first() == Some(&need.resource));
+        let title = schema::operation_title(&candidate);
+        if takes && candidate.not_callable.is_none() && title.chars().count() <= most {
+            let does = Does::Start { operation_id: candidate.id.clone(), sentence: String::new() };
+            offers.push(scope.offer(title, does, ""));
+        }
+    }
+    Ok(offers)
+}
+
+/// Buttons for filters that the operation has: by who the person is, and by ids that can be looked up.
+fn filters(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Vec<Offer> {
+    let mapping = scope.mapping(&operation.document);
+    let most = scope.input.settings.limits.button_title;
+    let mut fields: Vec<_> = operation
+        .fields
+        .iter()
+        .filter(|field| !field.required && field.location == openapi::Location::Query && !frame.arguments.contains_key(&field.key))
+        .filter(|field| {
+            let own = mapping.as_ref().is_some_and(|mapping| mapping.values.contains_key(&field.name));
+            own || operation.needs.iter().any(|need| need.field == field.key) || !schema::options(&field.schema).is_empty()
+        })
+        .filter(|field| schema::title(field).chars().count() <= most && kind(&field.schema) != schema::Kind::Array)
+        .collect();
+    fields.sort_by_key(|field| {
+        let own = mapping.as_ref().is_some_and(|mapping| mapping.values.contains_key(&field.name));
+        (!own, !operation.needs.iter().any(|need| need.field == field.key))
+    });
+    fields.into_iter().take(2).map(|field| scope.offer(schema::title(field), Does::Filter { key: field.key.clone() }, "")).collect()
+}
+
+/// The next rows of the last result.
+pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
+    let Some(mut last) = scope.state.last.clone().filter(|last| last.list && !last.rows.is_empty()) else { return Ok(false) };
+    let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
+    let from = last.shown;
+    let to = last.rows.len().min(from + ROWS_AT_ONCE);
+    if from >= to {
+        let text = scope.text("list-end", &[]);
+        scope.say(text);
+        return Ok(true);
+    }
+    let telling = Telling::new(scope.lang, &scope.place, &operation);
+    let lines: Vec<String> = (from..to).map(|at| format!("{}. {}", at + 1, telling.line(&last.rows[at]))).collect();
+    let text = format!("{}\n{}", scope.counted("list-next", to - from, &[]), lines.join("\n"));
+    last.shown = to;
+    let rest = to < last.rows.len();
+    scope.state.last = Some(last);
+    let offers = if rest { vec![scope.button("button-more", Does::More)] } else { Vec::new() };
+    scope.keep_offers(&offers);
+    scope.say_with(text, offers);
+    Ok(true)
+}
+
+/// Tells one row of the last result whole.
+pub fn row(scope: &mut Scope<'_>, at: usize) -> Step<bool> {
+    let Some(mut last) = scope.state.last.clone() else { return Ok(false) };
+    let Some(row) = last.rows.get(at).cloned() else { return Ok(false) };
+    let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
+    let text = Telling::new(scope.lang, &scope.place, &operation).whole(&row);
+    last.focus = Some(at);
+    last.at = scope.input.now;
+    scope.state.last = Some(last);
+    // The buttons of the list stay: they now mean this row.
+    let kept: Vec<Offer> = scope.state.offers.clone().into_iter().filter(|offer| matches!(offer.does, Does::Start { .. })).collect();
+    let offers: Vec<Offer> = kept.into_iter().map(|offer| scope.offer(offer.title, offer.does, "")).collect();
+    scope.keep_offers(&offers);
+    scope.say_with(text, offers);
+    Ok(true)
+}

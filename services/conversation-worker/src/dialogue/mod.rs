@@ -1,0 +1,145 @@
+//! The dialogue without a model: pure, deterministic, from schema and answer alone.
+//!
+//! [`run`] reads what was said ([`reply`]: to an open question, else [`start`]: a new wish), goes the way of a task
+//! ([`steps`]: fill, look up, ask), and ends in a look ([`answer`]) or an effect ([`act`]). No module knows the name of
+//! an operation, a parameter or a document.
+
+mod act;
+mod answer;
+mod ask;
+mod fail;
+mod fill;
+mod identity;
+mod reply;
+mod rows;
+mod schema;
+mod scope;
+mod show;
+mod small;
+mod start;
+pub mod state;
+mod steps;
+mod tell;
+mod words;
+
+use domain::{Content, Reply};
+use scope::{OPEN_S, Scope, Step, Stop};
+use state::{State, Told};
+
+use crate::{
+    language::{Lang, choose, texts},
+    turn::{Answer, Input, Next, Outcome, Settings},
+};
+
+/// What follows from what was said and the outcomes so far.
+pub fn run(input: &Input, history: &[Outcome]) -> Next {
+    let lang = language(input);
+    let mut scope = Scope::new(input, history, lang);
+    scope.state.language = Some(lang);
+    match converse(&mut scope) {
+        Ok(()) => {
+            note_told(&mut scope);
+            Next::Done(Box::new(scope.answer()))
+        }
+        Err(Stop::Need(action)) => Next::Do(*action),
+        Err(Stop::Broken) => Next::Done(Box::new(broken(input, lang))),
+    }
+}
+
+/// The language of the answer: of this message, else the last one, else the tenant's first.
+fn language(input: &Input) -> Lang {
+    let known = known_languages(&input.settings);
+    let said = text_of(input).and_then(|text| choose::language(&text, &known));
+    said.or(input.state.language.filter(|lang| known.contains(lang))).unwrap_or(known[0])
+}
+
+/// Languages that the tenant has and we speak, never empty.
+fn known_languages(settings: &Settings) -> Vec<Lang> {
+    let configured: Vec<Lang> = settings.languages.iter().filter_map(|tag| Lang::from_tag(tag)).collect();
+    if configured.is_empty() { Lang::ALL.to_vec() } else { configured }
+}
+
+/// The words of the messages; `None` when there are none.
+fn text_of(input: &Input) -> Option<String> {
+    let texts: Vec<&str> = input
+        .messages
+        .iter()
+        .filter_map(|said| match &said.content {
+            Content::Text { text } => Some(text.trim()),
+            Content::Media { caption: Some(caption), .. } => Some(caption.trim()),
+            Content::Media { .. } | Content::Choice { .. } | Content::Location { .. } | Content::Unknown { .. } => None,
+        })
+        .filter(|text| !text.is_empty())
+        .collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+fn converse(scope: &mut Scope<'_>) -> Step<()> {
+    expire(scope);
+    let Some(last) = scope.input.messages.last() else { return Ok(()) };
+    if let Content::Choice { id, title } = &last.content {
+        return reply::chosen(scope, id, title);
+    }
+    match text_of(scope.input) {
+        Some(text) => reply::text(scope, &text),
+        None => {
+            small::unreadable(scope, &last.content);
+            Ok(())
+        }
+    }
+}
+
+/// Forgets what no longer counts. A question for a yes stays: a late yes gets it again.
+fn expire(scope: &mut Scope<'_>) {
+    if scope.state.last.as_ref().is_some_and(|last| scope.age_s(last.at) > OPEN_S) {
+        scope.state.last = None;
+    }
+    if scope.age_s(scope.state.offered_at) > OPEN_S {
+        scope.state.offers.clear();
+    }
+    let sent = scope.input.question_sent_at;
+    let old = |open: &state::Open| {
+        let most = if matches!(open.kind, state::Ask::Confirm { .. }) { 12 * OPEN_S } else { OPEN_S };
+        scope.age_s(sent.unwrap_or(open.asked_at)) > most
+    };
+    if scope.state.open.as_ref().is_some_and(old) {
+        scope.state.open = None;
+    }
+}
+
+/// Keeps question and answer for "wrong".
+fn note_told(scope: &mut Scope<'_>) {
+    if scope.trace.calls.is_empty() && scope.trace.candidates.is_empty() {
+        return;
+    }
+    let (Some(question), Some(reply)) = (text_of(scope.input).or_else(|| chosen_title(scope.input)), scope.replies.last()) else { return };
+    let short = |text: &str| text.chars().take(500).collect::<String>();
+    scope.state.told = Some(Told {
+        question: short(&question),
+        answer: short(&reply.text),
+        calls: scope.trace.calls.iter().map(|call| format!("{} {}", call.operation_id, call.end)).take(10).collect(),
+        candidates: scope.trace.candidates.iter().map(|c| c.operation_id.clone()).take(5).collect(),
+    });
+}
+
+fn chosen_title(input: &Input) -> Option<String> {
+    match &input.messages.last()?.content {
+        Content::Choice { title, .. } => Some(title.clone()),
+        _ => None,
+    }
+}
+
+/// What a dead letter says, in the person's language: it went wrong on our side, please try again.
+pub fn apology(state: &State, settings: &Settings) -> Reply {
+    let lang = known_languages(settings);
+    let lang = state.language.filter(|known| lang.contains(known)).unwrap_or(lang[0]);
+    Reply { text: texts::say(lang, "sorry", &[]), ..Reply::default() }
+}
+
+/// The end of a turn that can't go on: an apology, with the state left as it was but for the open question.
+fn broken(input: &Input, lang: Lang) -> Answer {
+    let mut state = input.state.clone();
+    state.open = None;
+    state.language = Some(lang);
+    Answer { replies: vec![apology(&state, &input.settings)], state, ..Answer::default() }
+}

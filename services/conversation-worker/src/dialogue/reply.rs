@@ -1,0 +1,562 @@
+//! What was said, against the open question: buttons, control words, values, or a new wish.
+
+use domain::PersonId;
+use serde_json::Value;
+
+use super::{
+    act, answer, ask,
+    fill::{self, Sentence},
+    schema,
+    scope::{OPEN_S, Scope, Step, TWICE_S},
+    small,
+    start,
+    state::{Ask, Does, Offer, Open, Task},
+    steps,
+    words::{left_over, naming},
+};
+use crate::language::{
+    control::{Control, control, leading},
+    fold,
+    ordinal,
+};
+
+/// A button or row was chosen.
+pub fn chosen(scope: &mut Scope<'_>, token: &str, title: &str) -> Step<()> {
+    if let Some(open) = scope.state.open.clone()
+        && let Some(offer) = open.offers.iter().find(|offer| offer.token == token).cloned()
+    {
+        if !is_asked(scope, &open) {
+            return only_asked(scope, &open);
+        }
+        return take(scope, open, offer, true);
+    }
+    if let Some(offer) = scope.state.offers.iter().find(|offer| offer.token == token).cloned() {
+        return begin_offer(scope, &offer);
+    }
+    if acted_just_now(scope) {
+        return Ok(());
+    }
+    // A button of the past: what is open is shown again, else its words count as if they were written.
+    let text = scope.text("old-button", &[]);
+    scope.lead.push(text);
+    match scope.state.open.clone() {
+        Some(open) if is_asked(scope, &open) => ask::again(scope, open),
+        Some(_) | None => {
+            let title: String = title.chars().take(60).collect();
+            let _ = title;
+            scope.say("");
+        }
+    }
+    Ok(())
+}
+
+fn is_asked(scope: &Scope<'_>, open: &Open) -> bool {
+    scope.person() == Some(open.person)
+}
+
+fn only_asked(scope: &mut Scope<'_>, open: &Open) -> Step<()> {
+    let text = match &open.name {
+        Some(name) => scope.text("only-asked", &[("name", name.split_whitespace().next().unwrap_or(name))]),
+        None => scope.text("only-asked-plain", &[]),
+    };
+    scope.say(text);
+    Ok(())
+}
+
+/// True when this person's yes had its effect a moment ago.
+fn acted_just_now(scope: &Scope<'_>) -> bool {
+    let person: Option<PersonId> = scope.person();
+    scope.state.acted.as_ref().is_some_and(|acted| Some(acted.person) == person && scope.age_s(acted.at) <= TWICE_S)
+}
+
+/// Words.
+pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
+    let meant = control(text);
+    let open = scope.state.open.clone();
+    if let Some(open) = open {
+        if is_asked(scope, &open) {
+            return answer_open(scope, open, meant, text);
+        }
+        if matches!(open.kind, Ask::Confirm { .. }) && (meant == Some(Control::Yes) || meant == Some(Control::No) || leading(text).is_some()) {
+            return only_asked(scope, &open);
+        }
+        // Somebody else in the group: their own wish; the question of the other stays unless a new one takes its place.
+        scope.state.open = None;
+        free(scope, meant, text)?;
+        if scope.state.open.is_none() {
+            scope.state.open = Some(open);
+        }
+        return Ok(());
+    }
+    free(scope, meant, text)
+}
+
+/// Words while no question is open.
+fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
+    match meant {
+        Some(Control::Greeting) => return small::greet(scope),
+        Some(Control::Help) => return small::help(scope, true),
+        Some(Control::Person) => {
+            small::person(scope);
+            return Ok(());
+        }
+        Some(Control::Wrong) => {
+            small::wrong(scope);
+            return Ok(());
+        }
+        Some(Control::Thanks) => {
+            let text = scope.text("welcome", &[]);
+            scope.say(text);
+            return Ok(());
+        }
+        Some(Control::Cancel) => {
+            scope.state.offers.clear();
+            let text = scope.text("cancelled", &[]);
+            scope.say(text);
+            return Ok(());
+        }
+        Some(Control::Yes | Control::No) if acted_just_now(scope) => return Ok(()),
+        Some(Control::Yes | Control::No | Control::Back | Control::Change) => {
+            let text = scope.text("no-question", &[]);
+            scope.say(text);
+            return Ok(());
+        }
+        Some(Control::More) if answer::more(scope)? => return Ok(()),
+        Some(Control::More) | None => {}
+    }
+    if let Some(offer) = offer_named(&scope.state.offers, text) {
+        return begin_offer(scope, &offer);
+    }
+    start::wish(scope, text)
+}
+
+/// The offer whose title a text is.
+fn offer_named(offers: &[Offer], text: &str) -> Option<Offer> {
+    let folded = fold(text.trim().trim_end_matches(['.', '!', '?']));
+    offers.iter().find(|offer| fold(&offer.title) == folded).cloned()
+}
+
+/// A button below an answer.
+fn begin_offer(scope: &mut Scope<'_>, offer: &Offer) -> Step<()> {
+    match offer.does.clone() {
+        Does::Start { operation_id, sentence } => {
+            scope.state.open = None;
+            steps::begin(scope, &operation_id, "", &sentence, Vec::new())
+        }
+        Does::More => {
+            if !answer::more(scope)? {
+                let text = scope.text("list-end", &[]);
+                scope.say(text);
+            }
+            Ok(())
+        }
+        Does::Help => small::help(scope, true),
+        Does::Person => {
+            small::person(scope);
+            Ok(())
+        }
+        Does::Filter { key } => filter(scope, &key),
+        Does::Yes | Does::No | Does::Change | Does::Cancel | Does::Row { .. } | Does::Value { .. } | Does::AskField { .. } | Does::Wrong { .. } => Ok(()),
+    }
+}
+
+/// The last look again, with one more filter: by who the person is, looked up, or asked.
+fn filter(scope: &mut Scope<'_>, key: &str) -> Step<()> {
+    let Some(last) = scope.state.last.clone() else { return Ok(()) };
+    let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(()) };
+    let Some(field) = operation.field(key).cloned() else { return Ok(()) };
+    let mut frame = last.frame;
+    let own = scope.mapping(&operation.document).and_then(|mapping| mapping.values.get(&field.name).cloned());
+    if let Some(value) = own {
+        frame.arguments.insert(key.to_owned(), value);
+        frame.identity.push(key.to_owned());
+        let task = Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() };
+        return steps::advance(scope, task);
+    }
+    let task = Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() };
+    steps::ask_or_look_up(scope, task, &operation, key)
+}
+
+/// Words for an open question of this person.
+fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: &str) -> Step<()> {
+    let confirming = matches!(open.kind, Ask::Confirm { .. });
+    match meant {
+        Some(Control::Cancel) => return cancel(scope),
+        Some(Control::Help) => {
+            small::help(scope, false)?;
+            ask::again(scope, open);
+            return Ok(());
+        }
+        Some(Control::Person) => {
+            small::person(scope);
+            return Ok(());
+        }
+        Some(Control::Back) => return back(scope, open),
+        Some(Control::Yes) if confirming => return act::yes(scope, open, false),
+        Some(Control::No) if confirming => return cancel(scope),
+        Some(Control::Change) if confirming => return change(scope, open),
+        Some(Control::Wrong) if confirming => return change(scope, open),
+        Some(Control::Wrong) if matches!(open.kind, Ask::Meaning) => {
+            small::wrong(scope);
+            return Ok(());
+        }
+        Some(Control::Greeting) if !free_text(scope, &open)? => {
+            scope.state.open = None;
+            return small::greet(scope);
+        }
+        _ => {}
+    }
+    // Words written before the question was seen do not answer it.
+    let early = scope.input.question_sent_at.is_some_and(|sent| scope.input.messages.last().is_some_and(|said| said.accepted_at < sent));
+    if early {
+        ask::again(scope, open);
+        return Ok(());
+    }
+    if let Some(offer) = offer_named(&open.offers, text) {
+        return take(scope, open, offer, false);
+    }
+    match open.kind.clone() {
+        Ask::Meaning => meaning(scope, open, text),
+        Ask::Field { key } => field(scope, open, &key, text),
+        Ask::Pick { key, rows } => pick(scope, open, &key, &rows, text),
+        Ask::Confirm { .. } => at_confirm(scope, open, text),
+        Ask::Change => at_change(scope, open, text),
+        Ask::Wrong => {
+            scope.state.open = None;
+            small::wrong_noted(scope, "words", text);
+            Ok(())
+        }
+        Ask::Person => match meant {
+            Some(Control::Yes) => {
+                scope.state.open = None;
+                small::person(scope);
+                Ok(())
+            }
+            Some(Control::No) => cancel_quietly(scope),
+            _ => {
+                scope.state.open = None;
+                free(scope, meant, text)
+            }
+        },
+    }
+}
+
+/// True when the open question takes any text.
+fn free_text(scope: &mut Scope<'_>, open: &Open) -> Step<bool> {
+    let (Ask::Field { key }, Some(frame)) = (&open.kind, open.task.as_ref().and_then(|task| task.frames.last().cloned())) else {
+        return Ok(false);
+    };
+    let operation = scope.operation_of(&frame)?;
+    Ok(operation.and_then(|op| op.field(key).map(|f| schema::kind(&f.schema) == schema::Kind::Text && schema::options(&f.schema).is_empty())).unwrap_or(false))
+}
+
+fn cancel(scope: &mut Scope<'_>) -> Step<()> {
+    scope.state.open = None;
+    scope.state.offers.clear();
+    let text = scope.text("cancelled", &[]);
+    scope.say(text);
+    Ok(())
+}
+
+fn cancel_quietly(scope: &mut Scope<'_>) -> Step<()> {
+    scope.state.open = None;
+    let text = scope.text("left", &[]);
+    scope.say(text);
+    Ok(())
+}
+
+/// One question back: the value asked before the open one is asked again.
+fn back(scope: &mut Scope<'_>, open: Open) -> Step<()> {
+    let Some(mut task) = open.task.clone() else { return cancel(scope) };
+    let current = match &open.kind {
+        Ask::Field { key } | Ask::Pick { key, .. } => Some((task.frames.len(), key.clone())),
+        Ask::Meaning | Ask::Confirm { .. } | Ask::Change | Ask::Wrong | Ask::Person => None,
+    };
+    if let Some(current) = current {
+        task.asked.retain(|asked| *asked != current);
+    }
+    let Some((depth, key)) = task.asked.pop() else { return cancel(scope) };
+    task.frames.truncate(depth);
+    let Some(frame) = task.frames.last_mut() else { return cancel(scope) };
+    frame.arguments.remove(&key);
+    frame.labels.remove(&key);
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    task.sentence.clear();
+    steps::ask_or_look_up(scope, task, &operation, &key)
+}
+
+fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
+    let Some(task) = open.task else { return cancel(scope) };
+    let Some(frame) = task.frames.first().cloned() else { return cancel(scope) };
+    match scope.operation_of(&frame)? {
+        Some(operation) => ask::change(scope, task, &operation),
+        None => cancel(scope),
+    }
+}
+
+/// A button or row of the open question.
+fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Step<()> {
+    let expired = !matches!(open.kind, Ask::Confirm { .. }) && scope.age_s(scope.input.question_sent_at.unwrap_or(open.asked_at)) > OPEN_S;
+    if expired {
+        ask::again(scope, open);
+        return Ok(());
+    }
+    match offer.does {
+        Does::Yes if matches!(open.kind, Ask::Confirm { .. }) => act::yes(scope, open, by_button),
+        Does::Yes => {
+            scope.state.open = None;
+            small::person(scope);
+            Ok(())
+        }
+        Does::No => cancel_quietly(scope),
+        Does::Cancel => cancel(scope),
+        Does::Change => change(scope, open),
+        Does::Wrong { what } => {
+            scope.state.open = None;
+            small::wrong_noted(scope, &what, &offer.title);
+            Ok(())
+        }
+        Does::Start { operation_id, sentence } => {
+            let others = open.task.map(|task| task.others).unwrap_or_default();
+            scope.state.open = None;
+            steps::begin(scope, &operation_id, "", &sentence, others)
+        }
+        Does::Row { at } => {
+            let Ask::Pick { key, rows } = &open.kind else { return Ok(()) };
+            match (rows.get(at), open.task.clone()) {
+                (Some(row), Some(task)) => set(scope, task, key, row.id.clone(), Some(row.label.clone())),
+                _ => Ok(()),
+            }
+        }
+        Does::Value { key, value, label } => match open.task {
+            Some(task) => {
+                let labelled = is_id(scope, &task, &key)?.then_some(label);
+                set(scope, task, &key, value, labelled)
+            }
+            None => Ok(()),
+        },
+        Does::AskField { key } => match open.task {
+            Some(mut task) => {
+                let Some(frame) = task.frames.first_mut() else { return Ok(()) };
+                frame.arguments.remove(&key);
+                frame.labels.remove(&key);
+                let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+                task.frames.truncate(1);
+                task.sentence.clear();
+                steps::ask_or_look_up(scope, task, &operation, &key)
+            }
+            None => Ok(()),
+        },
+        Does::More | Does::Help | Does::Person | Does::Filter { .. } => begin_offer(scope, &offer),
+    }
+}
+
+/// True when a field of the top frame holds an id that people see by its label.
+fn is_id(scope: &mut Scope<'_>, task: &Task, key: &str) -> Step<bool> {
+    let Some(frame) = task.frames.last() else { return Ok(false) };
+    Ok(scope.operation_of(frame)?.is_some_and(|operation| operation.needs.iter().any(|need| need.field == key)))
+}
+
+/// Sets a value of the top frame and goes on.
+fn set(scope: &mut Scope<'_>, mut task: Task, key: &str, value: Value, label: Option<String>) -> Step<()> {
+    if let Some(frame) = task.frames.last_mut() {
+        frame.arguments.insert(key.to_owned(), value);
+        match label {
+            Some(label) => frame.labels.insert(key.to_owned(), label),
+            None => frame.labels.remove(key),
+        };
+    }
+    steps::advance(scope, task)
+}
+
+fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
+    let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, open.offers.len()));
+    let words = naming(text);
+    let by_words: Vec<usize> = (0..open.offers.len())
+        .filter(|at| {
+            let title = super::state::Row { id: Value::Null, label: String::new(), words: fold(&open.offers[*at].title) };
+            !words.is_empty() && words.iter().all(|word| !super::rows::fitting(std::slice::from_ref(&title), std::slice::from_ref(word)).is_empty())
+        })
+        .collect();
+    let only = if let [only] = by_words.as_slice() { Some(*only) } else { None };
+    match place.or(only).and_then(|at| open.offers.get(at).cloned()) {
+        Some(offer) => take(scope, open, offer, false),
+        None => {
+            scope.state.open = None;
+            start::wish(scope, text)
+        }
+    }
+}
+
+/// The answer to a question for a field.
+fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<()> {
+    let Some(mut task) = open.task.clone() else { return cancel(scope) };
+    let Some(frame) = task.frames.last_mut() else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let Some(wanted) = operation.field(key).cloned() else { return cancel(scope) };
+    let before = frame.clone();
+    match ask::read(scope, &operation, frame, &wanted, text) {
+        ask::Meant::Set => {
+            if let Some(problem) = operation.check(&frame.arguments).into_iter().find(|problem| problem.field == key) {
+                let why = ask::problem_text(scope, &operation, key, &problem.kind);
+                *frame = before;
+                frame.arguments.remove(key);
+                return explain(scope, open, task, &operation, key, &why, text);
+            }
+            frame.ask.retain(|asked| asked != key);
+            if !matches!(schema::kind(&wanted.schema), schema::Kind::Text) || frame.arguments.len() > before.arguments.len() + 1 {
+                let echo = ask::echo(scope, &operation, frame, key);
+                let confirms = task.frames.len() == 1 && operation.risk != openapi::Risk::Safe;
+                let last = operation.fields.iter().all(|f| !f.required || task.frames.last().is_some_and(|top| top.arguments.contains_key(&f.key)));
+                // The echo of everything follows at once when nothing is missing.
+                if !(confirms && last) && schema::options(&wanted.schema).is_empty() {
+                    scope.lead.extend(echo);
+                }
+            }
+            steps::advance(scope, task)
+        }
+        ask::Meant::Bad(bad) => ask::bad_date(scope, task, &operation, key, bad),
+        ask::Meant::No(why) => explain(scope, open, task, &operation, key, &why, text),
+    }
+}
+
+/// No such value: it may be a new wish; else why, and the question again.
+fn explain(scope: &mut Scope<'_>, open: Open, task: Task, operation: &openapi::Operation, key: &str, why: &str, text: &str) -> Step<()> {
+    if left_over(text, &[]) >= 2 {
+        let found = start::meaning(scope, text)?;
+        if found.sure.is_some() {
+            scope.state.open = None;
+            return start::follow(scope, text, found);
+        }
+    }
+    let _ = open;
+    scope.lead.push(why.to_owned());
+    ask::field(scope, task, operation, key)
+}
+
+/// The answer to a question for a row.
+fn pick(scope: &mut Scope<'_>, open: Open, key: &str, rows: &[super::state::Row], text: &str) -> Step<()> {
+    let Some(task) = open.task.clone() else { return cancel(scope) };
+    let meant = ask::rows_meant(rows, scope.input.settings.limits.rows, text);
+    match meant.as_slice() {
+        [only] => {
+            let row = rows[*only].clone();
+            set(scope, task, key, row.id, Some(row.label))
+        }
+        [] => {
+            if left_over(text, &[]) >= 2 {
+                let found = start::meaning(scope, text)?;
+                if found.sure.is_some() {
+                    scope.state.open = None;
+                    return start::follow(scope, text, found);
+                }
+            }
+            let why = scope.text("not-there", &[]);
+            ask::pick(scope, task, key, rows.to_vec(), why);
+            Ok(())
+        }
+        several => {
+            let kept: Vec<_> = several.iter().map(|at| rows[*at].clone()).collect();
+            let question = scope.counted("two-fit", kept.len(), &[]);
+            ask::pick(scope, task, key, kept, question);
+            Ok(())
+        }
+    }
+}
+
+/// Other words than a plain yes while a yes is asked for: a change, or a new wish.
+fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
+    let Some(mut task) = open.task.clone() else { return cancel(scope) };
+    let led = leading(text);
+    let rest = led.map_or(text, |(_, rest)| rest);
+    let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let said = Sentence::new(rest, &scope.place, None);
+    let filled = fill::fill(&operation, frame, &said, &scope.place, true);
+    if let Some((key, bad)) = filled.bad {
+        frame.arguments.remove(&key);
+        return ask::bad_date(scope, task, &operation, &key, bad);
+    }
+    let left = left_over(rest, &filled.used);
+    if !filled.changed.is_empty() && (led.is_some() || left <= 1) {
+        let frame = frame.clone();
+        let what: Vec<String> = filled
+            .changed
+            .iter()
+            .filter_map(|key| {
+                let field = operation.field(key)?;
+                let value = frame.arguments.get(key)?;
+                Some(format!("{} {}", schema::title(field), short(scope, field, value, &open)))
+            })
+            .collect();
+        let text = scope.text("changed", &[("what", &what.join(", "))]);
+        scope.lead.push(text);
+        return steps::advance(scope, task);
+    }
+    let named = naming(rest);
+    if !named.is_empty() {
+        let found = start::meaning(scope, text)?;
+        if found.sure.is_some() && led.is_none() {
+            scope.state.open = None;
+            return start::follow(scope, text, found);
+        }
+        // "No, the white one": another row of what was looked up.
+        let looked_up = operation.needs.iter().find(|need| open.task.as_ref().is_some_and(|t| t.frames.first().is_some_and(|f| f.labels.contains_key(&need.field) && !f.identity.contains(&need.field))));
+        if let (Some(need), Some(mut task)) = (looked_up, open.task.clone())
+            && let Some(frame) = task.frames.first_mut()
+        {
+            frame.arguments.remove(&need.field);
+            frame.labels.remove(&need.field);
+            task.sentence = rest.to_owned();
+            return steps::advance(scope, task);
+        }
+    }
+    if led.is_some_and(|(control, _)| control == Control::No) && named.is_empty() {
+        return change(scope, open);
+    }
+    ask::again(scope, open);
+    Ok(())
+}
+
+/// The new value of a change: the time alone when the day stays.
+fn short(scope: &Scope<'_>, field: &openapi::Field, value: &Value, open: &Open) -> String {
+    let before = open.task.as_ref().and_then(|task| task.frames.first()?.arguments.get(&field.key)?.as_str().and_then(|text| scope.place.read_instant(text)));
+    let now = value.as_str().and_then(|text| scope.place.read_instant(text));
+    match (before, now) {
+        (Some(before), Some(now)) if before.date() == now.date() => crate::language::format::time(now.time()),
+        _ => super::show::argument(scope, field, value, None),
+    }
+}
+
+/// Words for "What should be different?": a value at once, or which field.
+fn at_change(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
+    let Some(mut task) = open.task.clone() else { return cancel(scope) };
+    let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, open.offers.len()));
+    if let Some(offer) = place.and_then(|at| open.offers.get(at).cloned()) {
+        return take(scope, open, offer, false);
+    }
+    let said = Sentence::new(text, &scope.place, None);
+    let filled = fill::fill(&operation, frame, &said, &scope.place, true);
+    if let Some((key, bad)) = filled.bad {
+        frame.arguments.remove(&key);
+        return ask::bad_date(scope, task, &operation, &key, bad);
+    }
+    if !filled.changed.is_empty() {
+        return steps::advance(scope, task);
+    }
+    if let Some(field) = ask::field_named(&operation, frame, text).cloned() {
+        let offer = Offer { token: String::new(), title: String::new(), does: Does::AskField { key: field.key } };
+        return take(scope, open, offer, false);
+    }
+    if left_over(text, &[]) >= 2 {
+        let found = start::meaning(scope, text)?;
+        if found.sure.is_some() {
+            scope.state.open = None;
+            return start::follow(scope, text, found);
+        }
+    }
+    ask::again(scope, open);
+    Ok(())
+}

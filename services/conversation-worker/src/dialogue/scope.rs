@@ -1,0 +1,262 @@
+//! What a running turn has at hand: the history to take outcomes from, the state, what is to be said.
+
+use std::{collections::BTreeMap, slice, sync::Arc};
+
+use domain::{Choice, Micros, PersonId, Reply};
+use openapi::{Operation, Risk};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::state::{Does, Frame, Offer, State};
+use crate::{
+    language::{
+        Lang,
+        format::{Place, cut},
+        texts,
+    },
+    turn::{
+        Action, Answer, Call, CallOutcome, CallTrace, DocumentInfo, Hit, Input, Mapping, Outcome, Purpose, SaveIdentity,
+        SearchAnswer, SearchQuery, TurnTrace,
+    },
+};
+
+/// How long questions, buttons and results count, in seconds.
+pub const OPEN_S: u64 = 300;
+/// How long a yes counts after its question, in seconds.
+pub const YES_S: u64 = 90;
+/// How long a second yes is silence, in seconds.
+pub const TWICE_S: u64 = 30;
+/// Most outcomes of one turn; more is a loop.
+const MAX_OUTCOMES: usize = 120;
+
+/// Why a run ends before its answer.
+#[derive(Debug)]
+pub enum Stop {
+    /// This has to be done first.
+    Need(Box<Action>),
+    /// The history holds something else than is needed, or is too long.
+    Broken,
+}
+
+/// Result of every step of a dialogue.
+pub type Step<T> = Result<T, Stop>;
+
+/// A running turn.
+pub struct Scope<'a> {
+    pub input: &'a Input,
+    history: slice::Iter<'a, Outcome>,
+    taken: usize,
+    operations: BTreeMap<String, Option<Arc<Operation>>>,
+    pub state: State,
+    pub lang: Lang,
+    pub place: Place,
+    pub replies: Vec<Reply>,
+    pub trace: TurnTrace,
+    pub saves: Vec<SaveIdentity>,
+    /// Put before the next thing that is said.
+    pub lead: Vec<String>,
+    tokens: u32,
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(input: &'a Input, history: &'a [Outcome], lang: Lang) -> Self {
+        Self {
+            input,
+            history: history.iter(),
+            taken: 0,
+            operations: BTreeMap::new(),
+            state: input.state.clone(),
+            lang,
+            place: Place::new(&input.settings.time_zone, input.now.0),
+            replies: Vec::new(),
+            trace: TurnTrace { language: lang.tag().to_owned(), ..TurnTrace::default() },
+            saves: Vec::new(),
+            lead: Vec::new(),
+            tokens: 0,
+        }
+    }
+
+    /// The next outcome, or the end of the run with what is needed.
+    fn next(&mut self, action: Action) -> Step<&'a Outcome> {
+        self.taken += 1;
+        if self.taken > MAX_OUTCOMES {
+            return Err(Stop::Broken);
+        }
+        self.history.next().ok_or_else(|| Stop::Need(Box::new(action)))
+    }
+
+    /// The operations that a sentence may mean.
+    pub fn search(&mut self, text: &str, k: u32, documents: Vec<String>) -> Step<SearchAnswer> {
+        let text: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).take(4_000).collect();
+        let text = text.trim().to_owned();
+        if text.is_empty() {
+            return Ok(SearchAnswer::default());
+        }
+        match self.next(Action::Search(SearchQuery { text, language: self.lang.tag().to_owned(), k, documents }))? {
+            Outcome::Search(answer) => Ok(answer.clone()),
+            Outcome::Operation(_) | Outcome::Call(_) => Err(Stop::Broken),
+        }
+    }
+
+    /// An operation of the catalogue; `None` when it is gone.
+    pub fn operation(&mut self, id: &str, hash: &str) -> Step<Option<Arc<Operation>>> {
+        if let Some(known) = self.operations.get(id) {
+            return Ok(known.clone());
+        }
+        let action = Action::Operation { id: id.to_owned(), content_hash: hash.to_owned() };
+        let found = match self.next(action)? {
+            Outcome::Operation(found) => found.as_ref().ok().cloned(),
+            Outcome::Search(_) | Outcome::Call(_) => return Err(Stop::Broken),
+        };
+        self.operations.insert(id.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The operation of a frame.
+    pub fn operation_of(&mut self, frame: &Frame) -> Step<Option<Arc<Operation>>> {
+        self.operation(&frame.operation_id, &frame.content_hash)
+    }
+
+    /// Calls the backend.
+    pub fn call(&mut self, operation: &Operation, arguments: &Map<String, Value>, purpose: Purpose) -> Step<CallOutcome> {
+        let call = Call {
+            operation_id: operation.id.clone(),
+            content_hash: operation.content_hash.clone(),
+            arguments: arguments.clone(),
+            risk: if purpose == Purpose::Act { operation.risk } else { Risk::Safe },
+            purpose,
+            language: self.lang.tag().to_owned(),
+        };
+        let outcome = match self.next(Action::Call(call))? {
+            Outcome::Call(outcome) => outcome.clone(),
+            Outcome::Search(_) | Outcome::Operation(_) => return Err(Stop::Broken),
+        };
+        let end = match &outcome {
+            CallOutcome::Answered { status, .. } => status.to_string(),
+            CallOutcome::Away { .. } => "away".to_owned(),
+            CallOutcome::Unknown { .. } => "unknown".to_owned(),
+            CallOutcome::NoCredentials { .. } => "no_credentials".to_owned(),
+        };
+        self.trace.calls.push(CallTrace { operation_id: operation.id.clone(), purpose, end });
+        Ok(outcome)
+    }
+
+    /// A text of the product.
+    pub fn text(&self, key: &str, arguments: &[(&str, &str)]) -> String {
+        texts::say(self.lang, key, arguments)
+    }
+
+    /// A text of the product that has a count.
+    pub fn counted(&self, key: &str, n: usize, arguments: &[(&str, &str)]) -> String {
+        texts::count(self.lang, key, n, arguments)
+    }
+
+    /// Says something, after what was kept to lead it.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.say_with(text, Vec::new());
+    }
+
+    /// Says something with buttons or a list; the offers themselves are kept by the caller.
+    pub fn say_with(&mut self, text: impl Into<String>, offers: Vec<Offer>) {
+        let mut lines = std::mem::take(&mut self.lead);
+        let text = text.into();
+        if !text.is_empty() {
+            lines.push(text);
+        }
+        let limits = &self.input.settings.limits;
+        let list = offers.len() > limits.buttons;
+        let most = if list { limits.row_title } else { limits.button_title };
+        let choices: Vec<Choice> = offers
+            .into_iter()
+            .take(limits.rows)
+            .map(|offer| {
+                let title = cut(&offer.title, most);
+                let description = (list && title != offer.title).then(|| cut(&offer.title, 72));
+                Choice { id: offer.token, title, description }
+            })
+            .collect();
+        let list_title = list.then(|| texts::say(self.lang, "button-choose", &[]));
+        self.replies.push(Reply { text: lines.join("\n"), choices, list_title });
+    }
+
+    /// A button with a single-use token, bound to what it does.
+    pub fn offer(&mut self, title: impl Into<String>, does: Does, bound_to: &str) -> Offer {
+        self.tokens += 1;
+        let mut hash = Sha256::new();
+        for part in [self.input.token_seed.as_str(), &self.tokens.to_string(), bound_to] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        Offer { token: hex::encode(&hash.finalize()[..12]), title: title.into(), does }
+    }
+
+    /// A button of the product's own words.
+    pub fn button(&mut self, key: &str, does: Does) -> Offer {
+        let title = self.text(key, &[]);
+        self.offer(title, does, "")
+    }
+
+    /// Keeps buttons below an answer, for 300 s.
+    pub fn keep_offers(&mut self, offers: &[Offer]) {
+        self.state.offers = offers.to_vec();
+        self.state.offered_at = self.input.now;
+    }
+
+    /// A hit as the trace shows it.
+    pub fn trace_hits(&mut self, hits: &[Hit]) {
+        self.trace.candidates = hits
+            .iter()
+            .map(|hit| crate::turn::Candidate {
+                operation_id: hit.operation_id.clone(),
+                title: hit.title.clone(),
+                score: hit.score,
+                probability: hit.probability,
+            })
+            .collect();
+    }
+
+    /// Who speaks.
+    pub fn person(&self) -> Option<PersonId> {
+        self.input.messages.last().map(|said| said.person)
+    }
+
+    /// Seconds since a point in time.
+    pub fn age_s(&self, at: Micros) -> u64 {
+        self.input.now.since(at).as_secs()
+    }
+
+    /// A configured document.
+    pub fn document(&self, id: &str) -> Option<&'a DocumentInfo> {
+        self.input.settings.documents.iter().find(|document| document.id == id)
+    }
+
+    /// A document's name for people.
+    pub fn system(&self, document: &str) -> String {
+        match self.document(document) {
+            Some(info) if !info.title.trim().is_empty() => info.title.trim().to_owned(),
+            _ => crate::language::format::capital(&self.text("the-system", &[])),
+        }
+    }
+
+    /// The valid mapping of the person in a document, those found in this turn included.
+    pub fn mapping(&self, document: &str) -> Option<Mapping> {
+        let new = self.saves.iter().rev().find(|save| save.document == document).map(|save| &save.mapping);
+        new.or_else(|| self.input.identity.get(document)).filter(|mapping| mapping.expires_at > self.input.now).cloned()
+    }
+
+    /// The answer that the turn came to.
+    pub fn answer(self) -> Answer {
+        let question = self.state.open.is_some();
+        Answer { replies: self.replies, question, state: self.state, trace: self.trace, save_identity: self.saves }
+    }
+}
+
+/// Hash of an operation with its arguments, for tokens and for the yes.
+pub fn arguments_hash(frame: &Frame) -> String {
+    let mut hash = Sha256::new();
+    hash.update(frame.operation_id.as_bytes());
+    hash.update([0]);
+    let sorted: BTreeMap<&String, &Value> = frame.arguments.iter().collect();
+    hash.update(serde_json::to_vec(&sorted).unwrap_or_default());
+    hex::encode(hash.finalize())
+}

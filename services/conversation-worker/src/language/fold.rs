@@ -1,0 +1,114 @@
+//! Folding: lower case without accents, so that "Škoda", "skoda" and "SKODA" are one word.
+
+use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+
+/// The text in lower case, without accents; `đ` becomes `d`, `ß` becomes `ss`.
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for c in text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
+        match c {
+            'đ' => folded.push('d'),
+            'ß' => folded.push_str("ss"),
+            'ø' => folded.push('o'),
+            'ł' => folded.push('l'),
+            'æ' => folded.push_str("ae"),
+            '’' | '‘' => folded.push('\''),
+            _ if is_combining_mark(c) => {}
+            _ => folded.push(c),
+        }
+    }
+    folded
+}
+
+/// True when `word` is `wanted` or, from 5 letters on, one edit away from it (both folded).
+pub fn near(word: &str, wanted: &str) -> bool {
+    word == wanted || (wanted.chars().count() >= 5 && word.chars().count() >= 4 && one_edit(word, wanted))
+}
+
+/// True when one insertion, deletion, replacement or swap of neighbours leads from `a` to `b`.
+fn one_edit(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let (rest_a, rest_b) = (&a[same..], &b[same..]);
+    match a.len().cmp(&b.len()) {
+        std::cmp::Ordering::Less => rest_a == &rest_b[1..],
+        std::cmp::Ordering::Greater => &rest_a[1..] == rest_b,
+        std::cmp::Ordering::Equal => {
+            rest_a.is_empty()
+                || rest_a[1..] == rest_b[1..]
+                || (rest_a.len() >= 2
+                    && rest_a[0] == rest_b[1]
+                    && rest_a[1] == rest_b[0]
+                    && rest_a[2..] == rest_b[2..])
+        }
+    }
+}
+
+/// True when two folded words are forms of one word: equal, or a long common beginning and short different ends
+/// ("octavia" and "octaviju", "vans" and "van").
+pub fn same_stem(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let (long_a, long_b) = (a.chars().count(), b.chars().count());
+    let short = long_a.min(long_b);
+    if a.chars().chain(b.chars()).any(|c| !c.is_alphabetic()) || short < 3 {
+        return false;
+    }
+    let common = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
+    let plural = short == common && long_a.max(long_b) - short <= 2 && (a.ends_with('s') || b.ends_with('s'));
+    plural || (common >= 4 && long_a - common <= 2 && long_b - common <= 2 && common * 3 >= short * 2)
+}
+
+/// The stem for comparing with a part of a longer text: the word without its last two letters, at least four.
+pub fn stem(word: &str) -> &str {
+    let count = word.chars().count();
+    let keep = if count > 5 { count - 2 } else { count };
+    word.char_indices().nth(keep).map_or(word, |(at, _)| &word[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_lose_accents_and_case() {
+        for (text, folded) in
+            [("Škoda", "skoda"), ("ČĆŽŠĐ", "cczsd"), ("Grüße", "grusse"), ("I’m", "i'm"), ("ﬁn", "fin"), ("", "")]
+        {
+            assert_eq!(fold(text), folded, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_typo_is_forgiven_in_long_words_only() {
+        for (word, wanted, is) in [
+            ("cancle", "cancel", true),
+            ("cancl", "cancel", true),
+            ("odustanni", "odustani", true),
+            ("yas", "yes", false),
+            ("cacnle", "cancel", false),
+            ("hlp", "help", false),
+        ] {
+            assert_eq!(near(word, wanted), is, "{word} {wanted}");
+        }
+    }
+
+    #[test]
+    fn forms_of_one_word_are_seen() {
+        for (a, b, is) in [
+            ("octaviju", "octavia", true),
+            ("vans", "van", true),
+            ("caddyju", "caddy", true),
+            ("red", "rest", false),
+            ("crveni", "crvena", true),
+            ("1234", "12345", false),
+            ("history", "historian", false),
+        ] {
+            assert_eq!(same_stem(a, b), is, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! English verbs at the beginning of an operation's title: what is done, and that it was done.
+
+/// Irregular past participles.
+const IRREGULAR: &[(&str, &str)] = &[
+    ("set", "set"), ("send", "sent"), ("make", "made"), ("take", "taken"), ("put", "put"), ("get", "got"), ("give", "given"),
+    ("write", "written"), ("begin", "begun"), ("run", "run"), ("pay", "paid"), ("lend", "lent"), ("buy", "bought"),
+    ("sell", "sold"), ("reset", "reset"), ("undo", "undone"), ("withdraw", "withdrawn"), ("let", "let"), ("bring", "brought"),
+    ("hold", "held"), ("submit", "submitted"), ("transfer", "transferred"), ("cancel", "cancelled"), ("stop", "stopped"),
+    ("ship", "shipped"), ("drop", "dropped"), ("swap", "swapped"), ("star", "starred"), ("unstar", "unstarred"), ("plan", "planned"), ("pin", "pinned"), ("ban", "banned"),
+];
+
+/// Regular verbs that titles begin with; a title that begins with none of these or the irregular ones has no verb.
+const REGULAR: &[&str] = &[
+    "accept", "activate", "add", "allow", "answer", "approve", "archive", "arrange", "assign", "attach", "block", "book",
+    "borrow", "change", "check", "clear", "close", "confirm", "complete", "convert", "copy", "create", "deactivate", "decline", "delete",
+    "disable", "dismiss", "edit", "enable", "end", "enrol", "enter", "export", "extend", "finish", "follow", "import", "install", "invite", "issue", "join",
+    "lock", "log", "mark", "merge", "modify", "move", "notify", "open", "order", "pause", "pick", "place", "post", "publish",
+    "record", "refund", "register", "reject", "release", "remove", "rename", "renew", "reopen", "replace", "report", "request",
+    "reschedule", "reserve", "restart", "restore", "resume", "retire", "retry", "return", "revoke", "rotate", "save",
+    "schedule", "share", "sign", "start", "store", "subscribe", "suspend", "sync", "test", "transfer", "trigger", "unblock", "unfollow",
+    "unlock", "unsubscribe", "update", "upload", "upsert", "use", "void", "vote",
+];
+
+/// The verb that a title begins with, in its base form ("Creates a loan" -> "create").
+pub fn verb(title: &str) -> Option<String> {
+    let first = title.split(|c: char| !c.is_alphabetic()).find(|w| !w.is_empty())?.to_lowercase();
+    let known = |word: &str| REGULAR.contains(&word) || IRREGULAR.iter().any(|(verb, _)| *verb == word);
+    let singular = |ending: &str, with: &str| first.strip_suffix(ending).map(|s| format!("{s}{with}")).filter(|v| known(v));
+    if known(&first) {
+        return Some(first);
+    }
+    singular("ies", "y").or_else(|| singular("es", "")).or_else(|| singular("s", ""))
+}
+
+/// The title with its verb in base form and small first letter ("Creates a loan" -> "create a loan").
+pub fn plain_title(title: &str) -> Option<String> {
+    let verb = verb(title)?;
+    let start = title.find(char::is_alphabetic)?;
+    let rest = title[start..].find(|c: char| !c.is_alphabetic()).map_or("", |at| &title[start + at..]);
+    Some(format!("{verb}{}", rest.trim_end_matches(['.', '!', ' '])))
+}
+
+/// Past participle of a base form ("book" -> "booked").
+pub fn participle(verb: &str) -> String {
+    if let Some((_, past)) = IRREGULAR.iter().find(|(base, _)| *base == verb) {
+        return (*past).to_owned();
+    }
+    match verb.strip_suffix('e') {
+        Some(_) => format!("{verb}d"),
+        None => match verb.strip_suffix('y') {
+            Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ied"),
+            _ => format!("{verb}ed"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_give_their_verb() {
+        for (title, expected, past) in [
+            ("Book a room", Some("book a room"), "booked"),
+            ("Creates a new loan.", Some("create a new loan"), "created"),
+            ("Cancel an appointment", Some("cancel an appointment"), "cancelled"),
+            ("Send message", Some("send message"), "sent"),
+            ("Retries a job", Some("retry a job"), "retried"),
+            ("Rooms", None, ""),
+            ("", None, ""),
+            ("Ćao", None, ""),
+        ] {
+            assert_eq!(plain_title(title).as_deref(), expected, "{title}");
+            assert_eq!(verb(title).map(|v| participle(&v)).unwrap_or_default(), past, "{title}");
+        }
+    }
+}

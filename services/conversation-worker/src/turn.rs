@@ -1,0 +1,364 @@
+//! A turn, pure: what was said and the outcomes so far give the next action or the answer.
+//!
+//! [`turn`] is written in straight line and run again from the start with each outcome. Every question to the
+//! outside takes the next outcome from the history, or ends the run with the action that is needed. So a replay
+//! from the journal asks nobody again.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::{Content, Micros, PersonId, Reply};
+use openapi::{Operation, Risk};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use crate::dialogue::state::State;
+
+/// Key of a [`Mapping`]'s values that holds the person's display name; no parameter has this name.
+pub const LABEL: &str = "$label";
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// This has to be done first; its outcome goes to the end of the history.
+    Do(Action),
+    /// The turn has ended.
+    Done(Box<Answer>),
+}
+
+/// A question to the outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Which operations a sentence may mean.
+    Search(SearchQuery),
+    /// One operation of the catalogue.
+    Operation {
+        /// `<document id>/<METHOD> <path template>`.
+        id: String,
+        /// Content hash it must have; empty means any.
+        content_hash: String,
+    },
+    /// A call of the backend.
+    Call(Call),
+}
+
+/// A sentence to find operations for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchQuery {
+    /// The sentence, 1 to 4,000 characters.
+    pub text: String,
+    /// Its language, `en` or `hr`.
+    pub language: String,
+    /// Most hits wanted, 1 to 20.
+    pub k: u32,
+    /// Only these documents; empty means all of the tenant.
+    #[serde(default)]
+    pub documents: Vec<String>,
+}
+
+/// A call of the backend, fully decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// Content hash of the operation that was decided for.
+    pub content_hash: String,
+    /// Values by field key (`path:id`, `query:from`, `body:start`).
+    pub arguments: Map<String, Value>,
+    /// Harm of a repeated call.
+    pub risk: Risk,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Language of the person, for `Accept-Language`.
+    pub language: String,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To know something.
+    Lookup,
+    /// To change something; a person said yes to it.
+    Act,
+    /// To know who the person is.
+    Identity,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Of [`Action::Search`].
+    Search(SearchAnswer),
+    /// Of [`Action::Operation`]: the operation, or why it can't be had.
+    Operation(Result<Arc<Operation>, String>),
+    /// Of [`Action::Call`].
+    Call(CallOutcome),
+}
+
+/// The nearest operations, best first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchAnswer {
+    /// Hits, best first.
+    pub hits: Vec<Hit>,
+    /// Share of the sentence's words that the catalogue knows, 0 to 1.
+    pub coverage: f64,
+}
+
+/// One near operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// Content hash of the operation.
+    pub content_hash: String,
+    /// One line for people.
+    pub title: String,
+    /// Comparable within one answer only.
+    pub score: f64,
+    /// Calibrated probability that it is meant, 0 to 1.
+    pub probability: f64,
+    /// Harm of a repeated call.
+    pub risk: Risk,
+    /// Why it can't be called.
+    pub not_callable: Option<String>,
+    /// It is here because a better hit needs an id that it yields.
+    pub producer: bool,
+    /// What each part of the retrieval gave.
+    pub parts: Vec<(String, f64)>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// The backend answered.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// The JSON answer, a text, or null; at most 64 KiB.
+        body: Value,
+    },
+    /// The backend was not reached; nothing happened.
+    Away {
+        /// For the log.
+        reason: String,
+    },
+    /// The request left us and no answer came; it may have happened.
+    Unknown {
+        /// For the log.
+        reason: String,
+    },
+    /// Our credentials for the backend are missing or refused.
+    NoCredentials {
+        /// For the log.
+        reason: String,
+    },
+}
+
+/// All that a turn may know.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// `accepted_at` of the last message.
+    pub now: Micros,
+    /// What was said; more than one only for a burst of plain texts of one person.
+    pub messages: Vec<Said>,
+    /// What the last turn left.
+    pub state: State,
+    /// When the last part of the open question was recorded as sent.
+    pub question_sent_at: Option<Micros>,
+    /// The tenant's settings.
+    pub settings: Arc<Settings>,
+    /// Who the person is, by document; mappings that have expired may be among them.
+    pub identity: BTreeMap<String, Mapping>,
+    /// First seq of the turn.
+    pub seq: i64,
+    /// Hash of conversation and seq; single-use tokens come from it.
+    pub token_seed: String,
+}
+
+/// One message of a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Who.
+    pub person: PersonId,
+    /// What.
+    pub content: Content,
+    /// When we accepted it.
+    pub accepted_at: Micros,
+    /// When it was written, by the platform's clock.
+    pub written_at: Option<Micros>,
+    /// Platform id of the message it quotes.
+    pub quoted: Option<String>,
+    /// Display name.
+    pub contact_name: Option<String>,
+    /// Phone number in digits.
+    pub phone: Option<String>,
+    /// The platform's opaque user id.
+    pub user: String,
+}
+
+/// What a tenant has configured, as far as a dialogue needs it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// IANA name; an unknown one counts as UTC.
+    pub time_zone: String,
+    /// Languages in the tenant's order; the first is the default.
+    pub languages: Vec<String>,
+    /// Its documents.
+    pub documents: Vec<DocumentInfo>,
+    /// What people use most: offered by greeting and help. Empty: the last used, or a search for the documents' titles.
+    pub suggestions: Vec<Suggestion>,
+    /// What the channel can show.
+    pub limits: Limits,
+}
+
+/// What a channel can show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most choices as buttons.
+    pub buttons: usize,
+    /// Most rows of a list.
+    pub rows: usize,
+    /// Most characters of a button's title.
+    pub button_title: usize,
+    /// Most characters of a row's title.
+    pub row_title: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { buttons: 3, rows: 10, button_title: 20, row_title: 24 }
+    }
+}
+
+/// A configured document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DocumentInfo {
+    /// Configured name, first part of its operation ids.
+    pub id: String,
+    /// Title from the document.
+    pub title: String,
+    /// How to find out who a person is.
+    pub identity: Option<IdentityLookup>,
+}
+
+/// How to find out who a person is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityLookup {
+    /// Operation that finds a person, `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// Name of its parameter.
+    pub parameter: String,
+    /// What goes into it.
+    pub value: IdentityValue,
+    /// Name of a parameter to fill in later calls -> JSON pointer into the answer.
+    pub answer: BTreeMap<String, String>,
+    /// JSON pointer to the person's display name.
+    pub label: Option<String>,
+    /// How long a found person stays known, in seconds.
+    pub expires_s: u64,
+}
+
+/// What identifies a person to a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityValue {
+    /// The phone number the platform gives.
+    Phone,
+    /// The platform's user id.
+    UserId,
+}
+
+/// Who a person is in a backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// The backend's id of the person; the first of the configured values.
+    pub backend_user: String,
+    /// Parameter name -> value; under [`LABEL`] the display name.
+    pub values: Map<String, Value>,
+    /// From then on it has to be looked up again.
+    pub expires_at: Micros,
+}
+
+/// An operation to offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// One line for people.
+    pub title: String,
+}
+
+/// What a turn came to.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// What to say, in order; empty when silence is right.
+    pub replies: Vec<Reply>,
+    /// A question is open and waits for the person.
+    pub question: bool,
+    /// What the next turn needs.
+    pub state: State,
+    /// What happened inside.
+    pub trace: TurnTrace,
+    /// Mappings to store for the person who spoke.
+    pub save_identity: Vec<SaveIdentity>,
+}
+
+/// A mapping to store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SaveIdentity {
+    /// Who.
+    pub person: PersonId,
+    /// In which document.
+    pub document: String,
+    /// As whom.
+    pub mapping: Mapping,
+}
+
+/// What happened inside a turn, for the audit and the operator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnTrace {
+    /// Language of the answer.
+    pub language: String,
+    /// What the first search gave, best first.
+    pub candidates: Vec<Candidate>,
+    /// Operation that was chosen.
+    pub chosen: Option<String>,
+    /// Calls in order.
+    pub calls: Vec<CallTrace>,
+    /// What a person reported as wrong, or the wish for a person.
+    pub report: Option<Value>,
+}
+
+/// A candidate, as it was scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// One line for people.
+    pub title: String,
+    /// Comparable within one answer only.
+    pub score: f64,
+    /// 0 to 1.
+    pub probability: f64,
+}
+
+/// A call, as it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallTrace {
+    /// `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// What it was for.
+    pub purpose: Purpose,
+    /// `200`, `away`, `unknown` or `no_credentials`.
+    pub end: String,
+}
+
+/// What follows from what was said and the outcomes so far.
+///
+/// Deterministic: the same input and history give the same answer. An outcome of another kind than the one needed
+/// (the journal of a release that decided otherwise) ends the turn with an apology.
+pub fn turn(input: &Input, history: &[Outcome]) -> Next {
+    crate::dialogue::run(input, history)
+}
