@@ -1,1 +1,36 @@
-//! Turns: decide, ask, call, answer.
+//! Turns: a message becomes an answer, and survives anything.
+//!
+//! The database is the truth and the bell only says "look": [`listen`] hears it and claims the conversation, [`drain`]
+//! works on it until nothing can be done, [`run_turn`] runs the pure [`turn`] and performs and journals what it asks
+//! for, [`commit`] writes the answer, [`send`] sends it. [`sweep`] rings again for bells that were lost.
+
+mod alone;
+mod app;
+mod backends;
+mod burst;
+mod catalog;
+mod commit;
+mod config;
+mod dialogue;
+mod drain;
+mod envelope;
+mod grpc;
+mod journal;
+pub mod language;
+mod lease;
+mod listen;
+mod mask;
+mod perform;
+mod run_turn;
+mod send;
+mod sweep;
+mod tenants;
+pub mod turn;
+mod worker;
+
+pub use app::{App, AppError, Parts};
+pub use config::{CatalogConfig, Config, DEFAULTS, WorkerConfig};
+pub use worker::Decide;
+
+/// Name of the service.
+pub const SERVICE: &str = "conversation-worker";

@@ -1,0 +1,233 @@
+//! The worker as one program: its parts, its loops, its servers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use coordination::Coordination;
+use domain::{Clock, SystemClock};
+use proto::conversation::v1::conversation_service_server::{ConversationServiceServer, SERVICE_NAME};
+use secrecy::ExposeSecret as _;
+use service_kit::{
+    Readiness,
+    grpc::{Caller, GrpcServer, KeyHash, MESSAGE_BYTES_MAX, key_store},
+    ops,
+};
+use store::{Role, Store, StoreConfig, StoreError};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{
+    SERVICE,
+    alone::Alone,
+    config::Config,
+    grpc::Conversations,
+    lease::Leases,
+    listen,
+    sweep::{self, Gates},
+    tenants::{TenantError, Tenants},
+    turn,
+    worker::{Decide, Worker},
+};
+
+/// A loop that has not gone round for so long is stuck.
+const HEARTBEAT_AGE_MAX: Duration = Duration::from_secs(60);
+/// Pause between two looks for the schema.
+const SCHEMA_PAUSE: Duration = Duration::from_millis(500);
+
+/// What several services of one process share.
+#[derive(Clone)]
+pub struct Parts {
+    /// The truth.
+    pub store: Store,
+    /// Bells, feed, limits.
+    pub coordination: Coordination,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    /// Connects to what the configuration names.
+    ///
+    /// # Errors
+    /// When the database cannot be reached in time, or a URL is not understood.
+    pub async fn connect(config: &Config) -> anyhow::Result<Self> {
+        let store = Store::connect(&StoreConfig {
+            url: config.database.url.expose_secret().to_owned(),
+            max_connections: config.database.max_connections,
+            connect_wait: config.database.connect_wait,
+            role: Role::Worker,
+        })
+        .await?;
+        Ok(Self { store, coordination: Coordination::connect(&config.coordination)?, clock: Arc::new(SystemClock) })
+    }
+}
+
+/// The worker cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A tenant's part cannot work.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+}
+
+/// The worker.
+pub struct App {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    worker: Worker,
+    readiness: Readiness,
+}
+
+impl App {
+    /// Sets everything up; opens no connection. Call it inside the runtime.
+    ///
+    /// # Errors
+    /// [`AppError`]: the configuration cannot work.
+    pub fn new(config: Config, parts: Parts) -> Result<Self, AppError> {
+        let worker = Worker {
+            tenants: Tenants::new(&config.tenants, &config.catalog)?,
+            leases: Leases::new(parts.store.clone()),
+            store: parts.store,
+            coordination: parts.coordination,
+            decide: Arc::new(turn::turn),
+            slots: Arc::new(Semaphore::new(config.worker.slots)),
+            config: config.worker.clone(),
+            busy: watch::Sender::new(0),
+            alone: Alone::default(),
+            stop: CancellationToken::new(),
+        };
+        Ok(Self { config, clock: parts.clock, worker, readiness: Readiness::new(SERVICE) })
+    }
+
+    /// Its readiness, for a process that starts several services.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Decides turns by `decide` in place of the dialogue.
+    pub fn with_decide(mut self, decide: Decide) -> Self {
+        self.worker.decide = decide;
+        self
+    }
+
+    /// Takes turns and serves until `shutdown`; then stops taking bells, lets running steps end, hands conversations
+    /// on, and ends within the grace period.
+    ///
+    /// # Errors
+    /// When a server cannot begin or fails.
+    pub async fn serve(self, grpc: TcpListener, ops: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { config, clock, worker, readiness } = self;
+        let gates =
+            Gates { database: readiness.register("database"), doorbell: readiness.register_optional("doorbell") };
+        let worker = Arc::new(worker);
+        let (ops_stop, watch_stop) = (CancellationToken::new(), shutdown.clone());
+        let ops = tokio::spawn(ops::serve(ops, readiness.clone(), ops_stop.clone()));
+
+        let service = Conversations::new(worker.store.clone(), worker.coordination.clone(), clock, watch_stop);
+        let routes = Routes::new(
+            ConversationServiceServer::new(service)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        );
+        let keys = worker.store.clone();
+        let server = GrpcServer::new(&config.grpc)
+            .readiness(readiness.clone())
+            .reflection(proto::DESCRIPTORS)
+            .services(&[SERVICE_NAME])
+            .keys(key_store(move |hash| find_key(keys.clone(), hash)))
+            .serve(grpc, routes, shutdown.clone());
+
+        let turns = take_turns(Arc::clone(&worker), gates, readiness, shutdown.clone());
+        let grace = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(config.worker.grace).await;
+            tracing::warn!("the grace period is over; what still runs is left to the leases' end");
+        };
+        let outcome = tokio::select! {
+            outcome = async { tokio::try_join!(async { server.await.context("the gRPC server failed") }, async { turns.await; Ok(()) }) } => outcome.map(drop),
+            () = grace => Ok(()),
+        };
+        worker.stop.cancel();
+        ops_stop.cancel();
+        ops.await.context("the operations listener failed")?;
+        outcome
+    }
+}
+
+/// The three loops, once the database has the tables they need.
+async fn take_turns(worker: Arc<Worker>, gates: Gates, readiness: Readiness, shutdown: CancellationToken) {
+    tokio::select! {
+        () = schema(&worker.store, &gates) => {}
+        () = shutdown.cancelled() => return,
+    }
+    let heartbeat = |name| readiness.heartbeat(name, HEARTBEAT_AGE_MAX);
+    let renew_stop = CancellationToken::new();
+    let renewing = tokio::spawn({
+        let (worker, stop) = (Arc::clone(&worker), renew_stop.clone());
+        async move { worker.leases.renew_all(stop).await }
+    });
+    let sweeping = tokio::spawn(sweep::run(Arc::clone(&worker), gates, heartbeat("sweep")));
+    let listening = tokio::spawn(listen::run(Arc::clone(&worker), heartbeat("listen")));
+    let titles = tokio::spawn({
+        let worker = Arc::clone(&worker);
+        async move { worker.tenants.refresh_titles().await }
+    });
+    let mut guard = AbortAll(vec![
+        renewing.abort_handle(),
+        sweeping.abort_handle(),
+        listening.abort_handle(),
+        titles.abort_handle(),
+    ]);
+    shutdown.cancelled().await;
+    worker.stop.cancel();
+    for (name, task) in [("listen", listening), ("sweep", sweeping)] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, name, "a loop ended badly");
+        }
+    }
+    // Leases are renewed until the last conversation is handed on.
+    renew_stop.cancel();
+    if let Err(error) = renewing.await {
+        tracing::error!(%error, "the renewal of leases ended badly");
+    }
+    guard.0.clear();
+}
+
+/// Ends the loops with the future that began them.
+struct AbortAll(Vec<tokio::task::AbortHandle>);
+
+impl Drop for AbortAll {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::AbortHandle::abort);
+    }
+}
+
+/// Waits until the database has the tables this program needs.
+async fn schema(store: &Store, gates: &Gates) {
+    let mut told = Instant::now();
+    loop {
+        let reason = match store.schema_ready().await {
+            Ok(true) => return gates.database.set(true),
+            Ok(false) => StoreError::SchemaOld.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if told.elapsed() > Duration::from_secs(10) {
+            tracing::warn!(reason, "waiting for the database");
+            told = Instant::now();
+        }
+        gates.database.set_reason(reason);
+        tokio::time::sleep(SCHEMA_PAUSE).await;
+    }
+}
+
+async fn find_key(store: Store, hash: KeyHash) -> Result<Option<Caller>, service_kit::grpc::KeyStoreError> {
+    let found = store.find_api_key(&hash.to_string()).await?;
+    Ok(found.map(|key| Caller { tenant: key.tenant, services: key.services, name: key.name }))
+}

@@ -1,0 +1,183 @@
+//! The backends of a tenant's documents, and how their answers are judged.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use openapi::{Backend, CallError, Response, ResponseBody, Risk};
+use serde_json::Value;
+
+use crate::turn::CallOutcome;
+
+/// Bytes of an answer that a turn sees at most.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Characters of one text in it at most.
+const TEXT_CHARS_MAX: usize = 4_000;
+
+/// Backends by document, each with the deadline of a call.
+pub type Backends = BTreeMap<String, (Backend, Duration)>;
+
+/// How one request ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// There is nothing to repeat.
+    Final(CallOutcome),
+    /// The same request may be made again; this is the outcome if it is not.
+    Again {
+        /// If it stays so.
+        outcome: CallOutcome,
+        /// The backend's own wish.
+        wait: Option<Duration>,
+    },
+}
+
+impl Ended {
+    /// Judges an answer by how much harm a repetition can do.
+    pub fn of(risk: Risk, answer: Result<Response, CallError>) -> Self {
+        match answer {
+            Ok(response) if response.status == 429 => {
+                Self::Again { outcome: away("the backend is busy (429)"), wait: response.retry_after }
+            }
+            Ok(response) if response.status >= 500 || response.status == 408 => {
+                Self::ambiguous(risk, format!("the backend answered {}", response.status), response.retry_after)
+            }
+            Ok(response) => {
+                let body = match response.body {
+                    ResponseBody::Json(value) => value,
+                    ResponseBody::Text(text) => Value::String(text),
+                    ResponseBody::Empty => Value::Null,
+                };
+                Self::Final(CallOutcome::Answered { status: response.status, body })
+            }
+            Err(CallError::NotSent(reason)) => Self::Again { outcome: away(reason), wait: None },
+            Err(CallError::Credentials(reason)) => Self::Final(CallOutcome::NoCredentials { reason }),
+            Err(CallError::Ambiguous(reason)) => Self::ambiguous(risk, reason, None),
+            // It happened; only its words are lost, and without them a look-up is worth nothing.
+            Err(error @ CallError::TooLarge { .. }) if risk == Risk::Safe => Self::Final(away(error.to_string())),
+            Err(CallError::TooLarge { status, .. }) => Self::Final(CallOutcome::Answered { status, body: Value::Null }),
+        }
+    }
+
+    fn ambiguous(risk: Risk, reason: String, wait: Option<Duration>) -> Self {
+        match risk {
+            Risk::Safe => Self::Again { outcome: away(reason), wait },
+            Risk::Idempotent | Risk::Keyed => Self::Again { outcome: CallOutcome::Unknown { reason }, wait },
+            Risk::Once => Self::Final(CallOutcome::Unknown { reason }),
+        }
+    }
+
+    /// For the metric.
+    pub fn label(&self) -> &'static str {
+        let (Self::Final(outcome) | Self::Again { outcome, .. }) = self;
+        match outcome {
+            CallOutcome::Answered { status: 200..400, .. } => "ok",
+            CallOutcome::Answered { .. } => "refused",
+            CallOutcome::Away { .. } => "away",
+            CallOutcome::Unknown { .. } => "unknown",
+            CallOutcome::NoCredentials { .. } => "no_credentials",
+        }
+    }
+}
+
+fn away(reason: impl Into<String>) -> CallOutcome {
+    CallOutcome::Away { reason: reason.into() }
+}
+
+/// An answer that fits: long texts are cut, then lists lose their last rows, the longest list first.
+pub fn trim(mut body: Value) -> Value {
+    cut_texts(&mut body);
+    let mut size = body.to_string().len();
+    while size > ANSWER_BYTES_MAX {
+        let share = ANSWER_BYTES_MAX as f64 / size as f64;
+        if !halve_longest(&mut body, share) {
+            return Value::Null; // one object of a size that nobody can read
+        }
+        size = body.to_string().len();
+    }
+    body
+}
+
+fn cut_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+                text.truncate(end);
+            }
+        }
+        Value::Array(rows) => rows.iter_mut().for_each(cut_texts),
+        Value::Object(fields) => fields.values_mut().for_each(cut_texts),
+        _ => {}
+    }
+}
+
+/// Shortens the longest list to `share` of its rows, at least by one; false when there is none.
+fn halve_longest(value: &mut Value, share: f64) -> bool {
+    fn longest(value: &Value) -> usize {
+        match value {
+            Value::Array(rows) => rows.iter().map(longest).max().unwrap_or(0).max(rows.len()),
+            Value::Object(fields) => fields.values().map(longest).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+    fn shorten(value: &mut Value, length: usize, keep: usize) -> bool {
+        match value {
+            Value::Array(rows) if rows.len() == length => {
+                rows.truncate(keep);
+                true
+            }
+            Value::Array(rows) => rows.iter_mut().any(|row| shorten(row, length, keep)),
+            Value::Object(fields) => fields.values_mut().any(|field| shorten(field, length, keep)),
+            _ => false,
+        }
+    }
+    let length = longest(value);
+    if length == 0 {
+        return false;
+    }
+    let keep = (length as f64 * share) as usize;
+    shorten(value, length, keep.min(length - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_large_answer_loses_its_last_rows() {
+        let rows: Vec<_> = (0..5_000).map(|n| json!({ "id": n, "name": "a name of some length" })).collect();
+        let trimmed = trim(json!({ "total": 5_000, "items": rows }));
+        assert!(trimmed.to_string().len() <= ANSWER_BYTES_MAX);
+        assert_eq!(trimmed["total"], 5_000);
+        assert_eq!(trimmed["items"][0]["id"], 0);
+        assert!(trimmed["items"].as_array().is_some_and(|items| items.len() > 500));
+    }
+
+    #[test]
+    fn a_small_answer_stays_as_it_is_and_a_huge_object_is_dropped() {
+        let small = json!({ "a": [1, 2], "b": "x" });
+        assert_eq!(trim(small.clone()), small);
+        let huge: serde_json::Map<_, _> = (0..10_000).map(|n| (format!("key{n}"), json!("value"))).collect();
+        assert_eq!(trim(Value::Object(huge)), Value::Null);
+        assert_eq!(trim(json!("x".repeat(100_000))).as_str().map(str::len), Some(TEXT_CHARS_MAX));
+    }
+
+    #[test]
+    fn answers_are_judged_by_the_harm_of_a_repetition() {
+        let response = |status| Ok(Response { status, body: ResponseBody::Empty, retry_after: None });
+        let answered = |status| Ended::Final(CallOutcome::Answered { status, body: Value::Null });
+        assert_eq!(Ended::of(Risk::Once, response(201)), answered(201));
+        assert_eq!(Ended::of(Risk::Once, response(409)), answered(409));
+        for (risk, status, label, again) in [
+            (Risk::Safe, 503, "away", true),
+            (Risk::Keyed, 503, "unknown", true),
+            (Risk::Idempotent, 500, "unknown", true),
+            (Risk::Once, 500, "unknown", false),
+            (Risk::Once, 408, "unknown", false),
+            (Risk::Once, 429, "away", true),
+        ] {
+            let ended = Ended::of(risk, response(status));
+            assert_eq!(ended.label(), label, "{risk:?} {status}");
+            assert_eq!(matches!(ended, Ended::Again { .. }), again, "{risk:?} {status}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The worker's settings; `config.toml` names each with its default.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use coordination::CoordinationConfig;
+use domain::Tenant;
+use secrecy::SecretString;
+use serde::Deserialize;
+use service_kit::{
+    cli::Settings,
+    config::{DatabaseConfig, OpsConfig, Problems, Validate},
+    grpc::{ClientConfig, ClientTls, GrpcConfig},
+    telemetry::TelemetryConfig,
+    tenants::Tenants,
+};
+
+use crate::lease::{LEASE, MARGIN};
+
+/// The embedded defaults.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// All settings of the worker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Logs.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+    /// Probes and metrics.
+    #[serde(default)]
+    pub ops: OpsConfig,
+    /// Where the store is.
+    pub database: DatabaseConfig,
+    /// Where bells, feed and limits are.
+    #[serde(default)]
+    pub coordination: CoordinationConfig,
+    /// ConversationService.
+    #[serde(default)]
+    pub grpc: GrpcConfig,
+    /// CatalogService of embedding-service.
+    pub catalog: CatalogConfig,
+    /// The turns themselves.
+    #[serde(default)]
+    pub worker: WorkerConfig,
+    /// Accounts, documents and credentials.
+    #[serde(default)]
+    pub tenants: Tenants,
+}
+
+/// `[catalog]`: where operations are found.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogConfig {
+    /// `http://host:port` or `https://host:port`.
+    pub url: String,
+    /// Key of all tenants that have none of their own; the key names the tenant.
+    #[serde(default)]
+    pub api_key: Option<SecretString>,
+    /// Keys by tenant.
+    #[serde(default)]
+    pub api_keys: BTreeMap<Tenant, SecretString>,
+    /// Deadline of one call.
+    #[serde(default = "five_seconds", with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Own authority and certificate for `https`.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+}
+
+impl CatalogConfig {
+    /// How to call it for `tenant`.
+    pub(crate) fn client(&self, tenant: &Tenant) -> ClientConfig {
+        ClientConfig {
+            url: self.url.clone(),
+            api_key: self.api_keys.get(tenant).or(self.api_key.as_ref()).cloned(),
+            timeout: self.timeout,
+            tls: self.tls.clone(),
+        }
+    }
+}
+
+fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// `[worker]`: how turns are run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// Conversations worked on at the same time, 1 to 1,000.
+    pub slots: usize,
+    /// Texts of one person within this time are answered together; zero answers each alone.
+    #[serde(with = "humantime_serde")]
+    pub burst: Duration,
+    /// A message that keeps meeting infrastructure errors is given up at this age.
+    #[serde(with = "humantime_serde")]
+    pub retry_age_max: Duration,
+    /// How long running turns may take to end after a signal.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            slots: 16,
+            burst: Duration::from_millis(700),
+            retry_age_max: Duration::from_secs(15 * 60),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        problems.within("grpc", |problems| self.grpc.validate(problems));
+        problems.within("tenants", |problems| self.tenants.validate(problems));
+        if !(1..=1_000).contains(&self.worker.slots) {
+            problems.add("worker.slots", "must be 1 to 1000");
+        }
+        if self.worker.burst > Duration::from_secs(2) {
+            problems.add("worker.burst", "must be at most 2s");
+        }
+        // A call begins only while the lease outlives it.
+        let longest = LEASE - 2 * MARGIN;
+        for (name, tenant) in &self.tenants.0 {
+            for (document, config) in &tenant.documents {
+                if config.timeout > longest || config.timeout.is_zero() {
+                    let path = format!("tenants.{name}.documents.{document}.timeout");
+                    problems.add(&path, format!("must be over 0s and at most {}s", longest.as_secs()));
+                }
+            }
+        }
+    }
+}
+
+impl Settings for Config {
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
+    }
+
+    fn ops(&self) -> &OpsConfig {
+        &self.ops
+    }
+
+    fn grace(&self) -> Duration {
+        self.worker.grace + Duration::from_secs(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::config::{Args, load};
+
+    use super::*;
+
+    fn read(env: &[(&str, &str)]) -> Result<Config, String> {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load("conversation-worker", DEFAULTS, &Args::default(), env).map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn the_embedded_defaults_are_those_of_the_types() {
+        let config = read(&[]).expect("the defaults are valid");
+        let defaults = WorkerConfig::default();
+        assert_eq!(config.worker.slots, defaults.slots);
+        assert_eq!(config.worker.burst, defaults.burst);
+        assert_eq!(config.worker.retry_age_max, defaults.retry_age_max);
+        assert_eq!(config.worker.grace, defaults.grace);
+        assert_eq!(config.catalog.timeout, five_seconds());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let error = read(&[("CONVERSATION_WORKER__WORKER__SLOTS", "0"), ("CONVERSATION_WORKER__WORKER__BURST", "3s")])
+            .expect_err("refused");
+        assert!(error.contains("worker.slots") && error.contains("worker.burst"), "{error}");
+    }
+}

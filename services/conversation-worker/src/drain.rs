@@ -1,0 +1,164 @@
+//! Works on one conversation until nothing can be done: a due send first, then turns.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::Micros;
+use store::{OutboxRow, OutboxStatus, Seen, Snapshot, StoreError, outbox::IN_FLIGHT};
+
+use crate::{
+    lease::Held,
+    run_turn::{self, TurnError},
+    send,
+    worker::{PARK_TIMER_MAX, Worker},
+};
+
+/// A conversation that has more to do lets others go first after so many turns ...
+const TURNS_MAX: u32 = 20;
+/// ... or after so long.
+const TIME_MAX: Duration = Duration::from_secs(30);
+/// Errors of the store in a row, after which the conversation is left until its lease has run out.
+const ERRORS_MAX: u32 = 12;
+/// Pause after the first error; it grows with each.
+const ERROR_PAUSE: Duration = Duration::from_millis(50);
+
+/// What one step came to.
+pub enum Step {
+    /// Look again.
+    Again,
+    /// Nothing before this time, by the database's clock.
+    Wait(Micros),
+}
+
+/// Works until the conversation is released, parked or lost.
+pub async fn run(worker: Arc<Worker>, held: Arc<Held>) {
+    let mut drain = Drain { worker: &worker, held: &held, started: Instant::now(), turns: 0, broken_off: None };
+    let mut errors = 0;
+    while !held.is_fenced() {
+        match drain.step().await {
+            Ok(true) => return,
+            Ok(false) => errors = 0,
+            Err(StoreError::Fenced) => {
+                metrics::counter!("dragoman_writes_fenced_total").increment(1);
+                tracing::info!("another worker has taken the conversation over");
+                return;
+            }
+            Err(StoreError::NotFound("conversation")) => return, // erased
+            Err(error) => {
+                errors += 1;
+                tracing::warn!(%error, errors, "the conversation's work met an error of the store");
+                if errors >= ERRORS_MAX {
+                    return; // the sweeper rings when the lease has run out
+                }
+                tokio::time::sleep(ERROR_PAUSE * errors).await;
+            }
+        }
+    }
+}
+
+struct Drain<'a> {
+    worker: &'a Arc<Worker>,
+    held: &'a Arc<Held>,
+    started: Instant,
+    turns: u32,
+    /// A seq whose attempt was counted and ended with an error of the store: an orderly end, to be noted.
+    broken_off: Option<i64>,
+}
+
+impl Drain<'_> {
+    /// True when the conversation was let go.
+    async fn step(&mut self) -> Result<bool, StoreError> {
+        let (worker, lease) = (self.worker, &self.held.lease);
+        if worker.stop.is_cancelled() {
+            return self.hand_over().await;
+        }
+        let seen = worker.store.snapshot(lease).await?;
+        if seen.epoch != lease.epoch {
+            return Err(StoreError::Fenced);
+        }
+        if let Some(seq) = self.broken_off {
+            worker.store.reset_attempts(lease, seq).await?;
+            self.broken_off = None;
+        }
+        let mut due: Option<Micros> = None;
+        if let Some(row) = &seen.first_unsent {
+            match self.outbox(&seen, row).await? {
+                Step::Again => return Ok(false),
+                Step::Wait(until) => due = Some(until),
+            }
+        }
+        if seen.next_seq > seen.done_seq {
+            if self.turns >= TURNS_MAX || self.started.elapsed() > TIME_MAX {
+                metrics::counter!("dragoman_worker_yields_total").increment(1);
+                return self.hand_over().await;
+            }
+            match self.turn(&seen).await? {
+                Step::Again => return Ok(false),
+                Step::Wait(until) => due = Some(due.map_or(until, |due| due.min(until))),
+            }
+        }
+        match due {
+            None => worker.store.release_idle(lease).await,
+            Some(due) => self.park(&seen, due).await,
+        }
+    }
+
+    async fn outbox(&self, seen: &Snapshot, row: &OutboxRow) -> Result<Step, StoreError> {
+        let due = match row.status {
+            OutboxStatus::Sending => row.sending_at.unwrap_or(row.due_at) + IN_FLIGHT,
+            _ => row.due_at,
+        };
+        if seen.now < due {
+            return Ok(Step::Wait(due));
+        }
+        match row.status {
+            OutboxStatus::Pending => send::send(self.worker, self.held, row, seen.now).await,
+            _ => {
+                send::resolve(self.worker, self.held, row).await?;
+                Ok(Step::Again)
+            }
+        }
+    }
+
+    async fn turn(&mut self, seen: &Snapshot) -> Result<Step, StoreError> {
+        match run_turn::run(self.worker, self.held, seen).await {
+            Ok(Step::Again) => {
+                self.turns += 1;
+                Ok(Step::Again)
+            }
+            Ok(wait) => Ok(wait),
+            Err(TurnError::Store(error)) => {
+                if error.is_retryable() {
+                    self.broken_off = Some(seen.done_seq + 1);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn park(&self, seen: &Snapshot, due: Micros) -> Result<bool, StoreError> {
+        let lease = &self.held.lease;
+        let as_seen = Seen { next_seq: seen.next_seq, wake_at: seen.wake_at };
+        let left = self.worker.store.park(lease, due, as_seen).await?;
+        let wait = due.since(seen.now);
+        if left && wait < PARK_TIMER_MAX {
+            self.worker.ring_after(lease.conversation, wait + Duration::from_millis(1));
+        }
+        Ok(left)
+    }
+
+    /// For whoever comes next: another worker, or this one after others had their turn.
+    async fn hand_over(&self) -> Result<bool, StoreError> {
+        let lease = &self.held.lease;
+        if self.worker.store.release_idle(lease).await? {
+            return Ok(true);
+        }
+        if !self.worker.store.yield_now(lease).await? {
+            return Err(StoreError::Fenced);
+        }
+        self.worker.coordination.ring(lease.conversation, service_kit::telemetry::traceparent().as_deref());
+        Ok(true)
+    }
+}

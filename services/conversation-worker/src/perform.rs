@@ -1,0 +1,272 @@
+//! Performs what a turn asks for, and journals it: a decision with its result, a call before its first byte and after.
+
+use std::{sync::Arc, time::Duration};
+
+use openapi::{Operation, Risk};
+use serde_json::{Value, json};
+use store::{Step, StoreError};
+
+use crate::{
+    backends::{Ended, trim},
+    catalog::CatalogError,
+    journal,
+    lease::Held,
+    turn::{Action, Call, CallOutcome, Outcome, SearchQuery},
+    worker::{Worker, jitter},
+};
+
+/// Requests of one call at most.
+const TRIES_MAX: u32 = 3;
+/// Pause before the second request; doubled before the third.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// A backend that asks for a longer pause is told to be away.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// Why a turn could not go on.
+#[derive(Debug)]
+pub enum Broken {
+    /// The store failed, or the lease is lost.
+    Store(StoreError),
+    /// A service of ours is away: later again.
+    Infrastructure(String),
+    /// The turn never came to an end.
+    Endless,
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<CatalogError> for Broken {
+    fn from(error: CatalogError) -> Self {
+        Self::Infrastructure(error.to_string())
+    }
+}
+
+/// Performs the actions of one turn.
+pub struct Performer<'a> {
+    /// The shared parts.
+    pub worker: &'a Arc<Worker>,
+    /// The lease under which it runs.
+    pub held: &'a Arc<Held>,
+    /// First seq of the turn.
+    pub seq: i64,
+}
+
+/// A call with all that it needs.
+struct Ready<'a> {
+    backend: &'a openapi::Backend,
+    operation: Arc<Operation>,
+    prepared: openapi::Prepared,
+    deadline: Duration,
+}
+
+impl Performer<'_> {
+    /// Looks an operation up; not journaled, since id and hash name it for good.
+    ///
+    /// # Errors
+    /// [`Broken::Infrastructure`] when the catalogue is away.
+    pub async fn operation(&self, id: &str, content_hash: &str) -> Result<Outcome, Broken> {
+        let catalog = self.worker.tenants.catalog(&self.held.lease.tenant);
+        let Some(catalog) = catalog else {
+            return Ok(Outcome::Operation(Err("the tenant is not configured".to_owned())));
+        };
+        Ok(Outcome::Operation(catalog.operation(id, content_hash).await?))
+    }
+
+    /// Does step `n` for the first time.
+    ///
+    /// # Errors
+    /// [`StoreError::JournalConflict`] when it stands in the journal already.
+    pub async fn perform(&self, n: i32, action: &Action) -> Result<Outcome, Broken> {
+        match action {
+            Action::Search(query) => self.search(n, query).await,
+            Action::Call(call) => self.call(n, call.clone()).await,
+            Action::Operation { id, content_hash } => self.operation(id, content_hash).await,
+        }
+    }
+
+    /// Uses what is journaled, whatever would be decided now; finishes a call that was begun and has no result.
+    ///
+    /// # Errors
+    /// As [`Self::perform`].
+    pub async fn replay(&self, step: &Step, action: &Action) -> Result<Outcome, Broken> {
+        if request_hash(action) != step.request_hash {
+            tracing::warn!(seq = self.seq, n = step.n, "the turn would decide otherwise now; the journal stands");
+        }
+        if let Some(recorded) = journal::recorded(step) {
+            return Ok(recorded.unwrap_or_else(|error| {
+                tracing::error!(seq = self.seq, n = step.n, %error, "a journaled result cannot be read");
+                Outcome::Call(CallOutcome::Unknown { reason: "its journaled result cannot be read".to_owned() })
+            }));
+        }
+        metrics::counter!("dragoman_calls_resumed_total").increment(1);
+        let outcome = match serde_json::from_value::<Call>(step.request.clone()) {
+            Err(error) => CallOutcome::Unknown { reason: format!("its journaled request cannot be read: {error}") },
+            Ok(call) if call.risk == Risk::Once => {
+                CallOutcome::Unknown { reason: "it was begun by a worker that ended".to_owned() }
+            }
+            Ok(call) => match self.ready(&call).await? {
+                Ok(ready) => self.execute(&ready, call.risk, step.idempotency_key.as_deref(), true).await?,
+                Err(refused) if call.risk == Risk::Safe => refused,
+                Err(_) => CallOutcome::Unknown { reason: "it was begun and cannot be repeated".to_owned() },
+            },
+        };
+        self.finish(step.n, outcome).await
+    }
+
+    async fn search(&self, n: i32, query: &SearchQuery) -> Result<Outcome, Broken> {
+        let tenant = &self.held.lease.tenant;
+        let catalog = self.worker.tenants.catalog(tenant);
+        let catalog = catalog.ok_or_else(|| Broken::Infrastructure(format!("tenant {tenant} is not configured")))?;
+        let mut allowed = query.clone();
+        if allowed.documents.is_empty() {
+            allowed.documents = self.worker.tenants.documents(tenant);
+        }
+        let answer = catalog.search(&allowed).await?;
+        let result = serde_json::to_value(&answer).map_err(unwritable)?;
+        let request = action_json(&Action::Search(query.clone()));
+        self.worker.store.journal(&self.held.lease, self.seq, &journal::decision(n, request, result)).await?;
+        Ok(Outcome::Search(answer))
+    }
+
+    async fn call(&self, n: i32, mut call: Call) -> Result<Outcome, Broken> {
+        let request_hash = request_hash(&Action::Call(call.clone()));
+        let key = journal::idempotency_key(self.held.lease.conversation, self.seq, n);
+        let ready = self.ready(&call).await?;
+        if let Ok(ready) = &ready {
+            call.risk = ready.operation.risk; // what the catalogue says, not what the turn believes
+        }
+        let mut request = serde_json::to_value(&call).map_err(unwritable)?;
+        if let (Ok(ready), Some(request)) = (&ready, request.as_object_mut()) {
+            request.insert("method".to_owned(), json!(ready.operation.method));
+            request.insert("url".to_owned(), json!(ready.prepared.url.as_str()));
+        }
+        self.worker
+            .store
+            .journal(&self.held.lease, self.seq, &journal::call(n, key.clone(), request_hash, request))
+            .await?;
+        let outcome = match ready {
+            Ok(ready) => self.execute(&ready, call.risk, Some(&key), false).await?,
+            Err(refused) => refused,
+        };
+        self.finish(n, outcome).await
+    }
+
+    async fn finish(&self, n: i32, outcome: CallOutcome) -> Result<Outcome, Broken> {
+        let outcome = match outcome {
+            CallOutcome::Answered { status, body } => CallOutcome::Answered { status, body: trim(body) },
+            other => other,
+        };
+        let result = serde_json::to_value(&outcome).map_err(unwritable)?;
+        self.worker.store.finish_step(&self.held.lease, self.seq, n, &result).await?;
+        Ok(Outcome::Call(outcome))
+    }
+
+    /// Operation, backend and request; or the outcome of a call that cannot be made.
+    async fn ready(&self, call: &Call) -> Result<Result<Ready<'_>, CallOutcome>, Broken> {
+        let away = |reason: String| Ok(Err(CallOutcome::Away { reason }));
+        let tenant = &self.held.lease.tenant;
+        let (Some(catalog), Some(backends)) =
+            (self.worker.tenants.catalog(tenant), self.worker.tenants.backends(tenant))
+        else {
+            return away(format!("tenant {tenant} is not configured"));
+        };
+        let operation = match catalog.operation(&call.operation_id, &call.content_hash).await? {
+            Ok(operation) => operation,
+            Err(reason) => return away(reason),
+        };
+        if let Some(reason) = &operation.not_callable {
+            return away(format!("it cannot be called: {reason}"));
+        }
+        let Some((backend, deadline)) = backends.get(&operation.document) else {
+            return away(format!("no backend is configured for document {}", operation.document));
+        };
+        match backend.prepare(&operation, &call.arguments) {
+            Ok(mut prepared) => {
+                if let Ok(language) = call.language.parse() {
+                    prepared.headers.insert(reqwest::header::ACCEPT_LANGUAGE, language);
+                }
+                Ok(Ok(Ready { backend, operation, prepared, deadline: *deadline }))
+            }
+            Err(error) => away(format!("the request cannot be built: {error}")),
+        }
+    }
+
+    /// Makes the call, repeating what may be repeated. `resumed`: an earlier worker may have made it already.
+    async fn execute(
+        &self,
+        ready: &Ready<'_>,
+        risk: Risk,
+        key: Option<&str>,
+        resumed: bool,
+    ) -> Result<CallOutcome, Broken> {
+        let mut maybe_happened = resumed;
+        let mut try_number = 1;
+        loop {
+            // Directly before the first byte: the lease has to outlive the answer.
+            self.worker.leases.ensure(self.held, ready.deadline).await?;
+            let key = key.filter(|_| risk != Risk::Safe);
+            let began = std::time::Instant::now();
+            let ended = Ended::of(risk, ready.backend.send(ready.prepared.clone(), key, ready.deadline).await);
+            metrics::histogram!("dragoman_backend_call_duration_seconds", "document" => ready.operation.document.clone())
+                .record(began.elapsed());
+            metrics::counter!("dragoman_backend_calls_total", "document" => ready.operation.document.clone(), "end" => ended.label())
+                .increment(1);
+            let (outcome, wait) = match ended {
+                Ended::Final(outcome) => (outcome, None),
+                Ended::Again { outcome, wait } => (outcome, Some(wait.unwrap_or(RETRY_PAUSE * try_number))),
+            };
+            maybe_happened |= matches!(outcome, CallOutcome::Unknown { .. });
+            match wait {
+                Some(wait) if try_number < TRIES_MAX && wait <= RETRY_PAUSE_MAX && !self.worker.stop.is_cancelled() => {
+                    tracing::info!(operation.id = %ready.operation.id, try_number, "a call failed; will retry");
+                    tokio::time::sleep(jitter(wait)).await;
+                    try_number += 1;
+                }
+                _ => return Ok(honest(outcome, risk, maybe_happened)),
+            }
+        }
+    }
+}
+
+/// An effect that an earlier request may have had is unknown, even if the last one certainly never left.
+fn honest(outcome: CallOutcome, risk: Risk, maybe_happened: bool) -> CallOutcome {
+    match outcome {
+        CallOutcome::Away { reason } | CallOutcome::NoCredentials { reason }
+            if maybe_happened && risk != Risk::Safe =>
+        {
+            CallOutcome::Unknown { reason }
+        }
+        other => other,
+    }
+}
+
+fn action_json(action: &Action) -> Value {
+    serde_json::to_value(action).unwrap_or(Value::Null)
+}
+
+fn request_hash(action: &Action) -> String {
+    journal::hash(&action_json(action))
+}
+
+fn unwritable(error: serde_json::Error) -> Broken {
+    Broken::Store(StoreError::Payload(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_happened_is_never_told_as_not_done() {
+        let away = || CallOutcome::Away { reason: "x".to_owned() };
+        let unknown = CallOutcome::Unknown { reason: "x".to_owned() };
+        assert_eq!(honest(away(), Risk::Keyed, true), unknown);
+        assert_eq!(honest(away(), Risk::Once, true), unknown);
+        assert_eq!(honest(away(), Risk::Keyed, false), away());
+        assert_eq!(honest(away(), Risk::Safe, true), away());
+    }
+}

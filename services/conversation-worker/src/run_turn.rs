@@ -1,0 +1,301 @@
+//! One turn: fixes its range, performs what it asks for, journals, commits.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::Micros;
+use futures::FutureExt as _;
+use serde_json::Value;
+use service_kit::telemetry;
+use store::{InboxRow, Snapshot, Step as JournalStep, StoreError};
+use tracing::{Instrument as _, field};
+
+use crate::{
+    alone::Place,
+    burst, commit,
+    drain::Step,
+    envelope::Envelope,
+    journal::{self, Ground, Journal},
+    lease::Held,
+    perform::{Broken, Performer},
+    turn::{Action, Input, Mapping, Next, Outcome, Said},
+    worker::{Worker, jitter},
+};
+
+/// Unexplained ends after which a message is given up.
+const ATTEMPTS_MAX: i32 = 5;
+/// A second message that has to run alone comes back after this.
+const ALONE_PAUSE: Duration = Duration::from_secs(2);
+/// How long a message that has to run alone waits for the others of its worker.
+const ALONE_WAIT_MAX: Duration = Duration::from_secs(120);
+/// Pause when the store contradicts itself.
+const GAP_PAUSE: Duration = Duration::from_secs(30);
+/// Most questions to the outside in one turn; more is a turn that goes round in circles.
+const ACTIONS_MAX: usize = 200;
+/// Pauses after an infrastructure error: a quarter of the message's age, within these.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A turn ended without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// The store failed, or the lease is lost.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// Runs the next turn of the conversation as it was `seen`.
+///
+/// # Errors
+/// [`TurnError::Store`]; an infrastructure error is no error here but a wait.
+pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Result<Step, TurnError> {
+    let (lease, seq) = (&held.lease, seen.done_seq + 1);
+    let seen_at = Instant::now();
+    let rows = worker.store.inbox_range(lease, seq, burst::ROWS_MAX).await?;
+    let Some(first) = rows.first().filter(|row| row.seq == seq) else {
+        tracing::error!(seq, "a message that was counted is not in the inbox");
+        return Ok(Step::Wait(seen.now + GAP_PAUSE));
+    };
+    let turn = Turn {
+        worker,
+        held,
+        seq,
+        envelope: Envelope::read(&seen.state),
+        journal: Journal::new(worker.store.steps(lease, seq).await?),
+        began: (seen.now, seen_at),
+    };
+    let reach = turn.reach(&rows, first.attempts);
+    if let Some(open_until) = reach.open_until
+        && turn.journal.last_seq().is_none()
+        && reach.last == seen.next_seq
+        && turn.now() < open_until
+    {
+        return Ok(Step::Wait(open_until));
+    }
+    // An earlier attempt ended without an explanation: this one takes nobody with it.
+    let _place = match first.attempts {
+        0 => None,
+        _ => match alone(worker, held).await {
+            Some(place) => Some(place),
+            None => return Ok(Step::Wait(turn.now() + ALONE_PAUSE)),
+        },
+    };
+    let span = tracing::info_span!("turn", seq, trace_id = field::Empty);
+    if let Some(traceparent) = &first.incoming.traceparent {
+        telemetry::set_parent(&span, traceparent);
+    }
+    turn.attempt(rows, reach.last).instrument(span).boxed().await
+}
+
+/// The place of the one turn that runs alone, once nobody else works here.
+async fn alone<'a>(worker: &'a Worker, held: &Held) -> Option<Place<'a>> {
+    let place = worker.alone.enter(held.lease.conversation)?;
+    let mut busy = worker.busy.subscribe();
+    let quiet = busy.wait_for(|busy| *busy <= 1);
+    tokio::time::timeout(ALONE_WAIT_MAX, quiet).await.ok()?.ok()?;
+    Some(place)
+}
+
+struct Turn<'a> {
+    worker: &'a Arc<Worker>,
+    held: &'a Arc<Held>,
+    seq: i64,
+    envelope: Envelope,
+    journal: Journal,
+    began: (Micros, Instant),
+}
+
+impl Turn<'_> {
+    /// The database's clock, carried on by ours.
+    fn now(&self) -> Micros {
+        self.began.0 + self.began.1.elapsed()
+    }
+
+    fn reach(&self, rows: &[InboxRow], attempts: i32) -> burst::Reach {
+        // Whoever waits for a web chat's answer waits for the answer to its own message.
+        let web = self.held.lease.account.channel() == channels::web::NAME;
+        burst::reach(rows, self.worker.config.burst, web || attempts > 0 || self.envelope.question_seq.is_some())
+    }
+
+    async fn attempt(mut self, rows: Vec<InboxRow>, reached: i64) -> Result<Step, TurnError> {
+        let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
+        let attempts = store.count_attempt(lease, seq).await?;
+        if attempts > ATTEMPTS_MAX {
+            let last = if self.journal.is_decided() { self.journal.last_seq().unwrap_or(seq) } else { seq };
+            let reason = format!("{ATTEMPTS_MAX} attempts ended without an explanation");
+            return self.give_up(&rows, last, attempts - 1, &reason).await;
+        }
+        if attempts > 1 {
+            tracing::warn!(seq, attempts, "an earlier attempt at this message ended without an explanation");
+        }
+        let rows = self.fix_range(&rows, reached, attempts).await?;
+        if attempts == 1 && !self.journal.is_decided() {
+            self.mark_read(&rows);
+        }
+        let input = self.input(&rows)?;
+        match self.decide(&input).await {
+            Ok(answer) => {
+                commit::answer(self.worker, self.held, &rows, &self.envelope, *answer).await?;
+                let age = self.now().since(input.now);
+                metrics::histogram!("dragoman_turn_duration_seconds").record(age);
+                Ok(Step::Again)
+            }
+            Err(Broken::Store(error)) => Err(error.into()),
+            Err(Broken::Endless) => {
+                let last = rows.last().map_or(seq, |row| row.seq);
+                self.give_up(&rows, last, attempts, "the turn asked for too much").await
+            }
+            Err(Broken::Infrastructure(reason)) => self.back_off(&rows, &reason).await,
+        }
+    }
+
+    /// Fixes which messages this turn answers, and on what ground; gives their rows.
+    async fn fix_range(&mut self, rows: &[InboxRow], reached: i64, attempts: i32) -> Result<Vec<InboxRow>, StoreError> {
+        let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
+        let mut last = self.journal.last_seq().unwrap_or(reached);
+        if attempts >= 2 && !self.journal.is_decided() && last != seq {
+            if self.journal.last_seq().is_some() {
+                store.rewrite_range(lease, seq, seq).await?;
+                self.journal = Journal::new(store.steps(lease, seq).await?);
+            }
+            last = seq;
+        }
+        if self.journal.last_seq().is_none() {
+            let ground = self.ground(rows).await?;
+            match store.journal(lease, seq, &journal::range(last, &ground)).await {
+                Ok(()) | Err(StoreError::JournalConflict) => {}
+                Err(error) => return Err(error),
+            }
+            self.journal = Journal::new(store.steps(lease, seq).await?);
+            last = self.journal.last_seq().unwrap_or(last);
+        }
+        let covered: Vec<_> = rows.iter().filter(|row| row.seq <= last).cloned().collect();
+        if covered.last().is_some_and(|row| row.seq == last) {
+            return Ok(covered);
+        }
+        store.inbox_range(lease, seq, last - seq + 1).await
+    }
+
+    /// What the turn knows besides messages and state.
+    async fn ground(&self, rows: &[InboxRow]) -> Result<Ground, StoreError> {
+        let (store, lease) = (&self.worker.store, &self.held.lease);
+        let mut ground = Ground::default();
+        if let Some(question_seq) = self.envelope.question_seq {
+            ground.question_sent_at = store.question_sent_at(lease, question_seq).await?;
+        }
+        let Some(first) = rows.first() else { return Ok(ground) };
+        for document in self.worker.tenants.identity_documents(&lease.tenant) {
+            if let Some(known) = store.identity(&lease.tenant, first.person, &document).await? {
+                let mut values = match known.values {
+                    Value::Object(values) => values,
+                    _ => serde_json::Map::new(),
+                };
+                if let Some(label) = known.label {
+                    values.insert(crate::turn::LABEL.to_owned(), Value::String(label));
+                }
+                let mapping = Mapping { backend_user: known.backend_user, values, expires_at: known.expires_at };
+                ground.identity.insert(document, mapping);
+            }
+        }
+        Ok(ground)
+    }
+
+    fn input(&self, rows: &[InboxRow]) -> Result<Input, StoreError> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Err(StoreError::NotFound("message"));
+        };
+        let ground = self.journal.ground().unwrap_or_default();
+        Ok(Input {
+            now: last.accepted_at,
+            messages: rows.iter().map(said).collect(),
+            state: self.envelope.dialogue(),
+            question_sent_at: ground.question_sent_at,
+            settings: self.worker.tenants.settings(&self.held.lease.tenant),
+            identity: ground.identity,
+            seq: first.seq,
+            token_seed: journal::token_seed(self.held.lease.conversation, first.seq),
+        })
+    }
+
+    /// Runs the pure turn again and again, each time with one outcome more.
+    async fn decide(&mut self, input: &Input) -> Result<Box<crate::turn::Answer>, Broken> {
+        let performer = Performer { worker: self.worker, held: self.held, seq: self.seq };
+        let mut history: Vec<Outcome> = Vec::new();
+        let mut n = 0;
+        while history.len() < ACTIONS_MAX {
+            let action = match (self.worker.decide)(input, &history) {
+                Next::Done(answer) => return Ok(answer),
+                Next::Do(action) => action,
+            };
+            let outcome = match action {
+                Action::Operation { id, content_hash } => performer.operation(&id, &content_hash).await?,
+                decided => {
+                    n += 1;
+                    match self.journal.find(n) {
+                        Some(step) => performer.replay(step, &decided).await?,
+                        None => match performer.perform(n, &decided).await {
+                            Err(Broken::Store(StoreError::JournalConflict)) => {
+                                // Somebody wrote it before us: what stands there counts.
+                                self.journal = Journal::new(self.worker.store.steps(&self.held.lease, self.seq).await?);
+                                let step: &JournalStep =
+                                    self.journal.find(n).ok_or(Broken::Store(StoreError::NotFound("step")))?;
+                                performer.replay(step, &decided).await?
+                            }
+                            other => other?,
+                        },
+                    }
+                }
+            };
+            history.push(outcome);
+        }
+        Err(Broken::Endless)
+    }
+
+    /// An orderly end without progress: later again, unless the message is too old.
+    async fn back_off(self, rows: &[InboxRow], reason: &str) -> Result<Step, TurnError> {
+        let age = rows.first().map_or(Duration::ZERO, |row| self.now().since(row.accepted_at));
+        if age > self.worker.config.retry_age_max {
+            let last = rows.last().map_or(self.seq, |row| row.seq);
+            return self.give_up(rows, last, 0, reason).await;
+        }
+        self.worker.store.reset_attempts(&self.held.lease, self.seq).await?;
+        let wait = jitter((age / 4).clamp(BACK_OFF.0, BACK_OFF.1));
+        metrics::counter!("dragoman_turns_postponed_total").increment(1);
+        tracing::warn!(reason, wait_ms = wait.as_millis(), "the turn met an infrastructure error; will retry");
+        Ok(Step::Wait(self.now() + wait))
+    }
+
+    /// The messages up to `last` become a dead letter, with an apology; the conversation goes on.
+    async fn give_up(&self, rows: &[InboxRow], last: i64, attempts: i32, reason: &str) -> Result<Step, TurnError> {
+        tracing::error!(seq = self.seq, last, reason, "a message was given up: see the dead letters");
+        // What was journaled since the journal was read counts, too.
+        let journal = Journal::new(self.worker.store.steps(&self.held.lease, self.seq).await?);
+        let letter = store::DeadLetterNew { reason: reason.to_owned(), attempts, unknown_effect: journal.has_effect() };
+        commit::dead_letter(self.worker, self.held, (self.seq, last), rows.first(), &self.envelope, letter).await?;
+        Ok(Step::Again)
+    }
+
+    /// Shows the person that their words were read. Best effort.
+    fn mark_read(&self, rows: &[InboxRow]) {
+        let lease = &self.held.lease;
+        let Some(channel) = self.worker.tenants.channel(&lease.tenant, &lease.account) else { return };
+        let Some(last) = rows.iter().rev().find(|row| row.incoming.provider == channel.name()) else { return };
+        let id = last.incoming.provider_message_id.clone();
+        tokio::spawn(async move { channel.mark_read(&id).await });
+    }
+}
+
+fn said(row: &InboxRow) -> Said {
+    let incoming = &row.incoming;
+    Said {
+        person: row.person,
+        content: incoming.content.clone(),
+        accepted_at: row.accepted_at,
+        written_at: incoming.written_at,
+        quoted: incoming.quoted.clone(),
+        contact_name: incoming.contact_name.clone(),
+        phone: incoming.phone.clone(),
+        user: incoming.user.clone(),
+    }
+}

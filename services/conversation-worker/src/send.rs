@@ -1,0 +1,228 @@
+//! Sends the head of a conversation's outbox and records how that ended.
+
+use std::{sync::Arc, time::Duration};
+
+use channels::{Channel, RejectClass, SendOutcome};
+use domain::{Micros, Receipt, ReceiptStatus, Reply};
+use store::{OutboxRow, OutboxStatus, Outcome, StoreError};
+use tokio::time::Instant;
+
+use crate::{
+    drain::Step,
+    lease::{Held, MARGIN},
+    worker::{Worker, jitter},
+};
+
+/// A request to a platform is cancelled after this long.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Between the claim's renewal and the first byte lies one transaction; the lease has to outlive it, too.
+const SLACK: Duration = Duration::from_secs(1);
+/// Tries to record an outcome.
+const RECORD_TRIES: u32 = 200;
+/// Longest pause between two of them.
+const RECORD_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Longest pause before a part that never left is sent again.
+const RESEND_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A part that never left is given up after so many attempts: about half an hour.
+const ATTEMPTS_MAX: i32 = 40;
+/// Pause when the account's credentials are refused: an operator has to act.
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(60);
+
+/// Sends `row`, the due head of the line. `now` is the database's clock at the snapshot.
+///
+/// # Errors
+/// When the attempt could not be begun; once it has begun its outcome is recorded.
+pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: Micros) -> Result<Step, StoreError> {
+    let read_at = Instant::now();
+    let lease = &held.lease;
+    let channel = worker.tenants.channel(&lease.tenant, &lease.account);
+    let pause_key = format!("send:{}:{}", lease.tenant, lease.account);
+    if let Err(wait) = worker.coordination.allow(&pause_key, u32::MAX, Duration::from_secs(1)).await {
+        return Ok(Step::Wait(now + wait)); // the whole account is paused
+    }
+    worker.leases.ensure(held, DEADLINE + SLACK).await?;
+    let Some(attempt) = worker.store.begin_send(lease, row.id).await? else {
+        return Ok(Step::Again);
+    };
+    // From here on nothing that can fail stands between the platform's answer and its record.
+    let sent = match (&channel, serde_json::from_value::<Reply>(row.reply.clone())) {
+        (_, Err(error)) => {
+            SendOutcome::Rejected { class: RejectClass::Content, reason: format!("stored part is unreadable: {error}") }
+        }
+        (None, Ok(_)) => SendOutcome::RetryAfter { wait: CREDENTIALS_PAUSE, account_wide: false },
+        (Some(_), Ok(_)) if !held.outlives(DEADLINE) => {
+            SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }
+        }
+        (Some(channel), Ok(part)) => post(channel, &lease.peer, row, &part).await,
+    };
+    let database_now = now + read_at.elapsed();
+    let outcome = outcome(&sent, attempt, database_now);
+    count(&lease.account, &sent, channel.is_none());
+    record(worker, held, row, attempt, &outcome).await;
+    match sent {
+        SendOutcome::RetryAfter { wait, account_wide: true } => worker.coordination.pause(&pause_key, wait).await,
+        SendOutcome::Sent { provider_message_id, refused: Some(reason) } => {
+            tracing::warn!(outbox.id = %row.id, reason, "the platform took the request and refused the message");
+            let receipt = Receipt {
+                provider: lease.account.channel().to_owned(),
+                account: lease.account.clone(),
+                provider_message_id,
+                outbox_id: Some(row.id),
+                status: ReceiptStatus::Failed,
+                at: None,
+            };
+            if let Err(error) = worker.store.record_receipts(&lease.tenant, &[receipt]).await {
+                tracing::warn!(outbox.id = %row.id, %error, "the refusal was not kept");
+            }
+        }
+        _ => {}
+    }
+    Ok(Step::Again)
+}
+
+/// Takes a row of an earlier attempt, whose end nobody recorded, one step on.
+///
+/// # Errors
+/// As [`store::Store::resolve_unknown`].
+pub async fn resolve(worker: &Worker, held: &Held, row: &OutboxRow) -> Result<(), StoreError> {
+    let policy = worker.tenants.unknown_policy(&held.lease.tenant);
+    let status = worker.store.resolve_unknown(&held.lease, row, policy).await?;
+    if status == OutboxStatus::Unknown && row.status == OutboxStatus::Sending {
+        count_unknown(held);
+    }
+    if status == OutboxStatus::Held {
+        metrics::counter!("dragoman_outbound_held_total").increment(1);
+        tracing::error!(outbox.id = %row.id, "nobody knows whether this message arrived; it is held for an operator");
+    }
+    Ok(())
+}
+
+async fn post(channel: &Channel, peer: &str, row: &OutboxRow, part: &Reply) -> SendOutcome {
+    let begun = Instant::now();
+    // The channel has the deadline itself; this is the net under it.
+    let net = DEADLINE + MARGIN / 2;
+    let sent = tokio::time::timeout(net, channel.send(peer, row.id, part, DEADLINE)).await;
+    metrics::histogram!("dragoman_send_duration_seconds", "channel" => channel.name()).record(begun.elapsed());
+    sent.unwrap_or_else(|_elapsed| SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() })
+}
+
+/// What is to be recorded.
+fn outcome(sent: &SendOutcome, attempt: i32, now: Micros) -> Outcome {
+    let failed = |class: RejectClass, reason: &str| Outcome::Failed { reason: format!("{}: {reason}", class.as_str()) };
+    match sent {
+        SendOutcome::Sent { provider_message_id, .. } => {
+            Outcome::Sent { provider_message_id: Some(provider_message_id.clone()).filter(|id| !id.is_empty()) }
+        }
+        // A key that is refused today may be put right; the message is not at fault.
+        SendOutcome::Rejected { class: RejectClass::Credentials, .. } if attempt < ATTEMPTS_MAX => {
+            Outcome::Pending { due_at: now + CREDENTIALS_PAUSE }
+        }
+        SendOutcome::Rejected { class, reason } => failed(*class, reason),
+        SendOutcome::RetryAfter { wait, .. } => Outcome::Pending { due_at: now + *wait },
+        SendOutcome::NotSent { .. } if attempt < ATTEMPTS_MAX => {
+            Outcome::Pending { due_at: now + resend_pause(attempt) }
+        }
+        SendOutcome::NotSent { reason } => Outcome::Failed { reason: format!("never left: {reason}") },
+        SendOutcome::Unknown { .. } => Outcome::Unknown,
+    }
+}
+
+fn resend_pause(attempt: i32) -> Duration {
+    let doubled = 2_u32.saturating_pow(u32::try_from(attempt.clamp(1, 7)).unwrap_or(1) - 1);
+    jitter(Duration::from_secs(1) * doubled).min(RESEND_PAUSE_MAX)
+}
+
+/// Not fenced, and tried until it is done or the limit is reached: what was sent must be known.
+async fn record(worker: &Worker, held: &Held, row: &OutboxRow, attempt: i32, outcome: &Outcome) {
+    for try_number in 1..=RECORD_TRIES {
+        match worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(outbox.id = %row.id, try_number, %error, "the outcome of a send was not recorded; will retry");
+                tokio::time::sleep(jitter(Duration::from_millis(100) * try_number).min(RECORD_PAUSE_MAX)).await;
+            }
+        }
+    }
+    tracing::error!(outbox.id = %row.id, "the outcome of a send could not be recorded; it counts as unknown");
+}
+
+fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
+    let end = match sent {
+        SendOutcome::Sent { .. } => "sent",
+        SendOutcome::Rejected { .. } => "rejected",
+        SendOutcome::RetryAfter { .. } => "later",
+        SendOutcome::NotSent { .. } => "not_sent",
+        SendOutcome::Unknown { .. } => "unknown",
+    };
+    metrics::counter!("dragoman_outbound_sends_total", "channel" => account.channel().to_owned(), "end" => end)
+        .increment(1);
+    match sent {
+        _ if unconfigured => {
+            tracing::error!(%account, "an answer waits for an account that is not configured any more")
+        }
+        SendOutcome::Rejected { class: RejectClass::Credentials, reason } => {
+            tracing::error!(%account, reason, "the platform refuses this account's key; answers wait");
+        }
+        SendOutcome::Rejected { class, reason } => {
+            tracing::warn!(%account, class = class.as_str(), reason, "a message was refused")
+        }
+        SendOutcome::RetryAfter { wait, .. } => {
+            tracing::info!(%account, wait_ms = wait.as_millis(), "the platform asks us to wait")
+        }
+        SendOutcome::NotSent { reason } => tracing::warn!(%account, reason, "a message did not leave; will retry"),
+        SendOutcome::Unknown { reason } => {
+            tracing::warn!(%account, reason, "nobody knows whether a message arrived");
+            metrics::counter!("dragoman_outbound_unknown_total", "channel" => account.channel().to_owned())
+                .increment(1);
+        }
+        SendOutcome::Sent { .. } => {}
+    }
+}
+
+fn count_unknown(held: &Held) {
+    metrics::counter!("dragoman_outbound_unknown_total", "channel" => held.lease.account.channel().to_owned())
+        .increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_of_a_send_has_its_record() {
+        let now = Micros(1_000_000_000);
+        let wait = Duration::from_secs(7);
+        let rejected = |class| SendOutcome::Rejected { class, reason: "x".to_owned() };
+        for (sent, attempt, expected) in [
+            (
+                SendOutcome::Sent { provider_message_id: "p".to_owned(), refused: None },
+                1,
+                Outcome::Sent { provider_message_id: Some("p".to_owned()) },
+            ),
+            (SendOutcome::RetryAfter { wait, account_wide: true }, 1, Outcome::Pending { due_at: now + wait }),
+            (SendOutcome::Unknown { reason: String::new() }, 1, Outcome::Unknown),
+            (rejected(RejectClass::Recipient), 1, Outcome::Failed { reason: "recipient: x".to_owned() }),
+            (rejected(RejectClass::Credentials), 1, Outcome::Pending { due_at: now + CREDENTIALS_PAUSE }),
+            (rejected(RejectClass::Credentials), ATTEMPTS_MAX, Outcome::Failed { reason: "credentials: x".to_owned() }),
+            (
+                SendOutcome::NotSent { reason: "dns".to_owned() },
+                ATTEMPTS_MAX,
+                Outcome::Failed { reason: "never left: dns".to_owned() },
+            ),
+        ] {
+            assert_eq!(outcome(&sent, attempt, now), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_never_left_waits_longer_each_time_up_to_a_minute() {
+        for attempt in [1, 5, 39, i32::MAX] {
+            let Outcome::Pending { due_at } =
+                outcome(&SendOutcome::NotSent { reason: String::new() }, attempt.min(39), Micros(0))
+            else {
+                panic!("it is sent again");
+            };
+            assert!(due_at > Micros(0) && due_at <= Micros(0) + RESEND_PAUSE_MAX, "{attempt}: {due_at:?}");
+        }
+    }
+}

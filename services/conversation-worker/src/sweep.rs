@@ -1,0 +1,106 @@
+//! Finds conversations whose bell was lost, and rings for them. Any worker may; one at a time does.
+
+use std::{sync::Arc, time::Duration};
+
+use coordination::Away;
+use service_kit::{Gate, Heartbeat};
+use store::{StoreError, SweepInput};
+
+use crate::worker::Worker;
+
+/// How often.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// Bells rung in one go.
+const RINGS_MAX: i64 = 1_000;
+/// Every so many sweeps the stream is trimmed and silent consumers are removed.
+const TIDY_EVERY: u32 = 30;
+/// A consumer that was silent for so long is gone.
+const CONSUMER_IDLE_MIN: Duration = Duration::from_secs(10 * 60);
+
+/// What the sweeper tells of the world.
+pub struct Gates {
+    /// Whether the database has the tables we need.
+    pub database: Gate,
+    /// Whether bells are heard; without them the store is polled.
+    pub doorbell: Gate,
+}
+
+/// Sweeps until the worker stops.
+pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
+    let mut round: u32 = 0;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = worker.stop.cancelled() => return,
+        }
+        heartbeat.beat();
+        round = round.wrapping_add(1);
+        match worker.store.ping().await {
+            Ok(()) => gates.database.set(true),
+            Err(error) => {
+                gates.database.set_reason(format!("{error}"));
+                continue;
+            }
+        }
+        match sweep(&worker).await {
+            Ok(()) => gates.doorbell.set(true),
+            Err(Failed::Away(away)) => gates.doorbell.set_reason(away.to_string()),
+            Err(Failed::Store(error)) => tracing::warn!(%error, "the sweep failed"),
+        }
+        if let Err(error) = measure(&worker).await {
+            tracing::warn!(%error, "the backlog was not measured");
+        }
+        if round.is_multiple_of(TIDY_EVERY) {
+            tidy(&worker).await;
+            worker.tenants.refresh_titles().await;
+        }
+    }
+}
+
+enum Failed {
+    Away(Away),
+    Store(StoreError),
+}
+
+/// One sweep: reads the group's state, asks the store, rings.
+async fn sweep(worker: &Worker) -> Result<(), Failed> {
+    let group = worker.coordination.group_state().await.map_err(Failed::Away)?;
+    let input = SweepInput {
+        last_delivered_at: group.last_delivered_at,
+        lag: group.lag,
+        recreated: group.recreated,
+        limit: RINGS_MAX,
+    };
+    let lost = worker.store.sweep(&input).await.map_err(Failed::Store)?;
+    for conversation in &lost {
+        worker.coordination.ring(*conversation, None);
+    }
+    if !lost.is_empty() {
+        metrics::counter!("dragoman_sweeper_rings_total").increment(u64::try_from(lost.len()).unwrap_or(0));
+        tracing::debug!(conversations = lost.len(), "rang again");
+    }
+    if let Some(lag) = group.lag {
+        metrics::gauge!("dragoman_doorbell_lag").set(gauge(lag));
+    }
+    Ok(())
+}
+
+/// The true backlog, from the database; an alert compares it with the lag.
+async fn measure(worker: &Worker) -> Result<(), StoreError> {
+    metrics::gauge!("dragoman_backlog_conversations").set(gauge(worker.store.runnable_count().await?));
+    metrics::gauge!("dragoman_outbound_held").set(gauge(worker.store.held_count().await?));
+    Ok(())
+}
+
+async fn tidy(worker: &Worker) {
+    if let Err(away) = worker.coordination.trim().await {
+        tracing::debug!(error = %away, "the stream was not trimmed");
+    }
+    if let Err(away) = worker.coordination.remove_consumers(CONSUMER_IDLE_MIN).await {
+        tracing::debug!(error = %away, "silent consumers were not removed");
+    }
+}
+
+fn gauge(n: i64) -> f64 {
+    i32::try_from(n).map_or(f64::MAX, f64::from)
+}

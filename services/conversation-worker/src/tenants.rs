@@ -1,0 +1,265 @@
+//! What each tenant has: accounts to send from, documents to call, settings of its dialogue.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use channels::{BuildError, Channel, infobip, web};
+use domain::{Account, Tenant};
+use secrecy::SecretString;
+use service_kit::{
+    grpc::ClientError,
+    tenants::{
+        AccountConfig, CredentialConfig, DocumentConfig, IdentityConfig, IdentityValue, InfobipAuth, InfobipConfig,
+        OutboundUnknown, TenantConfig,
+    },
+};
+use store::UnknownPolicy;
+
+use crate::{
+    backends::Backends,
+    catalog::Catalog,
+    config::CatalogConfig,
+    turn::{self, DocumentInfo, IdentityLookup, Settings},
+};
+
+/// A part of a tenant cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    /// An account's settings cannot work.
+    #[error("account {account} of tenant {tenant}: {cause}")]
+    Account {
+        /// Whose.
+        tenant: Tenant,
+        /// Which.
+        account: Account,
+        /// Why.
+        cause: BuildError,
+    },
+    /// An account's signature settings are not understood.
+    #[error("account {account} of tenant {tenant}: {cause}")]
+    Signature {
+        /// Whose.
+        tenant: Tenant,
+        /// Which.
+        account: Account,
+        /// Why.
+        cause: infobip::NameError,
+    },
+    /// A document's backend cannot be called as configured.
+    #[error("document {document} of tenant {tenant}: {reason}")]
+    Document {
+        /// Whose.
+        tenant: Tenant,
+        /// Which.
+        document: String,
+        /// Why.
+        reason: String,
+    },
+    /// The catalogue cannot be called as configured.
+    #[error("the catalogue cannot be called")]
+    Catalog(#[from] ClientError),
+}
+
+/// All tenants.
+pub struct Tenants(BTreeMap<Tenant, TenantParts>);
+
+struct TenantParts {
+    channels: BTreeMap<Account, Channel>,
+    backends: Backends,
+    catalog: Catalog,
+    settings: Mutex<Arc<Settings>>,
+    unknown: UnknownPolicy,
+}
+
+impl Tenants {
+    /// Makes clients; opens no connection. Call it inside the runtime.
+    ///
+    /// # Errors
+    /// [`TenantError`] for the first part that cannot work.
+    pub fn new(config: &service_kit::tenants::Tenants, catalog: &CatalogConfig) -> Result<Self, TenantError> {
+        let parts = |(name, tenant): (&Tenant, &TenantConfig)| Ok((name.clone(), tenant_parts(name, tenant, catalog)?));
+        config.0.iter().map(parts).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Where answers of an account go. Web chats need no configuration: their answers are read from the store.
+    pub fn channel(&self, tenant: &Tenant, account: &Account) -> Option<Channel> {
+        if account.channel() == web::NAME {
+            return Some(Channel::Web(web::Web));
+        }
+        self.0.get(tenant)?.channels.get(account).cloned()
+    }
+
+    /// The tenant's catalogue.
+    pub fn catalog(&self, tenant: &Tenant) -> Option<&Catalog> {
+        self.0.get(tenant).map(|parts| &parts.catalog)
+    }
+
+    /// The tenant's backends.
+    pub fn backends(&self, tenant: &Tenant) -> Option<&Backends> {
+        self.0.get(tenant).map(|parts| &parts.backends)
+    }
+
+    /// Names of the tenant's documents.
+    pub fn documents(&self, tenant: &Tenant) -> Vec<String> {
+        self.0.get(tenant).map(|parts| parts.backends.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Names of the documents that know people.
+    pub fn identity_documents(&self, tenant: &Tenant) -> Vec<String> {
+        let with_identity = |document: &DocumentInfo| document.identity.is_some().then(|| document.id.clone());
+        self.settings(tenant).documents.iter().filter_map(with_identity).collect()
+    }
+
+    /// What a dialogue needs to know.
+    pub fn settings(&self, tenant: &Tenant) -> Arc<Settings> {
+        let parts = self.0.get(tenant);
+        parts
+            .map(|parts| Arc::clone(&parts.settings.lock().unwrap_or_else(PoisonError::into_inner)))
+            .unwrap_or_default()
+    }
+
+    /// What becomes of a send whose end stays unknown.
+    pub fn unknown_policy(&self, tenant: &Tenant) -> UnknownPolicy {
+        self.0.get(tenant).map_or(UnknownPolicy::Hold, |parts| parts.unknown)
+    }
+
+    /// Takes the documents' titles over from the catalogue. Best effort.
+    pub async fn refresh_titles(&self) {
+        for parts in self.0.values() {
+            let titles = parts.catalog.refresh_titles().await;
+            let mut settings = parts.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut changed = Settings::clone(&settings);
+            for document in &mut changed.documents {
+                if let Some((_, title)) = titles.iter().find(|(id, title)| *id == document.id && !title.is_empty()) {
+                    document.title.clone_from(title);
+                }
+            }
+            if changed != **settings {
+                *settings = Arc::new(changed);
+            }
+        }
+    }
+}
+
+fn tenant_parts(name: &Tenant, config: &TenantConfig, catalog: &CatalogConfig) -> Result<TenantParts, TenantError> {
+    let mut channels = BTreeMap::new();
+    for (account, settings) in &config.accounts {
+        let channel = match settings {
+            AccountConfig::Web(_) => Channel::Web(web::Web),
+            AccountConfig::Infobip(settings) => {
+                let settings = infobip_config(settings).map_err(|cause| TenantError::Signature {
+                    tenant: name.clone(),
+                    account: account.clone(),
+                    cause,
+                })?;
+                Channel::Infobip(infobip::Infobip::new(settings).map_err(|cause| TenantError::Account {
+                    tenant: name.clone(),
+                    account: account.clone(),
+                    cause,
+                })?)
+            }
+        };
+        channels.insert(account.clone(), channel);
+    }
+    let mut backends = Backends::new();
+    for (document, settings) in &config.documents {
+        let backend = openapi::Backend::new(backend_config(settings)).map_err(|error| TenantError::Document {
+            tenant: name.clone(),
+            document: document.clone(),
+            reason: error.to_string(),
+        })?;
+        backends.insert(document.clone(), (backend, settings.timeout));
+    }
+    Ok(TenantParts {
+        channels,
+        backends,
+        catalog: Catalog::new(&catalog.client(name))?,
+        settings: Mutex::new(Arc::new(settings(config))),
+        unknown: match config.outbound_unknown {
+            OutboundUnknown::Resend => UnknownPolicy::Resend,
+            OutboundUnknown::Hold => UnknownPolicy::Hold,
+        },
+    })
+}
+
+fn settings(config: &TenantConfig) -> Settings {
+    Settings {
+        time_zone: config.time_zone.clone(),
+        languages: config.languages.clone(),
+        documents: config
+            .documents
+            .iter()
+            .map(|(id, document)| DocumentInfo {
+                id: id.clone(),
+                title: id.clone(),
+                identity: document.identity.as_ref().map(|identity| identity_lookup(id, identity)),
+            })
+            .collect(),
+        ..Settings::default()
+    }
+}
+
+fn identity_lookup(document: &str, config: &IdentityConfig) -> IdentityLookup {
+    IdentityLookup {
+        operation_id: format!("{document}/{}", config.operation),
+        parameter: config.parameter.clone(),
+        value: match config.value {
+            IdentityValue::Phone => turn::IdentityValue::Phone,
+            IdentityValue::UserId => turn::IdentityValue::UserId,
+        },
+        answer: config.answer.clone(),
+        label: config.label.clone(),
+        expires_s: config.expires.as_secs(),
+    }
+}
+
+fn infobip_config(config: &InfobipConfig) -> Result<infobip::Config, infobip::NameError> {
+    let auth = match &config.auth {
+        InfobipAuth::Hmac { header, algorithm, encoding } => infobip::Auth::Hmac {
+            header: header.clone(),
+            algorithm: algorithm.parse()?,
+            encoding: encoding.parse()?,
+            secrets: config.webhook_secrets.clone(),
+        },
+        InfobipAuth::Basic { username, password } => {
+            infobip::Auth::Basic { username: username.clone(), passwords: vec![password.clone()] }
+        }
+        InfobipAuth::Bearer { token } => infobip::Auth::Bearer { tokens: vec![token.clone()] },
+    };
+    Ok(infobip::Config {
+        base_url: config.base_url.clone(),
+        api_key: config.api_key.clone(),
+        sender: config.sender.clone(),
+        auth,
+    })
+}
+
+fn backend_config(config: &DocumentConfig) -> openapi::BackendConfig {
+    openapi::BackendConfig {
+        base_url: config.backend_url.clone(),
+        credentials: config.credentials.iter().map(|(scheme, one)| (scheme.clone(), credential(one))).collect(),
+        tenant_header: config.tenant_header.as_ref().map(|header| (header.name.clone(), header.value.clone())),
+        allow_private_hosts: config.allow_private_hosts,
+        timeout: config.timeout,
+        ..openapi::BackendConfig::default()
+    }
+}
+
+fn credential(config: &CredentialConfig) -> openapi::Credential {
+    let secret = |text: &SecretString| text.clone();
+    match config {
+        CredentialConfig::ApiKey { value } => openapi::Credential::ApiKey { value: secret(value) },
+        CredentialConfig::Basic { username, password } => {
+            openapi::Credential::Basic { username: username.clone(), password: secret(password) }
+        }
+        CredentialConfig::Bearer { token } => openapi::Credential::Bearer { token: secret(token) },
+        CredentialConfig::OAuth2 { client_id, client_secret, token_url, scopes } => openapi::Credential::OAuth2 {
+            client_id: client_id.clone(),
+            client_secret: secret(client_secret),
+            token_url: token_url.clone(),
+            scopes: scopes.clone(),
+        },
+    }
+}

@@ -1,0 +1,96 @@
+//! Messages become answers: once, in order, together where they belong together.
+
+use crate::{
+    bench::{Bench, Engine, incoming},
+    on_both_engines,
+};
+
+on_both_engines!(
+    sixteen_copies_are_answered_once,
+    a_burst_of_two_texts_is_one_turn,
+    while_a_question_is_open_texts_do_not_merge,
+    a_hot_conversation_is_answered_in_order,
+    the_message_that_is_answered_is_marked_as_read,
+);
+
+async fn sixteen_copies_are_answered_once(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let copies: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, bells) = (bench.store.clone(), bench.coordination.clone());
+            tokio::spawn(async move {
+                let accepted = loop {
+                    match store.accept(&[incoming("385911", "m-1", "hello")]).await {
+                        Ok(accepted) => break accepted[0],
+                        Err(error) => assert!(error.is_retryable(), "{error}"),
+                    }
+                };
+                bells.ring(accepted.conversation, None);
+                accepted
+            })
+        })
+        .collect();
+    let mut first = 0;
+    let mut conversation = None;
+    for copy in copies {
+        let accepted = copy.await.unwrap();
+        assert_eq!(accepted.seq, 1);
+        first += usize::from(!accepted.duplicate);
+        conversation = Some(accepted.conversation);
+    }
+    assert_eq!(first, 1);
+    bench.quiet(conversation.unwrap()).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["hello"]);
+    assert_eq!(bench.platform.sends().len(), 1);
+}
+
+async fn a_burst_of_two_texts_is_one_turn(engine: Engine) {
+    let bench = Bench::with(engine, &[("CONVERSATION_WORKER__WORKER__BURST", "700ms")]).await;
+    let both = [incoming("385911", "m-1", "one"), incoming("385911", "m-2", "two")];
+    let accepted = bench.store.accept(&both).await.unwrap();
+    bench.coordination.ring(accepted[0].conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(accepted[0].conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["one|two"]);
+}
+
+async fn while_a_question_is_open_texts_do_not_merge(engine: Engine) {
+    let bench = Bench::with(engine, &[("CONVERSATION_WORKER__WORKER__BURST", "700ms")]).await;
+    let worker = bench.start().await;
+    let asked = bench.say("385911", "m-1", "ask").await.conversation;
+    bench.quiet(asked).await;
+    let both = [incoming("385911", "m-2", "ask"), incoming("385911", "m-3", "two")];
+    bench.store.accept(&both).await.unwrap();
+    bench.coordination.ring(asked, None);
+    bench.quiet(asked).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["Sure?", "Sure?", "two"]);
+}
+
+async fn a_hot_conversation_is_answered_in_order(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let texts: Vec<String> = (0..50).map(|n| format!("text {n}")).collect();
+    let messages: Vec<_> =
+        texts.iter().enumerate().map(|(n, text)| incoming("385911", &format!("m-{n}"), text)).collect();
+    let conversation = bench.store.accept(&messages).await.unwrap()[0].conversation;
+    let (one, two) = (bench.start().await, bench.start().await);
+    for _ in 0..10 {
+        bench.coordination.ring(conversation, None);
+    }
+    bench.quiet(conversation).await;
+    one.stop().await;
+    two.stop().await;
+    assert_eq!(bench.platform.texts(), texts);
+}
+
+async fn the_message_that_is_answered_is_marked_as_read(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    bench.say("385911", "m-1", "hello").await;
+    crate::bench::eventually("a read mark", async || !bench.platform.read().is_empty()).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.read(), ["/whatsapp/1/senders/385990000000/message/m-1/read"]);
+}

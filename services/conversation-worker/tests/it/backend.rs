@@ -1,0 +1,87 @@
+//! A backend that honours `Idempotency-Key`, and can hold its answers back.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router, extract::State, http::HeaderMap, http::Method, http::StatusCode, http::Uri, response::IntoResponse as _,
+    response::Response,
+};
+use tokio::{net::TcpListener, sync::watch};
+
+/// The fake.
+#[derive(Clone)]
+pub struct Backend {
+    inner: Arc<Mutex<Inner>>,
+    hold: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Inner {
+    requests: Vec<(String, Option<String>)>,
+    keys: BTreeSet<String>,
+    effects: usize,
+    failures: Vec<u16>,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self { inner: Arc::default(), hold: watch::Sender::new(false) }
+    }
+}
+
+impl Backend {
+    /// Starts it; gives its base URL.
+    pub async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(take).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url
+    }
+
+    /// From now on effects happen and answers wait.
+    pub fn hold(&self) {
+        self.hold.send_replace(true);
+    }
+
+    /// Answers go out.
+    pub fn release(&self) {
+        self.hold.send_replace(false);
+    }
+
+    /// The next requests are answered by these, after their effect.
+    pub fn fail_next(&self, statuses: &[u16]) {
+        self.inner.lock().unwrap().failures.extend_from_slice(statuses);
+    }
+
+    /// Requests as (method and path, key).
+    pub fn requests(&self) -> Vec<(String, Option<String>)> {
+        self.inner.lock().unwrap().requests.clone()
+    }
+
+    /// Effects that really happened.
+    pub fn effects(&self) -> usize {
+        self.inner.lock().unwrap().effects
+    }
+}
+
+async fn take(State(backend): State<Backend>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let failure = {
+        let mut inner = backend.inner.lock().unwrap();
+        let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+        inner.requests.push((format!("{method} {}", uri.path()), key.clone()));
+        // `/once` honours no key.
+        let known = uri.path() != "/once" && key.is_some_and(|key| !inner.keys.insert(key));
+        if method != Method::GET && !known {
+            inner.effects += 1;
+        }
+        if inner.failures.is_empty() { None } else { Some(inner.failures.remove(0)) }
+    };
+    let mut hold = backend.hold.subscribe();
+    let _ = hold.wait_for(|hold| !hold).await;
+    let status = failure.unwrap_or(if method == Method::GET { 200 } else { 201 });
+    (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], r#"{"id":7}"#).into_response()
+}

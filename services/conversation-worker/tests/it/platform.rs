@@ -1,0 +1,90 @@
+//! A messaging platform that remembers what it was sent and fails on command.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router, body::Bytes, extract::State, http::StatusCode, http::Uri, response::IntoResponse as _, response::Response,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// The fake.
+#[derive(Clone, Default)]
+pub struct Platform {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    sends: Vec<Sent>,
+    read: Vec<String>,
+    failures: VecDeque<(u16, Option<u32>)>,
+}
+
+/// One request to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Our id.
+    pub id: String,
+    /// To whom.
+    pub to: String,
+    /// What.
+    pub text: String,
+    /// What the platform answered.
+    pub status: u16,
+}
+
+impl Platform {
+    /// Starts it; gives its base URL.
+    pub async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(take).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url
+    }
+
+    /// The next send is answered by `status`, with `Retry-After` if given.
+    pub fn fail_next(&self, status: u16, retry_after_s: Option<u32>) {
+        self.inner.lock().unwrap().failures.push_back((status, retry_after_s));
+    }
+
+    /// All requests to send.
+    pub fn sends(&self) -> Vec<Sent> {
+        self.inner.lock().unwrap().sends.clone()
+    }
+
+    /// Texts that were taken, in order.
+    pub fn texts(&self) -> Vec<String> {
+        self.sends().into_iter().filter(|sent| sent.status == 200).map(|sent| sent.text).collect()
+    }
+
+    /// Messages that were marked as read.
+    pub fn read(&self) -> Vec<String> {
+        self.inner.lock().unwrap().read.clone()
+    }
+}
+
+async fn take(State(platform): State<Platform>, uri: Uri, body: Bytes) -> Response {
+    let mut inner = platform.inner.lock().unwrap();
+    if uri.path().ends_with("/read") {
+        inner.read.push(uri.path().to_owned());
+        return StatusCode::OK.into_response();
+    }
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (status, retry_after) = inner.failures.pop_front().unwrap_or((200, None));
+    let content =
+        if body.pointer("/content/text").is_some() { text("/content/text") } else { text("/content/body/text") };
+    inner.sends.push(Sent { id: text("/messageId"), to: text("/to"), text: content, status });
+    let answer =
+        json!({ "to": text("/to"), "messageCount": 1, "messageId": text("/messageId"), "status": { "groupId": 1 } });
+    let mut response = (StatusCode::from_u16(status).unwrap(), answer.to_string()).into_response();
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert("retry-after", seconds.into());
+    }
+    response
+}

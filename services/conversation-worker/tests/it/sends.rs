@@ -1,0 +1,79 @@
+//! Sends that the platform postpones, refuses, or leaves without an end.
+
+use store::OutboxStatus;
+
+use crate::{
+    bench::{Bench, Engine, eventually},
+    on_both_engines,
+};
+
+on_both_engines!(
+    what_the_platform_postpones_is_sent_later_and_turns_go_on,
+    an_unknown_end_is_sent_again_by_the_policy_resend,
+    an_unknown_end_is_held_by_the_policy_hold_and_later_answers_go_out,
+    what_the_platform_refuses_for_good_is_failed_and_the_next_answer_goes_out,
+);
+
+async fn status(bench: &Bench, conversation: domain::ConversationId, expected: &[(&str, OutboxStatus)]) {
+    let expected: Vec<_> =
+        expected.iter().map(|(text, status)| ((*text).to_owned(), status.as_str().to_owned())).collect();
+    eventually(&format!("{expected:?}"), async || bench.told(conversation).await == expected).await;
+}
+
+async fn what_the_platform_postpones_is_sent_later_and_turns_go_on(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    bench.platform.fail_next(429, Some(2));
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "one").await.conversation;
+    eventually("refused", async || bench.platform.sends().len() == 1).await;
+    bench.say("385911", "m-2", "two").await;
+    eventually("the second turn did not wait", async || bench.conversation(conversation).await.done_seq == 2).await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    let sends = bench.platform.sends();
+    assert_eq!(bench.platform.texts(), ["one", "two"]);
+    assert_eq!(sends[0].id, sends[1].id, "the same message again");
+}
+
+async fn an_unknown_end_is_sent_again_by_the_policy_resend(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    bench.platform.fail_next(500, None);
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "one").await.conversation;
+    status(&bench, conversation, &[("one", OutboxStatus::Unknown)]).await;
+    assert_eq!(bench.conversation(conversation).await.unsent, 1);
+    bench.meddle("update outbox set due_at = 0").await;
+    bench.meddle("update conversations set wake_at = 0, owner = null").await;
+    bench.coordination.ring(conversation, None);
+    status(&bench, conversation, &[("one", OutboxStatus::Sent)]).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.sends().len(), 2);
+}
+
+async fn an_unknown_end_is_held_by_the_policy_hold_and_later_answers_go_out(engine: Engine) {
+    let bench = Bench::with(engine, &[("CONVERSATION_WORKER__TENANTS__DEFAULT__OUTBOUND_UNKNOWN", "hold")]).await;
+    bench.platform.fail_next(500, None);
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "one").await.conversation;
+    status(&bench, conversation, &[("one", OutboxStatus::Unknown)]).await;
+    bench.say("385911", "m-2", "two").await;
+    status(&bench, conversation, &[("one", OutboxStatus::Unknown), ("two", OutboxStatus::Pending)]).await;
+    bench.meddle("update outbox set due_at = 0 where status = 'unknown'").await;
+    bench.meddle("update conversations set wake_at = 0, owner = null").await;
+    bench.coordination.ring(conversation, None);
+    status(&bench, conversation, &[("one", OutboxStatus::Held), ("two", OutboxStatus::Sent)]).await;
+    worker.stop().await;
+    assert_eq!(bench.store.held_count().await.unwrap(), 1);
+    assert_eq!(bench.platform.texts(), ["two"]);
+}
+
+async fn what_the_platform_refuses_for_good_is_failed_and_the_next_answer_goes_out(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    bench.platform.fail_next(400, None);
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "one").await.conversation;
+    bench.say("385911", "m-2", "two").await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    status(&bench, conversation, &[("one", OutboxStatus::Failed), ("two", OutboxStatus::Sent)]).await;
+}
