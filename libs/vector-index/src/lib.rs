@@ -125,6 +125,17 @@ impl FlatIndex {
         self.rows.contains_key(id)
     }
 
+    /// The ids of all points, in no order that means something.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.iter().map(|id| &**id)
+    }
+
+    /// The vector of a point; at unit length under cosine.
+    pub fn vector(&self, id: &str) -> Option<&[f32]> {
+        let row = *self.rows.get(id)?;
+        self.values.get(row * self.dimension..(row + 1) * self.dimension)
+    }
+
     /// Checks a vector as [`upsert`](Self::upsert) and [`search`](Self::search) do, without storing it.
     ///
     /// # Errors

@@ -1,3 +1,170 @@
-//! The operation catalogue, embeddings and nearest-neighbour search.
+//! Embedding service: the operation catalogue, embeddings and nearest-neighbour search.
+//!
+//! The catalogue's truth is in the database; [`catalogue`] builds from it what is searched ([`retrieval`], which is
+//! pure). Vectors of texts are cached ([`embedding`]), written collections live in files of their own ([`vectors`]).
+//! CPU and disk work happens beside the async threads ([`work`]).
 
+pub mod catalogue;
+mod config;
+pub mod embedding;
+mod frames;
+mod grpc;
 pub mod retrieval;
+pub mod vectors;
+pub mod work;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use domain::{Clock, SystemClock};
+use proto::{
+    catalog::v1::catalog_service_server,
+    embedding::v1::{embedding_service_server, vector_service_server},
+};
+use service_kit::{
+    Readiness,
+    grpc::{Caller, GrpcServer, KeyHash, key_store},
+    ops,
+};
+use store::{Role, Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use catalogue::Catalogue;
+pub use config::{CatalogConfig, Config, FilesConfig, VectorsConfig, WorkConfig};
+use embedding::Embedder;
+use vectors::Collections;
+use work::Work;
+
+/// Name of the service.
+pub const SERVICE: &str = "embedding-service";
+/// Its built-in settings.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// What the service works with; made once per process.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    /// Connects to what the configuration names.
+    ///
+    /// # Errors
+    /// When the database is not reachable in time.
+    pub async fn connect(config: &Config) -> anyhow::Result<Self> {
+        use secrecy::ExposeSecret as _;
+        let store = Store::connect(&StoreConfig {
+            url: config.database.url.expose_secret().to_owned(),
+            max_connections: config.database.max_connections,
+            connect_wait: config.database.connect_wait,
+            role: Role::Worker,
+        })
+        .await?;
+        Ok(Self { store, clock: Arc::new(SystemClock) })
+    }
+}
+
+/// The service.
+pub struct App {
+    config: Config,
+    parts: Parts,
+    catalogue: Catalogue,
+    embedder: Arc<Embedder>,
+    collections: Arc<Collections>,
+    work: Work,
+    readiness: Readiness,
+}
+
+impl App {
+    /// Opens the files.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn new(config: Config, parts: Parts) -> anyhow::Result<Self> {
+        let folder = &config.files.folder;
+        let unusable = || format!("cannot use the files in {}: see files.folder", folder.display());
+        let embedder = Embedder::open(folder, config.files.cache_vectors_max).with_context(unusable)?;
+        let collections =
+            Collections::open(&folder.join("collections"), config.vectors.limits()).with_context(unusable)?;
+        let work = Work::new(config.work.threads(), config.work.queue);
+        Ok(Self {
+            catalogue: Catalogue::new(parts.store.clone(), work.clone(), config.tenants.clone()),
+            embedder: Arc::new(embedder),
+            collections: Arc::new(collections),
+            work,
+            readiness: Readiness::new(SERVICE),
+            config,
+            parts,
+        })
+    }
+
+    /// Its readiness, for a process that starts several services.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Imports the configured documents, then is ready; serves until `shutdown`.
+    ///
+    /// # Errors
+    /// When a configured document cannot be read and is not in the catalogue yet, or the listener fails.
+    pub async fn serve(self, grpc: TcpListener, ops: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let (stop, drained) = (shutdown.child_token(), CancellationToken::new());
+        let ops = tokio::spawn(ops::serve(ops, self.readiness.clone(), drained.clone()));
+        let gates = catalogue::Gates { database: self.readiness.register("database"), catalog: self.readiness.register("catalog") };
+        let keeping = tokio::spawn(catalogue::keep(
+            self.catalogue.clone(),
+            self.config.tenants.clone(),
+            self.config.catalog.poll,
+            gates,
+            stop.clone(),
+        ));
+        let serving = self.serve_grpc(grpc, stop.clone());
+        let stop_serving = stop.clone();
+        let watching = async move {
+            let outcome = keeping.await.context("the catalogue's task failed").flatten();
+            // It ends before its time only when it failed; then the service stops too.
+            stop_serving.cancel();
+            outcome
+        };
+        let (served, kept) = tokio::join!(serving, watching);
+        drained.cancel();
+        ops.await.context("the operations listener's task failed")?;
+        kept?;
+        Ok(served?)
+    }
+
+    async fn serve_grpc(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), service_kit::grpc::ServeError> {
+        let mut routes = tonic::service::Routes::builder();
+        routes
+            .add_service(grpc::catalog::server(self.catalogue.clone(), stop.clone()))
+            .add_service(grpc::embedding::server(Arc::clone(&self.embedder), self.work.clone()))
+            .add_service(grpc::vectors::server(
+                Arc::clone(&self.collections),
+                Arc::clone(&self.embedder),
+                self.work.clone(),
+            ));
+        let store = self.parts.store.clone();
+        let keys = key_store(move |hash: KeyHash| {
+            let store = store.clone();
+            async move {
+                let found = store.find_api_key(&hash.to_string()).await?;
+                Ok(found.map(|key| Caller { tenant: key.tenant, services: key.services, name: key.name }))
+            }
+        });
+        GrpcServer::new(&self.config.grpc)
+            .readiness(self.readiness.clone())
+            .reflection(proto::DESCRIPTORS)
+            .services(&[
+                catalog_service_server::SERVICE_NAME,
+                embedding_service_server::SERVICE_NAME,
+                vector_service_server::SERVICE_NAME,
+            ])
+            .keys(keys)
+            .serve(listener, routes.routes(), stop)
+            .await
+    }
+}

@@ -1,0 +1,153 @@
+//! The operation catalogue: built from the database for each tenant, rebuilt when its version changes.
+
+mod import;
+mod keep;
+mod overlay;
+mod snapshot;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::Tenant;
+use service_kit::tenants::Tenants;
+use store::{Store, StoreError};
+use tokio::sync::watch;
+
+pub use import::{Changes, ImportError};
+pub use keep::{Gates, keep};
+pub use overlay::{Overlay, OverlayError};
+pub use snapshot::{DocumentInfo, Snapshot, Stored, entry_of};
+
+use crate::work::{Work, WorkError};
+use snapshot::Parsed;
+
+/// Why the catalogue could not be read or built.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The database failed.
+    #[error("cannot read the catalogue")]
+    Store(#[from] StoreError),
+    /// It could not be built now.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+}
+
+/// All tenants' catalogues. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalogue {
+    store: Store,
+    work: Work,
+    configured: Arc<Tenants>,
+    tenants: Arc<Mutex<HashMap<Tenant, Arc<OfTenant>>>>,
+}
+
+/// One tenant's catalogue.
+struct OfTenant {
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Held while it is built, with what was parsed before.
+    building: tokio::sync::Mutex<Parsed>,
+}
+
+impl Catalogue {
+    /// An empty one over a database.
+    pub fn new(store: Store, work: Work, configured: Tenants) -> Self {
+        Self { store, work, configured: Arc::new(configured), tenants: Arc::default() }
+    }
+
+    /// The tenant's catalogue as last built; built now if it never was.
+    ///
+    /// # Errors
+    /// [`CatalogueError`].
+    pub async fn snapshot(&self, tenant: &Tenant) -> Result<Arc<Snapshot>, CatalogueError> {
+        let there = Arc::clone(&self.of(tenant).snapshot.borrow());
+        if there.is_built() { Ok(there) } else { self.refresh(tenant).await }
+    }
+
+    /// The tenant's catalogue at this version at least, or as it is after `wait`.
+    ///
+    /// # Errors
+    /// [`CatalogueError`].
+    pub async fn snapshot_from(&self, tenant: &Tenant, version: i64, wait: Duration) -> Result<Arc<Snapshot>, CatalogueError> {
+        let snapshot = self.snapshot(tenant).await?;
+        if snapshot.version() >= version {
+            return Ok(snapshot);
+        }
+        let snapshot = self.refresh(tenant).await?;
+        if snapshot.version() >= version {
+            return Ok(snapshot);
+        }
+        let mut changes = self.watch(tenant);
+        // The poll builds what comes; a wait that ends without it gives what there is.
+        let _ = tokio::time::timeout(wait, changes.wait_for(|snapshot| snapshot.version() >= version)).await;
+        let latest = Arc::clone(&changes.borrow());
+        Ok(latest)
+    }
+
+    /// The tenant's catalogue now and after each change.
+    pub fn watch(&self, tenant: &Tenant) -> watch::Receiver<Arc<Snapshot>> {
+        self.of(tenant).snapshot.subscribe()
+    }
+
+    /// Looks at the database and rebuilds what changed.
+    ///
+    /// # Errors
+    /// [`CatalogueError`]; the last snapshot stays.
+    pub async fn refresh(&self, tenant: &Tenant) -> Result<Arc<Snapshot>, CatalogueError> {
+        let of_tenant = self.of(tenant);
+        let mut parsed = of_tenant.building.lock().await;
+        let version = self.store.catalog_version(tenant).await?;
+        let there = Arc::clone(&of_tenant.snapshot.borrow());
+        if there.is_built() && there.version() == version {
+            return Ok(there);
+        }
+        // Read after the version: what is read is at least as new, and a later change has a later version.
+        let documents = self.store.documents(tenant).await?;
+        let overlays = self.store.overlays(tenant).await?;
+        let examples = self.store.examples(tenant).await?;
+        let before = std::mem::take(&mut *parsed);
+        let catalogue = self.clone();
+        let of = tenant.clone();
+        let supplied = move |document: &str| catalogue.supplied(&of, document);
+        let (snapshot, now) =
+            self.work.run(move || Snapshot::build(version, documents, &overlays, &examples, before, supplied)).await?;
+        *parsed = now;
+        let snapshot = Arc::new(snapshot);
+        of_tenant.snapshot.send_replace(Arc::clone(&snapshot));
+        tracing::info!(tenant = %tenant, version, operations = snapshot.operations().len(), "catalogue built");
+        Ok(snapshot)
+    }
+
+    /// Names of the headers that configuration sends with every call to a document's backend: nobody is asked for them.
+    fn supplied(&self, tenant: &Tenant, document: &str) -> Vec<String> {
+        let config = self.configured.0.get(tenant).and_then(|tenant| tenant.documents.get(document));
+        config.and_then(|config| config.tenant_header.as_ref()).map(|header| header.name.clone()).into_iter().collect()
+    }
+
+    /// Where its CPU work is done.
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// The tenants that were asked for since the start.
+    fn known_tenants(&self) -> Vec<Tenant> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn of(&self, tenant: &Tenant) -> Arc<OfTenant> {
+        let fresh = || {
+            Arc::new(OfTenant {
+                snapshot: watch::Sender::new(Arc::new(Snapshot::unbuilt())),
+                building: tokio::sync::Mutex::default(),
+            })
+        };
+        Arc::clone(self.lock().entry(tenant.clone()).or_insert_with(fresh))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Tenant, Arc<OfTenant>>> {
+        // A map of finished parts is sound after a panic elsewhere.
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,226 @@
+//! `dragoman.catalog.v1.CatalogService`.
+
+mod convert;
+mod search;
+
+use std::{ops::Bound, pin::Pin};
+
+use futures::Stream;
+use openapi::MAX_OPERATION_BYTES;
+use proto::catalog::v1::{
+    self as pb,
+    catalog_service_server::{CatalogService, CatalogServiceServer},
+};
+use service_kit::grpc::{Caller, GrpcError, into_status};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Response, Status};
+
+use super::{page::Page, work_status};
+use crate::{
+    catalogue::{Catalogue, CatalogueError, ImportError, Stored},
+    work::WorkError,
+};
+
+/// A document of 32 MiB and what is around it.
+const IMPORT_BYTES_MAX: usize = 33 * 1024 * 1024;
+
+/// The service; its streams end with `stop`.
+pub fn server(catalogue: Catalogue, stop: CancellationToken) -> CatalogServiceServer<Catalog> {
+    CatalogServiceServer::new(Catalog { catalogue, stop }).max_decoding_message_size(IMPORT_BYTES_MAX)
+}
+
+/// The service's parts.
+pub struct Catalog {
+    catalogue: Catalogue,
+    stop: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl CatalogService for Catalog {
+    async fn import_document(
+        &self,
+        request: Request<pb::ImportDocumentRequest>,
+    ) -> Result<Response<pb::ImportDocumentResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let request = request.into_inner();
+        let backend_url = Some(request.backend_url.as_str()).filter(|url| !url.is_empty());
+        let content = request.content.to_vec();
+        let changes = self.catalogue.import(&tenant, &request.document_id, content, backend_url, &request.source).await;
+        let changes = changes.map_err(import_status)?;
+        let snapshot = self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
+        let info = snapshot.documents().get(&request.document_id);
+        Ok(Response::new(pb::ImportDocumentResponse {
+            document: info.map(|info| convert::document(&request.document_id, info)),
+            changed: changes.changed,
+            catalog_version: snapshot.version(),
+            added_operation_ids: changes.added,
+            changed_operation_ids: changes.altered,
+            removed_operation_ids: changes.removed,
+        }))
+    }
+
+    async fn list_documents(
+        &self,
+        request: Request<pb::ListDocumentsRequest>,
+    ) -> Result<Response<pb::ListDocumentsResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let request = request.into_inner();
+        let page = Page::of(request.page_size, &request.page_token)?;
+        let snapshot = self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
+        let rows = snapshot.documents().range::<str, _>((Bound::Excluded(page.after.as_str()), Bound::Unbounded));
+        let mut documents: Vec<pb::Document> =
+            rows.take(page.size + 1).map(|(id, info)| convert::document(id, info)).collect();
+        let next_page_token = page.cut(&mut documents, |document| &document.document_id);
+        Ok(Response::new(pb::ListDocumentsResponse { documents, next_page_token }))
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<pb::ListOperationsRequest>,
+    ) -> Result<Response<pb::ListOperationsResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let request = request.into_inner();
+        let page = Page::of(request.page_size, &request.page_token)?;
+        let snapshot = self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
+        let rows = snapshot.operations().range::<str, _>((Bound::Excluded(page.after.as_str()), Bound::Unbounded));
+        let wanted = |stored: &&Stored| request.document_id.is_empty() || stored.operation.document == request.document_id;
+        let mut operations: Vec<pb::OperationSummary> =
+            rows.map(|(_, stored)| stored).filter(wanted).take(page.size + 1).map(convert::summary).collect();
+        let next_page_token = page.cut(&mut operations, |operation| &operation.operation_id);
+        Ok(Response::new(pb::ListOperationsResponse { operations, next_page_token }))
+    }
+
+    async fn get_operation(
+        &self,
+        request: Request<pb::GetOperationRequest>,
+    ) -> Result<Response<pb::GetOperationResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let request = request.into_inner();
+        let snapshot = self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
+        let fits = |stored: &&Stored| {
+            request.content_hash.is_empty() || stored.operation.content_hash == request.content_hash
+        };
+        let stored = snapshot.operations().get(&request.operation_id).filter(fits);
+        let stored = stored.ok_or_else(|| into_status(GetError::NotFound(request.operation_id.clone())))?;
+        let json = serde_json::to_vec(&stored.operation).map_err(|error| into_status(GetError::Json(error)))?;
+        if json.len() > MAX_OPERATION_BYTES {
+            return Err(into_status(GetError::TooLarge { id: request.operation_id, size_bytes: json.len() }));
+        }
+        Ok(Response::new(pb::GetOperationResponse {
+            summary: Some(convert::summary(stored)),
+            operation_json: json.into(),
+            catalog_version: snapshot.version(),
+        }))
+    }
+
+    async fn search_operations(
+        &self,
+        request: Request<pb::SearchOperationsRequest>,
+    ) -> Result<Response<pb::SearchOperationsResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        search::search(&self.catalogue, &tenant, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn upsert_overlay(
+        &self,
+        request: Request<pb::UpsertOverlayRequest>,
+    ) -> Result<Response<pb::UpsertOverlayResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let request = request.into_inner();
+        let overlay = convert::overlay(&request);
+        let version = self.catalogue.put_overlay(&tenant, &request.operation_id, &overlay).await;
+        let catalog_version = version.map_err(import_status)?;
+        Ok(Response::new(pb::UpsertOverlayResponse { catalog_version }))
+    }
+
+    type WatchCatalogStream = Pin<Box<dyn Stream<Item = Result<pb::WatchCatalogResponse, Status>> + Send>>;
+
+    async fn watch_catalog(
+        &self,
+        request: Request<pb::WatchCatalogRequest>,
+    ) -> Result<Response<Self::WatchCatalogStream>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
+        let changes = self.catalogue.watch(&tenant);
+        let state = (changes, self.stop.clone(), None);
+        let versions = futures::stream::unfold(state, |(mut changes, stop, last)| async move {
+            loop {
+                let version = changes.borrow_and_update().version();
+                if last != Some(version) {
+                    let answer = pb::WatchCatalogResponse { catalog_version: version };
+                    return Some((Ok(answer), (changes, stop, Some(version))));
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return None,
+                    changed = changes.changed() => changed.ok()?,
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(versions)))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum GetError {
+    #[error("there is no operation `{0}` with this content hash")]
+    NotFound(String),
+    #[error("operation `{id}` has {size_bytes} bytes; the limit is {MAX_OPERATION_BYTES}")]
+    TooLarge { id: String, size_bytes: usize },
+    #[error("cannot write the operation")]
+    Json(#[from] serde_json::Error),
+}
+
+impl GrpcError for GetError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound(_) => Code::NotFound,
+            Self::TooLarge { .. } => Code::FailedPrecondition,
+            Self::Json(_) => Code::Internal,
+        }
+    }
+}
+
+/// Database away: UNAVAILABLE; too much at once: RESOURCE_EXHAUSTED; else our fault.
+fn catalogue_status(error: CatalogueError) -> Status {
+    match error {
+        CatalogueError::Work(error) => work_status(error),
+        error @ CatalogueError::Store(_) => into_status(Failed(error)),
+    }
+}
+
+fn import_status(error: ImportError) -> Status {
+    match error {
+        ImportError::Catalogue(error) => catalogue_status(error),
+        error => into_status(Refused(error)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Failed(CatalogueError);
+
+impl GrpcError for Failed {
+    fn code(&self) -> Code {
+        match &self.0 {
+            CatalogueError::Store(error) if error.is_retryable() => Code::Unavailable,
+            CatalogueError::Store(_) | CatalogueError::Work(WorkError::Ended(_)) => Code::Internal,
+            CatalogueError::Work(WorkError::Busy) => Code::ResourceExhausted,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Refused(ImportError);
+
+impl GrpcError for Refused {
+    fn code(&self) -> Code {
+        match &self.0 {
+            ImportError::Id(_) | ImportError::Unreadable(_) | ImportError::BackendUrl(_) | ImportError::Overlay(_) => {
+                Code::InvalidArgument
+            }
+            ImportError::NoOperation(_) => Code::NotFound,
+            ImportError::Catalogue(_) => Code::Internal,
+        }
+    }
+}

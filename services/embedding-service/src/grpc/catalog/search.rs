@@ -1,0 +1,98 @@
+//! SearchOperations.
+
+use std::time::Duration;
+
+use domain::Tenant;
+use proto::catalog::v1 as pb;
+use service_kit::grpc::{GrpcError, into_status, remaining};
+use tonic::{Code, Status};
+
+use super::{catalogue_status, convert, work_status};
+use crate::{
+    catalogue::{Catalogue, Snapshot},
+    retrieval::{Answer, Question},
+};
+
+const TEXT_CHARS_MAX: usize = 4_000;
+const K_DEFAULT: usize = 10;
+const K_MAX: usize = 20;
+/// A best hit below this means that nothing is near.
+const NEAR_MIN: f64 = 0.01;
+/// Longest wait for a version, when the call has no deadline of its own.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Left of the deadline for the answer itself.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
+
+#[derive(Debug, thiserror::Error)]
+enum SearchError {
+    #[error("text is empty")]
+    Empty,
+    #[error("text has {0} characters; the limit is {TEXT_CHARS_MAX}")]
+    TooLong(usize),
+    #[error("k is {0}; it must be from 0 to {K_MAX}")]
+    K(i32),
+    #[error("the catalogue is at version {is}, not yet at {wanted}")]
+    Version { is: i64, wanted: i64 },
+}
+
+impl GrpcError for SearchError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Empty | Self::TooLong(_) | Self::K(_) => Code::InvalidArgument,
+            Self::Version { .. } => Code::FailedPrecondition,
+        }
+    }
+}
+
+pub async fn search(
+    catalogue: &Catalogue,
+    tenant: &Tenant,
+    request: pb::SearchOperationsRequest,
+) -> Result<pb::SearchOperationsResponse, Status> {
+    let k = check(&request).map_err(into_status)?;
+    let wanted = request.min_catalog_version;
+    let wait = remaining().map_or(WAIT_MAX, |left| left.saturating_sub(ANSWER_TIME).min(WAIT_MAX));
+    let snapshot = catalogue.snapshot_from(tenant, wanted, wait).await.map_err(catalogue_status)?;
+    if snapshot.version() < wanted {
+        return Err(into_status(SearchError::Version { is: snapshot.version(), wanted }));
+    }
+    let searched = catalogue.work().run(move || {
+        let question = Question { text: &request.text, k, documents: &request.document_ids, tags: &request.tags };
+        let answer = snapshot.index().search(question);
+        to_wire(&snapshot, &answer)
+    });
+    searched.await.map_err(work_status)
+}
+
+/// How many hits are wanted.
+fn check(request: &pb::SearchOperationsRequest) -> Result<usize, SearchError> {
+    if request.text.trim().is_empty() {
+        return Err(SearchError::Empty);
+    }
+    let chars = request.text.chars().count();
+    if chars > TEXT_CHARS_MAX {
+        return Err(SearchError::TooLong(chars));
+    }
+    match usize::try_from(request.k) {
+        Ok(0) => Ok(K_DEFAULT),
+        Ok(k) if k <= K_MAX => Ok(k),
+        _ => Err(SearchError::K(request.k)),
+    }
+}
+
+fn to_wire(snapshot: &Snapshot, answer: &Answer) -> pb::SearchOperationsResponse {
+    let is_near = answer.hits.iter().any(|hit| hit.probability >= NEAR_MIN);
+    let hits = answer.hits.iter().filter(|_| is_near).filter_map(|hit| {
+        let entry = snapshot.index().entries().get(hit.entry)?;
+        let stored = snapshot.operations().get(&entry.id)?;
+        let part = |(name, value): &(&str, f64)| pb::ScorePart { name: (*name).to_owned(), value: *value };
+        Some(pb::OperationHit {
+            summary: Some(convert::summary(stored)),
+            score: hit.score,
+            probability: hit.probability,
+            parts: hit.parts.iter().map(part).collect(),
+            producer: hit.producer,
+        })
+    });
+    pb::SearchOperationsResponse { hits: hits.collect(), catalog_version: snapshot.version(), coverage: answer.coverage }
+}
