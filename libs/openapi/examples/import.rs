@@ -15,7 +15,9 @@ fn main() -> ExitCode {
         }
         let path = PathBuf::from(argument);
         match std::fs::read_dir(&path) {
-            Ok(entries) => files.extend(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| is_document(path))),
+            Ok(entries) => {
+                files.extend(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| is_document(path)))
+            }
             Err(_) => files.push(path),
         }
     }
@@ -25,16 +27,21 @@ fn main() -> ExitCode {
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let started = Instant::now();
-        let outcome = std::fs::read(file).map_err(|error| error.to_string()).and_then(|content| {
-            import("doc", &content, &ImportOptions::default()).map_err(|error| error.to_string())
-        });
+        let outcome = std::fs::read(file)
+            .map_err(|error| error.to_string())
+            .and_then(|content| import("doc", &content, &ImportOptions::default()).map_err(|error| error.to_string()));
         let ms = started.elapsed().as_millis();
         match outcome {
             Ok(document) => {
                 let can = document.operations.iter().filter(|o| o.not_callable.is_none()).count();
                 let wants: usize = document.operations.iter().map(|o| o.needs.len()).sum();
-                let largest = document.operations.iter().filter_map(|o| serde_json::to_vec(o).ok()).map(|json| json.len()).max();
-                println!("{name:<42} {:>6} {can:>8} {wants:>6} {:>8} {ms:>7}", document.operations.len(), largest.unwrap_or(0));
+                let largest =
+                    document.operations.iter().filter_map(|o| serde_json::to_vec(o).ok()).map(|json| json.len()).max();
+                println!(
+                    "{name:<42} {:>6} {can:>8} {wants:>6} {:>8} {ms:>7}",
+                    document.operations.len(),
+                    largest.unwrap_or(0)
+                );
                 operations += document.operations.len();
                 callable += can;
                 needs += wants;
@@ -54,7 +61,9 @@ fn main() -> ExitCode {
 
 fn is_document(path: &std::path::Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    [".json", ".yaml", ".yml", ".json.gz", ".yaml.gz", ".yml.gz", ".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+    [".json", ".yaml", ".yml", ".json.gz", ".yaml.gz", ".yml.gz", ".tar", ".tar.gz", ".tgz"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 fn details(document: &openapi::Document) {

@@ -136,7 +136,9 @@ pub struct Backend {
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("base_url", &self.config.base_url.as_ref().map(Url::as_str)).finish_non_exhaustive()
+        f.debug_struct("Backend")
+            .field("base_url", &self.config.base_url.as_ref().map(Url::as_str))
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,7 +154,8 @@ impl Backend {
             return Err(BackendError::TenantHeader(name.clone()));
         }
         let address = |what, url: &Url| {
-            guard::check_url(url, config.allow_private_hosts).map_err(|refused| BackendError::Address { what, reason: refused.to_string() })
+            guard::check_url(url, config.allow_private_hosts)
+                .map_err(|refused| BackendError::Address { what, reason: refused.to_string() })
         };
         if let Some(url) = &config.base_url {
             address("the backend's URL", url)?;
@@ -189,7 +192,12 @@ impl Backend {
     /// # Errors
     /// [`CallError`]; every HTTP status is an answer, not an error. Redirects are not followed.
     #[tracing::instrument(skip_all, fields(http.method = %prepared.method, server.address = prepared.url.host_str()))]
-    pub async fn send(&self, prepared: Prepared, idempotency_key: Option<&str>, deadline: Duration) -> Result<Response, CallError> {
+    pub async fn send(
+        &self,
+        prepared: Prepared,
+        idempotency_key: Option<&str>,
+        deadline: Duration,
+    ) -> Result<Response, CallError> {
         let ends = tokio::time::Instant::now() + deadline.min(self.config.timeout);
         let first = self.try_once(&prepared, idempotency_key, ends, None).await?;
         if first.response.status != 401 || first.tokens.is_empty() {
@@ -216,7 +224,8 @@ impl Backend {
         let mut url = prepared.url.clone();
         let mut headers = prepared.headers.clone();
         if let Some(key) = idempotency_key {
-            let (name, value) = request::header("idempotency-key", key).ok_or_else(|| CallError::NotSent("the idempotency key is no header value".to_owned()))?;
+            let (name, value) = request::header("idempotency-key", key)
+                .ok_or_else(|| CallError::NotSent("the idempotency key is no header value".to_owned()))?;
             headers.insert(name, value);
         }
         let tokens = auth::apply(self, &prepared.credentials, &mut url, &mut headers, ends, refused).await?;

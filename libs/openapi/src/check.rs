@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::{PatternOptions, ValidationError, Validator, error::{TypeKind, ValidationErrorKind as Kind}};
+use jsonschema::{
+    PatternOptions, ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
 use serde_json::{Map, Value};
 
 use crate::model::{Field, Location, Operation, Problem, ProblemKind};
@@ -19,7 +22,9 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'st
         .offline()
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
-        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(2 * 1024 * 1024))
+        .with_pattern_options(
+            PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(2 * 1024 * 1024),
+        )
         .build(schema)
 }
 
@@ -137,8 +142,12 @@ fn problems_of(error: &ValidationError<'_>, field: &impl Fn(&str) -> String, dep
         Kind::Constant { expected_value } => ProblemKind::Enum { allowed: vec![expected_value.as_ref().clone()] },
         Kind::Minimum { limit: l } | Kind::ExclusiveMinimum { limit: l } => limit(Some(l.clone()), None),
         Kind::Maximum { limit: l } | Kind::ExclusiveMaximum { limit: l } => limit(None, Some(l.clone())),
-        Kind::MinLength { limit: l } | Kind::MinItems { limit: l } | Kind::MinProperties { limit: l } => limit(Some((*l).into()), None),
-        Kind::MaxLength { limit: l } | Kind::MaxItems { limit: l } | Kind::MaxProperties { limit: l } => limit(None, Some((*l).into())),
+        Kind::MinLength { limit: l } | Kind::MinItems { limit: l } | Kind::MinProperties { limit: l } => {
+            limit(Some((*l).into()), None)
+        }
+        Kind::MaxLength { limit: l } | Kind::MaxItems { limit: l } | Kind::MaxProperties { limit: l } => {
+            limit(None, Some((*l).into()))
+        }
         Kind::Pattern { pattern } => ProblemKind::Pattern { pattern: pattern.clone() },
         Kind::Format { format } => ProblemKind::Format { format: format.clone() },
         _ => ProblemKind::Other,

@@ -1,7 +1,7 @@
 //! A document from a file or a web address, with the documents that it refers to.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -95,27 +95,33 @@ async fn fetch_all(source: &str) -> Result<Vec<u8>, FetchError> {
     let Ok(root) = parse(&content) else { return Ok(content) };
     let mut open: VecDeque<(Url, usize)> = VecDeque::new();
     let mut files: BTreeMap<String, Value> = BTreeMap::new();
+    let mut seen = BTreeSet::from([fetcher.root.clone()]);
     enqueue(&fetcher.root, &root, 1, &mut open);
     files.insert(without_fragment(fetcher.root.clone()), root);
     if open.is_empty() {
         return Ok(content);
     }
     while let Some((url, depth)) = open.pop_front() {
-        if depth > MAX_DEPTH || files.contains_key(url.as_str()) {
+        if depth > MAX_DEPTH || seen.contains(&url) {
             continue;
         }
-        if files.len() >= MAX_FETCHED {
+        if seen.len() >= MAX_FETCHED {
             return Err(FetchError::TooManyFiles { limit: MAX_FETCHED });
         }
-        let value = match fetcher.read(&url, &mut left).await {
-            Ok(content) => parse(&content).unwrap_or_else(|reason| {
-                tracing::warn!(%url, %reason, "a document that is referred to can't be parsed");
-                Value::Null
-            }),
+        seen.insert(url.clone());
+        let content = match fetcher.read(&url, &mut left).await {
+            Ok(content) => content,
             Err(error @ FetchError::TooLarge { .. }) => return Err(error),
             Err(error) => {
                 tracing::warn!(%url, %error, "a document that is referred to can't be read");
-                Value::Null
+                continue;
+            }
+        };
+        let value = match parse(&content) {
+            Ok(value) => value,
+            Err(reason) => {
+                tracing::warn!(%url, %reason, "a document that is referred to can't be parsed");
+                continue;
             }
         };
         enqueue(&url, &value, depth + 1, &mut open);
@@ -156,7 +162,8 @@ impl Fetcher {
     async fn new(source: &str) -> Result<Self, FetchError> {
         let web = |error| FetchError::Web { url: source.to_owned(), source: error };
         let (root, folder) = if source.starts_with("http://") || source.starts_with("https://") {
-            let url = Url::parse(source).map_err(|error| FetchError::Refused { url: source.to_owned(), reason: error.to_string() })?;
+            let url = Url::parse(source)
+                .map_err(|error| FetchError::Refused { url: source.to_owned(), reason: error.to_string() })?;
             (url, None)
         } else {
             let file = |error| FetchError::File { path: PathBuf::from(source), source: error };
@@ -191,7 +198,10 @@ impl Fetcher {
         match url.scheme() {
             "http" | "https" => self.read_web(url, left).await,
             "file" => self.read_file(url, left).await,
-            other => Err(FetchError::Refused { url: url.to_string(), reason: format!("{other} is neither a file nor a web address") }),
+            other => Err(FetchError::Refused {
+                url: url.to_string(),
+                reason: format!("{other} is neither a file nor a web address"),
+            }),
         }
     }
 
@@ -214,7 +224,8 @@ impl Fetcher {
 
     async fn read_web(&self, url: &Url, left: &mut u64) -> Result<Vec<u8>, FetchError> {
         let own = url.host_str() == self.root.host_str();
-        guard::check_url(url, own).map_err(|refused| FetchError::Refused { url: url.to_string(), reason: refused.to_string() })?;
+        guard::check_url(url, own)
+            .map_err(|refused| FetchError::Refused { url: url.to_string(), reason: refused.to_string() })?;
         let error = |error: reqwest::Error| FetchError::Web { url: url.to_string(), source: error.without_url() };
         let mut response = self.client.get(url.clone()).send().await.map_err(error)?;
         if !response.status().is_success() {
@@ -222,7 +233,8 @@ impl Fetcher {
         }
         let mut content = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(error)? {
-            *left = left.checked_sub(chunk.len() as u64).ok_or(FetchError::TooLarge { limit_bytes: MAX_UNPACKED_BYTES })?;
+            *left =
+                left.checked_sub(chunk.len() as u64).ok_or(FetchError::TooLarge { limit_bytes: MAX_UNPACKED_BYTES })?;
             content.extend_from_slice(&chunk);
         }
         Ok(content)

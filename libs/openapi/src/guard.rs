@@ -82,10 +82,12 @@ pub(crate) struct GuardedResolver {
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
-        let free = self.allow_private || self.allowed_host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&host));
+        let free =
+            self.allow_private || self.allowed_host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&host));
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> = found.iter().copied().filter(|address| free || is_public(address.ip())).collect();
+            let allowed: Vec<SocketAddr> =
+                found.iter().copied().filter(|address| free || is_public(address.ip())).collect();
             if allowed.is_empty() && !found.is_empty() {
                 return Err(Refused::Private(host).into());
             }
@@ -101,14 +103,57 @@ mod tests {
     #[test]
     fn addresses_of_our_own_network_are_not_public() {
         for text in [
-            "0.0.0.0", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.8.8.8", "169.254.169.254", "172.16.0.1", "172.31.255.255",
-            "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.1", "203.0.113.9", "224.0.0.1", "240.0.0.1", "255.255.255.255",
-            "::", "::1", "::ffff:8.8.8.8", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "fc00::1", "fd12::1",
-            "fe80::1", "fec0::1", "ff02::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1",
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.8.8.8",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:8.8.8.8",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "100::1",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
         ] {
             assert!(!is_public(text.parse().expect(text)), "{text}");
         }
-        for text in ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.32.0.1", "192.0.1.1", "198.20.0.1", "2606:4700::1111", "2a00:1450::1", "2001:4860::8888"] {
+        for text in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "198.20.0.1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2001:4860::8888",
+        ] {
             assert!(is_public(text.parse().expect(text)), "{text}");
         }
     }
@@ -116,11 +161,33 @@ mod tests {
     #[test]
     fn every_way_to_write_a_private_address_is_refused() {
         for text in [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://0x7f.1/", "http://127.0.0.1./",
-            "http://[::1]/", "http://[::ffff:169.254.169.254]/", "http://[::ffff:a9fe:a9fe]/", "http://[64:ff9b::169.254.169.254]/", "http://[::]/",
-            "http://169.254.169.254/latest/meta-data", "http://2852039166/", "http://0xa9fea9fe/", "http://0251.0376.0251.0376/", "http://169.254.43518/",
-            "https://10.1/", "http://192.168.257/", "http://１２７.０.０.１/", "http://0/", "http://%31%32%37.0.0.1/",
-            "http://example.com@127.0.0.1/", "http://user:pass@example.com/", "file:///etc/passwd", "gopher://127.0.0.1/", "ftp://8.8.8.8/",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://0x7f.1/",
+            "http://127.0.0.1./",
+            "http://[::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[::ffff:a9fe:a9fe]/",
+            "http://[64:ff9b::169.254.169.254]/",
+            "http://[::]/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.0251.0376/",
+            "http://169.254.43518/",
+            "https://10.1/",
+            "http://192.168.257/",
+            "http://１２７.０.０.１/",
+            "http://0/",
+            "http://%31%32%37.0.0.1/",
+            "http://example.com@127.0.0.1/",
+            "http://user:pass@example.com/",
+            "file:///etc/passwd",
+            "gopher://127.0.0.1/",
+            "ftp://8.8.8.8/",
         ] {
             let refused = Url::parse(text).map_or(true, |url| check_url(&url, false).is_err());
             assert!(refused, "{text}");

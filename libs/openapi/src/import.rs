@@ -120,7 +120,11 @@ pub fn import(document_id: &str, content: &[u8], options: &ImportOptions) -> Res
         files: &files,
         root,
         options,
-        source: options.source_url.clone().or_else(|| Url::parse(&files.root).ok()).filter(|url| matches!(url.scheme(), "http" | "https")),
+        source: options
+            .source_url
+            .clone()
+            .or_else(|| Url::parse(&files.root).ok())
+            .filter(|url| matches!(url.scheme(), "http" | "https")),
         requests: Schemas::new(&files, Mode::Request),
         responses: Schemas::new(&files, Mode::Response),
         warnings: files.warnings.clone(),
@@ -172,7 +176,11 @@ pub fn import(document_id: &str, content: &[u8], options: &ImportOptions) -> Res
 fn dialect(root: &Value) -> Result<Dialect, ImportError> {
     if let Some(version) = root.get("openapi") {
         let version = scalar_text(version);
-        return if version.starts_with("3.") || version == "3" { Ok(Dialect::Three) } else { Err(ImportError::UnknownVersion(version)) };
+        return if version.starts_with("3.") || version == "3" {
+            Ok(Dialect::Three)
+        } else {
+            Err(ImportError::UnknownVersion(version))
+        };
     }
     match root.get("swagger").map(scalar_text) {
         Some(version) if version == "2.0" || version == "2" => Ok(Dialect::Two),

@@ -22,7 +22,7 @@ pub use fetch::{FetchError, fetch};
 pub use guard::is_public;
 pub use import::{ImportError, ImportOptions, import};
 pub use model::{
-    BodyShape, Document, Field, KeyLocation, Location, MAX_OPERATION_BYTES, Need, Operation,
-    Problem, ProblemKind, ResponseOutline, Risk, SecurityScheme, Style,
+    BodyShape, Document, Field, KeyLocation, Location, MAX_OPERATION_BYTES, Need, Operation, Problem, ProblemKind,
+    ResponseOutline, Risk, SecurityScheme, Style,
 };
 pub use resources::Producers;

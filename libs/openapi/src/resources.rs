@@ -17,7 +17,22 @@ use crate::{
 const ID_WORDS: [&str; 5] = ["id", "uuid", "guid", "sid", "uid"];
 /// Words before which a resource name ends: `/vehicles/available` and `/vehicles/search` are about vehicles.
 const FILTER_WORDS: [&str; 16] = [
-    "search", "list", "all", "available", "active", "mine", "my", "recent", "latest", "find", "query", "free", "open", "current", "index", "paged",
+    "search",
+    "list",
+    "all",
+    "available",
+    "active",
+    "mine",
+    "my",
+    "recent",
+    "latest",
+    "find",
+    "query",
+    "free",
+    "open",
+    "current",
+    "index",
+    "paged",
 ];
 /// Most resources of one operation.
 const MAX_PRODUCED: usize = 4;
@@ -39,7 +54,8 @@ pub(crate) fn link(drafts: &mut [Draft]) {
         let mut needs = Vec::new();
         for (key, words) in wanted {
             let Some((resource, producers)) = known(&words, &by_resource) else { continue };
-            let own_field = |producer: &Operation| producer.fields.iter().any(|field| field.key == key && field.required);
+            let own_field =
+                |producer: &Operation| producer.fields.iter().any(|field| field.key == key && field.required);
             let best = producers
                 .iter()
                 .filter(|producer| **producer != index && !own_field(&drafts[**producer].operation))
@@ -65,7 +81,11 @@ fn wanted(operation: &Operation) -> Vec<(String, String)> {
 }
 
 fn wanted_resource(operation: &Operation, field: &Field) -> Option<String> {
-    if field.schema.get("enum").is_some() || is_type(field, "array") || is_type(field, "object") || is_type(field, "boolean") {
+    if field.schema.get("enum").is_some()
+        || is_type(field, "array")
+        || is_type(field, "object")
+        || is_type(field, "boolean")
+    {
         return None;
     }
     let mut name = words(&field.name);
@@ -120,27 +140,47 @@ fn resource_of(name: &str) -> String {
 /// The resource of that name that something yields: the name itself, else its ending (`from station` -> `station`).
 fn known<'m>(name: &str, by_resource: &'m BTreeMap<String, Vec<usize>>) -> Option<(String, &'m Vec<usize>)> {
     let words: Vec<&str> = name.split(' ').collect();
-    (0..words.len()).map(|start| words[start..].join(" ")).find_map(|candidate| by_resource.get(&candidate).map(|producers| (candidate, producers)))
+    (0..words.len())
+        .map(|start| words[start..].join(" "))
+        .find_map(|candidate| by_resource.get(&candidate).map(|producers| (candidate, producers)))
 }
 
 /// What a safe operation with rows that have ids yields, surest first.
 fn produced(operation: &Operation, row_schema: Option<&str>) -> Vec<String> {
     let Some(response) = &operation.response else { return Vec::new() };
-    if operation.method != "GET" || operation.risk != Risk::Safe || operation.not_callable.is_some() || response.item_fields.is_empty() {
+    if operation.method != "GET"
+        || operation.risk != Risk::Safe
+        || operation.not_callable.is_some()
+        || response.item_fields.is_empty()
+    {
         return Vec::new();
     }
-    let segments: Vec<&str> = operation.path.split(['?', '#']).next().unwrap_or_default().split('/').filter(|part| !part.is_empty()).collect();
+    let segments: Vec<&str> = operation
+        .path
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     let Some(last) = segments.last() else { return Vec::new() };
     if !response.is_list && *last != "me" {
         return Vec::new();
     }
     let mut resources: Vec<String> = Vec::new();
     let mut add = |resource: String| {
-        if !resource.is_empty() && resource.len() <= 60 && !resources.contains(&resource) && resources.len() < MAX_PRODUCED {
+        if !resource.is_empty()
+            && resource.len() <= 60
+            && !resources.contains(&resource)
+            && resources.len() < MAX_PRODUCED
+        {
             resources.push(resource);
         }
     };
-    let about = segments.iter().rev().find(|part| !part.starts_with('{') && !FILTER_WORDS.contains(&part.to_ascii_lowercase().as_str()));
+    let about = segments
+        .iter()
+        .rev()
+        .find(|part| !part.starts_with('{') && !FILTER_WORDS.contains(&part.to_ascii_lowercase().as_str()));
     let terminal = !last.contains('{');
     if let Some(about) = about.filter(|about| terminal && **about != "me") {
         add(resource_of(about));
@@ -158,7 +198,24 @@ fn produced(operation: &Operation, row_schema: Option<&str>) -> Vec<String> {
 /// `VehicleSummaryDto` -> `vehicle`.
 fn schema_resource(name: &str) -> String {
     const DECORATION: [&str; 18] = [
-        "dto", "response", "model", "schema", "summary", "item", "list", "view", "info", "details", "detail", "representation", "object", "entity", "read", "simple", "full", "minimal",
+        "dto",
+        "response",
+        "model",
+        "schema",
+        "summary",
+        "item",
+        "list",
+        "view",
+        "info",
+        "details",
+        "detail",
+        "representation",
+        "object",
+        "entity",
+        "read",
+        "simple",
+        "full",
+        "minimal",
     ];
     let mut words = words(name.rsplit('.').next().unwrap_or(name));
     while words.len() > 1 && words.last().is_some_and(|last| DECORATION.contains(&last.as_str())) {
@@ -220,7 +277,7 @@ impl Producers {
     }
 }
 
-/// Weights of the producer-graph prototype: search 3, collection 1.5, schema name 1, `/me` 2, one less below another resource.
+/// Weights of the producer-graph prototype: search 3, collection 1.5 (1 when filtered), schema name 1, `/me` 2, one less below another resource.
 fn weight(operation: &Operation, resource: &str) -> f32 {
     let segments: Vec<&str> = operation.path.split('/').filter(|part| !part.is_empty()).collect();
     let last = segments.last().copied().unwrap_or_default();
@@ -228,8 +285,11 @@ fn weight(operation: &Operation, resource: &str) -> f32 {
     if segments.iter().any(|part| part.eq_ignore_ascii_case("search")) {
         weight += 3.0;
     }
+    let filtered = FILTER_WORDS.contains(&last.to_ascii_lowercase().as_str());
     if resource_of(last) == resource {
         weight += 1.5;
+    } else if filtered && segments.len() > 1 && resource_of(segments[segments.len() - 2]) == resource {
+        weight += 1.0;
     }
     if last == "me" && resource == "user" {
         weight += 2.0;

@@ -88,7 +88,15 @@ struct Found {
 
 impl<'a> Schemas<'a> {
     pub fn new(files: &'a Files, mode: Mode) -> Self {
-        Self { files, mode, ids: HashMap::new(), names: BTreeMap::new(), definitions: Vec::new(), patterns: HashMap::new(), budget: 0 }
+        Self {
+            files,
+            mode,
+            ids: HashMap::new(),
+            names: BTreeMap::new(),
+            definitions: Vec::new(),
+            patterns: HashMap::new(),
+            budget: 0,
+        }
     }
 
     /// The schema with everything it refers to in local `$defs`; its top level is no mere `$ref`.
@@ -217,9 +225,11 @@ impl<'a> Schemas<'a> {
                 }
                 Ok(Value::Object(nullable_choice_as_type(out)))
             }
-            Value::Array(items) => {
-                items.iter().map(|item| self.inlined(item, depth + 1, needed)).collect::<Result<_, _>>().map(Value::Array)
-            }
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.inlined(item, depth + 1, needed))
+                .collect::<Result<_, _>>()
+                .map(Value::Array),
             _ => Ok(value.clone()),
         }
     }
@@ -310,8 +320,17 @@ fn nullable_choice_as_type(mut map: Map<String, Value>) -> Map<String, Value> {
         let Some(Value::Array(choices)) = map.get(keyword) else { continue };
         let [one, other] = choices.as_slice() else { continue };
         let is_null = |value: &Value| value.get("type").is_some_and(|kind| kind == "null");
-        let real = if is_null(other) { one } else if is_null(one) { other } else { continue };
-        let Some(real) = real.as_object().filter(|real| !real.contains_key("$ref") && !real.contains_key("const")) else { continue };
+        let real = if is_null(other) {
+            one
+        } else if is_null(one) {
+            other
+        } else {
+            continue;
+        };
+        let Some(real) = real.as_object().filter(|real| !real.contains_key("$ref") && !real.contains_key("const"))
+        else {
+            continue;
+        };
         if real.keys().any(|key| !is_annotation(key) && map.contains_key(key)) {
             continue;
         }

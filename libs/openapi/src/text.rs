@@ -67,7 +67,9 @@ pub(crate) fn words(name: &str) -> Vec<String> {
         let before = i.checked_sub(1).map(|j| chars[j]);
         let after = chars.get(i + 1);
         let starts = c.is_uppercase()
-            && before.is_some_and(|b| b.is_lowercase() || b.is_numeric() || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase())));
+            && before.is_some_and(|b| {
+                b.is_lowercase() || b.is_numeric() || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase()))
+            });
         if starts && !word.is_empty() {
             words.push(std::mem::take(&mut word));
         }
@@ -124,7 +126,15 @@ mod tests {
     fn names_become_words_and_singulars() {
         assert_eq!(words("getHTTPVehicleById"), ["get", "http", "vehicle", "by", "id"]);
         assert_eq!(words("vehicle_types-2"), ["vehicle", "types", "2"]);
-        for (given, expected) in [("vehicles", "vehicle"), ("categories", "category"), ("boxes", "box"), ("status", "status"), ("people", "person"), ("cases", "case"), ("buses", "bus")] {
+        for (given, expected) in [
+            ("vehicles", "vehicle"),
+            ("categories", "category"),
+            ("boxes", "box"),
+            ("status", "status"),
+            ("people", "person"),
+            ("cases", "case"),
+            ("buses", "bus"),
+        ] {
             assert_eq!(singular(given), expected);
         }
     }

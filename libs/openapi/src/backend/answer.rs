@@ -41,14 +41,24 @@ pub(super) async fn read(mut response: reqwest::Response, limit_bytes: usize) ->
         return Err(too_large);
     }
     let retry_after = retry_after(response.headers());
-    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let media_type = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let mut bytes = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() > limit_bytes => return Err(too_large),
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Err(CallError::Ambiguous(format!("status {status}, then the answer broke off: {}", reason(&error)))),
+            Err(error) => {
+                return Err(CallError::Ambiguous(format!(
+                    "status {status}, then the answer broke off: {}",
+                    reason(&error)
+                )));
+            }
         }
     }
     Ok(Response { status, body: body(&media_type, &bytes), retry_after })
@@ -58,7 +68,8 @@ fn body(media_type: &str, bytes: &[u8]) -> ResponseBody {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return ResponseBody::Empty;
     }
-    let looks_like_json = || bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'{' | b'['));
+    let looks_like_json =
+        || bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'{' | b'['));
     let said_json = media_type.contains("json");
     let may_be_json = said_json || (!media_type.contains("html") && !media_type.contains("xml") && looks_like_json());
     if may_be_json && let Ok(value) = serde_json::from_slice(bytes) {
@@ -74,7 +85,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     // Against the backend's own clock where it tells it: the clocks may differ.
     let at = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
-    let now = headers.get(header::DATE).and_then(|value| value.to_str().ok()).and_then(at).unwrap_or_else(jiff::Timestamp::now);
+    let now = headers
+        .get(header::DATE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(at)
+        .unwrap_or_else(jiff::Timestamp::now);
     let wait = at(text)?.duration_since(now);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER))
 }

@@ -33,14 +33,25 @@ pub(super) type UsedTokens = BTreeMap<String, SecretString>;
 pub(super) fn choose(config: &BackendConfig, operation: &Operation) -> Result<Vec<Chosen>, String> {
     let chosen = |name: &str, scopes: &[String]| -> Option<Chosen> {
         let scheme = operation.schemes.get(name)?;
-        serves(config.credentials.get(name)?, scheme).then(|| Chosen { credential: name.to_owned(), scheme: scheme.clone(), scopes: scopes.to_vec() })
+        serves(config.credentials.get(name)?, scheme).then(|| Chosen {
+            credential: name.to_owned(),
+            scheme: scheme.clone(),
+            scopes: scopes.to_vec(),
+        })
     };
-    let satisfied = operation.security.iter().find_map(|all| all.iter().map(|(name, scopes)| chosen(name, scopes)).collect::<Option<Vec<_>>>());
+    let satisfied = operation
+        .security
+        .iter()
+        .find_map(|all| all.iter().map(|(name, scopes)| chosen(name, scopes)).collect::<Option<Vec<_>>>());
     let mut all = match satisfied {
         Some(all) => all,
         None if operation.security.is_empty() => default(config).into_iter().collect(),
         None => {
-            let wanted: Vec<String> = operation.security.iter().map(|all| all.keys().map(String::as_str).collect::<Vec<_>>().join(" and ")).collect();
+            let wanted: Vec<String> = operation
+                .security
+                .iter()
+                .map(|all| all.keys().map(String::as_str).collect::<Vec<_>>().join(" and "))
+                .collect();
             return Err(format!("no fitting credential is configured for {}", wanted.join(", or ")));
         }
     };
@@ -48,7 +59,10 @@ pub(super) fn choose(config: &BackendConfig, operation: &Operation) -> Result<Ve
     for (name, scheme) in &operation.schemes {
         let demanded = operation.security.iter().any(|all| all.contains_key(name));
         let sets_the_same = all.iter().any(|other| other.scheme == *scheme);
-        if !demanded && !sets_the_same && let Some(extra) = chosen(name, &[]) {
+        if !demanded
+            && !sets_the_same
+            && let Some(extra) = chosen(name, &[])
+        {
             all.push(extra);
         }
     }
@@ -60,7 +74,9 @@ fn default(config: &BackendConfig) -> Option<Chosen> {
         Credential::Basic { .. } => SecurityScheme::Basic,
         Credential::Bearer { .. } => SecurityScheme::Bearer,
         Credential::OAuth2 { .. } => SecurityScheme::Oauth2 { token_url: None },
-        Credential::ApiKey { .. } => SecurityScheme::ApiKey { location: KeyLocation::Header, name: "Authorization".to_owned() },
+        Credential::ApiKey { .. } => {
+            SecurityScheme::ApiKey { location: KeyLocation::Header, name: "Authorization".to_owned() }
+        }
     };
     Some(Chosen { credential: DEFAULT.to_owned(), scheme, scopes: Vec::new() })
 }
@@ -69,12 +85,19 @@ fn serves(credential: &Credential, scheme: &SecurityScheme) -> bool {
     match (credential, scheme) {
         (Credential::ApiKey { .. }, SecurityScheme::ApiKey { .. })
         | (Credential::Basic { .. }, SecurityScheme::Basic)
-        | (Credential::Bearer { .. }, SecurityScheme::Bearer | SecurityScheme::Oauth2 { .. } | SecurityScheme::Other { .. }) => true,
+        | (
+            Credential::Bearer { .. },
+            SecurityScheme::Bearer | SecurityScheme::Oauth2 { .. } | SecurityScheme::Other { .. },
+        ) => true,
         (Credential::Bearer { .. }, SecurityScheme::ApiKey { location, name }) => {
             *location == KeyLocation::Header && name.eq_ignore_ascii_case("authorization")
         }
-        (Credential::OAuth2 { token_url, .. }, SecurityScheme::Oauth2 { token_url: own }) => token_url.is_some() || own.is_some(),
-        (Credential::OAuth2 { token_url, .. }, SecurityScheme::Bearer | SecurityScheme::Other { .. }) => token_url.is_some(),
+        (Credential::OAuth2 { token_url, .. }, SecurityScheme::Oauth2 { token_url: own }) => {
+            token_url.is_some() || own.is_some()
+        }
+        (Credential::OAuth2 { token_url, .. }, SecurityScheme::Bearer | SecurityScheme::Other { .. }) => {
+            token_url.is_some()
+        }
         _ => false,
     }
 }
@@ -101,7 +124,10 @@ pub(super) async fn apply(
             Credential::OAuth2 { client_id, client_secret, token_url, scopes } => {
                 let grant = grant(one, client_id, client_secret, token_url.as_ref(), scopes, url)?;
                 let stale = refused.and_then(|tokens| tokens.get(&one.credential));
-                let token = backend.tokens.get(&backend.client, backend.config.allow_private_hosts, &grant, stale, ends).await?;
+                let token = backend
+                    .tokens
+                    .get(&backend.client, backend.config.allow_private_hosts, &grant, stale, ends)
+                    .await?;
                 authorize(headers, &format!("Bearer {}", token.expose_secret()))?;
                 used.insert(one.credential.clone(), token);
             }
@@ -122,23 +148,33 @@ fn grant<'c>(
         SecurityScheme::Oauth2 { token_url: Some(text) } => base.join(text).ok(),
         _ => None,
     };
-    let token_url = token_url.cloned().or(from_document).ok_or_else(|| CallError::Credentials(format!("{} has no token URL", one.credential)))?;
+    let token_url = token_url
+        .cloned()
+        .or(from_document)
+        .ok_or_else(|| CallError::Credentials(format!("{} has no token URL", one.credential)))?;
     let mut scopes = if scopes.is_empty() { one.scopes.clone() } else { scopes.to_vec() };
     scopes.sort();
     scopes.dedup();
     Ok(Grant { key: TokenKey { credential: one.credential.clone(), token_url, scopes }, client_id, client_secret })
 }
 
-fn api_key(scheme: &SecurityScheme, value: &SecretString, url: &mut Url, headers: &mut HeaderMap) -> Result<(), CallError> {
+fn api_key(
+    scheme: &SecurityScheme,
+    value: &SecretString,
+    url: &mut Url,
+    headers: &mut HeaderMap,
+) -> Result<(), CallError> {
     let SecurityScheme::ApiKey { location, name } = scheme else { return Ok(()) };
     match location {
         KeyLocation::Header => {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| CallError::Credentials(format!("{name:?} is no header name")))?;
+            let name = http::HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| CallError::Credentials(format!("{name:?} is no header name")))?;
             headers.insert(name, secret_header(value.expose_secret())?);
         }
         KeyLocation::Query => {
             let pair = format!("{}={}", encode(name), encode(value.expose_secret()));
-            let query = url.query().filter(|query| !query.is_empty()).map_or(pair.clone(), |query| format!("{query}&{pair}"));
+            let query =
+                url.query().filter(|query| !query.is_empty()).map_or(pair.clone(), |query| format!("{query}&{pair}"));
             url.set_query(Some(&query));
         }
         KeyLocation::Cookie => {
@@ -159,7 +195,8 @@ fn authorize(headers: &mut HeaderMap, value: &str) -> Result<(), CallError> {
 }
 
 fn secret_header(value: &str) -> Result<HeaderValue, CallError> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| CallError::Credentials("a secret has characters that a header can't hold".to_owned()))?;
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| CallError::Credentials("a secret has characters that a header can't hold".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

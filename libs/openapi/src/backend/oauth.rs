@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use oauth2::{ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse as _, TokenUrl, basic::BasicClient};
+use oauth2::{
+    ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse as _, TokenUrl,
+    basic::BasicClient,
+};
 use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -55,7 +58,14 @@ impl Tokens {
     /// A token for the grant; never `stale`, which the backend has refused.
     ///
     /// While one call fetches, the others with the same key wait for its result.
-    pub async fn get(&self, client: &Client, allow_private: bool, grant: &Grant<'_>, stale: Option<&SecretString>, ends: Instant) -> Result<SecretString, CallError> {
+    pub async fn get(
+        &self,
+        client: &Client,
+        allow_private: bool,
+        grant: &Grant<'_>,
+        stale: Option<&SecretString>,
+        ends: Instant,
+    ) -> Result<SecretString, CallError> {
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             slots.entry(grant.key.clone()).or_insert_with(|| Arc::new(Mutex::new(Slot::Empty))).clone()
@@ -63,7 +73,10 @@ impl Tokens {
         let late = || CallError::NotSent("no token in time".to_owned());
         let mut slot = tokio::time::timeout_at(ends, slot.lock()).await.map_err(|_| late())?;
         match &*slot {
-            Slot::Token { token, renew_at } if *renew_at > Instant::now() && stale.is_none_or(|stale| stale.expose_secret() != token.expose_secret()) => {
+            Slot::Token { token, renew_at }
+                if *renew_at > Instant::now()
+                    && stale.is_none_or(|stale| stale.expose_secret() != token.expose_secret()) =>
+            {
                 return Ok(token.clone());
             }
             Slot::Failed { error, until } if *until > Instant::now() => return Err(error.clone()),
@@ -71,7 +84,8 @@ impl Tokens {
         }
         // If this call is given up here, the slot stays as it was and the next one fetches.
         let ends = ends.min(Instant::now() + TOKEN_TIMEOUT);
-        let fetched = tokio::time::timeout_at(ends, fetch(client, allow_private, grant)).await.unwrap_or_else(|_| Err(late()));
+        let fetched =
+            tokio::time::timeout_at(ends, fetch(client, allow_private, grant)).await.unwrap_or_else(|_| Err(late()));
         match fetched {
             Ok((token, life)) => {
                 *slot = Slot::Token { token: token.clone(), renew_at: Instant::now() + life };
@@ -95,19 +109,34 @@ enum TokenHttpError {
 }
 
 async fn fetch(client: &Client, allow_private: bool, grant: &Grant<'_>) -> Result<(SecretString, Duration), CallError> {
-    guard::check_url(&grant.key.token_url, allow_private).map_err(|refused| CallError::Credentials(format!("token URL: {refused}")))?;
-    let http = |request: HttpRequest| exchange(client, request);
+    guard::check_url(&grant.key.token_url, allow_private)
+        .map_err(|refused| CallError::Credentials(format!("token URL: {refused}")))?;
+    let http = |request: HttpRequest| {
+        // Owned, so that the future is `Send` for callers that spawn it.
+        let client = client.clone();
+        async move { exchange(&client, request).await }
+    };
     let oauth = BasicClient::new(ClientId::new(grant.client_id.to_owned()))
         .set_client_secret(ClientSecret::new(grant.client_secret.expose_secret().to_owned()))
         .set_token_uri(TokenUrl::from_url(grant.key.token_url.clone()));
-    let scopes = grant.key.scopes.iter().map(|scope| Scope::new(scope.clone()));
-    let answer = oauth.exchange_client_credentials().add_scopes(scopes).request_async(&http).await.map_err(|error| match error {
-        RequestTokenError::Request(TokenHttpError::Away(reason)) => CallError::NotSent(format!("the token server is away: {reason}")),
-        RequestTokenError::Request(TokenHttpError::Refused(reason)) => CallError::Credentials(reason),
-        RequestTokenError::ServerResponse(error) => CallError::Credentials(format!("the token server refused: {}", error.error())),
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => CallError::Credentials("the token server's answer is no token".to_owned()),
-    })?;
-    if !answer.access_token().secret().chars().all(|c| c.is_ascii_graphic()) || answer.access_token().secret().is_empty() {
+    let scopes = grant.key.scopes.iter().map(|scope| Scope::new(scope.clone())).collect::<Vec<_>>();
+    let answer = oauth.exchange_client_credentials().add_scopes(scopes).request_async(&http).await.map_err(
+        |error| match error {
+            RequestTokenError::Request(TokenHttpError::Away(reason)) => {
+                CallError::NotSent(format!("the token server is away: {reason}"))
+            }
+            RequestTokenError::Request(TokenHttpError::Refused(reason)) => CallError::Credentials(reason),
+            RequestTokenError::ServerResponse(error) => {
+                CallError::Credentials(format!("the token server refused: {}", error.error()))
+            }
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                CallError::Credentials("the token server's answer is no token".to_owned())
+            }
+        },
+    )?;
+    if !answer.access_token().secret().chars().all(|c| c.is_ascii_graphic())
+        || answer.access_token().secret().is_empty()
+    {
         return Err(CallError::Credentials("the token server's token can't be sent".to_owned()));
     }
     Ok((SecretString::from(answer.access_token().secret().clone()), life(answer.expires_in())))
@@ -156,7 +185,9 @@ fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut value: Value = serde_json::from_slice(bytes).ok()?;
     let map = value.as_object_mut()?;
     let seconds = match map.shift_remove("expires_in") {
-        Some(Value::Number(number)) => number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0 && *n < 1e12).map(|n| n as u64)),
+        Some(Value::Number(number)) => {
+            number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0 && *n < 1e12).map(|n| n as u64))
+        }
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
@@ -187,6 +218,33 @@ mod tests {
             let bytes = mended(given.to_string().as_bytes()).expect("an object");
             let answer: oauth2::basic::BasicTokenResponse = serde_json::from_slice(&bytes).expect("a token");
             assert_eq!(life(answer.expires_in()), Duration::from_secs(expected), "{given}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_past_its_time_is_not_used_again() {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = Client::builder().no_proxy().build().expect("a client");
+        let secret = SecretString::from("secret");
+        // Nobody listens there: a fetch that is tried fails.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let key = TokenKey {
+            credential: "c".to_owned(),
+            token_url: Url::parse(&format!("http://{free}/")).expect("a URL"),
+            scopes: Vec::new(),
+        };
+        let now = Instant::now();
+        let ends = now + Duration::from_secs(5);
+        for (renew_at, used) in [(now + Duration::from_secs(60), true), (now, false)] {
+            let tokens = Tokens::default();
+            let slot = Slot::Token { token: SecretString::from("old"), renew_at };
+            tokens.slots.lock().expect("a lock").insert(key.clone(), Arc::new(Mutex::new(slot)));
+            let grant = Grant { key: key.clone(), client_id: "c", client_secret: &secret };
+            let got = tokens.get(&client, true, &grant, None, ends).await;
+            match got {
+                Ok(token) => assert!(used && token.expose_secret() == "old"),
+                Err(error) => assert!(!used && matches!(error, CallError::NotSent(_)), "{error:?}"),
+            }
         }
     }
 }

@@ -57,7 +57,11 @@ pub struct Prepared {
     pub(super) credentials: Vec<auth::Chosen>,
 }
 
-pub(super) fn prepare(config: &BackendConfig, operation: &Operation, arguments: &Map<String, Value>) -> Result<Prepared, PrepareError> {
+pub(super) fn prepare(
+    config: &BackendConfig,
+    operation: &Operation,
+    arguments: &Map<String, Value>,
+) -> Result<Prepared, PrepareError> {
     if let Some(reason) = &operation.not_callable {
         return Err(PrepareError::NotCallable(reason.clone()));
     }
@@ -65,9 +69,11 @@ pub(super) fn prepare(config: &BackendConfig, operation: &Operation, arguments: 
     if !problems.is_empty() {
         return Err(PrepareError::Problems(problems));
     }
-    let method = Method::from_bytes(operation.method.as_bytes()).map_err(|_| PrepareError::NotCallable("unknown method".to_owned()))?;
+    let method = Method::from_bytes(operation.method.as_bytes())
+        .map_err(|_| PrepareError::NotCallable("unknown method".to_owned()))?;
     let base = base_url(config, operation)?;
-    guard::check_url(&base, config.allow_private_hosts).map_err(|refused| PrepareError::Refused(refused.to_string()))?;
+    guard::check_url(&base, config.allow_private_hosts)
+        .map_err(|refused| PrepareError::Refused(refused.to_string()))?;
     let url = url(&base, operation, arguments)?;
     let headers = headers(config, operation, arguments)?;
     let body = operation.body_of(arguments).map(|body| Bytes::from(body.to_string()));
@@ -87,7 +93,13 @@ fn url(base: &Url, operation: &Operation, arguments: &Map<String, Value>) -> Res
     let template = operation.path.split('#').next().unwrap_or_default();
     let (template, fixed_query) = template.split_once('?').unwrap_or((template, ""));
     let path = path(template, operation, arguments)?;
-    let mut pairs: Vec<String> = base.query().into_iter().chain(Some(fixed_query)).filter(|query| !query.is_empty()).map(str::to_owned).collect();
+    let mut pairs: Vec<String> = base
+        .query()
+        .into_iter()
+        .chain(Some(fixed_query))
+        .filter(|query| !query.is_empty())
+        .map(str::to_owned)
+        .collect();
     for field in operation.fields.iter().filter(|field| field.location == Location::Query) {
         if let Some(value) = arguments.get(&field.key) {
             query_pairs(field, value, &mut pairs)?;
@@ -138,7 +150,11 @@ fn simple(field: &Field, value: &Value) -> Option<String> {
         Value::Array(items) => join(items.iter(), ","),
         Value::Object(map) => {
             let between = if field.explode { "=" } else { "," };
-            map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| Some(format!("{}{between}{}", encode(key), scalar(value)?))).collect::<Option<Vec<_>>>().map(|parts| parts.join(","))
+            map.iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| Some(format!("{}{between}{}", encode(key), scalar(value)?)))
+                .collect::<Option<Vec<_>>>()
+                .map(|parts| parts.join(","))
         }
         _ => scalar(value),
     }
@@ -157,7 +173,10 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 fn query_pairs(field: &Field, value: &Value, pairs: &mut Vec<String>) -> Result<(), PrepareError> {
-    let bad = || PrepareError::BadValue { field: field.key.clone(), reason: "it holds lists or objects that its style can't write" };
+    let bad = || PrepareError::BadValue {
+        field: field.key.clone(),
+        reason: "it holds lists or objects that its style can't write",
+    };
     let name = encode(&field.name);
     if value.is_null() {
         return Ok(());
@@ -209,7 +228,11 @@ fn deep(prefix: &str, map: &Map<String, Value>, depth: usize, pairs: &mut Vec<St
     Some(())
 }
 
-fn headers(config: &BackendConfig, operation: &Operation, arguments: &Map<String, Value>) -> Result<HeaderMap, PrepareError> {
+fn headers(
+    config: &BackendConfig,
+    operation: &Operation,
+    arguments: &Map<String, Value>,
+) -> Result<HeaderMap, PrepareError> {
     let mut headers = HeaderMap::new();
     let mut cookies = Vec::new();
     for field in &operation.fields {
@@ -227,7 +250,11 @@ fn headers(config: &BackendConfig, operation: &Operation, arguments: &Map<String
                 headers.insert(name, value);
             }
             Location::Cookie => {
-                let text = if field.style == Style::Json { encode(&value.to_string()) } else { scalar(value).ok_or_else(|| bad("a cookie can't hold it"))? };
+                let text = if field.style == Style::Json {
+                    encode(&value.to_string())
+                } else {
+                    scalar(value).ok_or_else(|| bad("a cookie can't hold it"))?
+                };
                 cookies.push(format!("{}={text}", encode(&field.name)));
             }
             Location::Path | Location::Query | Location::Body => {}
@@ -244,7 +271,8 @@ fn headers(config: &BackendConfig, operation: &Operation, arguments: &Map<String
     }
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
     if let Some(body) = operation.body.as_ref().filter(|_| operation.body_of(arguments).is_some()) {
-        let media_type = HeaderValue::from_str(&body.media_type).unwrap_or(HeaderValue::from_static("application/json"));
+        let media_type =
+            HeaderValue::from_str(&body.media_type).unwrap_or(HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_TYPE, media_type);
     }
     Ok(headers)

@@ -19,7 +19,12 @@ const MAX_FIELD_BYTES: usize = 512 * 1024;
 /// The media type, whether it must be sent, and its schema.
 type Found<'a> = Option<(String, bool, Option<At<'a>>)>;
 
-pub(super) fn read<'a>(context: &mut Context<'a>, at: At<'a>, parameters: &Parameters<'a>, problems: &mut Vec<String>) -> (Option<BodyShape>, Vec<Field>) {
+pub(super) fn read<'a>(
+    context: &mut Context<'a>,
+    at: At<'a>,
+    parameters: &Parameters<'a>,
+    problems: &mut Vec<String>,
+) -> (Option<BodyShape>, Vec<Field>) {
     let found = match context.dialect {
         Dialect::Two => swagger_body(context, at, parameters),
         Dialect::Three => request_body(context, at),
@@ -66,9 +71,14 @@ fn swagger_body<'a>(context: &Context<'a>, at: At<'a>, parameters: &Parameters<'
 
 fn request_body<'a>(context: &Context<'a>, at: At<'a>) -> Result<Found<'a>, String> {
     let Some(body) = at.get("requestBody") else { return Ok(None) };
-    let body = context.files.deref(body).map_err(|reference| format!("its body refers to `{reference}`, which leads nowhere"))?;
+    let body = context
+        .files
+        .deref(body)
+        .map_err(|reference| format!("its body refers to `{reference}`, which leads nowhere"))?;
     let required = body.value.get("required") == Some(&Value::Bool(true));
-    let Some(content) = body.get("content").filter(|content| content.value.as_object().is_some_and(|types| !types.is_empty())) else {
+    let Some(content) =
+        body.get("content").filter(|content| content.value.as_object().is_some_and(|types| !types.is_empty()))
+    else {
         return Ok(None);
     };
     if let Some((media_type, media)) = json_content(content) {

@@ -41,8 +41,10 @@ pub(super) fn read<'a>(context: &mut Context<'a>, path: &str, method: &str, item
         _ => Risk::Once,
     };
     let summary = at.text("summary").or(item.text("summary")).map(|text| text::plain(text, 300)).unwrap_or_default();
-    let description = at.text("description").or(item.text("description")).map(|text| text::plain(text, 2_000)).unwrap_or_default();
-    let label = at.text("operationId").filter(|text| !text.is_empty()).map(|text| text.chars().take(200).collect::<String>());
+    let description =
+        at.text("description").or(item.text("description")).map(|text| text::plain(text, 2_000)).unwrap_or_default();
+    let label =
+        at.text("operationId").filter(|text| !text.is_empty()).map(|text| text.chars().take(200).collect::<String>());
     let operation = Operation {
         id,
         document: context.document.to_owned(),
@@ -52,7 +54,16 @@ pub(super) fn read<'a>(context: &mut Context<'a>, path: &str, method: &str, item
         servers: servers::read(context, item, at),
         label,
         description,
-        tags: at.value.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).take(20).map(|tag| text::plain(tag, 100)).collect(),
+        tags: at
+            .value
+            .get("tags")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .take(20)
+            .map(|tag| text::plain(tag, 100))
+            .collect(),
         fields,
         body,
         response,
@@ -101,7 +112,8 @@ pub(super) fn seal(operation: &mut Operation) {
         response.schema = Value::Bool(true);
     }
     if !fits(operation) {
-        operation.not_callable = Some(format!("its schemas are larger than {} KiB or nested too deeply", MAX_OPERATION_BYTES / 1024));
+        operation.not_callable =
+            Some(format!("its schemas are larger than {} KiB or nested too deeply", MAX_OPERATION_BYTES / 1024));
         operation.body = None;
         operation.fields.clear();
         operation.needs.clear();
@@ -145,7 +157,12 @@ pub(super) fn json_rank(media_type: &str) -> Option<u8> {
 /// The best JSON media type and what stands under it.
 pub(super) fn json_content<'a>(content: At<'a>) -> Option<(String, At<'a>)> {
     let types = content.value.as_object()?;
-    let (name, value) = types.iter().filter(|(name, _)| json_rank(name).is_some()).min_by_key(|(name, _)| json_rank(name))?;
-    let concrete = if name.contains('*') { "application/json".to_owned() } else { name.split(';').next().unwrap_or(name).trim().to_owned() };
+    let (name, value) =
+        types.iter().filter(|(name, _)| json_rank(name).is_some()).min_by_key(|(name, _)| json_rank(name))?;
+    let concrete = if name.contains('*') {
+        "application/json".to_owned()
+    } else {
+        name.split(';').next().unwrap_or(name).trim().to_owned()
+    };
     Some((concrete, content.with(value)))
 }

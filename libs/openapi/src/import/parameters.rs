@@ -13,8 +13,18 @@ use crate::{
 };
 
 /// Headers that a parameter may not set: they belong to HTTP or to the credentials.
-const RESERVED_HEADERS: [&str; 10] =
-    ["accept", "content-type", "content-length", "host", "connection", "transfer-encoding", "upgrade", "te", "cookie", "user-agent"];
+const RESERVED_HEADERS: [&str; 10] = [
+    "accept",
+    "content-type",
+    "content-length",
+    "host",
+    "connection",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "cookie",
+    "user-agent",
+];
 const MAX_PARAMETERS: usize = 500;
 
 /// What the parameters of one operation gave.
@@ -31,13 +41,26 @@ pub(super) struct Parameters<'a> {
     pub secrets: BTreeMap<String, (SecurityScheme, bool)>,
 }
 
-pub(super) fn read<'a>(context: &mut Context<'a>, id: &str, path: &str, item: At<'a>, at: At<'a>, problems: &mut Vec<String>) -> Parameters<'a> {
+pub(super) fn read<'a>(
+    context: &mut Context<'a>,
+    id: &str,
+    path: &str,
+    item: At<'a>,
+    at: At<'a>,
+    problems: &mut Vec<String>,
+) -> Parameters<'a> {
     let mut merged: Vec<(String, At<'a>)> = Vec::new();
     for list in [item, at] {
-        for parameter in list.value.get("parameters").and_then(Value::as_array).into_iter().flatten().take(MAX_PARAMETERS) {
+        for parameter in
+            list.value.get("parameters").and_then(Value::as_array).into_iter().flatten().take(MAX_PARAMETERS)
+        {
             match context.files.deref(list.with(parameter)) {
                 Ok(parameter) => {
-                    let key = format!("{}:{}", parameter.text("in").unwrap_or_default(), parameter.text("name").unwrap_or_default());
+                    let key = format!(
+                        "{}:{}",
+                        parameter.text("in").unwrap_or_default(),
+                        parameter.text("name").unwrap_or_default()
+                    );
                     match merged.iter_mut().find(|(known, _)| *known == key) {
                         Some(known) => known.1 = parameter,
                         None => merged.push((key, parameter)),
@@ -76,7 +99,14 @@ pub(crate) fn template_names(path: &str) -> Vec<&str> {
     names
 }
 
-fn one<'a>(context: &mut Context<'a>, id: &str, path: &str, parameter: At<'a>, out: &mut Parameters<'a>, problems: &mut Vec<String>) {
+fn one<'a>(
+    context: &mut Context<'a>,
+    id: &str,
+    path: &str,
+    parameter: At<'a>,
+    out: &mut Parameters<'a>,
+    problems: &mut Vec<String>,
+) {
     let name = parameter.text("name").unwrap_or_default();
     let required = parameter.value.get("required") == Some(&Value::Bool(true));
     let location = match parameter.text("in") {
@@ -122,19 +152,29 @@ fn one<'a>(context: &mut Context<'a>, id: &str, path: &str, parameter: At<'a>, o
         map.entry("examples").or_insert(Value::Array(examples));
     }
     let description = parameter.text("description").map(|text| text::plain(text, 500)).filter(|text| !text.is_empty());
-    let description = description.or_else(|| schema.get("description").and_then(Value::as_str).map(str::to_owned)).unwrap_or_default();
+    let description = description
+        .or_else(|| schema.get("description").and_then(Value::as_str).map(str::to_owned))
+        .unwrap_or_default();
     out.fields.push(field(location, name, required, schema, description, style, explode));
 }
 
 /// False for what HTTP, configuration or the worker supplies; credentials and keys are noted on the way.
-fn is_supplied_by_a_person(context: &Context<'_>, location: Location, name: &str, required: bool, out: &mut Parameters<'_>) -> bool {
+fn is_supplied_by_a_person(
+    context: &Context<'_>,
+    location: Location,
+    name: &str,
+    required: bool,
+    out: &mut Parameters<'_>,
+) -> bool {
     let lower = name.to_ascii_lowercase();
     if location == Location::Header {
         if lower == "idempotency-key" {
             out.keyed = true;
             return false;
         }
-        if RESERVED_HEADERS.contains(&lower.as_str()) || context.options.supplied.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        if RESERVED_HEADERS.contains(&lower.as_str())
+            || context.options.supplied.iter().any(|own| own.eq_ignore_ascii_case(name))
+        {
             return false;
         }
     }
@@ -148,7 +188,10 @@ fn is_supplied_by_a_person(context: &Context<'_>, location: Location, name: &str
 
 fn secret_location(location: Location, lower: &str) -> Option<KeyLocation> {
     let plain: String = lower.chars().filter(char::is_ascii_alphanumeric).collect();
-    let is_key = ["apikey", "accesstoken", "authtoken", "appkey", "userkey", "applicationkey", "secretkey", "subscriptionkey"].iter().any(|end| plain.ends_with(end));
+    let is_key =
+        ["apikey", "accesstoken", "authtoken", "appkey", "userkey", "applicationkey", "secretkey", "subscriptionkey"]
+            .iter()
+            .any(|end| plain.ends_with(end));
     match location {
         Location::Header if is_key || plain == "authorization" || plain == "token" => Some(KeyLocation::Header),
         Location::Query if matches!(plain.as_str(), "apikey" | "accesstoken") => Some(KeyLocation::Query),
@@ -157,7 +200,11 @@ fn secret_location(location: Location, lower: &str) -> Option<KeyLocation> {
 }
 
 /// The schema of a parameter and how its value is written; `Err` ends the sentence "parameter x ...".
-fn schema_and_style<'a>(context: &mut Context<'a>, parameter: At<'a>, location: Location) -> Result<(Value, Style, bool), String> {
+fn schema_and_style<'a>(
+    context: &mut Context<'a>,
+    parameter: At<'a>,
+    location: Location,
+) -> Result<(Value, Style, bool), String> {
     if let Some(content) = parameter.get("content") {
         let media = content.value.as_object().and_then(|types| types.iter().next());
         let Some((name, value)) = media else { return Err("has an empty `content`".to_owned()) };
@@ -181,7 +228,8 @@ fn schema_and_style<'a>(context: &mut Context<'a>, parameter: At<'a>, location: 
         schema = Value::Object(Map::new());
     }
     let many = may_be(&schema, "array") || may_be(&schema, "object") || object_shape(&schema, None).is_some();
-    let (style, explode) = style(context.dialect, parameter, location).map_err(|style| format!("is written in style {style}, which is not supported yet"))?;
+    let (style, explode) = style(context.dialect, parameter, location)
+        .map_err(|style| format!("is written in style {style}, which is not supported yet"))?;
     if location == Location::Cookie && many {
         return Err("is a cookie with an array or object, which is not supported yet".to_owned());
     }
@@ -239,7 +287,24 @@ fn style(dialect: Dialect, parameter: At<'_>, location: Location) -> Result<(Sty
     Ok((style, explode))
 }
 
-pub(super) fn field(location: Location, name: &str, required: bool, schema: Value, description: String, style: Style, explode: bool) -> Field {
+pub(super) fn field(
+    location: Location,
+    name: &str,
+    required: bool,
+    schema: Value,
+    description: String,
+    style: Style,
+    explode: bool,
+) -> Field {
     let schema = if schema.is_object() { schema } else { json!({}) };
-    Field { key: format!("{}:{name}", location.as_str()), name: name.to_owned(), location, required, schema, description, style, explode }
+    Field {
+        key: format!("{}:{name}", location.as_str()),
+        name: name.to_owned(),
+        location,
+        required,
+        schema,
+        description,
+        style,
+        explode,
+    }
 }

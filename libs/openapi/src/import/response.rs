@@ -16,8 +16,10 @@ use crate::{
 const MAX_ITEM_FIELDS: usize = 60;
 const STATUSES: [&str; 8] = ["200", "201", "202", "203", "206", "2XX", "2xx", "default"];
 /// Names under which backends put their rows.
-const ROW_NAMES: [&str; 14] =
-    ["data", "items", "results", "result", "records", "rows", "value", "values", "content", "list", "entries", "elements", "docs", "hits"];
+const ROW_NAMES: [&str; 14] = [
+    "data", "items", "results", "result", "records", "rows", "value", "values", "content", "list", "entries",
+    "elements", "docs", "hits",
+];
 
 /// The outline, and the name of the schema of a row (or of the answer).
 pub(super) fn read<'a>(context: &mut Context<'a>, path: &str, at: At<'a>) -> (Option<ResponseOutline>, Option<String>) {
@@ -30,7 +32,9 @@ pub(super) fn read<'a>(context: &mut Context<'a>, path: &str, at: At<'a>) -> (Op
         None => Some(&schema),
     };
     let shape = item.and_then(|item| object_shape(item, defs));
-    let item_fields = shape.map(|shape| shape.properties.into_iter().map(|(name, _)| name).take(MAX_ITEM_FIELDS).collect()).unwrap_or_default();
+    let item_fields = shape
+        .map(|shape| shape.properties.into_iter().map(|(name, _)| name).take(MAX_ITEM_FIELDS).collect())
+        .unwrap_or_default();
     let row_schema = row_schema_name(context, schema_at, rows.as_ref().map(|(pointer, _)| pointer.as_str()));
     let outline = ResponseOutline {
         is_list: rows.is_some(),
@@ -64,7 +68,12 @@ fn answer<'a>(context: &Context<'a>, at: At<'a>) -> Option<(String, At<'a>)> {
 }
 
 /// Pointer to the array of rows and the schema of one.
-fn find_rows(schema: &Value, defs: Option<&Map<String, Value>>, path: &str, depth: usize) -> Option<(String, Option<Value>)> {
+fn find_rows(
+    schema: &Value,
+    defs: Option<&Map<String, Value>>,
+    path: &str,
+    depth: usize,
+) -> Option<(String, Option<Value>)> {
     let schema = resolve_local(schema, defs);
     if is_array(schema) {
         return Some((String::new(), schema.get("items").cloned()));
@@ -75,21 +84,30 @@ fn find_rows(schema: &Value, defs: Option<&Map<String, Value>>, path: &str, dept
     let Shape { properties, .. } = object_shape(schema, defs)?;
     let last = path.rsplit('/').find(|part| !part.is_empty() && !part.starts_with('{')).unwrap_or_default();
     let last: Vec<String> = text::words(last).iter().map(|word| text::singular(word)).collect();
-    let arrays: Vec<&String> = properties.iter().filter(|(_, property)| is_array(resolve_local(property, defs))).map(|(name, _)| name).collect();
+    let arrays: Vec<&String> = properties
+        .iter()
+        .filter(|(_, property)| is_array(resolve_local(property, defs)))
+        .map(|(name, _)| name)
+        .collect();
     let has_id = properties.contains_key("id");
-    let names_the_path = |name: &str| text::words(name).iter().map(|word| text::singular(word)).eq(last.iter().cloned());
+    let names_the_path =
+        |name: &str| text::words(name).iter().map(|word| text::singular(word)).eq(last.iter().cloned());
     let ends_with_parameter = path.trim_end_matches('/').ends_with('}');
     let chosen = arrays
         .iter()
         .find(|name| !ends_with_parameter && names_the_path(name))
         .or_else(|| arrays.iter().find(|name| !has_id && ROW_NAMES.contains(&name.to_ascii_lowercase().as_str())))
-        .or_else(|| arrays.first().filter(|_| arrays.len() == 1 && !has_id && properties.len() <= 12 && !ends_with_parameter));
+        .or_else(|| {
+            arrays.first().filter(|_| arrays.len() == 1 && !has_id && properties.len() <= 12 && !ends_with_parameter)
+        });
     if let Some(name) = chosen {
         let items = resolve_local(&properties[name.as_str()], defs).get("items").cloned();
         return Some((format!("/{}", escape(name)), items));
     }
     // One more level: `{"data": {"items": [...]}}`.
-    let (name, inner) = properties.iter().find(|(name, _)| ROW_NAMES.contains(&name.to_ascii_lowercase().as_str()) || name.as_str() == "response")?;
+    let (name, inner) = properties
+        .iter()
+        .find(|(name, _)| ROW_NAMES.contains(&name.to_ascii_lowercase().as_str()) || name.as_str() == "response")?;
     let (pointer, items) = find_rows(inner, defs, path, depth + 1)?;
     Some((format!("/{}{pointer}", escape(name)), items))
 }

@@ -19,11 +19,17 @@ type Schemes = BTreeMap<String, SecurityScheme>;
 ///
 /// `secrets` are parameters that are credentials by their name, with whether they are required:
 /// they count as schemes of their name, and are demanded where the document demands nothing else.
-pub(super) fn read(context: &mut Context<'_>, at: At<'_>, secrets: &BTreeMap<String, (SecurityScheme, bool)>) -> (Requirements, Schemes) {
+pub(super) fn read(
+    context: &mut Context<'_>,
+    at: At<'_>,
+    secrets: &BTreeMap<String, (SecurityScheme, bool)>,
+) -> (Requirements, Schemes) {
     let declared = at.value.get("security").or_else(|| context.root.value.get("security")).and_then(Value::as_array);
     let mut requirements = Requirements::new();
     for alternative in declared.into_iter().flatten().filter_map(Value::as_object).take(MAX_ALTERNATIVES) {
-        let scopes = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let scopes = |value: &Value| {
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
         requirements.push(alternative.iter().map(|(name, value)| (name.clone(), scopes(value))).collect());
     }
     let mut schemes = Schemes::new();
@@ -78,7 +84,8 @@ fn find(context: &Context<'_>, name: &str) -> Option<SecurityScheme> {
                 Dialect::Two => Some(at).filter(|at| at.text("flow") == Some("application")),
                 Dialect::Three => at.get("flows").and_then(|flows| flows.get("clientCredentials")),
             };
-            let token_url = flow.and_then(|flow| flow.text("tokenUrl")).map(|url| super::servers::absolute(context, url));
+            let token_url =
+                flow.and_then(|flow| flow.text("tokenUrl")).map(|url| super::servers::absolute(context, url));
             SecurityScheme::Oauth2 { token_url }
         }
         "openIdConnect" => SecurityScheme::Oauth2 { token_url: None },

@@ -15,8 +15,10 @@ pub(super) fn read(context: &Context<'_>, item: At<'_>, at: At<'_>) -> Vec<Strin
     let mut servers = match context.dialect {
         Dialect::Two => swagger(context, at),
         Dialect::Three => {
-            let non_empty = |at: At<'_>| at.value.get("servers").and_then(Value::as_array).filter(|list| !list.is_empty()).cloned();
-            let list = non_empty(at).or_else(|| non_empty(item)).or_else(|| non_empty(context.root)).unwrap_or_default();
+            let non_empty =
+                |at: At<'_>| at.value.get("servers").and_then(Value::as_array).filter(|list| !list.is_empty()).cloned();
+            let list =
+                non_empty(at).or_else(|| non_empty(item)).or_else(|| non_empty(context.root)).unwrap_or_default();
             list.iter().take(MAX_SERVERS).filter_map(with_variables).map(|url| absolute(context, &url)).collect()
         }
     };
@@ -53,7 +55,12 @@ fn swagger(context: &Context<'_>, at: At<'_>) -> Vec<String> {
         return vec![absolute(context, &base)];
     };
     let schemes = at.value.get("schemes").or_else(|| root.get("schemes")).and_then(Value::as_array);
-    let mut schemes: Vec<&str> = schemes.into_iter().flatten().filter_map(Value::as_str).filter(|scheme| matches!(*scheme, "http" | "https")).collect();
+    let mut schemes: Vec<&str> = schemes
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|scheme| matches!(*scheme, "http" | "https"))
+        .collect();
     schemes.sort_by_key(|scheme| *scheme != "https");
     if schemes.is_empty() {
         schemes.push(context.source.as_ref().map_or("https", |url| url.scheme()));

@@ -46,7 +46,10 @@ impl<'a> Schemas<'a> {
         self.objects(at, map, &mut out, found);
         self.arrays(at, map, &mut out, found);
         self.combinations(at, map, &mut out, found);
-        if kinds.is_empty() && is_nullable(map) && ["allOf", "anyOf", "oneOf", "enum"].iter().any(|key| out.contains_key(*key)) {
+        if kinds.is_empty()
+            && is_nullable(map)
+            && ["$ref", "type", "allOf", "anyOf", "oneOf", "enum"].iter().any(|key| out.contains_key(*key))
+        {
             let annotations: Vec<String> = out.keys().filter(|key| super::is_annotation(key)).cloned().collect();
             let mut outer = Map::new();
             for key in annotations {
@@ -192,7 +195,13 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    fn combinations(&mut self, at: At<'a>, map: &'a Map<String, Value>, out: &mut Map<String, Value>, found: &mut Found) {
+    fn combinations(
+        &mut self,
+        at: At<'a>,
+        map: &'a Map<String, Value>,
+        out: &mut Map<String, Value>,
+        found: &mut Found,
+    ) {
         for key in ["allOf", "anyOf", "oneOf"] {
             if let Some(Value::Array(schemas)) = map.get(key) {
                 self.list(at, key, schemas, out, found);
@@ -220,8 +229,12 @@ impl<'a> Schemas<'a> {
     }
 
     fn list(&mut self, at: At<'a>, key: &str, schemas: &'a [Value], out: &mut Map<String, Value>, found: &mut Found) {
-        let converted: Vec<Value> =
-            schemas.iter().filter(|schema| is_schema(schema)).map(|schema| at.with(schema)).map(|at| if key == "prefixItems" { self.part(at, found) } else { self.convert(at, found) }).collect();
+        let converted: Vec<Value> = schemas
+            .iter()
+            .filter(|schema| is_schema(schema))
+            .map(|schema| at.with(schema))
+            .map(|at| if key == "prefixItems" { self.part(at, found) } else { self.convert(at, found) })
+            .collect();
         if !converted.is_empty() {
             out.insert(key.to_owned(), Value::Array(converted));
         }
@@ -301,7 +314,9 @@ fn coerced(value: &Value, kinds: &[&str]) -> Value {
         Value::String(text) if !wants("string") && (wants("integer") || wants("number")) => {
             text.parse::<Number>().map_or_else(|_| value.clone(), Value::Number)
         }
-        Value::String(text) if kinds.first() == Some(&"boolean") => text.parse::<bool>().map_or_else(|_| value.clone(), Value::Bool),
+        Value::String(text) if kinds.first() == Some(&"boolean") => {
+            text.parse::<bool>().map_or_else(|_| value.clone(), Value::Bool)
+        }
         _ => value.clone(),
     }
 }
@@ -349,7 +364,9 @@ fn numbers(map: &Map<String, Value>, out: &mut Map<String, Value>) {
 
 fn counts<const N: usize>(map: &Map<String, Value>, out: &mut Map<String, Value>, keys: [&str; N]) {
     for key in keys {
-        let count = number(map.get(key)).and_then(|n| n.as_u64().or_else(|| n.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0 && *n < 1e15).map(|n| n as u64)));
+        let count = number(map.get(key)).and_then(|n| {
+            n.as_u64().or_else(|| n.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0 && *n < 1e15).map(|n| n as u64))
+        });
         if let Some(count) = count {
             out.insert(key.to_owned(), json!(count));
         }
@@ -364,5 +381,11 @@ pub(crate) fn examples(map: &Map<String, Value>) -> Vec<Value> {
         Some(Value::Object(values)) => values.values().filter_map(named).collect(),
         _ => Vec::new(),
     };
-    map.get("example").cloned().into_iter().chain(many).filter(|value| !value.is_null() && is_small(value)).take(MAX_EXAMPLES).collect()
+    map.get("example")
+        .cloned()
+        .into_iter()
+        .chain(many)
+        .filter(|value| !value.is_null() && is_small(value))
+        .take(MAX_EXAMPLES)
+        .collect()
 }
