@@ -1,0 +1,494 @@
+//! A messenger and a worker in one, without I/O: says what people say, performs what a turn asks for, carries state,
+//! identity and the time of sending on, and looks at every reply for what no reply may hold.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use conversation_worker::turn::{
+    Action, Answer, Call, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State, turn,
+};
+use domain::{Choice, Content, Micros, PersonId, Reply};
+use openapi::Risk;
+use regex::Regex;
+
+use super::{
+    backend::Library,
+    world::{Catalogue, OPERATIONS, settings},
+};
+
+/// Most outcomes of one turn.
+const ACTIONS_MAX: usize = 20;
+/// From an answer's end to the record that it was sent.
+const SENDING: Duration = Duration::from_millis(300);
+
+/// Somebody who writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Person {
+    /// Number of the person.
+    pub id: u128,
+    /// Name on the platform.
+    pub name: &'static str,
+    /// Phone in digits.
+    pub phone: &'static str,
+}
+
+/// A member.
+pub const ANA: Person = Person { id: 1, name: "Ana", phone: "385910000001" };
+/// Another member.
+pub const MARKO: Person = Person { id: 2, name: "Marko", phone: "385910000002" };
+/// Somebody the library does not know.
+pub const STRANGER: Person = Person { id: 3, name: "Sam", phone: "385919999999" };
+
+impl Person {
+    fn id(self) -> PersonId {
+        PersonId(uuid::Uuid::from_u128(self.id))
+    }
+}
+
+/// When a message was accepted and, by the platform's clock, written; for those who care.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Accepted.
+    pub accepted: Micros,
+    /// Written.
+    pub written: Option<Micros>,
+}
+
+/// A conversation.
+#[derive(Clone)]
+pub struct Talk {
+    /// The library behind it.
+    pub library: Library,
+    /// What finds operations.
+    pub catalogue: Catalogue,
+    /// The tenant's settings.
+    pub settings: Settings,
+    /// Replies are recorded as sent; false holds them back until [`Talk::deliver`].
+    pub delivers: bool,
+    clock: Micros,
+    state: State,
+    question_sent_at: Option<Micros>,
+    identity: BTreeMap<u128, BTreeMap<String, Mapping>>,
+    seq: i64,
+    answer: Answer,
+    shown: Vec<Reply>,
+    calls: Vec<Call>,
+    turn_calls: Vec<Call>,
+    last: Option<(Input, Vec<Outcome>)>,
+    transcript: String,
+}
+
+impl Talk {
+    /// On Saturday 21 November 2026 at 10:00 in Zagreb.
+    pub fn new() -> Self {
+        Self {
+            library: Library::new(),
+            catalogue: Catalogue::default(),
+            settings: settings(),
+            delivers: true,
+            clock: local("2026-11-21T10:00:00"),
+            state: State::default(),
+            question_sent_at: None,
+            identity: BTreeMap::new(),
+            seq: 0,
+            answer: Answer::default(),
+            shown: Vec::new(),
+            calls: Vec::new(),
+            turn_calls: Vec::new(),
+            last: None,
+            transcript: String::new(),
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Micros {
+        self.clock
+    }
+
+    /// Time passes.
+    pub fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.clock = self.clock + Duration::from_secs(seconds);
+        let _ = writeln!(self.transcript, "// {seconds} s later");
+        self
+    }
+
+    /// What was held back is recorded as sent now.
+    pub fn deliver(&mut self) -> &mut Self {
+        self.deliver_at(self.clock)
+    }
+
+    /// What was held back is recorded as sent at that time.
+    pub fn deliver_at(&mut self, at: Micros) -> &mut Self {
+        self.question_sent_at = self.answer.question.then_some(at);
+        self
+    }
+
+    /// Nothing is recorded as sent.
+    pub fn forget_delivery(&mut self) -> &mut Self {
+        self.question_sent_at = None;
+        self
+    }
+
+    /// Ana writes, 5 s after what was before.
+    pub fn says(&mut self, text: &str) -> &mut Self {
+        self.person_says(ANA, text)
+    }
+
+    /// Somebody writes, 5 s after what was before.
+    pub fn person_says(&mut self, person: Person, text: &str) -> &mut Self {
+        self.sends(person, Content::Text { text: text.to_owned() })
+    }
+
+    /// Ana taps the button or row whose title begins like this.
+    pub fn taps(&mut self, title: &str) -> &mut Self {
+        let choice = self.button(title);
+        self.taps_choice(ANA, &choice)
+    }
+
+    /// Somebody taps a button, perhaps an old one.
+    pub fn taps_choice(&mut self, person: Person, choice: &Choice) -> &mut Self {
+        self.sends(person, Content::Choice { id: choice.id.clone(), title: choice.title.clone() })
+    }
+
+    /// Somebody sends anything, 5 s after what was before.
+    pub fn sends(&mut self, person: Person, content: Content) -> &mut Self {
+        self.clock = self.clock + Duration::from_secs(5);
+        let moment = Moment { accepted: self.clock, written: Some(self.clock.floor_second()) };
+        self.sends_at(person, content, moment)
+    }
+
+    /// Somebody sends anything at a time of its own; the clock goes on to it.
+    pub fn sends_at(&mut self, person: Person, content: Content, moment: Moment) -> &mut Self {
+        self.clock = self.clock.max(moment.accepted);
+        self.seq += 1;
+        let said = match &content {
+            Content::Text { text } => text.clone(),
+            Content::Choice { title, .. } => format!("[{title}]"),
+            other => format!("{other:?}"),
+        };
+        let _ = writeln!(self.transcript, "{}> {said}", person.name);
+        let input = Input {
+            now: moment.accepted,
+            messages: vec![Said {
+                person: person.id(),
+                content,
+                accepted_at: moment.accepted,
+                written_at: moment.written,
+                quoted: None,
+                contact_name: Some(person.name.to_owned()),
+                phone: Some(person.phone.to_owned()),
+                user: person.phone.to_owned(),
+            }],
+            state: self.state.clone(),
+            question_sent_at: self.question_sent_at,
+            settings: Arc::new(self.settings.clone()),
+            identity: self.identity.get(&person.id).cloned().unwrap_or_default(),
+            seq: self.seq,
+            token_seed: format!("{:064x}", 0x1000 + self.seq),
+        };
+        self.turn_calls.clear();
+        let (answer, history) = self.perform(&input);
+        self.check(&input, &history, &answer);
+        for saved in &answer.save_identity {
+            assert_eq!(saved.person, person.id(), "an identity is of the person who wrote\n{}", self.transcript);
+            let own = self.identity.entry(person.id).or_default();
+            own.insert(saved.document.clone(), saved.mapping.clone());
+        }
+        let json = serde_json::to_string(&answer.state).expect("a state is written");
+        self.state = serde_json::from_str(&json).expect("a state is read again");
+        assert_eq!(self.state, answer.state, "a state survives being stored\n{}", self.transcript);
+        // As the worker: a silent answer leaves the question that was open as it was sent.
+        if !answer.question {
+            self.question_sent_at = None;
+        } else if !answer.replies.is_empty() {
+            self.question_sent_at = self.delivers.then(|| self.clock + SENDING);
+        }
+        if !answer.replies.is_empty() {
+            self.shown = answer.replies.clone();
+        }
+        self.last = Some((input, history));
+        self.answer = answer;
+        self
+    }
+
+    /// The last turn's input and outcomes.
+    pub fn last_run(&self) -> (&Input, &[Outcome]) {
+        let (input, history) = self.last.as_ref().expect("somebody said something");
+        (input, history)
+    }
+
+    /// The last answer.
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// The last answer's words.
+    pub fn text(&self) -> String {
+        self.answer.replies.iter().map(|reply| reply.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The titles of the last answer's buttons and rows.
+    pub fn titles(&self) -> Vec<String> {
+        self.choices().iter().map(|choice| choice.title.clone()).collect()
+    }
+
+    /// The last answer's buttons and rows.
+    pub fn choices(&self) -> Vec<Choice> {
+        self.answer.replies.iter().flat_map(|reply| reply.choices.clone()).collect()
+    }
+
+    /// The button or row on the screen whose title begins like this.
+    pub fn button(&self, title: &str) -> Choice {
+        let wanted = title.to_lowercase();
+        let all = || self.shown.iter().flat_map(|reply| &reply.choices);
+        let found = all().find(|choice| choice.title.to_lowercase().starts_with(&wanted));
+        let found = found.or_else(|| all().find(|choice| choice.title.to_lowercase().contains(&wanted)));
+        found.unwrap_or_else(|| panic!("no button [{title}]\n{}", self.transcript)).clone()
+    }
+
+    /// All calls that can change something, in order.
+    pub fn effects(&self) -> Vec<&Call> {
+        self.calls.iter().filter(|call| call.risk != Risk::Safe).collect()
+    }
+
+    /// The one effect so far.
+    #[track_caller]
+    pub fn only_effect(&self) -> &Call {
+        let effects = self.effects();
+        assert_eq!(effects.len(), 1, "one effect is expected\n{}", self.transcript);
+        effects[0]
+    }
+
+    /// Calls of the last turn, `<METHOD> <path>`, without the look-up of identity.
+    pub fn called(&self) -> Vec<&str> {
+        let real = self.turn_calls.iter().filter(|call| call.purpose != Purpose::Identity);
+        real.filter_map(|call| call.operation_id.strip_prefix("library/")).collect()
+    }
+
+    /// All calls of an operation so far.
+    pub fn calls_of(&self, name: &str) -> Vec<&Call> {
+        self.calls.iter().filter(|call| call.operation_id == format!("library/{name}")).collect()
+    }
+
+    /// The answer says all of this, in words or on buttons, whatever the case.
+    #[track_caller]
+    pub fn expect(&mut self, words: &[&str]) -> &mut Self {
+        let said = self.all_words();
+        for word in words {
+            assert!(said.contains(&word.to_lowercase()), "the answer does not say {word:?}\n{}", self.transcript);
+        }
+        self
+    }
+
+    /// The answer says one of these at least.
+    #[track_caller]
+    pub fn expect_any(&mut self, words: &[&str]) -> &mut Self {
+        let said = self.all_words();
+        let any = words.iter().any(|word| said.contains(&word.to_lowercase()));
+        assert!(any, "the answer says none of {words:?}\n{}", self.transcript);
+        self
+    }
+
+    /// The answer does not say this.
+    #[track_caller]
+    pub fn expect_no(&mut self, word: &str) -> &mut Self {
+        assert!(!self.all_words().contains(&word.to_lowercase()), "the answer says {word:?}\n{}", self.transcript);
+        self
+    }
+
+    /// There are buttons that begin like this.
+    #[track_caller]
+    pub fn expect_buttons(&mut self, titles: &[&str]) -> &mut Self {
+        let have: Vec<String> = self.titles().iter().map(|title| title.to_lowercase()).collect();
+        for title in titles {
+            let there = have.iter().any(|own| own.starts_with(&title.to_lowercase()));
+            assert!(there, "there is no button [{title}] among {have:?}\n{}", self.transcript);
+        }
+        self
+    }
+
+    /// Nothing was said.
+    #[track_caller]
+    pub fn expect_silence(&mut self) -> &mut Self {
+        assert!(self.answer.replies.is_empty(), "silence is expected\n{}", self.transcript);
+        self
+    }
+
+    /// So many effects happened since the conversation began.
+    #[track_caller]
+    pub fn expect_effects(&mut self, count: usize) -> &mut Self {
+        let names: Vec<&str> = self.effects().iter().map(|call| call.operation_id.as_str()).collect();
+        assert_eq!(names.len(), count, "effects: {names:?}\n{}", self.transcript);
+        self
+    }
+
+    /// What was said so far, for the message of a failing test.
+    pub fn transcript(&self) -> &str {
+        &self.transcript
+    }
+
+    fn all_words(&self) -> String {
+        let mut said = self.text();
+        for choice in self.choices() {
+            let _ = write!(said, "\n{}\n{}", choice.title, choice.description.unwrap_or_default());
+        }
+        // A no-break space in a number reads as a space.
+        said.to_lowercase().replace(['\u{a0}', '\u{202f}'], " ")
+    }
+
+    fn perform(&mut self, input: &Input) -> (Answer, Vec<Outcome>) {
+        let mut history = Vec::new();
+        loop {
+            let action = match turn(input, &history) {
+                Next::Done(answer) => return (*answer, history),
+                Next::Do(action) => action,
+            };
+            assert!(history.len() < ACTIONS_MAX, "the turn goes round in circles at {action:?}\n{}", self.transcript);
+            history.push(match action {
+                Action::Search(query) => {
+                    assert!((1..=20).contains(&query.k), "k is {}\n{}", query.k, self.transcript);
+                    let length = query.text.chars().count();
+                    assert!((1..=4_000).contains(&length), "a search of {length} characters\n{}", self.transcript);
+                    Outcome::Search(self.catalogue.search(&query))
+                }
+                Action::Operation { id, content_hash } => {
+                    let found = OPERATIONS.iter().find(|operation| operation.id == id);
+                    let found =
+                        found.filter(|operation| content_hash.is_empty() || operation.content_hash == content_hash);
+                    Outcome::Operation(found.cloned().ok_or_else(|| "it is not in the catalogue".to_owned()))
+                }
+                Action::Call(call) => {
+                    let _ = writeln!(
+                        self.transcript,
+                        "   -> {} {}",
+                        call.operation_id,
+                        serde_json::Value::Object(call.arguments.clone())
+                    );
+                    self.check_call(&call);
+                    let outcome = self.library.call(&call);
+                    self.turn_calls.push(call.clone());
+                    self.calls.push(call);
+                    Outcome::Call(outcome)
+                }
+            });
+        }
+    }
+
+    /// A call fits its operation, and nothing changes unless it is called an act.
+    fn check_call(&self, call: &Call) {
+        let operation = OPERATIONS.iter().find(|operation| operation.id == call.operation_id);
+        let operation = operation.unwrap_or_else(|| panic!("{} is called\n{}", call.operation_id, self.transcript));
+        assert_eq!(call.content_hash, operation.content_hash, "the decided hash is called\n{}", self.transcript);
+        assert_eq!(call.risk, operation.risk, "the risk is the operation's\n{}", self.transcript);
+        let problems = operation.check(&call.arguments);
+        assert!(problems.is_empty(), "{problems:?} in {call:?}\n{}", self.transcript);
+        assert_eq!(call.purpose == Purpose::Act, call.risk != Risk::Safe, "{call:?}\n{}", self.transcript);
+    }
+
+    /// What holds for every turn: it replays to the same answer, and its replies can be shown to anybody.
+    fn check(&mut self, input: &Input, history: &[Outcome], answer: &Answer) {
+        for reply in &answer.replies {
+            for line in reply.text.lines() {
+                let _ = writeln!(self.transcript, "  {line}");
+            }
+            for choice in &reply.choices {
+                let description = choice.description.as_ref().map(|text| format!(" - {text}")).unwrap_or_default();
+                let _ = writeln!(self.transcript, "  [{}{description}]", choice.title);
+            }
+        }
+        if answer.replies.is_empty() {
+            let _ = writeln!(self.transcript, "  (silence)");
+        }
+        match turn(input, history) {
+            Next::Done(again) => {
+                assert_eq!(again.replies, answer.replies, "a replay says the same\n{}", self.transcript);
+                assert_eq!(again.state, answer.state, "a replay leaves the same state\n{}", self.transcript);
+            }
+            Next::Do(action) => panic!("a replay wants {action:?}\n{}", self.transcript),
+        }
+        assert!(answer.replies.len() <= 3, "more than three messages at once\n{}", self.transcript);
+        let mut ids = BTreeSet::new();
+        for reply in &answer.replies {
+            self.check_words(&reply.text);
+            assert!(!reply.text.trim().is_empty(), "an empty message\n{}", self.transcript);
+            assert!(reply.text.chars().count() <= 2_000, "a message too long to read\n{}", self.transcript);
+            let many = reply.choices.len() > 3;
+            assert!(reply.choices.len() <= 10, "more than ten choices\n{}", self.transcript);
+            let most = if many { 24 } else { 20 };
+            let titles: BTreeSet<String> = reply.choices.iter().map(|choice| choice.title.to_lowercase()).collect();
+            assert_eq!(titles.len(), reply.choices.len(), "two choices read the same\n{}", self.transcript);
+            for choice in &reply.choices {
+                self.check_words(&choice.title);
+                let length = choice.title.chars().count();
+                assert!(
+                    (1..=most).contains(&length),
+                    "[{}] has {length} characters\n{}",
+                    choice.title,
+                    self.transcript
+                );
+                assert!((1..=64).contains(&choice.id.len()), "id {:?}\n{}", choice.id, self.transcript);
+                assert!(ids.insert(choice.id.clone()), "two choices have one id\n{}", self.transcript);
+                if let Some(description) = &choice.description {
+                    self.check_words(description);
+                    assert!(description.chars().count() <= 72, "{description:?} is too long\n{}", self.transcript);
+                }
+            }
+            if let Some(title) = &reply.list_title {
+                self.check_words(title);
+                assert!((1..=20).contains(&title.chars().count()), "list title {title:?}\n{}", self.transcript);
+            }
+        }
+    }
+
+    /// No jargon, no ids, no machine's writing.
+    fn check_words(&self, text: &str) {
+        for (what, pattern) in JARGON.iter() {
+            if let Some(found) = pattern.find(text) {
+                panic!("a reply holds {what}: {:?} in {text:?}\n{}", found.as_str(), self.transcript);
+            }
+        }
+    }
+}
+
+static JARGON: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
+    [
+        ("JSON", r#"[{}]|\[\s*["{]|"\s*:"#),
+        ("an id", r"\b(bok|rom|loa|mem|brn)_\d+"),
+        ("a machine's name", r"\b[a-z]+_[a-z_]+\b"),
+        ("a field key", r"\b(path|query|body|header|cookie):\w"),
+        (
+            "jargon",
+            r"(?i)\b(null|undefined|parameters?|operations?|json|http|api|endpoint|enum|boolean|string|schema)\b",
+        ),
+        ("a machine's time", r"\d{4}-\d\d-\d\d"),
+        ("a method and path", r"\b(GET|POST|PUT|PATCH|DELETE)\b|/\w+/\w"),
+        ("marks of direction", r"[\u{2066}-\u{2069}]"),
+        ("an unfilled text", r"\{ ?\$|\bSome\(|\bNone\b"),
+        ("jargon in Croatian", r"(?i)\bparametar\w*|\boperacij\w*"),
+    ]
+    .into_iter()
+    .map(|(what, pattern)| (what, Regex::new(pattern).expect("a pattern")))
+    .collect()
+});
+
+/// A time in Zagreb, `2026-11-22T09:00:00`.
+pub fn local(text: &str) -> Micros {
+    Micros(instant(text).as_microsecond())
+}
+
+/// A time in Zagreb, `2026-11-22T09:00:00`.
+pub fn instant(text: &str) -> jiff::Timestamp {
+    let civil: jiff::civil::DateTime = text.parse().expect("a date and time");
+    civil.in_tz("Europe/Zagreb").expect("a known zone").timestamp()
+}
+
+/// The time that a call gives for a field.
+#[track_caller]
+pub fn time_of(call: &Call, key: &str) -> jiff::Timestamp {
+    let value = call.arguments.get(key).and_then(serde_json::Value::as_str);
+    super::backend::moment(value.unwrap_or_else(|| panic!("{key} is no text in {call:?}")))
+}

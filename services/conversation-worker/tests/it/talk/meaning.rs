@@ -1,0 +1,244 @@
+//! What is meant: not sure, nothing near, words that steer, languages, other kinds of message, replay.
+
+use conversation_worker::turn::{Next, Suggestion, turn};
+use domain::Content;
+
+use super::{
+    driver::{ANA, Talk},
+    effects::asked,
+    world::operation,
+};
+
+#[test]
+fn when_it_is_not_sure_it_offers_up_to_three() {
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("book status", &["GET /books", "GET /loans", "GET /room-bookings", "GET /branches"]);
+    talk.says("book status").expect_buttons(&["Find books", "Loans", "Room bookings"]).expect_effects(0);
+    assert_eq!(talk.choices().len(), 3, "{}", talk.transcript());
+    assert!(talk.called().is_empty(), "nothing is called on a guess: {:?}", talk.called());
+    talk.taps("Loans").expect(&["Dune"]);
+    assert_eq!(talk.called(), ["GET /loans"], "{}", talk.transcript());
+}
+
+#[test]
+fn the_choice_of_a_meaning_works_by_number_and_by_word() {
+    for answer in ["2", "loans"] {
+        let mut talk = Talk::new();
+        talk.catalogue.unsure("book status", &["GET /books", "GET /loans", "GET /room-bookings"]);
+        talk.says("book status").says(answer).expect(&["Dune"]);
+        assert_eq!(talk.called(), ["GET /loans"], "{}", talk.transcript());
+    }
+}
+
+#[test]
+fn the_chosen_meaning_takes_its_values_from_the_first_sentence() {
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("red room tomorrow", &["GET /rooms", "POST /room-bookings", "GET /rooms/free"]);
+    talk.says("the red room tomorrow 9-12")
+        .taps("Book a room")
+        .expect(&["Krleža", "09:00", "12:00"])
+        .expect_buttons(&["Yes"]);
+    talk.expect_effects(0);
+}
+
+#[test]
+fn when_nothing_is_near_it_says_so_and_calls_nothing() {
+    for sentence in ["what's the weather in Split", "asdf qwer", "tko je izmislio gramofon"] {
+        let mut talk = Talk::new();
+        talk.says(sentence).expect_any(&["can't help", "ne mogu pomoći"]).expect_effects(0);
+        assert!(talk.called().is_empty(), "{:?}", talk.called());
+    }
+}
+
+#[test]
+fn when_nothing_is_near_it_offers_what_people_use() {
+    let mut talk = Talk::new();
+    talk.settings.suggestions = suggestions();
+    talk.says("what's the weather in Split").expect_buttons(&["Free rooms"]);
+}
+
+#[test]
+fn a_greeting_is_answered_with_the_name_and_what_it_can_do() {
+    let mut talk = Talk::new();
+    talk.settings.suggestions = suggestions();
+    talk.says("hi").expect(&["Ana", "Free rooms"]).expect_effects(0);
+    assert!(talk.choices().len() <= 3, "{}", talk.transcript());
+    talk.taps("Loans").expect(&["Dune"]);
+    let mut talk = Talk::new();
+    talk.says("Bok").expect(&["Ana"]);
+    assert_eq!(talk.answer().trace.language, "hr", "{}", talk.transcript());
+}
+
+#[test]
+fn help_says_what_can_always_be_written() {
+    Talk::new().says("help").expect(&["cancel", "back", "wrong"]);
+    Talk::new().says("pomoć").expect(&["odustani", "natrag", "krivo"]);
+}
+
+#[test]
+fn the_language_follows_the_person_and_a_bare_name_does_not_switch_it() {
+    let mut talk = Talk::new();
+    talk.says("Which rooms are free tomorrow?");
+    assert_eq!(talk.answer().trace.language, "en", "{}", talk.transcript());
+    talk.says("koje su sobe slobodne prekosutra?").expect(&["pon", "23"]).expect_no("Monday");
+    assert_eq!(talk.answer().trace.language, "hr", "{}", talk.transcript());
+    talk.says("Tesla");
+    assert_eq!(talk.answer().trace.language, "hr", "{}", talk.transcript());
+    talk.says("which loans do I have").expect(&["Dune"]);
+    assert_eq!(talk.answer().trace.language, "en", "{}", talk.transcript());
+}
+
+#[test]
+fn a_question_is_answered_in_another_language() {
+    let mut talk = asked();
+    talk.says("da").expect(&["4711"]).expect_effects(1);
+}
+
+#[test]
+fn a_tenant_that_speaks_one_language_is_answered_in_it() {
+    let mut talk = Talk::new();
+    talk.settings.languages = vec!["en".to_owned()];
+    talk.says("koje su sobe slobodne sutra?");
+    assert_eq!(talk.answer().trace.language, "en", "{}", talk.transcript());
+}
+
+#[test]
+fn wrong_becomes_a_report_with_what_was_asked_and_answered() {
+    for (sentence, wrong) in [("Which rooms are free tomorrow?", "wrong"), ("koje su sobe slobodne sutra?", "krivo")] {
+        let mut talk = Talk::new();
+        talk.says(sentence).says(wrong).expect_any(&["sorry", "žao"]);
+        let mut report = talk.answer().trace.report.clone();
+        assert!((1..=3).contains(&talk.choices().len()), "{}", talk.transcript());
+        let first = talk.choices()[0].clone();
+        talk.taps_choice(ANA, &first).expect_any(&["thank", "hvala"]).expect_effects(0);
+        report = talk.answer().trace.report.clone().or(report);
+        let report = report.unwrap_or_else(|| panic!("there is no report\n{}", talk.transcript()));
+        let text = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
+        assert_eq!(text("question"), sentence, "{report}");
+        assert!(text("answer").contains("Tesla"), "the answer is in {report}");
+        let categories = ["wrong_tool", "wrong_data", "wrong_format", "other"];
+        assert!(report["category"].is_null() || categories.contains(&text("category").as_str()), "{report}");
+        assert!(report.to_string().contains("/rooms/free"), "the call is in {report}");
+    }
+}
+
+#[test]
+fn what_was_wrong_may_be_said_in_words() {
+    let mut talk = Talk::new();
+    talk.says("which loans do I have").says("that's wrong").says("the second book is not mine").expect_effects(0);
+    let report = talk.answer().trace.report.clone().unwrap_or_else(|| panic!("no report\n{}", talk.transcript()));
+    assert!(report.to_string().contains("the second book is not mine"), "{report}");
+}
+
+#[test]
+fn the_wish_for_a_person_is_noted() {
+    for sentence in ["a person please", "želim razgovarati s osobom"] {
+        let mut talk = Talk::new();
+        talk.says(sentence).expect_any(&["person", "osob"]);
+        assert!(talk.answer().trace.report.is_some(), "{}", talk.transcript());
+    }
+}
+
+#[test]
+fn thanks_are_taken_kindly() {
+    let mut talk = asked();
+    talk.says("yes").says("thanks").expect_effects(1);
+    assert!(!talk.text().contains("can't"), "{}", talk.transcript());
+}
+
+#[test]
+fn voice_pictures_and_the_like_are_answered_politely_and_leave_the_question_open() {
+    let media = |media: &str| Content::Media {
+        media: media.to_owned(),
+        url: Some("https://x.test/1".to_owned()),
+        caption: None,
+    };
+    for (content, word) in [
+        (media("voice"), "voice"),
+        (media("audio"), "voice"),
+        (media("image"), "picture"),
+        (media("document"), "file"),
+        (Content::Location { latitude: 45.8, longitude: 15.97, name: None }, "address"),
+        (Content::Unknown { kind: "contacts".to_owned() }, "write"),
+    ] {
+        Talk::new().sends(ANA, content.clone()).expect(&[word]).expect_effects(0);
+        let mut talk = asked();
+        talk.sends(ANA, content).expect(&[word]).expect_effects(0);
+        talk.says("yes").expect_effects(1);
+    }
+}
+
+#[test]
+fn the_words_with_a_picture_are_understood() {
+    let caption = Content::Media {
+        media: "image".to_owned(),
+        url: None,
+        caption: Some("Which rooms are free tomorrow?".to_owned()),
+    };
+    Talk::new().sends(ANA, caption).expect(&["Tesla"]);
+}
+
+#[test]
+fn empty_and_endless_texts_are_survived() {
+    let long = "book ".repeat(2_000);
+    for text in [
+        "",
+        " ",
+        "\u{0}",
+        "🙂",
+        "....",
+        "???",
+        "1",
+        "{}",
+        "'; drop table rooms; --",
+        long.as_str(),
+        "\u{202e}skoob",
+        "ééé ﷽",
+    ] {
+        Talk::new().says(text).expect_effects(0);
+        asked().says(text).expect_effects(0);
+    }
+}
+
+#[test]
+fn a_replay_from_the_journal_asks_nobody_again() {
+    let mut talk = asked();
+    talk.taps("Yes").expect_effects(1);
+    let (input, history) = talk.last_run();
+    assert!(!history.is_empty());
+    for cut in 0..history.len() {
+        let first = format!("{:?}", turn(input, &history[..cut]));
+        assert!(matches!(turn(input, &history[..cut]), Next::Do(_)), "{cut} outcomes do not end the turn");
+        assert_eq!(first, format!("{:?}", turn(input, &history[..cut])), "the same history asks the same");
+    }
+    let Next::Done(again) = turn(input, history) else { panic!("the whole history ends the turn") };
+    assert_eq!(again.replies, talk.answer().replies);
+}
+
+#[test]
+fn a_journal_of_another_decision_ends_with_an_apology_and_no_effect() {
+    let mut talk = asked();
+    talk.taps("Yes");
+    let (input, history) = talk.last_run();
+    let mut turned = history.to_vec();
+    turned.reverse();
+    turned.insert(0, conversation_worker::turn::Outcome::Search(Default::default()));
+    let Next::Done(answer) = turn(input, &turned) else { panic!("another kind of outcome ends the turn") };
+    assert!(!answer.replies.is_empty());
+}
+
+#[test]
+fn tokens_are_of_one_conversation_and_turn() {
+    let mut first = asked();
+    let mut second = asked();
+    assert_eq!(first.titles(), second.titles());
+    let strange = Talk::new().says("hi").says("book the red room tomorrow 9-12").button("Yes");
+    first.taps_choice(ANA, &strange).expect_effects(0);
+    second.taps("Yes").expect_effects(1);
+}
+
+fn suggestions() -> Vec<Suggestion> {
+    ["GET /rooms/free", "GET /loans", "POST /room-bookings"]
+        .map(|name| Suggestion { operation_id: operation(name).id.clone(), title: operation(name).summary.clone() })
+        .to_vec()
+}

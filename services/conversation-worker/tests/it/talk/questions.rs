@@ -1,0 +1,182 @@
+//! A yes counts only for a question that was seen, in time, once, and from the person who was asked.
+
+use std::{sync::LazyLock, time::Duration};
+
+use domain::Content;
+use proptest::prelude::*;
+
+use super::{
+    driver::{ANA, MARKO, Moment, Talk},
+    effects::asked,
+};
+
+#[test]
+fn a_yes_after_two_minutes_asks_again() {
+    let mut talk = asked();
+    talk.wait(115).says("yes").expect(&["Krleža", "minute"]).expect_buttons(&["Yes"]).expect_effects(0);
+    talk.says("yes").expect(&["4711"]).expect_effects(1);
+}
+
+#[test]
+fn a_yes_after_six_minutes_does_nothing() {
+    let mut talk = asked();
+    talk.wait(360).says("yes").expect_effects(0);
+    assert!(!talk.answer().replies.is_empty(), "{}", talk.transcript());
+}
+
+#[test]
+fn an_old_button_after_two_minutes_asks_again() {
+    asked().wait(115).taps("Yes").expect_effects(0).expect(&["Krleža"]);
+}
+
+#[test]
+fn a_yes_within_ninety_seconds_counts() {
+    asked().wait(80).says("yes").expect(&["4711"]).expect_effects(1);
+}
+
+#[test]
+fn ninety_seconds_are_not_ninety_one() {
+    for (after_ms, effects) in [(90_000, 1), (90_001, 0), (90_999, 0)] {
+        let mut talk = asked();
+        let sent = talk.now();
+        talk.deliver_at(sent);
+        let moment = Moment { accepted: sent + Duration::from_millis(after_ms), written: None };
+        talk.sends_at(ANA, Content::Text { text: "yes".to_owned() }, moment).expect_effects(effects);
+    }
+}
+
+#[test]
+fn a_second_yes_within_thirty_seconds_is_silence() {
+    let mut talk = asked();
+    talk.says("yes").expect_effects(1);
+    talk.says("yes").expect_silence().expect_effects(1);
+    talk.says("da").expect_silence().expect_effects(1);
+}
+
+#[test]
+fn a_second_yes_later_has_no_effect_either() {
+    let mut talk = asked();
+    talk.says("yes").wait(120).says("yes").expect_effects(1);
+}
+
+#[test]
+fn a_yes_of_another_person_is_refused_and_the_question_stays() {
+    let mut talk = asked();
+    let button = talk.button("Yes");
+    talk.person_says(MARKO, "yes").expect(&["Ana"]).expect_effects(0);
+    talk.taps_choice(MARKO, &button).expect_effects(0);
+    talk.says("yes").expect_effects(1);
+    assert_eq!(talk.only_effect().arguments["body:member_id"], "mem_1", "{}", talk.transcript());
+}
+
+#[test]
+fn a_yes_before_the_question_was_sent_does_nothing_and_shows_it_again() {
+    let mut talk = Talk::new();
+    talk.delivers = false;
+    talk.says("book the red room tomorrow 9-12");
+    talk.says("yes").expect_effects(0).expect(&["Krleža"]).expect_buttons(&["Yes"]);
+    talk.delivers = true;
+    talk.deliver();
+    talk.says("yes").expect_effects(1);
+}
+
+#[test]
+fn a_yes_accepted_before_the_question_was_recorded_sent_does_nothing() {
+    let mut talk = asked();
+    let asked_at = talk.now();
+    talk.deliver_at(asked_at + Duration::from_secs(4));
+    let early = Moment { accepted: asked_at + Duration::from_secs(3), written: None };
+    talk.sends_at(ANA, Content::Text { text: "yes".to_owned() }, early).expect_effects(0).expect(&["Krleža"]);
+}
+
+#[test]
+fn a_yes_written_before_the_question_was_sent_does_nothing() {
+    let mut talk = asked();
+    let asked_at = talk.now();
+    talk.deliver_at(asked_at + Duration::from_secs(10));
+    let late = Moment {
+        accepted: asked_at + Duration::from_secs(20),
+        written: Some((asked_at + Duration::from_secs(5)).floor_second()),
+    };
+    talk.sends_at(ANA, Content::Text { text: "yes".to_owned() }, late).expect_effects(0).expect(&["Krleža"]);
+}
+
+#[test]
+fn a_yes_with_nothing_open_does_nothing() {
+    let mut talk = Talk::new();
+    talk.says("yes").expect_effects(0);
+    assert!(!talk.answer().replies.is_empty(), "{}", talk.transcript());
+}
+
+/// The open question of [`asked`], made once.
+static ASKED: LazyLock<Talk> = LazyLock::new(asked);
+
+/// One way in which question, delay and yes meet; times in milliseconds after the question was decided.
+#[derive(Clone, Debug)]
+struct Meeting {
+    /// The sending is recorded at this time, if it is recorded when the yes is worked on.
+    sent: Option<u64>,
+    /// The yes is accepted at this time.
+    accepted: u64,
+    /// The person wrote it so long before that, if the platform tells.
+    travelled: Option<u64>,
+    /// It comes from the person who was asked.
+    own: bool,
+    word: &'static str,
+}
+
+impl Meeting {
+    /// The promise: the question was recorded sent before the yes was accepted, and not written before it was sent.
+    fn seen(&self, asked_at: domain::Micros) -> bool {
+        let at = |after: u64| asked_at + Duration::from_millis(after);
+        self.sent.is_some_and(|sent| {
+            let written = self.travelled.map(|travelled| at(self.accepted.saturating_sub(travelled)).floor_second());
+            at(self.accepted) > at(sent) && written.is_none_or(|written| written >= at(sent).floor_second())
+        })
+    }
+
+    fn age(&self) -> u64 {
+        self.accepted.saturating_sub(self.sent.unwrap_or(0))
+    }
+}
+
+fn meetings() -> impl Strategy<Value = Meeting> {
+    let sent = prop_oneof![1 => Just(None), 5 => (0_u64..20_000).prop_map(Some)];
+    let accepted = prop_oneof![3 => 0_u64..25_000, 2 => 25_000_u64..400_000];
+    let travelled = prop_oneof![Just(None), (0_u64..25_000).prop_map(Some)];
+    let word = prop_oneof![Just("yes"), Just("da"), Just("ok"), Just("yes please")];
+    (sent, accepted, travelled, prop::bool::weighted(0.8), word)
+        .prop_map(|(sent, accepted, travelled, own, word)| Meeting { sent, accepted, travelled, own, word })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Promise 13 of the protocol.
+    #[test]
+    fn nothing_runs_on_a_yes_that_was_given_before_the_question_was_seen_or_by_somebody_else(meeting in meetings()) {
+        let mut talk = ASKED.clone();
+        let asked_at = talk.now();
+        let at = |after: u64| asked_at + Duration::from_millis(after);
+        // The send was recorded by the time the turn runs, be it after the yes was accepted; or not at all.
+        talk.delivers = false;
+        if let Some(sent) = meeting.sent {
+            talk.deliver_at(at(sent));
+        } else {
+            talk.forget_delivery();
+        }
+        let moment = Moment {
+            accepted: at(meeting.accepted),
+            written: meeting.travelled.map(|travelled| at(meeting.accepted.saturating_sub(travelled)).floor_second()),
+        };
+        let person = if meeting.own { ANA } else { MARKO };
+        talk.sends_at(person, Content::Text { text: meeting.word.to_owned() }, moment);
+        let effects = talk.effects().len();
+        let allowed = meeting.own && meeting.seen(asked_at) && meeting.age() <= 90_000;
+        if !allowed {
+            prop_assert_eq!(effects, 0, "{:?}\n{}", meeting, talk.transcript());
+        } else if meeting.age() < 89_000 {
+            prop_assert_eq!(effects, 1, "{:?}\n{}", meeting, talk.transcript());
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The document of a library and a catalogue that ranks its operations by the words they share with a sentence.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
+};
+
+use conversation_worker::turn::{
+    DocumentInfo, Hit, IdentityLookup, IdentityValue, Limits, SearchAnswer, SearchQuery, Settings,
+};
+use openapi::{ImportOptions, Operation, Producers};
+
+/// Sentences that mean an operation, in both languages; its summary counts as one more.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "GET /books",
+        &["find books", "show me the poetry books", "which novels do you have", "koje knjige imate", "nađi knjige"],
+    ),
+    ("GET /books/{book_id}", &["details of a book", "tell me more about a book", "više o knjizi"]),
+    (
+        "POST /books/{book_id}/damage-reports",
+        &["report damage", "a book is damaged", "prijavi štetu", "prijavi oštećenje knjige"],
+    ),
+    (
+        "POST /books/{book_id}/progress",
+        &["record pages", "record 120 pages of a book", "upiši stranice", "upiši 120 stranica za knjigu"],
+    ),
+    ("GET /rooms", &["all rooms", "list rooms", "sve sobe"]),
+    (
+        "GET /rooms/free",
+        &["which rooms are free tomorrow", "free rooms", "koje su sobe slobodne sutra", "slobodne sobe"],
+    ),
+    ("GET /rooms/{room_id}", &["details of a room", "how many seats has the room", "više o sobi"]),
+    (
+        "GET /room-bookings",
+        &["all room bookings this month", "my bookings", "room bookings", "sve rezervacije soba", "moje rezervacije"],
+    ),
+    (
+        "POST /room-bookings",
+        &["book a room", "book the room tomorrow", "reserve a room", "rezerviraj sobu", "rezerviraj sobu sutra"],
+    ),
+    (
+        "DELETE /room-bookings/{booking_id}",
+        &["cancel a booking", "cancel my booking of the room", "otkaži rezervaciju"],
+    ),
+    ("GET /loans", &["which loans do I have", "my loans", "loans", "moje posudbe", "koje posudbe imam"]),
+    ("POST /loans", &["borrow a book", "lend me a book", "posudi mi knjigu"]),
+    ("PATCH /loans/{loan_id}", &["extend a loan", "extend the loan of a book until friday", "produži posudbu"]),
+    ("POST /suggestions", &["suggest a purchase", "suggest buying a book", "predloži kupnju"]),
+    ("GET /branches", &["opening hours", "when are you open", "radno vrijeme", "kada radite"]),
+    ("GET /members", &["find members by phone number"]),
+    ("PATCH /members/{member_id}", &["change my e-mail address", "change contact", "promijeni moj e-mail"]),
+];
+
+/// Words that say nothing about what is meant.
+const STOP: &[&str] = &[
+    "a", "an", "the", "of", "to", "in", "on", "is", "are", "do", "does", "i", "me", "my", "you", "it", "for", "and",
+    "u", "na", "za", "je", "su", "se", "mi", "od", "the", "please", "what", "s", "has", "have", "by", "more", "about",
+    "yes", "no",
+];
+
+/// The library's operations, imported once.
+pub static OPERATIONS: LazyLock<Vec<Arc<Operation>>> = LazyLock::new(|| {
+    let document = openapi::import("library", include_bytes!("library.yaml"), &ImportOptions::default());
+    let document = document.expect("the library's document is imported");
+    assert_eq!(document.operations.len(), EXAMPLES.len(), "each operation has examples");
+    let public = |mut operation: Operation| {
+        operation.public = operation.path == "/branches";
+        Arc::new(operation)
+    };
+    document.operations.into_iter().map(public).collect()
+});
+
+/// An operation by `<METHOD> <path>`.
+pub fn operation(name: &str) -> Arc<Operation> {
+    let id = format!("library/{name}");
+    let found = OPERATIONS.iter().find(|operation| operation.id == id);
+    Arc::clone(found.unwrap_or_else(|| panic!("the library has no {name}")))
+}
+
+/// The settings of a tenant in Zagreb whose members are known by their phone.
+pub fn settings() -> Settings {
+    let identity = IdentityLookup {
+        operation_id: "library/GET /members".to_owned(),
+        parameter: "phone".to_owned(),
+        value: IdentityValue::Phone,
+        answer: BTreeMap::from([("member_id".to_owned(), "/0/id".to_owned())]),
+        label: Some("/0/name".to_owned()),
+        expires_s: 86_400,
+    };
+    Settings {
+        time_zone: "Europe/Zagreb".to_owned(),
+        languages: vec!["en".to_owned(), "hr".to_owned()],
+        documents: vec![DocumentInfo {
+            id: "library".to_owned(),
+            title: "Library".to_owned(),
+            identity: Some(identity),
+        }],
+        suggestions: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+/// The catalogue; a test may say for which sentences it is not sure.
+#[derive(Clone, Default)]
+pub struct Catalogue {
+    unsure: Vec<(String, Vec<&'static str>)>,
+}
+
+impl Catalogue {
+    /// For this sentence these operations are equally near.
+    pub fn unsure(&mut self, sentence: &str, operations: &[&'static str]) {
+        self.unsure.push((sentence.to_lowercase(), operations.to_vec()));
+    }
+
+    /// Hits, best first, with the producers of needed ids behind those that need them.
+    pub fn search(&self, query: &SearchQuery) -> SearchAnswer {
+        let sentence = words(&query.text);
+        let known: BTreeSet<String> = LINES.iter().flatten().flatten().cloned().collect();
+        let coverage = share(sentence.intersection(&known).count(), sentence.len());
+        let doubt = self.unsure.iter().find(|(text, _)| query.text.to_lowercase().contains(text.as_str()));
+        let ranked = match doubt {
+            Some((_, operations)) => {
+                let at =
+                    |name: &&str| OPERATIONS.iter().position(|o| o.id == format!("library/{name}")).expect("known");
+                operations.iter().map(|name| (at(name), 0.4, 0.3)).collect()
+            }
+            None => rank(&sentence),
+        };
+        let mut hits: Vec<Hit> = Vec::new();
+        for (place, (at, score, probability)) in ranked.into_iter().enumerate() {
+            if !hits.iter().any(|hit| hit.operation_id == OPERATIONS[at].id) {
+                hits.push(hit(at, score, probability, false));
+            }
+            let needs = if place < 6 { OPERATIONS[at].needs.as_slice() } else { &[] };
+            for need in needs {
+                let Some((_, producer)) = PRODUCERS.of(&need.resource).first() else { continue };
+                if !hits.iter().any(|hit| hit.operation_id == OPERATIONS[*producer].id) {
+                    hits.push(hit(*producer, score * 0.9, probability * 0.1, true));
+                }
+            }
+        }
+        hits.truncate(usize::try_from(query.k).unwrap_or(20));
+        SearchAnswer { hits, coverage }
+    }
+}
+
+static LINES: LazyLock<Vec<Vec<BTreeSet<String>>>> = LazyLock::new(|| {
+    let lines = |operation: &Arc<Operation>| {
+        let own = EXAMPLES.iter().find(|(name, _)| operation.id == format!("library/{name}"));
+        let (_, examples) = own.unwrap_or_else(|| panic!("{} has no examples", operation.id));
+        examples.iter().copied().chain([operation.summary.as_str()]).map(words).collect()
+    };
+    OPERATIONS.iter().map(lines).collect()
+});
+
+static PRODUCERS: LazyLock<Producers> = LazyLock::new(|| Producers::new(OPERATIONS.iter().map(|o| o.as_ref())));
+
+fn rank(sentence: &BTreeSet<String>) -> Vec<(usize, f64, f64)> {
+    let near = |lines: &Vec<BTreeSet<String>>| {
+        let dice =
+            |line: &BTreeSet<String>| share(2 * line.intersection(sentence).count(), line.len() + sentence.len());
+        lines.iter().map(dice).fold(0.0, f64::max)
+    };
+    let mut scored: Vec<(usize, f64)> = LINES.iter().map(near).enumerate().filter(|(_, score)| *score > 0.0).collect();
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let best = scored.first().map_or(0.0, |(_, score)| *score);
+    let probability = |place: usize, score: f64| match (place, best) {
+        (0, 0.35..) => 0.95,
+        (_, 0.35..) => 0.04 * score,
+        _ => 0.01 * score,
+    };
+    scored.into_iter().enumerate().map(|(place, (at, score))| (at, score, probability(place, score))).collect()
+}
+
+fn hit(at: usize, score: f64, probability: f64, producer: bool) -> Hit {
+    let operation = &OPERATIONS[at];
+    Hit {
+        operation_id: operation.id.clone(),
+        content_hash: operation.content_hash.clone(),
+        title: operation.summary.clone(),
+        score,
+        probability,
+        risk: operation.risk,
+        not_callable: operation.not_callable.clone(),
+        producer,
+        parts: Vec::new(),
+    }
+}
+
+/// Folded words that mean something, in the singular, cut to their first five letters.
+fn words(text: &str) -> BTreeSet<String> {
+    let folded = fold(text);
+    let meaning = folded.split(' ').filter(|word| !word.is_empty() && !STOP.contains(word));
+    meaning.map(|word| word.trim_end_matches('s').chars().take(5).collect()).collect()
+}
+
+/// Lower case, without Croatian letters and marks, words parted by one space.
+pub fn fold(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let plain = lower.chars().map(|letter| match letter {
+        'č' | 'ć' => 'c',
+        'š' => 's',
+        'ž' => 'z',
+        'đ' => 'd',
+        letter if letter.is_alphanumeric() => letter,
+        _ => ' ',
+    });
+    plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    if whole == 0 { 0.0 } else { number(part) / number(whole) }
+}
