@@ -155,7 +155,8 @@ fn times(words: &[Token], found: &mut When) {
                 at += len + 1;
                 continue;
             }
-            if lead.one_of(&["at", "u", "from", "od", "@", "around", "oko"]) && free && found.start.is_none() {
+            let spans = lead.one_of(FROM) && clock(words, at + 2 + len, &found.used).is_some();
+            if !spans && lead.one_of(&["at", "u", "from", "od", "@", "around", "oko"]) && free && found.start.is_none() {
                 found.start = Some(time);
                 mark(found, at, len + 1);
                 at += len + 1;
