@@ -12,6 +12,7 @@ mod platform;
 mod rpc;
 mod script;
 mod sends;
+mod talk;
 
 /// Makes of each `async fn name(engine: Engine)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both_engines {

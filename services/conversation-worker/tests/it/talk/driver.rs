@@ -1,20 +1,16 @@
 //! A messenger and a worker in one, without I/O: says what people say, performs what a turn asks for, carries state,
 //! identity and the time of sending on, and looks at every reply for what no reply may hold.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use conversation_worker::turn::{
     Action, Answer, Call, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State, turn,
 };
-use domain::{Choice, Content, Micros, PersonId, Reply};
+use domain::{Choice, Content, Micros, Reply};
 use openapi::Risk;
-use regex::Regex;
 
+pub use super::people::{ANA, MARKO, Person, STRANGER};
+pub use super::time::{Moment, instant, local, time_of};
 use super::{
     backend::Library,
     world::{Catalogue, OPERATIONS, settings},
@@ -24,39 +20,6 @@ use super::{
 const ACTIONS_MAX: usize = 20;
 /// From an answer's end to the record that it was sent.
 const SENDING: Duration = Duration::from_millis(300);
-
-/// Somebody who writes.
-#[derive(Clone, Copy, Debug)]
-pub struct Person {
-    /// Number of the person.
-    pub id: u128,
-    /// Name on the platform.
-    pub name: &'static str,
-    /// Phone in digits.
-    pub phone: &'static str,
-}
-
-/// A member.
-pub const ANA: Person = Person { id: 1, name: "Ana", phone: "385910000001" };
-/// Another member.
-pub const MARKO: Person = Person { id: 2, name: "Marko", phone: "385910000002" };
-/// Somebody the library does not know.
-pub const STRANGER: Person = Person { id: 3, name: "Sam", phone: "385919999999" };
-
-impl Person {
-    fn id(self) -> PersonId {
-        PersonId(uuid::Uuid::from_u128(self.id))
-    }
-}
-
-/// When a message was accepted and, by the platform's clock, written; for those who care.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Accepted.
-    pub accepted: Micros,
-    /// Written.
-    pub written: Option<Micros>,
-}
 
 /// A conversation.
 #[derive(Clone)]
@@ -154,6 +117,14 @@ impl Talk {
         self.sends(person, Content::Choice { id: choice.id.clone(), title: choice.title.clone() })
     }
 
+    /// Ana writes several texts so quickly that they are answered in one turn.
+    pub fn says_at_once(&mut self, texts: &[&str]) -> &mut Self {
+        let content = texts.iter().map(|text| Content::Text { text: (*text).to_owned() }).collect();
+        self.clock = self.clock + Duration::from_secs(5);
+        let moment = Moment { accepted: self.clock, written: Some(self.clock.floor_second()) };
+        self.take(ANA, content, moment)
+    }
+
     /// Somebody sends anything, 5 s after what was before.
     pub fn sends(&mut self, person: Person, content: Content) -> &mut Self {
         self.clock = self.clock + Duration::from_secs(5);
@@ -163,39 +134,48 @@ impl Talk {
 
     /// Somebody sends anything at a time of its own; the clock goes on to it.
     pub fn sends_at(&mut self, person: Person, content: Content, moment: Moment) -> &mut Self {
+        self.take(person, vec![content], moment)
+    }
+
+    /// One turn on these messages.
+    fn take(&mut self, person: Person, contents: Vec<Content>, moment: Moment) -> &mut Self {
         self.clock = self.clock.max(moment.accepted);
-        self.seq += 1;
-        let said = match &content {
-            Content::Text { text } => text.clone(),
-            Content::Choice { title, .. } => format!("[{title}]"),
-            other => format!("{other:?}"),
+        let seq = self.seq + 1;
+        self.seq += i64::try_from(contents.len()).unwrap_or(1);
+        for content in &contents {
+            let said = match content {
+                Content::Text { text } => text.clone(),
+                Content::Choice { title, .. } => format!("[{title}]"),
+                other => format!("{other:?}"),
+            };
+            let _ = writeln!(self.transcript, "{}> {said}", person.name);
+        }
+        let said = |content| Said {
+            person: person.id(),
+            content,
+            accepted_at: moment.accepted,
+            written_at: moment.written,
+            quoted: None,
+            contact_name: Some(person.name.to_owned()),
+            phone: Some(person.phone.to_owned()),
+            user: person.phone.to_owned(),
         };
-        let _ = writeln!(self.transcript, "{}> {said}", person.name);
         let input = Input {
             now: moment.accepted,
-            messages: vec![Said {
-                person: person.id(),
-                content,
-                accepted_at: moment.accepted,
-                written_at: moment.written,
-                quoted: None,
-                contact_name: Some(person.name.to_owned()),
-                phone: Some(person.phone.to_owned()),
-                user: person.phone.to_owned(),
-            }],
+            messages: contents.into_iter().map(said).collect(),
             state: self.state.clone(),
             question_sent_at: self.question_sent_at,
             settings: Arc::new(self.settings.clone()),
-            identity: self.identity.get(&person.id).cloned().unwrap_or_default(),
-            seq: self.seq,
-            token_seed: format!("{:064x}", 0x1000 + self.seq),
+            identity: self.identity.get(&person.number).cloned().unwrap_or_default(),
+            seq,
+            token_seed: format!("{:064x}", 0x1000 + seq),
         };
         self.turn_calls.clear();
         let (answer, history) = self.perform(&input);
         self.check(&input, &history, &answer);
         for saved in &answer.save_identity {
             assert_eq!(saved.person, person.id(), "an identity is of the person who wrote\n{}", self.transcript);
-            let own = self.identity.entry(person.id).or_default();
+            let own = self.identity.entry(person.number).or_default();
             own.insert(saved.document.clone(), saved.mapping.clone());
         }
         let json = serde_json::to_string(&answer.state).expect("a state is written");
@@ -410,85 +390,6 @@ impl Talk {
             }
             Next::Do(action) => panic!("a replay wants {action:?}\n{}", self.transcript),
         }
-        assert!(answer.replies.len() <= 3, "more than three messages at once\n{}", self.transcript);
-        let mut ids = BTreeSet::new();
-        for reply in &answer.replies {
-            self.check_words(&reply.text);
-            assert!(!reply.text.trim().is_empty(), "an empty message\n{}", self.transcript);
-            assert!(reply.text.chars().count() <= 2_000, "a message too long to read\n{}", self.transcript);
-            let many = reply.choices.len() > 3;
-            assert!(reply.choices.len() <= 10, "more than ten choices\n{}", self.transcript);
-            let most = if many { 24 } else { 20 };
-            let titles: BTreeSet<String> = reply.choices.iter().map(|choice| choice.title.to_lowercase()).collect();
-            assert_eq!(titles.len(), reply.choices.len(), "two choices read the same\n{}", self.transcript);
-            for choice in &reply.choices {
-                self.check_words(&choice.title);
-                let length = choice.title.chars().count();
-                assert!(
-                    (1..=most).contains(&length),
-                    "[{}] has {length} characters\n{}",
-                    choice.title,
-                    self.transcript
-                );
-                assert!((1..=64).contains(&choice.id.len()), "id {:?}\n{}", choice.id, self.transcript);
-                assert!(ids.insert(choice.id.clone()), "two choices have one id\n{}", self.transcript);
-                if let Some(description) = &choice.description {
-                    self.check_words(description);
-                    assert!(description.chars().count() <= 72, "{description:?} is too long\n{}", self.transcript);
-                }
-            }
-            if let Some(title) = &reply.list_title {
-                self.check_words(title);
-                assert!((1..=20).contains(&title.chars().count()), "list title {title:?}\n{}", self.transcript);
-            }
-        }
+        super::checks::check(&answer.replies, &self.transcript);
     }
-
-    /// No jargon, no ids, no machine's writing.
-    fn check_words(&self, text: &str) {
-        for (what, pattern) in JARGON.iter() {
-            if let Some(found) = pattern.find(text) {
-                panic!("a reply holds {what}: {:?} in {text:?}\n{}", found.as_str(), self.transcript);
-            }
-        }
-    }
-}
-
-static JARGON: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    [
-        ("JSON", r#"[{}]|\[\s*["{]|"\s*:"#),
-        ("an id", r"\b(bok|rom|loa|mem|brn)_\d+"),
-        ("a machine's name", r"\b[a-z]+_[a-z_]+\b"),
-        ("a field key", r"\b(path|query|body|header|cookie):\w"),
-        (
-            "jargon",
-            r"(?i)\b(null|undefined|parameters?|operations?|json|http|api|endpoint|enum|boolean|string|schema)\b",
-        ),
-        ("a machine's time", r"\d{4}-\d\d-\d\d"),
-        ("a method and path", r"\b(GET|POST|PUT|PATCH|DELETE)\b|/\w+/\w"),
-        ("marks of direction", r"[\u{2066}-\u{2069}]"),
-        ("an unfilled text", r"\{ ?\$|\bSome\(|\bNone\b"),
-        ("jargon in Croatian", r"(?i)\bparametar\w*|\boperacij\w*"),
-    ]
-    .into_iter()
-    .map(|(what, pattern)| (what, Regex::new(pattern).expect("a pattern")))
-    .collect()
-});
-
-/// A time in Zagreb, `2026-11-22T09:00:00`.
-pub fn local(text: &str) -> Micros {
-    Micros(instant(text).as_microsecond())
-}
-
-/// A time in Zagreb, `2026-11-22T09:00:00`.
-pub fn instant(text: &str) -> jiff::Timestamp {
-    let civil: jiff::civil::DateTime = text.parse().expect("a date and time");
-    civil.in_tz("Europe/Zagreb").expect("a known zone").timestamp()
-}
-
-/// The time that a call gives for a field.
-#[track_caller]
-pub fn time_of(call: &Call, key: &str) -> jiff::Timestamp {
-    let value = call.arguments.get(key).and_then(serde_json::Value::as_str);
-    super::backend::moment(value.unwrap_or_else(|| panic!("{key} is no text in {call:?}")))
 }

@@ -169,6 +169,19 @@ fn voice_pictures_and_the_like_are_answered_politely_and_leave_the_question_open
 }
 
 #[test]
+fn texts_sent_at_once_are_one_sentence() {
+    let mut talk = Talk::new();
+    talk.says_at_once(&["book the red room", "tomorrow 9-12"]).expect(&["Krleža", "09:00", "12:00"]).expect_effects(0);
+    talk.says("yes").expect_effects(1);
+    Talk::new().says_at_once(&["hi", "Which rooms are free tomorrow?"]).expect(&["Tesla"]);
+}
+
+#[test]
+fn a_yes_in_a_burst_with_its_wish_confirms_nothing() {
+    Talk::new().says_at_once(&["book the red room tomorrow 9-12", "yes"]).expect_effects(0);
+}
+
+#[test]
 fn the_words_with_a_picture_are_understood() {
     let caption = Content::Media {
         media: "image".to_owned(),

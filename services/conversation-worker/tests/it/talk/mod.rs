@@ -1,16 +1,19 @@
 //! Conversations of the dialogue without a model, each in kind on a lending library, in a world without I/O.
 //!
 //! [`world`] holds the document and the catalogue, [`backend`] the library's own data and its faults, [`driver`] plays
-//! a messenger: it carries state, identity and the time a question was sent from one turn to the next, and checks
-//! every reply for what no reply may hold.
+//! a messenger: it carries state, identity and the time a question was sent from one turn to the next. [`checks`]
+//! looks at every reply for what no reply may hold.
 
 mod backend;
+mod checks;
 mod driver;
 mod effects;
 mod failures;
 mod identity;
 mod lookups;
 mod meaning;
+mod people;
 mod questions;
+mod time;
 mod values;
 mod world;
