@@ -319,7 +319,7 @@ fn a_schema_that_multiplies_itself_stays_within_the_limit() {
 #[test]
 fn documents_that_are_none_are_refused_with_a_reason() {
     let bomb = {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         (0..40).for_each(|_| gzip.write_all(&vec![b' '; 1024 * 1024]).expect("written"));
         gzip.finish().expect("finished")
     };
