@@ -104,6 +104,7 @@ ask-which = { $title }: što odabireš?
 ask-choice = { $title }?
 ask-day = { $title }: koji dan?
 ask-moment = { $title }: koji dan i sat?
+ask-time = { $title }: u koliko sati? ({ $day })
 ask-number = { $title }? Molim broj.
 ask-text = { $title }?
 ask-yes-no = { $title }: da ili ne?
@@ -115,6 +116,11 @@ two-fit = { $n ->
     [few] Odgovaraju { $n }.
    *[other] Odgovara ih { $n }.
 } Što odabireš?
+two-fit-of = { $n ->
+    [one] Odgovara { $n }
+    [few] Odgovaraju { $n }
+   *[other] Odgovara ih { $n }
+}: { $shared }. Što odabireš?
 not-there = To ne nalazim. Ovo postoji:
 no-rows = Nema ničega za odabir: { $title }.
 what-name = Ima ih { $n }. Ovo su prvi; možeš napisati i naziv.

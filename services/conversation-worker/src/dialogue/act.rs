@@ -83,9 +83,9 @@ pub fn yes(scope: &mut Scope<'_>, open: Open, by_button: bool) -> Step<()> {
         scope.lead.push(text);
         return confirm(scope, task, &operation);
     }
-    let age = said.accepted_at.since(sent.unwrap_or(open.asked_at)).as_secs();
-    if age > YES_S {
-        return stale(scope, task, &operation, age);
+    let age = said.accepted_at.since(sent.unwrap_or(open.asked_at));
+    if age > std::time::Duration::from_secs(YES_S) {
+        return stale(scope, task, &operation, age.as_secs());
     }
     run(scope, task, &operation)
 }

@@ -62,7 +62,8 @@ pub fn field(scope: &mut Scope<'_>, mut task: Task, operation: &Operation, key: 
         task.asked.push((depth, key.to_owned()));
     }
     let offers = field_offers(scope, field);
-    let text = question(scope, operation, field, offers.is_empty());
+    let day = task.frames.last().and_then(|frame| frame.day);
+    let text = question(scope, operation, field, day, offers.is_empty());
     open(scope, Ask::Field { key: key.to_owned() }, Some(task), text, offers);
     Ok(())
 }
@@ -87,7 +88,7 @@ fn field_offers(scope: &mut Scope<'_>, field: &Field) -> Vec<Offer> {
 }
 
 /// A short question from a field's schema.
-fn question(scope: &Scope<'_>, operation: &Operation, field: &Field, free: bool) -> String {
+fn question(scope: &Scope<'_>, operation: &Operation, field: &Field, day: Option<jiff::civil::Date>, free: bool) -> String {
     let title = schema::title(field);
     let described = schema::description(field);
     if described.contains('?') && described.chars().count() <= 160 {
@@ -110,6 +111,12 @@ fn question(scope: &Scope<'_>, operation: &Operation, field: &Field, free: bool)
         Kind::Email => "ask-email",
         Kind::Text | Kind::Array | Kind::Object => "ask-text",
     };
+    if key == "ask-moment"
+        && let Some(day) = day
+    {
+        let day = crate::language::format::long_day(scope.lang, day, scope.place.today);
+        return scope.text("ask-time", &[("title", &title), ("day", &day)]);
+    }
     let text = scope.text(key, &[("title", &title)]);
     let helps = !described.is_empty() && described.chars().count() <= 120 && fold(described) != fold(&title);
     let wide = matches!(key, "ask-text" | "ask-number") && helps && operation.fields.len() > 1;
@@ -126,6 +133,13 @@ pub fn pick(scope: &mut Scope<'_>, mut task: Task, key: &str, list: Vec<Row>, te
     let titles = rows::distinct_titles(&shown);
     let offers = titles.into_iter().enumerate().map(|(at, title)| scope.offer(title, Does::Row { at }, "")).collect();
     open(scope, Ask::Pick { key: key.to_owned(), rows: list }, Some(task), text, offers);
+}
+
+/// "2 fit: Emma, Jane Austen. Which one?"
+pub fn several_fit(scope: &Scope<'_>, rows: &[Row]) -> String {
+    let shared = rows::shared_label(rows);
+    let key = if shared.is_empty() { "two-fit" } else { "two-fit-of" };
+    scope.counted(key, rows.len(), &[("shared", &shared)])
 }
 
 /// Says that a day does not exist and asks for another.
@@ -321,6 +335,10 @@ fn read_moment(scope: &Scope<'_>, operation: &Operation, frame: &mut Frame, fiel
     frame.arguments.remove(&field.key);
     fill::fill(operation, frame, &said, &scope.place, false);
     if frame.arguments.contains_key(&field.key) {
+        return Meant::Set;
+    }
+    // A day without hours was noted: the hours come next.
+    if said.when.first.is_some() && frame.day == said.when.first && said.when.start.is_none() {
         return Meant::Set;
     }
     // A field beside the span: its own day.

@@ -130,8 +130,11 @@ impl<'a> Filler<'a> {
             let clock = said.start.or(said.end);
             match (kind(&field.schema), day) {
                 (Kind::Date, Some(day)) if said.first.or(said.last).is_some() => self.set(&field.key.clone(), json!(day.to_string())),
+                (Kind::DateTime, Some(day)) if clock.is_none() && old.is_none() && self.operation.risk != openapi::Risk::Safe => {
+                    self.frame.day = Some(day);
+                }
                 (Kind::DateTime, day) => {
-                    let day = day.unwrap_or(self.place.today);
+                    let day = day.or(self.frame.day).unwrap_or(self.place.today);
                     let moment = match (clock, old) {
                         (Some(clock), _) => at(day, clock),
                         (None, Some(old)) => day.to_datetime(old.time()),
@@ -170,13 +173,23 @@ impl<'a> Filler<'a> {
             }
             return;
         }
-        let day = said.first.or(old_from.map(|at| at.date())).or(old_to.map(|at| at.date())).unwrap_or(self.place.today);
+        let known = old_from.map(|at| at.date()).or(self.frame.day);
+        let day = said.first.or(known).or(old_to.map(|at| at.date())).unwrap_or(self.place.today);
+        // An effect for a day needs its hours; a look-up takes the whole day, and so does who says so.
+        let hours_open = self.operation.risk != openapi::Risk::Safe
+            && said.start.is_none()
+            && said.last.is_none_or(|last| said.first.is_none_or(|first| first == last))
+            && old_from.is_none()
+            && !whole_day(&self.sentence.words);
+        if hours_open && said.first.is_some() {
+            self.frame.day = said.first;
+        }
         let begin = match (said.start, said.first, old_from) {
             (_, _, Some(old)) if keep => Some(old),
             (Some(start), ..) => Some(at(day, start)),
             (None, Some(first), Some(old)) => Some(first.to_datetime(old.time())),
             // "tomorrow until 12" says no begin; "tomorrow" is the whole day.
-            (None, Some(first), None) if said.end.is_none() => Some(first.to_datetime(Time::midnight())),
+            (None, Some(first), None) if said.end.is_none() && !hours_open => Some(first.to_datetime(Time::midnight())),
             (None, Some(_), None) => None,
             (None, None, old) => old,
         };
@@ -184,7 +197,8 @@ impl<'a> Filler<'a> {
         let end = match (said.end, old_to) {
             (_, Some(old)) if keep => Some(old),
             (Some(end), _) => {
-                let last = said.last.or(said.first).or(old_to.map(|at| at.date())).unwrap_or(day);
+                let whole = old_to.is_some_and(|to| to.time() == Time::midnight()) && old_from.is_some_and(|from| from.time() == Time::midnight());
+                let last = said.last.or(said.first).or(old_to.map(|at| at.date()).filter(|_| !whole)).unwrap_or(day);
                 let end = begin.filter(|b| b.date() == last).map_or(end, |b| after(end, hour(b), minute(b)));
                 Some(at(last, end))
             }
@@ -194,7 +208,7 @@ impl<'a> Filler<'a> {
                 (Some(begin), Some(before)) if said.first.is_some() || begin >= old => Some(begin.saturating_add(before.duration_until(old))),
                 _ => Some(old),
             },
-            (None, None) if said.first.is_some() && said.start.is_none() => said.first.map(midnight_after),
+            (None, None) if said.first.is_some() && said.start.is_none() && !hours_open => said.first.map(midnight_after),
             (None, None) => None,
         };
         for (field, moment) in [(from, begin), (to, end)] {
@@ -373,6 +387,11 @@ impl<'a> Filler<'a> {
             }
         }
     }
+}
+
+/// "The whole day", "cijeli dan".
+fn whole_day(words: &[Token]) -> bool {
+    words.windows(2).any(|pair| pair[0].one_of(&["whole", "all", "entire", "full", "cijeli", "cijelog", "citav"]) && pair[1].one_of(&["day", "dan", "dana"]))
 }
 
 fn hour(at: DateTime) -> u8 {

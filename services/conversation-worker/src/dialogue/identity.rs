@@ -30,7 +30,7 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
     if let Some(mapping) = scope.mapping(document) {
         return Ok(Who::Known(mapping));
     }
-    if scope.state.strangers.get(document).is_some_and(|at| scope.age_s(*at) < OPEN_S) {
+    if scope.state.strangers.get(document).is_some_and(|at| !scope.is_older(*at, OPEN_S)) {
         return Ok(Who::Stranger);
     }
     let Some(said) = scope.input.messages.last() else { return Ok(Who::Stranger) };
@@ -40,7 +40,7 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
     };
     let Some(value) = value else { return Ok(stranger(scope, document)) };
     let Some(operation) = scope.operation(&lookup.operation_id, "")? else { return Ok(Who::Unchecked) };
-    let Some(field) = operation.fields.iter().find(|field| field.name == lookup.parameter).cloned() else {
+    let Some(field) = operation.fields.iter().find(|field| field.name == lookup.parameter || field.key == lookup.parameter).cloned() else {
         return Ok(Who::Unchecked);
     };
     let mut arguments = Map::new();
@@ -92,12 +92,13 @@ pub fn label(mapping: &Mapping) -> Option<&str> {
 
 /// Fills what follows from who the person is: all that is required, and in effects all but query parameters.
 ///
-/// Optional query parameters stay open: they are filters, and "all of them" has to remain possible.
-pub fn fill(operation: &Operation, frame: &mut Frame, mapping: &Mapping) {
+/// Optional query parameters stay open unless the person asks for what is `mine`: they are filters, and "all of them"
+/// has to remain possible.
+pub fn fill(operation: &Operation, frame: &mut Frame, mapping: &Mapping, mine: bool) {
     for field in &operation.fields {
         let Some(value) = mapping.values.get(&field.name).filter(|_| field.name != LABEL) else { continue };
         let filter = !field.required && (operation.risk == Risk::Safe || field.location == Location::Query);
-        if filter {
+        if filter && !mine {
             continue;
         }
         frame.arguments.insert(field.key.clone(), value.clone());

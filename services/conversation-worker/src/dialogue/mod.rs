@@ -91,16 +91,16 @@ fn converse(scope: &mut Scope<'_>) -> Step<()> {
 
 /// Forgets what no longer counts. A question for a yes stays: a late yes gets it again.
 fn expire(scope: &mut Scope<'_>) {
-    if scope.state.last.as_ref().is_some_and(|last| scope.age_s(last.at) > OPEN_S) {
+    if scope.state.last.as_ref().is_some_and(|last| scope.is_older(last.at, OPEN_S)) {
         scope.state.last = None;
     }
-    if scope.age_s(scope.state.offered_at) > OPEN_S {
+    if scope.is_older(scope.state.offered_at, OPEN_S) {
         scope.state.offers.clear();
     }
     let sent = scope.input.question_sent_at;
     let old = |open: &state::Open| {
         let most = if matches!(open.kind, state::Ask::Confirm { .. }) { 12 * OPEN_S } else { OPEN_S };
-        scope.age_s(sent.unwrap_or(open.asked_at)) > most
+        scope.is_older(sent.unwrap_or(open.asked_at), most)
     };
     if scope.state.open.as_ref().is_some_and(old) {
         scope.state.open = None;

@@ -66,7 +66,7 @@ fn only_asked(scope: &mut Scope<'_>, open: &Open) -> Step<()> {
 /// True when this person's yes had its effect a moment ago.
 fn acted_just_now(scope: &Scope<'_>) -> bool {
     let person: Option<PersonId> = scope.person();
-    scope.state.acted.as_ref().is_some_and(|acted| Some(acted.person) == person && scope.age_s(acted.at) <= TWICE_S)
+    scope.state.acted.as_ref().is_some_and(|acted| Some(acted.person) == person && !scope.is_older(acted.at, TWICE_S))
 }
 
 /// Words.
@@ -296,7 +296,7 @@ fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
 
 /// A button or row of the open question.
 fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Step<()> {
-    let expired = !matches!(open.kind, Ask::Confirm { .. }) && scope.age_s(scope.input.question_sent_at.unwrap_or(open.asked_at)) > OPEN_S;
+    let expired = !matches!(open.kind, Ask::Confirm { .. }) && scope.is_older(scope.input.question_sent_at.unwrap_or(open.asked_at), OPEN_S);
     if expired {
         ask::again(scope, open);
         return Ok(());
@@ -457,7 +457,7 @@ fn pick(scope: &mut Scope<'_>, open: Open, key: &str, rows: &[super::state::Row]
         }
         several => {
             let kept: Vec<_> = several.iter().map(|at| rows[*at].clone()).collect();
-            let question = scope.counted("two-fit", kept.len(), &[]);
+            let question = ask::several_fit(scope, &kept);
             ask::pick(scope, task, key, kept, question);
             Ok(())
         }

@@ -157,6 +157,13 @@ pub fn fitting(rows: &[Row], words: &[String]) -> Vec<usize> {
     (0..rows.len()).filter(|at| scores[*at] == best).collect()
 }
 
+/// What all labels have in common, for the question above them.
+pub fn shared_label(rows: &[Row]) -> String {
+    let Some((first, rest)) = rows.split_first() else { return String::new() };
+    let shared = first.label.split(", ").filter(|part| rest.iter().all(|row| row.label.split(", ").any(|other| other == *part)));
+    shared.collect::<Vec<_>>().join(", ")
+}
+
 /// Titles that show where the labels differ: parts that all of them share are left out.
 pub fn distinct_titles(rows: &[&Row]) -> Vec<String> {
     let parts: Vec<Vec<&str>> = rows.iter().map(|row| row.label.split(", ").collect()).collect();

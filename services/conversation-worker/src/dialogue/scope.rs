@@ -220,9 +220,9 @@ impl<'a> Scope<'a> {
         self.input.messages.last().map(|said| said.person)
     }
 
-    /// Seconds since a point in time.
-    pub fn age_s(&self, at: Micros) -> u64 {
-        self.input.now.since(at).as_secs()
+    /// True when more than `seconds` have passed since a point in time.
+    pub fn is_older(&self, at: Micros, seconds: u64) -> bool {
+        self.input.now.since(at) > std::time::Duration::from_secs(seconds)
     }
 
     /// A configured document.

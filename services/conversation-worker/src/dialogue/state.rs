@@ -124,6 +124,9 @@ pub struct Frame {
     pub fills: Option<Fills>,
     /// Fields that have to be asked, whatever could be looked up.
     pub ask: Vec<String>,
+    /// A day that was said without hours, for an effect that needs them.
+    #[serde(default)]
+    pub day: Option<Date>,
 }
 
 /// Where a row's id goes.

@@ -6,15 +6,14 @@ use openapi::{Need, Operation, ProblemKind, Risk};
 use serde_json::Value;
 
 use super::{
-    act, answer, ask,
-    fail,
+    act, answer, ask, fail,
     fill::{self, Sentence},
     identity::{self, Who},
     rows,
     schema,
     scope::{Scope, Step},
     state::{Fills, Frame, Row, Task},
-    words::{naming, pronoun},
+    words::{mine, naming, pronoun},
 };
 use crate::{
     language::ordinal,
@@ -50,7 +49,7 @@ pub fn begin(scope: &mut Scope<'_>, operation_id: &str, hash: &str, sentence: &s
         scope.say(text);
         return Ok(());
     }
-    let Some(mut frame) = frame_for(scope, &operation)? else { return Ok(()) };
+    let Some(mut frame) = frame_for(scope, &operation, mine(sentence))? else { return Ok(()) };
     let base = scope.state.last.as_ref().and_then(|last| last.day);
     let said = Sentence::new(sentence, &scope.place, base);
     let filled = fill::fill(&operation, &mut frame, &said, &scope.place, false);
@@ -64,12 +63,12 @@ pub fn begin(scope: &mut Scope<'_>, operation_id: &str, hash: &str, sentence: &s
 }
 
 /// An empty frame with what follows from who the person is; `None` when they may not use the operation (which is said).
-pub fn frame_for(scope: &mut Scope<'_>, operation: &Operation) -> Step<Option<Frame>> {
+pub fn frame_for(scope: &mut Scope<'_>, operation: &Operation, own: bool) -> Step<Option<Frame>> {
     let mut frame =
         Frame { operation_id: operation.id.clone(), content_hash: operation.content_hash.clone(), ..Frame::default() };
     match identity::who(scope, &operation.document)? {
         Who::Anybody => {}
-        Who::Known(mapping) => identity::fill(operation, &mut frame, &mapping),
+        Who::Known(mapping) => identity::fill(operation, &mut frame, &mapping, own),
         Who::Stranger | Who::Unchecked if operation.public => {}
         Who::Stranger => {
             let system = scope.system(&operation.document);
@@ -261,8 +260,8 @@ fn look_up(scope: &mut Scope<'_>, mut task: Task, operation: &Arc<Operation>, ne
         && let Some((own, frame)) = found.own
         && let CallOutcome::Answered { status: 200..=299, body } = scope.call(&own, &frame.arguments, Purpose::Lookup)?
     {
-        let (mine, ..) = rows::rows(&own, &body);
-        return settle(scope, task, &producer, &list, &mine, need);
+        let (theirs, ..) = rows::rows(&own, &body);
+        return settle(scope, task, &producer, &list, &theirs, need);
     }
     settle(scope, task, &producer, &list, &[], need)
 }
@@ -309,7 +308,7 @@ fn producers(scope: &mut Scope<'_>, operation: &Operation, need: &Need, task: &T
             ..Frame::default()
         };
         if let Some(mapping) = &mapping {
-            identity::fill(&candidate, &mut frame, mapping);
+            identity::fill(&candidate, &mut frame, mapping, mine(&task.sentence));
         }
         let bound = candidate.fields.iter().any(|field| field.required && frame.identity.contains(&field.key));
         let said = Sentence::new(&task.sentence, &scope.place, None);
@@ -319,7 +318,8 @@ fn producers(scope: &mut Scope<'_>, operation: &Operation, need: &Need, task: &T
         }
         fill::defaults(&candidate, &mut frame.arguments);
         // Only what is required: a filter that was guessed would hide rows.
-        frame.arguments.retain(|key, _| candidate.field(key).is_some_and(|field| field.required));
+        let known = frame.identity.clone();
+        frame.arguments.retain(|key, _| known.contains(key) || candidate.field(key).is_some_and(|field| field.required));
         let missing = candidate.fields.iter().filter(|field| field.required && !frame.arguments.contains_key(&field.key)).count();
         if bound && missing == 0 {
             own.get_or_insert((candidate, frame));
@@ -359,9 +359,9 @@ fn produce(scope: &mut Scope<'_>, mut task: Task, operation: &Operation) -> Step
     settle(scope, task, operation, &list, &[], &need)
 }
 
-/// Takes the one row that the person's words fit, or lets them choose; `mine` are offered first.
-fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[Value], mine: &[Value], need: &Need) -> Step<Flow> {
-    let mut pick = rows::to_pick(scope, producer, mine, &need.id_property, &need.resource);
+/// Takes the one row that the person's words fit, or lets them choose; `theirs` are offered first.
+fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[Value], theirs: &[Value], need: &Need) -> Step<Flow> {
+    let mut pick = rows::to_pick(scope, producer, theirs, &need.id_property, &need.resource);
     for row in rows::to_pick(scope, producer, list, &need.id_property, &need.resource) {
         if !pick.iter().any(|known| known.id == row.id) {
             pick.push(row);
@@ -380,7 +380,10 @@ fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[V
         scope.say(text);
         return Ok(Flow::Said);
     }
-    let fits = rows::fitting(&pick, &naming(&task.sentence));
+    let mut fits = rows::fitting(&pick, &naming(&task.sentence));
+    if pick.len() == 1 && !task.sentence.is_empty() && (mine(&task.sentence) || names_nothing(&task.sentence, &parent)) {
+        fits = vec![0];
+    }
     if let [only] = fits.as_slice() {
         frame.arguments.insert(need.field.clone(), pick[*only].id.clone());
         frame.labels.insert(need.field.clone(), pick[*only].label.clone());
@@ -394,9 +397,16 @@ fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[V
     } else {
         let kept: Vec<Row> = fits.iter().map(|at| pick[*at].clone()).collect();
         pick = kept;
-        scope.counted("two-fit", fits.len(), &[])
+        ask::several_fit(scope, &pick)
     };
     let question = crate::language::format::capital(&question);
     ask::pick(scope, task, &need.field, pick, question);
     Ok(Flow::Said)
+}
+
+/// True when a sentence has no words but those of the operation itself: then the only row there is is meant.
+fn names_nothing(sentence: &str, operation: &Operation) -> bool {
+    let own = format!("{} {} {}", operation.summary, operation.description, operation.path.replace(['/', '{', '}', '_', '-'], " "));
+    let own: Vec<String> = crate::language::tokens(&own).into_iter().map(|token| token.text).collect();
+    naming(sentence).iter().all(|word| own.iter().any(|known| crate::language::fold::same_stem(known, word)))
 }

@@ -26,6 +26,17 @@ pub fn pronoun(sentence: &str) -> bool {
     })
 }
 
+/// True when a sentence asks for what is the person's own: "my loans", "which loans do I have", "moje posudbe".
+pub fn mine(sentence: &str) -> bool {
+    let words = tokens(sentence);
+    let own = |word: &str| {
+        matches!(word, "my" | "mine" | "imam" | "mog" | "moga" | "mom" | "mome" | "svoj" | "svoje" | "svoju" | "svojih")
+            || word.strip_prefix("moj").is_some_and(|rest| rest.len() <= 3)
+    };
+    words.iter().any(|token| own(&token.text))
+        || words.windows(2).any(|pair| pair[0].word("i") && pair[1].one_of(&["have", "got", "borrowed", "booked", "own"]))
+}
+
 /// How many words of a sentence are neither taken nor fillers.
 pub fn left_over(sentence: &str, used: &[bool]) -> usize {
     tokens(sentence)

@@ -60,7 +60,10 @@ pub fn same_stem(a: &str, b: &str) -> bool {
     }
     let common = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
     let plural = short == common && long_a.max(long_b) - short <= 2 && (a.ends_with('s') || b.ends_with('s'));
-    plural || (common >= 4 && long_a - common <= 2 && long_b - common <= 2 && common * 3 >= short * 2)
+    // Short words with another last vowel: "Emma", "Emmu".
+    let vowel = |word: &str| word.ends_with(['a', 'e', 'i', 'o', 'u']);
+    let declined = long_a == long_b && short >= 4 && common + 1 == short && vowel(a) && vowel(b);
+    plural || declined || (common >= 4 && long_a - common <= 2 && long_b - common <= 2 && common * 3 >= short * 2)
 }
 
 /// The stem for comparing with a part of a longer text: the word without its last two letters, at least four.
