@@ -10,11 +10,11 @@ help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 run: ## build and start everything in one process: open http://localhost:8000/phone
-	$(CARGO) run --release --quiet -p dragoman -- $(ARGS)
+	$(CARGO) run --quiet -p dragoman -- $(ARGS)
 
 run-cluster: ## five processes with PostgreSQL and Redis, until Ctrl-C
-	$(CARGO) build --release --workspace --bins
-	tests/support/with-servers.sh tests/support/run-cluster.sh target/release
+	$(CARGO) build --workspace --bins
+	tests/support/with-servers.sh tests/support/run-cluster.sh target/debug
 
 test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when missing)
 	$(CARGO) build --workspace --bins
@@ -37,9 +37,9 @@ corpus: ## try every file of a folder of real inputs: make corpus DATA=<folder>
 
 figures: ## the figures of the README: make figures DATA=<folder>
 	@[ -d "$(DATA)" ] || { echo "make figures needs DATA=<folder> (with openapi/ in it)" >&2; exit 2; }
-	$(CARGO) run --release --quiet -p embedding-service --example right_call -- "$(DATA)"
+	$(CARGO) run --quiet -p embedding-service --example right_call -- "$(DATA)"
 	$(MAKE) start-time
 
 start-time: ## how long the one process takes to be ready, empty and with 10,000 conversations
-	$(CARGO) build --release --quiet -p dragoman
-	$(CARGO) run --release --quiet -p tests --example start_time -- target/release/dragoman
+	$(CARGO) build --quiet -p dragoman
+	$(CARGO) run --quiet -p tests --example start_time -- target/debug/dragoman

@@ -5,4 +5,5 @@
 mod chat;
 mod faults;
 mod fleet;
+mod phone_page;
 mod world;

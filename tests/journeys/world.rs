@@ -389,3 +389,41 @@ pub fn get_status(address: SocketAddr, path: &str) -> Option<u16> {
     stream.read_exact(&mut head).ok()?;
     std::str::from_utf8(&head[9..]).ok()?.parse().ok()
 }
+
+/// `dragoman` as `make run` starts it: its own platform, phone page and fleet.
+pub struct DefaultStart {
+    /// The public address.
+    pub http: SocketAddr,
+    _process: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl DefaultStart {
+    /// Starts it and waits until it is ready.
+    pub fn new() -> Self {
+        Self::with(&[], &[])
+    }
+
+    /// The same with arguments and variables.
+    pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (http, ops) = (free_address(), free_address());
+        let log = folder.path().join("dragoman.log");
+        let mut command = Command::new(path_of("dragoman"));
+        command.env_clear().envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME"));
+        command.env("DRAGOMAN__HTTP__LISTEN", http.to_string()).env("DRAGOMAN__OPS__LISTEN", ops.to_string());
+        command.envs(environment.iter().copied()).args(arguments).arg("--data").arg(folder.path());
+        let file = std::fs::File::create(&log).expect("a log");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("dragoman starts");
+        let mut process = Process { name: "dragoman", child, log };
+        let begun = Instant::now();
+        while get_status(ops, "/readyz") != Some(200) {
+            if let Some(status) = process.child.try_wait().expect("it is ours") {
+                panic!("dragoman ended with {status}: {}", process.log());
+            }
+            assert!(begun.elapsed() < PATIENCE, "dragoman was not ready in time: {}", process.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { http, _process: process, _folder: folder }
+    }
+}

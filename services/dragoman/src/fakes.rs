@@ -122,7 +122,7 @@ pub fn demo_fleet(
 
 /// The services' configuration for a simulated platform and fleet, as TOML with its secrets.
 pub fn as_toml(platform: &InfobipConfig, fleet: &DocumentConfig) -> String {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
     use std::fmt::Write as _;
     let mut text = format!(
         "[tenants.default]\ntime_zone = \"{FLEET_ZONE}\"\n\n\

@@ -88,7 +88,7 @@ fn call(step: &JournalRow) -> Value {
         "method": step.request["method"],
         "url": step.request["url"],
         "status": result["status"],
-        "outcome": result["end"],
+        "outcome": result["outcome"],
         "took_ms": took.map(|took| u64::try_from(took).unwrap_or(u64::MAX)),
     })
 }

@@ -81,7 +81,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
     std::fs::create_dir_all(&options.data)
         .with_context(|| format!("cannot make the folder {}; --data names another", options.data.display()))?;
     let store = connect(&config).await?;
-    let coordination = Coordination::connect(&config.coordination).await.context("cannot use Redis")?;
+    let coordination = Coordination::connect(&config.coordination).context("cannot use Redis")?;
     if let Err(error) = coordination.ensure_group().await {
         tracing::warn!(%error, "Redis is away; turns go on by polling");
     }
@@ -100,8 +100,8 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
     };
     let worker_app = conversation_worker::App::new(services.worker, worker_parts)?;
     let admin_parts =
-        admin_service::Parts { store: store.clone(), coordination: coordination.clone(), clock: clock.clone() };
-    let admin_app = admin_service::App::new(services.admin, admin_parts)?;
+        admin_service::Parts { store: store.clone(), coordination: coordination.clone() };
+    let admin_app = admin_service::App::new(services.admin, admin_parts);
     let gateway_parts = ingress_gateway::Parts { store: store.clone(), coordination, clock };
     let mut gateway_app = ingress_gateway::App::new(services.gateway, gateway_parts)
         .context("cannot use the configured accounts")?;
@@ -143,7 +143,8 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
     running.tasks.spawn(embedding_app.serve(embedding, embedding_ops, shutdown.clone()));
     until_ready(&embedding_ready, &mut running).await?;
     running.tasks.spawn(worker_app.serve(conversation, worker_ops, shutdown.clone()));
-    running.tasks.spawn(admin_app.serve(free().await?, admin, admin_ops, shutdown.clone()));
+    let admin_listeners = admin_service::Listeners { http: free().await?, grpc: admin, ops: admin_ops };
+    running.tasks.spawn(admin_app.serve(admin_listeners, shutdown.clone()));
     running.tasks.spawn(gateway_app.serve(http, gateway_ops, shutdown));
     Ok(running)
 }
