@@ -77,6 +77,7 @@ pub struct App {
     collections: Arc<Collections>,
     work: Work,
     readiness: Readiness,
+    gates: catalogue::Gates,
 }
 
 impl App {
@@ -91,12 +92,16 @@ impl App {
         let collections =
             Collections::open(&folder.join("collections"), config.vectors.limits()).with_context(unusable)?;
         let work = Work::new(config.work.threads(), config.work.queue);
+        let readiness = Readiness::new(SERVICE);
+        // Closed from now on, so that nobody takes a service that has not begun for a ready one.
+        let gates = catalogue::Gates { database: readiness.register("database"), catalog: readiness.register("catalog") };
         Ok(Self {
             catalogue: Catalogue::new(parts.store.clone(), work.clone(), config.tenants.clone()),
             embedder: Arc::new(embedder),
             collections: Arc::new(collections),
             work,
-            readiness: Readiness::new(SERVICE),
+            readiness,
+            gates,
             config,
             parts,
         })
@@ -114,12 +119,11 @@ impl App {
     pub async fn serve(self, grpc: TcpListener, ops: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (stop, drained) = (shutdown.child_token(), CancellationToken::new());
         let ops = tokio::spawn(ops::serve(ops, self.readiness.clone(), drained.clone()));
-        let gates = catalogue::Gates { database: self.readiness.register("database"), catalog: self.readiness.register("catalog") };
         let keeping = tokio::spawn(catalogue::keep(
             self.catalogue.clone(),
             self.config.tenants.clone(),
             self.config.catalog.poll,
-            gates,
+            self.gates.clone(),
             stop.clone(),
         ));
         let serving = self.serve_grpc(grpc, stop.clone());

@@ -18,6 +18,7 @@ const OVERLAY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What readiness waits for.
+#[derive(Clone)]
 pub struct Gates {
     /// The database answers and has our schema.
     pub database: Gate,
