@@ -3,15 +3,14 @@
 ## Greeting and help
 hello = Hello!
 hello-name = Hello { $name }!
-can-do = I can help with { $list }. What do you need?
+can-do = I can help with: { $list }. What do you need?
 can-do-plain = What do you need?
-help = I can help with { $list }. Just write what you need in a sentence. You can always write: cancel, back, help, a person, wrong.
+help = I can help with: { $list }. Just write what you need in a sentence. You can always write: cancel, back, help, a person, wrong.
 help-plain = Just write what you need in a sentence. You can always write: cancel, back, help, a person, wrong.
 not-sure = Do you mean:
-nothing-near = I can't help with that. I can help with { $list }.
+nothing-near = I can't help with that. I can help with: { $list }.
 nothing-near-plain = I can't help with that.
 welcome = You're welcome.
-and = and
 
 ## Buttons, at most 20 characters
 button-yes = Yes

@@ -11,7 +11,6 @@ not-sure = Misliš li na:
 nothing-near = S tim ne mogu pomoći. Mogu pomoći oko ovoga: { $list }.
 nothing-near-plain = S tim ne mogu pomoći.
 welcome = Nema na čemu.
-and = i
 
 ## Gumbi, najviše 20 znakova
 button-yes = Da

@@ -62,7 +62,9 @@ fn tell(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, body: &Value
         };
         format!("{about}:{count}\n{}", lines.join("\n"))
     } else {
-        Telling::new(scope.lang, &scope.place, operation).whole(&list[0])
+        let telling = Telling::new(scope.lang, &scope.place, operation);
+        let whole = telling.whole(&list[0]);
+        if telling.is_named(&list[0]) { whole } else { format!("{about}: {whole}") }
     };
     let filtered = if is_list && total > shown { filters(scope, operation, &frame) } else { Vec::new() };
     let more = is_list && list.len() > shown;
@@ -122,23 +124,44 @@ pub fn remember_effect(scope: &mut Scope<'_>, operation: &Operation, body: &Valu
     remember(scope, operation, frame, schema::operation_title(operation), list, total, shown, is_list, None);
 }
 
-/// Buttons for operations that take what this one yields, from the sentence's other candidates.
+/// Buttons for operations that take what this one yields: from the sentence's other candidates, else by its resource.
+///
+/// Those that share conditions with this call come first; one that removes things is never offered unasked.
 fn follow_ups(scope: &mut Scope<'_>, operation: &Operation, others: &[Suggestion], room: usize) -> Step<Vec<Offer>> {
+    let Some(resource) = operation.produces.first().filter(|_| room > 0) else { return Ok(Vec::new()) };
+    let mut known: Vec<String> = others.iter().take(MAX_LOOKED).map(|other| other.operation_id.clone()).collect();
+    let mut found = takers(scope, operation, resource, &known)?;
+    if found.len() < room {
+        let hits = scope.search(resource, 20, vec![operation.document.clone()])?.hits;
+        let new: Vec<String> = hits.into_iter().map(|hit| hit.operation_id).filter(|id| !known.contains(id)).take(2 * MAX_LOOKED).collect();
+        found.extend(takers(scope, operation, resource, &new)?);
+        known.extend(new);
+    }
+    found.sort_by_key(|(shared, ..)| std::cmp::Reverse(*shared));
     let mut offers = Vec::new();
-    let most = scope.input.settings.limits.button_title;
-    for other in others.iter().filter(|other| other.operation_id != operation.id).take(MAX_LOOKED) {
-        if offers.len() >= room || !other.operation_id.starts_with(&format!("{}/", operation.document)) {
-            continue;
-        }
-        let Some(candidate) = scope.operation(&other.operation_id, "")? else { continue };
-        let takes = candidate.needs.iter().any(|need| operation.produces.first() == Some(&need.resource));
-        let title = schema::operation_title(&candidate);
-        if takes && candidate.not_callable.is_none() && title.chars().count() <= most {
-            let does = Does::Start { operation_id: candidate.id.clone(), sentence: String::new() };
-            offers.push(scope.offer(title, does, ""));
-        }
+    for (_, id, title) in found.into_iter().take(room) {
+        offers.push(scope.offer(title, Does::Start { operation_id: id, sentence: String::new() }, ""));
     }
     Ok(offers)
+}
+
+/// Those of the operations that need an id of the resource and read well on a button: how many required values they
+/// share with this one, id and title.
+fn takers(scope: &mut Scope<'_>, operation: &Operation, resource: &str, ids: &[String]) -> Step<Vec<(usize, String, String)>> {
+    let prefix = format!("{}/", operation.document);
+    let most = scope.input.settings.limits.button_title;
+    let mut found: Vec<(usize, String, String)> = Vec::new();
+    for id in ids.iter().filter(|id| **id != operation.id && id.starts_with(&prefix)) {
+        let Some(candidate) = scope.operation(id, "")? else { continue };
+        let takes = candidate.needs.iter().any(|need| need.resource == resource && candidate.field(&need.field).is_some_and(|f| f.required));
+        let title = schema::operation_title(&candidate);
+        let fits = title.chars().count() <= most && !found.iter().any(|(_, _, known)| *known == title);
+        if takes && fits && candidate.not_callable.is_none() && candidate.method != "DELETE" {
+            let shared = candidate.fields.iter().filter(|f| f.required && operation.fields.iter().any(|own| own.name == f.name && own.required)).count();
+            found.push((shared, candidate.id.clone(), title));
+        }
+    }
+    Ok(found)
 }
 
 /// Buttons for filters that the operation has: by who the person is, and by ids that can be looked up.

@@ -146,7 +146,7 @@ pub fn unknown_end(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) 
                 arguments.insert(field.key.clone(), value.clone());
             }
         }
-        super::fill::defaults(&check, &mut arguments);
+        super::hints::defaults(&check, &mut arguments);
         if check.check(&arguments).is_empty()
             && let CallOutcome::Answered { status: 200..=299, body } = scope.call(&check, &arguments, Purpose::Lookup)?
         {

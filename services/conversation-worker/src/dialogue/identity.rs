@@ -45,7 +45,7 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
     };
     let mut arguments = Map::new();
     arguments.insert(field.key, Value::String(value));
-    super::fill::defaults(&operation, &mut arguments);
+    super::hints::defaults(&operation, &mut arguments);
     match scope.call(&operation, &arguments, Purpose::Identity)? {
         CallOutcome::Answered { status: 200..=299, body } => Ok(match mapping(&lookup, &body, scope) {
             Some(found) => {

@@ -9,7 +9,10 @@ mod answer;
 mod ask;
 mod fail;
 mod fill;
+mod hints;
 mod identity;
+mod ids;
+mod read;
 mod reply;
 mod rows;
 mod schema;
@@ -20,6 +23,7 @@ mod start;
 pub mod state;
 mod steps;
 mod tell;
+mod values;
 mod words;
 
 use domain::{Content, Reply};

@@ -4,20 +4,17 @@ use domain::PersonId;
 use serde_json::Value;
 
 use super::{
-    act, answer, ask,
-    fill::{self, Sentence},
+    act, answer, ask, ids,
     schema,
     scope::{OPEN_S, Scope, Step, TWICE_S},
     small,
     start,
     state::{Ask, Does, Offer, Open, Task},
-    steps,
-    words::{left_over, naming},
+    steps, values,
 };
 use crate::language::{
     control::{Control, control, leading},
     fold,
-    ordinal,
 };
 
 /// A button or row was chosen.
@@ -174,7 +171,7 @@ fn filter(scope: &mut Scope<'_>, key: &str) -> Step<()> {
         return steps::advance(scope, task);
     }
     let task = Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() };
-    steps::ask_or_look_up(scope, task, &operation, key)
+    ids::ask_or_look_up(scope, task, &operation, key)
 }
 
 /// Words for an open question of this person.
@@ -196,7 +193,7 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
         Some(Control::No) if confirming => return cancel(scope),
         Some(Control::Change) if confirming => return change(scope, open),
         Some(Control::Wrong) if confirming => return change(scope, open),
-        Some(Control::Wrong) if matches!(open.kind, Ask::Meaning) => {
+        Some(Control::Wrong) if matches!(open.kind, Ask::Meaning | Ask::Pick { .. }) => {
             small::wrong(scope);
             return Ok(());
         }
@@ -216,11 +213,11 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
         return take(scope, open, offer, false);
     }
     match open.kind.clone() {
-        Ask::Meaning => meaning(scope, open, text),
-        Ask::Field { key } => field(scope, open, &key, text),
-        Ask::Pick { key, rows } => pick(scope, open, &key, &rows, text),
-        Ask::Confirm { .. } => at_confirm(scope, open, text),
-        Ask::Change => at_change(scope, open, text),
+        Ask::Meaning => values::meaning(scope, open, text),
+        Ask::Field { key } => values::field(scope, open, &key, text),
+        Ask::Pick { key, rows } => values::pick(scope, open, &key, &rows, text),
+        Ask::Confirm { .. } => values::at_confirm(scope, open, text),
+        Ask::Change => values::at_change(scope, open, text),
         Ask::Wrong => {
             scope.state.open = None;
             small::wrong_noted(scope, "words", text);
@@ -250,7 +247,7 @@ fn free_text(scope: &mut Scope<'_>, open: &Open) -> Step<bool> {
     Ok(operation.and_then(|op| op.field(key).map(|f| schema::kind(&f.schema) == schema::Kind::Text && schema::options(&f.schema).is_empty())).unwrap_or(false))
 }
 
-fn cancel(scope: &mut Scope<'_>) -> Step<()> {
+pub fn cancel(scope: &mut Scope<'_>) -> Step<()> {
     scope.state.open = None;
     scope.state.offers.clear();
     let text = scope.text("cancelled", &[]);
@@ -282,10 +279,10 @@ fn back(scope: &mut Scope<'_>, open: Open) -> Step<()> {
     frame.labels.remove(&key);
     let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
     task.sentence.clear();
-    steps::ask_or_look_up(scope, task, &operation, &key)
+    ids::ask_or_look_up(scope, task, &operation, &key)
 }
 
-fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
+pub fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
     let Some(task) = open.task else { return cancel(scope) };
     let Some(frame) = task.frames.first().cloned() else { return cancel(scope) };
     match scope.operation_of(&frame)? {
@@ -295,7 +292,7 @@ fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
 }
 
 /// A button or row of the open question.
-fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Step<()> {
+pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Step<()> {
     let expired = !matches!(open.kind, Ask::Confirm { .. }) && scope.is_older(scope.input.question_sent_at.unwrap_or(open.asked_at), OPEN_S);
     if expired {
         ask::again(scope, open);
@@ -343,7 +340,7 @@ fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Ste
                 let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
                 task.frames.truncate(1);
                 task.sentence.clear();
-                steps::ask_or_look_up(scope, task, &operation, &key)
+                ids::ask_or_look_up(scope, task, &operation, &key)
             }
             None => Ok(()),
         },
@@ -358,7 +355,7 @@ fn is_id(scope: &mut Scope<'_>, task: &Task, key: &str) -> Step<bool> {
 }
 
 /// Sets a value of the top frame and goes on.
-fn set(scope: &mut Scope<'_>, mut task: Task, key: &str, value: Value, label: Option<String>) -> Step<()> {
+pub fn set(scope: &mut Scope<'_>, mut task: Task, key: &str, value: Value, label: Option<String>) -> Step<()> {
     if let Some(frame) = task.frames.last_mut() {
         frame.arguments.insert(key.to_owned(), value);
         match label {
@@ -367,196 +364,4 @@ fn set(scope: &mut Scope<'_>, mut task: Task, key: &str, value: Value, label: Op
         };
     }
     steps::advance(scope, task)
-}
-
-fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
-    let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, open.offers.len()));
-    let words = naming(text);
-    let by_words: Vec<usize> = (0..open.offers.len())
-        .filter(|at| {
-            let title = super::state::Row { id: Value::Null, label: String::new(), words: fold(&open.offers[*at].title) };
-            !words.is_empty() && words.iter().all(|word| !super::rows::fitting(std::slice::from_ref(&title), std::slice::from_ref(word)).is_empty())
-        })
-        .collect();
-    let only = if let [only] = by_words.as_slice() { Some(*only) } else { None };
-    match place.or(only).and_then(|at| open.offers.get(at).cloned()) {
-        Some(offer) => take(scope, open, offer, false),
-        None => {
-            scope.state.open = None;
-            start::wish(scope, text)
-        }
-    }
-}
-
-/// The answer to a question for a field.
-fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<()> {
-    let Some(mut task) = open.task.clone() else { return cancel(scope) };
-    let Some(frame) = task.frames.last_mut() else { return cancel(scope) };
-    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
-    let Some(wanted) = operation.field(key).cloned() else { return cancel(scope) };
-    let before = frame.clone();
-    match ask::read(scope, &operation, frame, &wanted, text) {
-        ask::Meant::Set => {
-            if let Some(problem) = operation.check(&frame.arguments).into_iter().find(|problem| problem.field == key) {
-                let why = ask::problem_text(scope, &operation, key, &problem.kind);
-                *frame = before;
-                frame.arguments.remove(key);
-                return explain(scope, open, task, &operation, key, &why, text);
-            }
-            frame.ask.retain(|asked| asked != key);
-            if !matches!(schema::kind(&wanted.schema), schema::Kind::Text) || frame.arguments.len() > before.arguments.len() + 1 {
-                let echo = ask::echo(scope, &operation, frame, key);
-                let confirms = task.frames.len() == 1 && operation.risk != openapi::Risk::Safe;
-                let last = operation.fields.iter().all(|f| !f.required || task.frames.last().is_some_and(|top| top.arguments.contains_key(&f.key)));
-                // The echo of everything follows at once when nothing is missing.
-                if !(confirms && last) && schema::options(&wanted.schema).is_empty() {
-                    scope.lead.extend(echo);
-                }
-            }
-            steps::advance(scope, task)
-        }
-        ask::Meant::Bad(bad) => ask::bad_date(scope, task, &operation, key, bad),
-        ask::Meant::No(why) => explain(scope, open, task, &operation, key, &why, text),
-    }
-}
-
-/// No such value: it may be a new wish; else why, and the question again.
-fn explain(scope: &mut Scope<'_>, open: Open, task: Task, operation: &openapi::Operation, key: &str, why: &str, text: &str) -> Step<()> {
-    if left_over(text, &[]) >= 2 {
-        let found = start::meaning(scope, text)?;
-        if found.sure.is_some() {
-            scope.state.open = None;
-            return start::follow(scope, text, found);
-        }
-    }
-    let _ = open;
-    scope.lead.push(why.to_owned());
-    ask::field(scope, task, operation, key)
-}
-
-/// The answer to a question for a row.
-fn pick(scope: &mut Scope<'_>, open: Open, key: &str, rows: &[super::state::Row], text: &str) -> Step<()> {
-    let Some(task) = open.task.clone() else { return cancel(scope) };
-    let meant = ask::rows_meant(rows, scope.input.settings.limits.rows, text);
-    match meant.as_slice() {
-        [only] => {
-            let row = rows[*only].clone();
-            set(scope, task, key, row.id, Some(row.label))
-        }
-        [] => {
-            if left_over(text, &[]) >= 2 {
-                let found = start::meaning(scope, text)?;
-                if found.sure.is_some() {
-                    scope.state.open = None;
-                    return start::follow(scope, text, found);
-                }
-            }
-            let why = scope.text("not-there", &[]);
-            ask::pick(scope, task, key, rows.to_vec(), why);
-            Ok(())
-        }
-        several => {
-            let kept: Vec<_> = several.iter().map(|at| rows[*at].clone()).collect();
-            let question = ask::several_fit(scope, &kept);
-            ask::pick(scope, task, key, kept, question);
-            Ok(())
-        }
-    }
-}
-
-/// Other words than a plain yes while a yes is asked for: a change, or a new wish.
-fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
-    let Some(mut task) = open.task.clone() else { return cancel(scope) };
-    let led = leading(text);
-    let rest = led.map_or(text, |(_, rest)| rest);
-    let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
-    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
-    let said = Sentence::new(rest, &scope.place, None);
-    let filled = fill::fill(&operation, frame, &said, &scope.place, true);
-    if let Some((key, bad)) = filled.bad {
-        frame.arguments.remove(&key);
-        return ask::bad_date(scope, task, &operation, &key, bad);
-    }
-    let left = left_over(rest, &filled.used);
-    if !filled.changed.is_empty() && (led.is_some() || left <= 1) {
-        let frame = frame.clone();
-        let what: Vec<String> = filled
-            .changed
-            .iter()
-            .filter_map(|key| {
-                let field = operation.field(key)?;
-                let value = frame.arguments.get(key)?;
-                Some(format!("{} {}", schema::title(field), short(scope, field, value, &open)))
-            })
-            .collect();
-        let text = scope.text("changed", &[("what", &what.join(", "))]);
-        scope.lead.push(text);
-        return steps::advance(scope, task);
-    }
-    let named = naming(rest);
-    if !named.is_empty() {
-        let found = start::meaning(scope, text)?;
-        if found.sure.is_some() && led.is_none() {
-            scope.state.open = None;
-            return start::follow(scope, text, found);
-        }
-        // "No, the white one": another row of what was looked up.
-        let looked_up = operation.needs.iter().find(|need| open.task.as_ref().is_some_and(|t| t.frames.first().is_some_and(|f| f.labels.contains_key(&need.field) && !f.identity.contains(&need.field))));
-        if let (Some(need), Some(mut task)) = (looked_up, open.task.clone())
-            && let Some(frame) = task.frames.first_mut()
-        {
-            frame.arguments.remove(&need.field);
-            frame.labels.remove(&need.field);
-            task.sentence = rest.to_owned();
-            return steps::advance(scope, task);
-        }
-    }
-    if led.is_some_and(|(control, _)| control == Control::No) && named.is_empty() {
-        return change(scope, open);
-    }
-    ask::again(scope, open);
-    Ok(())
-}
-
-/// The new value of a change: the time alone when the day stays.
-fn short(scope: &Scope<'_>, field: &openapi::Field, value: &Value, open: &Open) -> String {
-    let before = open.task.as_ref().and_then(|task| task.frames.first()?.arguments.get(&field.key)?.as_str().and_then(|text| scope.place.read_instant(text)));
-    let now = value.as_str().and_then(|text| scope.place.read_instant(text));
-    match (before, now) {
-        (Some(before), Some(now)) if before.date() == now.date() => crate::language::format::time(now.time()),
-        _ => super::show::argument(scope, field, value, None),
-    }
-}
-
-/// Words for "What should be different?": a value at once, or which field.
-fn at_change(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
-    let Some(mut task) = open.task.clone() else { return cancel(scope) };
-    let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
-    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
-    let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, open.offers.len()));
-    if let Some(offer) = place.and_then(|at| open.offers.get(at).cloned()) {
-        return take(scope, open, offer, false);
-    }
-    let said = Sentence::new(text, &scope.place, None);
-    let filled = fill::fill(&operation, frame, &said, &scope.place, true);
-    if let Some((key, bad)) = filled.bad {
-        frame.arguments.remove(&key);
-        return ask::bad_date(scope, task, &operation, &key, bad);
-    }
-    if !filled.changed.is_empty() {
-        return steps::advance(scope, task);
-    }
-    if let Some(field) = ask::field_named(&operation, frame, text).cloned() {
-        let offer = Offer { token: String::new(), title: String::new(), does: Does::AskField { key: field.key } };
-        return take(scope, open, offer, false);
-    }
-    if left_over(text, &[]) >= 2 {
-        let found = start::meaning(scope, text)?;
-        if found.sure.is_some() {
-            scope.state.open = None;
-            return start::follow(scope, text, found);
-        }
-    }
-    ask::again(scope, open);
-    Ok(())
 }

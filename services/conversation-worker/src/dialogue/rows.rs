@@ -1,6 +1,6 @@
 //! Rows of an answer: finding them, naming them, matching words with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openapi::Operation;
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use super::{
     state::Row,
     tell::Telling,
 };
-use crate::language::{Token, choose::is_filler, fold, fold::same_stem, token::Kind, tokens, verbs};
+use crate::language::{Token, choose::is_filler, fold, fold::same_stem, format::cut, token::Kind, tokens, verbs};
 
 /// Most rows that are looked at.
 const MAX_ROWS: usize = 200;
@@ -103,12 +103,26 @@ fn gather(value: &Value, words: &mut String, depth: usize) {
 pub fn to_pick(scope: &Scope<'_>, operation: &Operation, rows: &[Value], id_property: &str, resource: &str) -> Vec<Row> {
     let telling = Telling::new(scope.lang, &scope.place, operation);
     let mut seen = BTreeSet::new();
-    rows.iter()
+    let mut found: Vec<(Row, &Value)> = rows
+        .iter()
         .filter_map(|row| {
             let id = id_of(row, id_property, resource)?;
-            seen.insert(id.to_string()).then(|| Row { label: telling.label(row), words: words_of(row), id })
+            seen.insert(id.to_string()).then(|| (Row { label: telling.label(row), words: words_of(row), id }, row))
         })
-        .collect()
+        .collect();
+    // Labels that are the same say more, then their number.
+    for say in [|telling: &Telling<'_>, row: &Value| telling.line(row), |telling: &Telling<'_>, row: &Value| {
+        format!("{}, {}", telling.line(row), telling.handle(row).unwrap_or_default())
+    }] {
+        let mut count = BTreeMap::new();
+        for (row, _) in &found {
+            *count.entry(row.label.clone()).or_insert(0_usize) += 1;
+        }
+        for (row, value) in found.iter_mut().filter(|(row, _)| count[&row.label] > 1) {
+            row.label = say(&telling, value).trim_end_matches(", ").to_owned();
+        }
+    }
+    found.into_iter().map(|(row, _)| row).collect()
 }
 
 /// The words of a sentence that may name a row: no fillers, nothing that a date has taken, not the verb it begins with.
@@ -127,7 +141,7 @@ pub fn naming_words(sentence: &str, used: &[bool]) -> Vec<String> {
     out
 }
 
-/// The rows that most of the words fit, by place; none when no word fits any.
+/// The rows that the words fit best, by place; none when no word fits any.
 ///
 /// A word that fits every row decides nothing, unless there is only one row.
 pub fn fitting(rows: &[Row], words: &[String]) -> Vec<usize> {
@@ -140,21 +154,23 @@ pub fn fitting(rows: &[Row], words: &[String]) -> Vec<usize> {
             }
         })
     };
-    let mut scores = vec![0_usize; rows.len()];
+    // A word that fits few rows says more than one that fits many.
+    let mut scores = vec![0.0_f64; rows.len()];
     for word in words {
         let hits: Vec<usize> = (0..rows.len()).filter(|at| fits(&parts[*at], word)).collect();
         if hits.len() == rows.len() && rows.len() > 1 {
             continue;
         }
+        let weight = u32::try_from(hits.len()).map_or(0.0, |count| 1.0 / f64::from(count.max(1)));
         for at in hits {
-            scores[at] += 1;
+            scores[at] += weight;
         }
     }
-    let best = scores.iter().copied().max().unwrap_or(0);
-    if best == 0 {
+    let best = scores.iter().copied().fold(0.0, f64::max);
+    if best <= 0.0 {
         return Vec::new();
     }
-    (0..rows.len()).filter(|at| scores[*at] == best).collect()
+    (0..rows.len()).filter(|at| scores[*at] > best - 1e-9).collect()
 }
 
 /// What all labels have in common, for the question above them.
@@ -164,18 +180,45 @@ pub fn shared_label(rows: &[Row]) -> String {
     shared.collect::<Vec<_>>().join(", ")
 }
 
-/// Titles that show where the labels differ: parts that all of them share are left out.
-pub fn distinct_titles(rows: &[&Row]) -> Vec<String> {
-    let parts: Vec<Vec<&str>> = rows.iter().map(|row| row.label.split(", ").collect()).collect();
+/// Titles that show where the labels differ: parts that all of them share are left out; so are, among titles that
+/// read the same in their first `most` characters, the parts that those share.
+pub fn distinct_titles(rows: &[&Row], most: usize) -> Vec<String> {
+    let mut titles: Vec<String> = rows.iter().map(|row| row.label.clone()).collect();
     if rows.len() < 2 {
-        return rows.iter().map(|row| row.label.clone()).collect();
+        return titles;
     }
-    parts
-        .iter()
-        .enumerate()
-        .map(|(at, own)| {
-            let kept: Vec<&str> = own.iter().copied().filter(|part| !parts.iter().all(|other| other.contains(part))).collect();
-            if kept.is_empty() { rows[at].label.clone() } else { kept.join(", ") }
-        })
-        .collect()
+    let all: Vec<usize> = (0..rows.len()).collect();
+    leave_out_shared(&mut titles, &all);
+    for _ in 0..4 {
+        let mut same: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, title) in titles.iter().enumerate() {
+            same.entry(cut(title, most).to_lowercase()).or_default().push(at);
+        }
+        let groups: Vec<Vec<usize>> = same.into_values().filter(|group| group.len() > 1).collect();
+        if groups.is_empty() {
+            return titles;
+        }
+        for group in groups {
+            leave_out_shared(&mut titles, &group);
+        }
+    }
+    // What still reads the same is numbered.
+    let mut seen = BTreeSet::new();
+    for (at, title) in titles.iter_mut().enumerate() {
+        if !seen.insert(cut(title, most).to_lowercase()) {
+            *title = format!("{}. {title}", at + 1);
+        }
+    }
+    titles
+}
+
+/// Leaves out of a group's titles the parts that all of them have, unless nothing would be left.
+fn leave_out_shared(titles: &mut [String], group: &[usize]) {
+    let parts: Vec<Vec<String>> = group.iter().map(|at| titles[*at].split(", ").map(str::to_owned).collect()).collect();
+    for (place, at) in group.iter().enumerate() {
+        let kept: Vec<String> = parts[place].iter().filter(|part| !parts.iter().all(|other| other.contains(part))).cloned().collect();
+        if !kept.is_empty() {
+            titles[*at] = kept.join(", ");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use openapi::Risk;
 use serde_json::json;
 
 use super::{
-    ask, identity,
+    ask, identity, schema,
     scope::{Scope, Step},
     state::{Ask, Does, Offer},
 };
@@ -20,24 +20,35 @@ fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
         }
     }
     if found.is_empty() {
-        let titles: Vec<String> = scope.input.settings.documents.iter().map(|document| document.title.clone()).filter(|t| !t.trim().is_empty()).collect();
-        let hits = scope.search(&titles.join(" "), 10, Vec::new())?.hits;
-        let mut usable: Vec<_> = hits.into_iter().filter(|hit| hit.not_callable.is_none()).collect();
-        usable.sort_by_key(|hit| hit.risk != Risk::Safe);
-        found = usable.into_iter().map(|hit| Suggestion { operation_id: hit.operation_id, title: hit.title }).collect();
+        found = usual(scope)?;
     }
     found.truncate(4);
     Ok(found)
 }
 
-/// "free rooms, my stays and more": titles in a sentence.
-fn listed(scope: &Scope<'_>, list: &[Suggestion]) -> String {
-    let titles: Vec<String> = list.iter().map(|s| small(s.title.trim_end_matches('.'))).collect();
-    match titles.as_slice() {
-        [] => String::new(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} {} {last}", first.join(", "), scope.text("and", &[])),
+/// Two look-ups that need little, and one thing to do, as the documents' titles find them.
+fn usual(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
+    let titles: Vec<String> = scope.input.settings.documents.iter().map(|document| document.title.clone()).filter(|t| !t.trim().is_empty()).collect();
+    let hits = scope.search(&titles.join(" "), 20, Vec::new())?.hits;
+    let mut ranked: Vec<(bool, usize, Suggestion)> = Vec::new();
+    for hit in hits.into_iter().filter(|hit| hit.not_callable.is_none()).take(12) {
+        let Some(operation) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };
+        if operation.method == "DELETE" {
+            continue;
+        }
+        let asked = operation.fields.iter().filter(|field| field.required).count();
+        let title = schema::operation_title(&operation);
+        ranked.push((operation.risk != Risk::Safe, asked, Suggestion { operation_id: hit.operation_id, title }));
     }
+    ranked.sort_by_key(|(effect, asked, _)| (*effect, *asked));
+    let looks = ranked.iter().filter(|(effect, ..)| !effect).take(2);
+    let acts = ranked.iter().filter(|(effect, ..)| *effect).take(1);
+    Ok(looks.chain(acts).map(|(.., suggestion)| suggestion.clone()).collect())
+}
+
+/// "free rooms, my stays, report a fault": titles in a sentence.
+fn listed(list: &[Suggestion]) -> String {
+    list.iter().map(|s| small(s.title.trim_end_matches('.'))).collect::<Vec<_>>().join(", ")
 }
 
 fn starters(scope: &mut Scope<'_>, list: &[Suggestion], most: usize) -> Vec<Offer> {
@@ -57,7 +68,7 @@ pub fn greet(scope: &mut Scope<'_>) -> Step<()> {
         Some(name) => scope.text("hello-name", &[("name", &name)]),
         None => scope.text("hello", &[]),
     };
-    let can = if list.is_empty() { scope.text("can-do-plain", &[]) } else { scope.text("can-do", &[("list", &listed(scope, &list))]) };
+    let can = if list.is_empty() { scope.text("can-do-plain", &[]) } else { scope.text("can-do", &[("list", &listed(&list))]) };
     let mut offers = starters(scope, &list, 2);
     offers.push(scope.button("button-help", Does::Help));
     scope.keep_offers(&offers);
@@ -68,7 +79,7 @@ pub fn greet(scope: &mut Scope<'_>) -> Step<()> {
 /// What can be done; an open question stays open and is shown again by the caller.
 pub fn help(scope: &mut Scope<'_>, with_offers: bool) -> Step<()> {
     let list = suggestions(scope)?;
-    let text = if list.is_empty() { scope.text("help-plain", &[]) } else { scope.text("help", &[("list", &listed(scope, &list))]) };
+    let text = if list.is_empty() { scope.text("help-plain", &[]) } else { scope.text("help", &[("list", &listed(&list))]) };
     let offers = if with_offers { starters(scope, &list, 3) } else { Vec::new() };
     if with_offers {
         scope.keep_offers(&offers);
@@ -80,7 +91,7 @@ pub fn help(scope: &mut Scope<'_>, with_offers: bool) -> Step<()> {
 /// Nothing near: says so and offers help.
 pub fn nothing_near(scope: &mut Scope<'_>) -> Step<()> {
     let list = suggestions(scope)?;
-    let text = if list.is_empty() { scope.text("nothing-near-plain", &[]) } else { scope.text("nothing-near", &[("list", &listed(scope, &list))]) };
+    let text = if list.is_empty() { scope.text("nothing-near-plain", &[]) } else { scope.text("nothing-near", &[("list", &listed(&list))]) };
     let mut offers = starters(scope, &list, 2);
     offers.push(scope.button("button-person", Does::Person));
     scope.keep_offers(&offers);

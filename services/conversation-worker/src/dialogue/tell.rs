@@ -161,6 +161,11 @@ impl<'a> Telling<'a> {
         if long { told.iter().map(|t| crate::language::format::capital(t)).collect::<Vec<_>>().join("\n") } else { told.join(" · ") }
     }
 
+    /// True when a row has a word that names it.
+    pub fn is_named(&self, row: &Value) -> bool {
+        row.as_object().is_some_and(|object| self.parts(object).iter().any(|p| matches!(p.kind, PartKind::Name | PartKind::Text)))
+    }
+
     /// A value with its name, as short as it stays clear.
     fn pair(&self, part: &Part) -> String {
         let title = &part.title;
