@@ -64,8 +64,11 @@ async fn traccar(folder: &Path, binary: &str) -> anyhow::Result<()> {
     let credential = [("BasicAuth", "ana:secret"), ("ApiKey", "key")];
     let world = World::start(&file, document, "/api", &credential, binary).await?;
     let rows = ["Red van", "White caddy", "Grey estate"];
-    let devices: Vec<Value> =
-        rows.iter().zip(1..).map(|(name, id)| json!({"id": id, "name": name, "uniqueId": format!("ZG-{id}")})).collect();
+    let devices: Vec<Value> = rows
+        .iter()
+        .zip(1..)
+        .map(|(name, id)| json!({"id": id, "name": name, "uniqueId": format!("ZG-{id}")}))
+        .collect();
     world.backend.set_answer("GET /devices", json!(devices));
     let mut chat = world.chat();
     let echo = chat.says("delete the device White caddy").await?;
@@ -111,7 +114,8 @@ impl World {
         credentials: &[(&str, &str)],
         binary: &str,
     ) -> anyhow::Result<Self> {
-        let backend = mock::Backend::new(document, mock::Config { base_path: base.to_owned(), ..mock::Config::default() });
+        let backend =
+            mock::Backend::new(document, mock::Config { base_path: base.to_owned(), ..mock::Config::default() });
         let stop = CancellationToken::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}{base}", listener.local_addr()?);

@@ -26,7 +26,10 @@ async fn a_question_by_curl_is_answered_as_json(world: World) {
     let answer: Value = response.json().await.expect("JSON");
     assert!(answer["conversation_id"].as_str().is_some_and(|id| !id.is_empty()), "{answer}");
     let messages = answer["messages"].as_array().expect("messages");
-    assert!(messages.iter().all(|m| m["id"].is_string() && m["text"].as_str().is_some_and(|t| !t.is_empty())), "{answer}");
+    assert!(
+        messages.iter().all(|m| m["id"].is_string() && m["text"].as_str().is_some_and(|t| !t.is_empty())),
+        "{answer}"
+    );
     assert!(!messages.is_empty());
     let refused = post(&world, "*/*", json!({"message": ""})).await;
     assert_eq!(refused.status(), 400);
@@ -36,6 +39,9 @@ async fn an_event_stream_resumes_after_the_last_message(world: World) {
     let response = post(&world, "text/event-stream", json!({"message": "hello"})).await;
     assert_eq!(response.headers()["content-type"].to_str().expect("text").split(';').next(), Some("text/event-stream"));
     let text = response.text().await.expect("the stream ends with the turn");
-    assert!(text.contains("event: accepted") && text.contains("event: message") && text.contains("event: done"), "{text}");
+    assert!(
+        text.contains("event: accepted") && text.contains("event: message") && text.contains("event: done"),
+        "{text}"
+    );
     assert!(text.lines().any(|line| line.starts_with("id: ")), "{text}");
 }

@@ -28,10 +28,9 @@ async fn write(page: &Page, text: &str) {
 async fn a_person_books_on_the_page_and_sees_ticks_and_what_happened_inside() {
     let started = DefaultStart::new();
     let profile = tempfile::tempdir().expect("a folder");
-    let chrome = std::env::var_os("CHROME").filter(|path| !path.is_empty()).map_or_else(
-        || PathBuf::from("/usr/bin/chromium"),
-        PathBuf::from,
-    );
+    let chrome = std::env::var_os("CHROME")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
     let config = BrowserConfig::builder()
         .chrome_executable(chrome)
         .no_sandbox()
@@ -39,7 +38,14 @@ async fn a_person_books_on_the_page_and_sees_ticks_and_what_happened_inside() {
         .user_data_dir(profile.path())
         .window_size(1280, 900)
         .launch_timeout(Duration::from_secs(60))
-        .args(["disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"])
+        .args([
+            "disable-gpu",
+            "disable-quic",
+            "no-first-run",
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+        ])
         .build()
         .expect("a browser's configuration");
     let (mut browser, mut events) = Browser::launch(config).await.expect("Chromium starts; CHROME names its binary");
@@ -53,10 +59,13 @@ async fn a_person_books_on_the_page_and_sees_ticks_and_what_happened_inside() {
     until(&page, "document.querySelector('#inside .candidates li') !== null").await;
 
     write(&page, "book the red van tomorrow 9-12").await;
-    until(&page, "[...document.querySelectorAll('.choices button')].some((one) => one.textContent.startsWith('Yes'))").await;
-    page.evaluate("[...document.querySelectorAll('.choices button')].find((one) => one.textContent.startsWith('Yes')).click()")
-        .await
-        .expect("tapped");
+    until(&page, "[...document.querySelectorAll('.choices button')].some((one) => one.textContent.startsWith('Yes'))")
+        .await;
+    page.evaluate(
+        "[...document.querySelectorAll('.choices button')].find((one) => one.textContent.startsWith('Yes')).click()",
+    )
+    .await
+    .expect("tapped");
     until(&page, "document.querySelector('#chat').innerText.includes('4711')").await;
     until(&page, "document.querySelector('#inside').innerText.includes('POST')").await;
     if let Some(path) = std::env::var_os("PHONE_PICTURE") {

@@ -321,12 +321,8 @@ impl Person<'_> {
     pub async fn hears(&mut self, words: &[&str]) -> Bubble {
         let read = self.read;
         let fits = |bubble: &Bubble| words.iter().all(|word| whole(bubble).contains(word));
-        let waited = self
-            .world
-            .platform
-            .infobip
-            .wait_for(self.peer, PATIENCE, |chat| chat.answers().skip(read).any(fits))
-            .await;
+        let waited =
+            self.world.platform.infobip.wait_for(self.peer, PATIENCE, |chat| chat.answers().skip(read).any(fits)).await;
         match waited {
             Ok(chat) => {
                 let (at, bubble) =

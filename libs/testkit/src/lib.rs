@@ -22,9 +22,7 @@ impl Sqlite {
     /// # Errors
     /// When the folder cannot be made.
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            folder: tempfile::tempdir()?,
-        })
+        Ok(Self { folder: tempfile::tempdir()? })
     }
 
     /// `sqlite:<path>`.

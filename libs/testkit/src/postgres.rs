@@ -51,10 +51,7 @@ impl Postgres {
                 own
             }
         };
-        Ok(Self {
-            url: own.url.clone(),
-            own: Some(own),
-        })
+        Ok(Self { url: own.url.clone(), own: Some(own) })
     }
 
     /// A server of its own, for a test that stops or kills it.
@@ -63,18 +60,14 @@ impl Postgres {
     /// When it cannot be started; the message names the package to install.
     pub async fn start() -> anyhow::Result<Self> {
         let own = std::sync::Arc::new(start().await?);
-        Ok(Self {
-            url: own.url.clone(),
-            own: Some(own),
-        })
+        Ok(Self { url: own.url.clone(), own: Some(own) })
     }
 
     fn outside() -> anyhow::Result<Option<Self>> {
         match std::env::var("TEST_DATABASE_URL") {
-            Ok(text) if !text.is_empty() => Ok(Some(Self {
-                url: Url::parse(&text).context("TEST_DATABASE_URL is no URL")?,
-                own: None,
-            })),
+            Ok(text) if !text.is_empty() => {
+                Ok(Some(Self { url: Url::parse(&text).context("TEST_DATABASE_URL is no URL")?, own: None }))
+            }
             _ => Ok(None),
         }
     }
@@ -96,9 +89,7 @@ impl Postgres {
     pub async fn database(&self) -> anyhow::Result<String> {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let mut connection = PgConnection::connect(self.url.as_str()).await?;
-        connection
-            .execute(AssertSqlSafe(format!("create database {name}")))
-            .await?;
+        connection.execute(AssertSqlSafe(format!("create database {name}"))).await?;
         connection.close().await?;
         Ok(self.url_of(&name))
     }
@@ -126,60 +117,34 @@ async fn start() -> anyhow::Result<Own> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     std::fs::create_dir(&data)?;
-    let user = if is_root() {
-        Some(ids_of(&["postgres", "nobody"])?)
-    } else {
-        None
-    };
+    let user = if is_root() { Some(ids_of(&["postgres", "nobody"])?) } else { None };
     if let Some((uid, gid)) = user {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid))?;
         std::os::unix::fs::chown(&data, Some(uid), Some(gid))?;
     }
     let as_user = |program: &PathBuf| {
         let mut command = Command::new(program);
-        command
-            .current_dir(folder.path())
-            .env_clear()
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC");
+        command.current_dir(folder.path()).env_clear().env("LC_ALL", "C").env("TZ", "UTC");
         if let Some((uid, gid)) = user {
             command.uid(uid).gid(gid);
         }
         command
     };
     let made = as_user(&initdb)
-        .args([
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--no-locale",
-            "--no-sync",
-            "--pgdata",
-        ])
+        .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"])
         .arg(&data)
         .output()
         .context("cannot run initdb")?;
-    ensure!(
-        made.status.success(),
-        "initdb failed: {}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
 
     // The port may be taken between our look and the server's start: try again with another.
     for _ in 0..5 {
         let port = free_port()?;
         let mut command = as_user(&postgres);
-        command
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-k", ""]);
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "fsync=off",
-            "max_connections=200",
-            "shared_buffers=32MB",
-            "autovacuum=off",
-        ] {
+        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", ""]);
+        for setting in
+            ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "shared_buffers=32MB", "autovacuum=off"]
+        {
             command.args(["-c", setting]);
         }
         let mut server = Server::spawn(command, folder.path())?;
@@ -188,11 +153,7 @@ async fn start() -> anyhow::Result<Own> {
         while started.elapsed() < Duration::from_secs(30) && server.check(folder.path()).is_ok() {
             if let Ok(connection) = PgConnection::connect(url.as_str()).await {
                 connection.close().await?;
-                return Ok(Own {
-                    _server: server,
-                    _folder: folder,
-                    url,
-                });
+                return Ok(Own { _server: server, _folder: folder, url });
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }

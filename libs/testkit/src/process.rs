@@ -28,16 +28,8 @@ impl Server {
         let log = std::fs::File::create(folder.join("server.log"))?;
         let name = command.get_program().to_owned();
         // A group of its own: Ctrl-C in the terminal reaches the test, which ends the server.
-        command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        Ok(Self {
-            child: command
-                .spawn()
-                .with_context(|| format!("cannot start {name:?}"))?,
-        })
+        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Self { child: command.spawn().with_context(|| format!("cannot start {name:?}"))? })
     }
 
     /// An error when the server has ended already.
@@ -56,11 +48,7 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
 }
 
 /// The program, from PATH or one of `folders`; the error names the package that has it.
-pub(crate) fn find_program(
-    name: &str,
-    folders: &[PathBuf],
-    package: &str,
-) -> anyhow::Result<PathBuf> {
+pub(crate) fn find_program(name: &str, folders: &[PathBuf], package: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(folders.iter().cloned())
@@ -81,9 +69,7 @@ pub(crate) fn ids_of(names: &[&str]) -> anyhow::Result<(u32, u32)> {
     names
         .iter()
         .find_map(|name| {
-            let line = users
-                .lines()
-                .find(|line| line.split(':').next() == Some(name))?;
+            let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
             let mut fields = line.split(':').skip(2);
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         })

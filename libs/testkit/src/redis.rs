@@ -28,12 +28,7 @@ impl Redis {
     /// When there is none and none can be started; the message names the package to install.
     pub async fn shared() -> anyhow::Result<Self> {
         match std::env::var("TEST_REDIS_URL") {
-            Ok(url) if !url.is_empty() => Ok(Self {
-                url,
-                prefix: prefix(),
-                server: None,
-                _folder: None,
-            }),
+            Ok(url) if !url.is_empty() => Ok(Self { url, prefix: prefix(), server: None, _folder: None }),
             _ => Self::start().await,
         }
     }
@@ -48,9 +43,7 @@ impl Redis {
         for _ in 0..5 {
             let port = free_port()?;
             let mut command = Command::new(&program);
-            command
-                .current_dir(folder.path())
-                .args(["--port", &port.to_string()]);
+            command.current_dir(folder.path()).args(["--port", &port.to_string()]);
             command.args([
                 "--bind",
                 "127.0.0.1",
@@ -63,16 +56,10 @@ impl Redis {
             ]);
             let mut server = Server::spawn(command, folder.path())?;
             let started = Instant::now();
-            while started.elapsed() < Duration::from_secs(10) && server.check(folder.path()).is_ok()
-            {
+            while started.elapsed() < Duration::from_secs(10) && server.check(folder.path()).is_ok() {
                 if answers(port) {
                     let url = format!("redis://127.0.0.1:{port}");
-                    return Ok(Self {
-                        url,
-                        prefix: prefix(),
-                        server: Some(server),
-                        _folder: Some(folder),
-                    });
+                    return Ok(Self { url, prefix: prefix(), server: Some(server), _folder: Some(folder) });
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -57,9 +57,7 @@ pub enum VectorError {
         position: usize,
     },
     /// A vector without a direction has no cosine.
-    #[error(
-        "vector has no direction: all values are zero, or so small or large that its length is"
-    )]
+    #[error("vector has no direction: all values are zero, or so small or large that its length is")]
     NoDirection,
 }
 
@@ -91,13 +89,7 @@ impl FlatIndex {
         if !(1..=MAX_DIMENSION).contains(&dimension) {
             return Err(VectorError::BadDimension(dimension));
         }
-        Ok(Self {
-            dimension,
-            distance,
-            ids: Vec::new(),
-            rows: HashMap::new(),
-            values: Vec::new(),
-        })
+        Ok(Self { dimension, distance, ids: Vec::new(), rows: HashMap::new(), values: Vec::new() })
     }
 
     /// Values a vector.
@@ -151,8 +143,7 @@ impl FlatIndex {
     pub fn upsert(&mut self, id: &str, vector: &[f32]) -> Result<bool, VectorError> {
         let prepared = self.prepared(vector)?;
         if let Some(&row) = self.rows.get(id) {
-            self.values[row * self.dimension..(row + 1) * self.dimension]
-                .copy_from_slice(&prepared);
+            self.values[row * self.dimension..(row + 1) * self.dimension].copy_from_slice(&prepared);
             return Ok(false);
         }
         let id: Arc<str> = id.into();
@@ -170,8 +161,7 @@ impl FlatIndex {
         let last = self.ids.len() - 1;
         self.ids.swap_remove(row);
         let start = last * self.dimension;
-        self.values
-            .copy_within(start..start + self.dimension, row * self.dimension);
+        self.values.copy_within(start..start + self.dimension, row * self.dimension);
         self.values.truncate(start);
         if let Some(moved) = self.ids.get(row) {
             self.rows.insert(Arc::clone(moved), row);
@@ -183,19 +173,10 @@ impl FlatIndex {
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub fn search(
-        &self,
-        query: &[f32],
-        k: usize,
-        keep: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Hit>, VectorError> {
+    pub fn search(&self, query: &[f32], k: usize, keep: impl Fn(&str) -> bool) -> Result<Vec<Hit>, VectorError> {
         let query = self.prepared(query)?;
         let mut top = Top::new(k);
-        for (id, row) in self
-            .ids
-            .iter()
-            .zip(self.values.chunks_exact(self.dimension))
-        {
+        for (id, row) in self.ids.iter().zip(self.values.chunks_exact(self.dimension)) {
             let score = match self.distance {
                 Distance::Cosine => kernel::dot(&query, row).clamp(-1.0, 1.0),
                 Distance::InnerProduct => kernel::dot(&query, row),
@@ -211,10 +192,7 @@ impl FlatIndex {
     /// The vector as it is compared: checked, of unit length under cosine.
     fn prepared(&self, vector: &[f32]) -> Result<Vec<f32>, VectorError> {
         if vector.len() != self.dimension {
-            return Err(VectorError::WrongDimension {
-                expected: self.dimension,
-                got: vector.len(),
-            });
+            return Err(VectorError::WrongDimension { expected: self.dimension, got: vector.len() });
         }
         if let Some(position) = vector.iter().position(|value| !value.is_finite()) {
             return Err(VectorError::NotFinite { position });

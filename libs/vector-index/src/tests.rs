@@ -2,15 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const DISTANCES: [Distance; 3] = [
-    Distance::Cosine,
-    Distance::InnerProduct,
-    Distance::Euclidean,
-];
+const DISTANCES: [Distance; 3] = [Distance::Cosine, Distance::InnerProduct, Distance::Euclidean];
 
 fn index(distance: Distance, points: &[(&str, &[f32])]) -> FlatIndex {
-    let mut index = FlatIndex::new(points.first().map_or(2, |point| point.1.len()), distance)
-        .expect("an index");
+    let mut index = FlatIndex::new(points.first().map_or(2, |point| point.1.len()), distance).expect("an index");
     for (id, vector) in points {
         index.upsert(id, vector).expect("a good vector");
     }
@@ -37,17 +32,8 @@ fn score(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn each_distance_orders_by_its_own_rule() {
-    let points: [(&str, &[f32]); 3] = [
-        ("far", &[10.0, 0.0]),
-        ("near", &[1.0, 0.2]),
-        ("away", &[-1.0, 0.0]),
-    ];
-    let nearest = |distance| {
-        ids(&index(distance, &points)
-            .search(&[1.0, 0.0], 3, |_| true)
-            .expect("hits"))
-        .join(" ")
-    };
+    let points: [(&str, &[f32]); 3] = [("far", &[10.0, 0.0]), ("near", &[1.0, 0.2]), ("away", &[-1.0, 0.0])];
+    let nearest = |distance| ids(&index(distance, &points).search(&[1.0, 0.0], 3, |_| true).expect("hits")).join(" ");
     assert_eq!(nearest(Distance::Cosine), "far near away");
     assert_eq!(nearest(Distance::InnerProduct), "far near away");
     assert_eq!(nearest(Distance::Euclidean), "near away far");
@@ -56,16 +42,10 @@ fn each_distance_orders_by_its_own_rule() {
 #[test]
 fn equal_scores_are_ordered_by_id_whatever_order_they_came_in() {
     for order in [["b", "a", "c"], ["c", "b", "a"], ["a", "c", "b"]] {
-        let points: Vec<(&str, &[f32])> = order
-            .iter()
-            .map(|id| (*id, [1.0f32, 1.0].as_slice()))
-            .collect();
+        let points: Vec<(&str, &[f32])> = order.iter().map(|id| (*id, [1.0f32, 1.0].as_slice())).collect();
         for distance in DISTANCES {
             let index = index(distance, &points);
-            assert_eq!(
-                ids(&index.search(&[1.0, 0.0], 2, |_| true).expect("hits")),
-                ["a", "b"]
-            );
+            assert_eq!(ids(&index.search(&[1.0, 0.0], 2, |_| true).expect("hits")), ["a", "b"]);
         }
     }
 }
@@ -74,45 +54,24 @@ fn equal_scores_are_ordered_by_id_whatever_order_they_came_in() {
 fn bad_vectors_are_refused_and_change_nothing() {
     let mut index = index(Distance::Cosine, &[("a", &[1.0, 0.0])]);
     let cases: [(&[f32], VectorError); 5] = [
-        (
-            &[1.0],
-            VectorError::WrongDimension {
-                expected: 2,
-                got: 1,
-            },
-        ),
-        (
-            &[],
-            VectorError::WrongDimension {
-                expected: 2,
-                got: 0,
-            },
-        ),
+        (&[1.0], VectorError::WrongDimension { expected: 2, got: 1 }),
+        (&[], VectorError::WrongDimension { expected: 2, got: 0 }),
         (&[0.0, f32::NAN], VectorError::NotFinite { position: 1 }),
-        (
-            &[f32::NEG_INFINITY, 0.0],
-            VectorError::NotFinite { position: 0 },
-        ),
+        (&[f32::NEG_INFINITY, 0.0], VectorError::NotFinite { position: 0 }),
         (&[0.0, -0.0], VectorError::NoDirection),
     ];
     for (vector, expected) in cases {
         assert_eq!(index.upsert("a", vector), Err(expected.clone()));
         assert_eq!(index.search(vector, 1, |_| true), Err(expected));
     }
-    assert_eq!(
-        index.search(&[1.0, 0.0], 9, |_| true).expect("hits")[0].score,
-        1.0
-    );
+    assert_eq!(index.search(&[1.0, 0.0], 9, |_| true).expect("hits")[0].score, 1.0);
 }
 
 #[test]
 fn zero_vector_is_a_point_where_directions_do_not_count() {
     for distance in [Distance::InnerProduct, Distance::Euclidean] {
         let index = index(distance, &[("zero", &[0.0, 0.0])]);
-        assert_eq!(
-            index.search(&[0.0, 0.0], 1, |_| true).expect("hits")[0].score,
-            0.0
-        );
+        assert_eq!(index.search(&[0.0, 0.0], 1, |_| true).expect("hits")[0].score, 0.0);
     }
 }
 
@@ -130,10 +89,7 @@ fn huge_values_give_an_ordered_answer_and_no_nan() {
 #[test]
 fn dimensions_outside_the_limits_are_refused() {
     for dimension in [0, MAX_DIMENSION + 1] {
-        assert_eq!(
-            FlatIndex::new(dimension, Distance::Cosine).err(),
-            Some(VectorError::BadDimension(dimension))
-        );
+        assert_eq!(FlatIndex::new(dimension, Distance::Cosine).err(), Some(VectorError::BadDimension(dimension)));
     }
     assert!(FlatIndex::new(MAX_DIMENSION, Distance::Cosine).is_ok());
 }
@@ -141,18 +97,8 @@ fn dimensions_outside_the_limits_are_refused() {
 #[test]
 fn none_are_found_where_none_are_asked_for_or_kept() {
     let index = index(Distance::Cosine, &[("a", &[1.0, 0.0])]);
-    assert!(
-        index
-            .search(&[1.0, 0.0], 0, |_| true)
-            .expect("hits")
-            .is_empty()
-    );
-    assert!(
-        index
-            .search(&[1.0, 0.0], 5, |id| id != "a")
-            .expect("hits")
-            .is_empty()
-    );
+    assert!(index.search(&[1.0, 0.0], 0, |_| true).expect("hits").is_empty());
+    assert!(index.search(&[1.0, 0.0], 5, |id| id != "a").expect("hits").is_empty());
 }
 
 fn value() -> impl Strategy<Value = f32> {

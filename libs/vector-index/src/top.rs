@@ -18,10 +18,7 @@ struct Entry<'a> {
 
 impl<'a> Top<'a> {
     pub fn new(k: usize) -> Self {
-        Self {
-            k,
-            heap: BinaryHeap::with_capacity(k.min(1024) + 1),
-        }
+        Self { k, heap: BinaryHeap::with_capacity(k.min(1024) + 1) }
     }
 
     /// True when a point of this score and id would be kept.
@@ -29,9 +26,7 @@ impl<'a> Top<'a> {
         if self.heap.len() < self.k {
             return self.k > 0;
         }
-        self.heap
-            .peek()
-            .is_some_and(|worst| Entry { score, id } < *worst)
+        self.heap.peek().is_some_and(|worst| Entry { score, id } < *worst)
     }
 
     pub fn push(&mut self, score: f32, id: &'a Arc<str>) {
@@ -44,22 +39,14 @@ impl<'a> Top<'a> {
     /// Best first.
     pub fn into_hits(self) -> Vec<Hit> {
         let sorted = self.heap.into_sorted_vec();
-        sorted
-            .into_iter()
-            .map(|entry| Hit {
-                id: Arc::clone(entry.id),
-                score: entry.score,
-            })
-            .collect()
+        sorted.into_iter().map(|entry| Hit { id: Arc::clone(entry.id), score: entry.score }).collect()
     }
 }
 
 /// Less is better: the greater score, then the smaller id. Zeros of both signs are one.
 impl Ord for Entry<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (other.score + 0.0)
-            .total_cmp(&(self.score + 0.0))
-            .then_with(|| self.id.cmp(other.id))
+        (other.score + 0.0).total_cmp(&(self.score + 0.0)).then_with(|| self.id.cmp(other.id))
     }
 }
 

@@ -30,7 +30,6 @@ button-wrong-detail = Wrong detail
 act-yes = Yes, { $verb }
 act-plan = I'd { $plain }:
 act-plan-plain = Please confirm: { $title }
-act-question = { $plain }
 act-done = { $done }
 act-done-plain = Done
 changed = Changed: { $what }. The rest stays.

@@ -60,7 +60,6 @@ act-plan = { $verb ->
    *[other] Potvrdi, molim ({ $title }):
 }
 act-plan-plain = Potvrdi, molim: { $title }
-act-question = { $title }
 act-done = { $verb ->
     [record] Upisano
     [add] Dodano

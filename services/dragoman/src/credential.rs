@@ -21,10 +21,10 @@ pub fn credentials(
         document.operations.iter().flat_map(|operation| &operation.schemes).collect();
     let mut found = BTreeMap::new();
     for text in given {
-        let (name, variable) = text
-            .split_once('=')
-            .and_then(|(name, value)| Some((name, value.strip_prefix("env:")?)))
-            .with_context(|| format!("`{text}` is no credential: write NAME=env:VAR, so that no secret stands on a command line"))?;
+        let (name, variable) =
+            text.split_once('=').and_then(|(name, value)| Some((name, value.strip_prefix("env:")?))).with_context(
+                || format!("`{text}` is no credential: write NAME=env:VAR, so that no secret stands on a command line"),
+            )?;
         let secret = read(variable)
             .filter(|secret| !secret.trim().is_empty())
             .with_context(|| format!("the credential {name} needs the variable {variable}, which is not set"))?;
@@ -35,7 +35,10 @@ pub fn credentials(
                 known => format!("the document has no security scheme {name}, but {}", known.join(", ")),
             }
         })?;
-        found.insert(name.to_owned(), credential(scheme, secret.trim()).with_context(|| format!("the variable {variable}"))?);
+        found.insert(
+            name.to_owned(),
+            credential(scheme, secret.trim()).with_context(|| format!("the variable {variable}"))?,
+        );
     }
     Ok(found)
 }

@@ -22,14 +22,19 @@ fn main() -> ExitCode {
         }
     };
     let mut args = options.args();
-    if std::env::var_os("DATABASE_URL").is_none() && std::env::var_os("DRAGOMAN__DATABASE__URL").is_none() && options.config.is_none() {
+    if std::env::var_os("DATABASE_URL").is_none()
+        && std::env::var_os("DRAGOMAN__DATABASE__URL").is_none()
+        && options.config.is_none()
+    {
         let url = format!("sqlite:{}", options.run.data.join("dragoman.db").display());
         args.overrides.push((vec!["database".to_owned(), "url".to_owned()], url.into()));
     }
     match options.command {
-        Some(Command::Simulate(simulation)) => cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, shutdown| {
-            simulate::run(simulation, &config, shutdown).await
-        }),
+        Some(Command::Simulate(simulation)) => {
+            cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, shutdown| {
+                simulate::run(simulation, &config, shutdown).await
+            })
+        }
         _ => cli::execute(SERVICE, DEFAULTS, &args, async |config, shutdown| run(config, options.run, shutdown).await),
     }
 }

@@ -93,18 +93,14 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
 
     let embedding_parts = embedding_service::Parts { store: store.clone(), clock: clock.clone() };
     let embedding_app = embedding_service::App::new(services.embedding, embedding_parts)?;
-    let worker_parts = conversation_worker::Parts {
-        store: store.clone(),
-        coordination: coordination.clone(),
-        clock: clock.clone(),
-    };
+    let worker_parts =
+        conversation_worker::Parts { store: store.clone(), coordination: coordination.clone(), clock: clock.clone() };
     let worker_app = conversation_worker::App::new(services.worker, worker_parts)?;
-    let admin_parts =
-        admin_service::Parts { store: store.clone(), coordination: coordination.clone() };
+    let admin_parts = admin_service::Parts { store: store.clone(), coordination: coordination.clone() };
     let admin_app = admin_service::App::new(services.admin, admin_parts);
     let gateway_parts = ingress_gateway::Parts { store: store.clone(), coordination, clock };
-    let mut gateway_app = ingress_gateway::App::new(services.gateway, gateway_parts)
-        .context("cannot use the configured accounts")?;
+    let mut gateway_app =
+        ingress_gateway::App::new(services.gateway, gateway_parts).context("cannot use the configured accounts")?;
     let phone = others.phone.is_some();
     if let Some(page) = &others.phone {
         gateway_app = gateway_app.with_routes(phone_router(Page {
@@ -239,7 +235,9 @@ async fn others(
     }
     let demo = settings.documents.is_empty();
     if demo && !simulated {
-        bail!("no document is configured: give --document <file or URL>, or [tenants.{tenant}.documents.<name>] in a file");
+        bail!(
+            "no document is configured: give --document <file or URL>, or [tenants.{tenant}.documents.<name>] in a file"
+        );
     }
     if demo {
         let fleet = fakes::demo_fleet(free().await?, free().await?, &options.data.join("demo"), fakes.clone())?;
@@ -251,7 +249,8 @@ async fn others(
     }
     if !platform_is_configured {
         let webhook = Url::parse(&format!("http://localhost:{}/webhook", gateway.port()))?;
-        let webhook = if gateway.ip().is_unspecified() { webhook } else { Url::parse(&format!("http://{gateway}/webhook"))? };
+        let webhook =
+            if gateway.ip().is_unspecified() { webhook } else { Url::parse(&format!("http://{gateway}/webhook"))? };
         let platform = fakes::platform(free().await?, webhook, fakes.clone())?;
         let account = Account::new("infobip", "main")?;
         settings.accounts.insert(account.clone(), fakes::account(&platform));
@@ -287,8 +286,8 @@ fn is_simulated(account: &AccountConfig) -> bool {
 async fn document(source: &str, options: &RunOptions) -> anyhow::Result<DocumentConfig> {
     let content = openapi::fetch(source).await.with_context(|| format!("cannot read the document {source}"))?;
     let import = openapi::ImportOptions { backend_url: options.backend.clone(), ..Default::default() };
-    let document = openapi::import(&options.name, &content, &import)
-        .with_context(|| format!("{source} cannot be used"))?;
+    let document =
+        openapi::import(&options.name, &content, &import).with_context(|| format!("{source} cannot be used"))?;
     if document.operations.is_empty() {
         bail!("{source} has no operations");
     }

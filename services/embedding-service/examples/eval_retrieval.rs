@@ -35,7 +35,8 @@ struct Gold {
 fn main() -> anyhow::Result<()> {
     let data = std::env::args().nth(1).context("give the folder of the data: eval_retrieval DATA")?;
     let folder = Path::new(&data).join("tool-retrieval");
-    for (name, file) in [("restbench_tmdb", "restbench_tmdb.jsonl"), ("toolalpaca", "toolalpaca_eval_simulated.jsonl")] {
+    for (name, file) in [("restbench_tmdb", "restbench_tmdb.jsonl"), ("toolalpaca", "toolalpaca_eval_simulated.jsonl")]
+    {
         measure(name, &folder, file)?;
     }
     println!("study  restbench_tmdb R@10 {STUDY}");

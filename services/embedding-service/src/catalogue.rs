@@ -70,7 +70,12 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`CatalogueError`].
-    pub async fn snapshot_from(&self, tenant: &Tenant, version: i64, wait: Duration) -> Result<Arc<Snapshot>, CatalogueError> {
+    pub async fn snapshot_from(
+        &self,
+        tenant: &Tenant,
+        version: i64,
+        wait: Duration,
+    ) -> Result<Arc<Snapshot>, CatalogueError> {
         let snapshot = self.snapshot(tenant).await?;
         if snapshot.version() >= version {
             return Ok(snapshot);

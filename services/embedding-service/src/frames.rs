@@ -41,7 +41,10 @@ impl Frames {
         }
         file.read_exact(&mut start)?;
         if start != magic {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is a file of another kind", path.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is a file of another kind", path.display()),
+            ));
         }
         let mut bytes = 8;
         let mut reader = BufReader::new(&file);

@@ -94,7 +94,8 @@ impl App {
         let work = Work::new(config.work.threads(), config.work.queue);
         let readiness = Readiness::new(SERVICE);
         // Closed from now on, so that nobody takes a service that has not begun for a ready one.
-        let gates = catalogue::Gates { database: readiness.register("database"), catalog: readiness.register("catalog") };
+        let gates =
+            catalogue::Gates { database: readiness.register("database"), catalog: readiness.register("catalog") };
         Ok(Self {
             catalogue: Catalogue::new(parts.store.clone(), work.clone(), config.tenants.clone()),
             embedder: Arc::new(embedder),
@@ -141,7 +142,11 @@ impl App {
         Ok(served?)
     }
 
-    async fn serve_grpc(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), service_kit::grpc::ServeError> {
+    async fn serve_grpc(
+        &self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), service_kit::grpc::ServeError> {
         let mut routes = tonic::service::Routes::builder();
         routes
             .add_service(grpc::catalog::server(self.catalogue.clone(), stop.clone()))

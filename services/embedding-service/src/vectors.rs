@@ -80,8 +80,11 @@ pub enum CollectionError {
 pub struct Collections {
     folder: PathBuf,
     limits: Limits,
-    open: RwLock<BTreeMap<(Tenant, String), Arc<RwLock<Collection>>>>,
+    open: RwLock<Open>,
 }
+
+/// Open collections by tenant and name.
+type Open = BTreeMap<(Tenant, String), Arc<RwLock<Collection>>>;
 
 impl Collections {
     /// Opens what is under `folder`.
@@ -93,14 +96,19 @@ impl Collections {
         let mut open = BTreeMap::new();
         for tenant_folder in fs::read_dir(folder)? {
             let tenant_folder = tenant_folder?;
-            let Some(tenant) = tenant_folder.file_name().to_str().and_then(|name| Tenant::new(name).ok()) else { continue };
+            let Some(tenant) = tenant_folder.file_name().to_str().and_then(|name| Tenant::new(name).ok()) else {
+                continue;
+            };
+            if !tenant_folder.file_type()?.is_dir() {
+                continue;
+            }
             for file in fs::read_dir(tenant_folder.path())? {
                 let path = file?.path();
                 let name = path.file_stem().and_then(|name| name.to_str()).filter(|name| domain::id::is_name(name));
-                if let (Some(name), Some("log")) = (name, path.extension().and_then(|end| end.to_str())) {
-                    if let Some(collection) = Collection::open(&path)? {
-                        open.insert((tenant.clone(), name.to_owned()), Arc::new(RwLock::new(collection)));
-                    }
+                let is_log = path.extension().is_some_and(|end| end == "log");
+                let Some(name) = name.filter(|_| is_log) else { continue };
+                if let Some(collection) = Collection::open(&path)? {
+                    open.insert((tenant.clone(), name.to_owned()), Arc::new(RwLock::new(collection)));
                 }
             }
         }

@@ -77,7 +77,9 @@ pub fn yes(scope: &mut Scope<'_>, open: Open, by_button: bool) -> Step<()> {
     };
     let Some(said) = scope.input.messages.last() else { return Ok(()) };
     let sent = scope.input.question_sent_at;
-    let seen = by_button || sent.is_some_and(|sent| said.accepted_at > sent && said.written_at.is_none_or(|at| at >= sent.floor_second()));
+    let seen = by_button
+        || sent
+            .is_some_and(|sent| said.accepted_at > sent && said.written_at.is_none_or(|at| at >= sent.floor_second()));
     if !seen || *hash != arguments_hash(&frame) {
         let text = scope.text("see-first", &[]);
         scope.lead.push(text);
@@ -153,7 +155,11 @@ pub fn done(scope: &Scope<'_>, operation: &Operation, task: &Task, body: &Value)
         None => scope.text("act-done-plain", &[]),
     };
     let gist = task.frames.first().map(|frame| show::gist(scope, operation, frame)).unwrap_or_default();
-    let mut text = if gist.is_empty() { format!("{done}: {}.", schema::operation_title(operation)) } else { format!("{done}: {gist}.") };
+    let mut text = if gist.is_empty() {
+        format!("{done}: {}.", schema::operation_title(operation))
+    } else {
+        format!("{done}: {gist}.")
+    };
     if let Some(handle) = Telling::new(scope.lang, &scope.place, operation).handle(body)
         && !task.frames.first().is_some_and(|frame| frame.arguments.values().any(|value| plain(value) == handle))
     {

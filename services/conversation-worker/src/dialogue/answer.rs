@@ -54,7 +54,8 @@ fn tell(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, body: &Value
     let shown = list.len().min(ROWS_AT_ONCE);
     let text = if is_list {
         let telling = Telling::new(scope.lang, &scope.place, operation);
-        let lines: Vec<String> = list.iter().take(shown).enumerate().map(|(at, row)| format!("{}. {}", at + 1, telling.line(row))).collect();
+        let lines: Vec<String> =
+            list.iter().take(shown).enumerate().map(|(at, row)| format!("{}. {}", at + 1, telling.line(row))).collect();
         let count = if total > shown {
             format!(" {} {}", scope.counted("list-total", total, &[]), scope.counted("list-first", shown, &[]))
         } else {
@@ -97,11 +98,31 @@ fn headline(scope: &Scope<'_>, operation: &Operation, frame: &Frame, title: &str
 
 /// The last result, for "the second one" and "book it".
 #[expect(clippy::too_many_arguments, reason = "one place makes it, from values that stand apart")]
-fn remember(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, title: String, list: Vec<Value>, total: usize, shown: usize, is_list: bool, day: Option<jiff::civil::Date>) {
+fn remember(
+    scope: &mut Scope<'_>,
+    operation: &Operation,
+    frame: Frame,
+    title: String,
+    list: Vec<Value>,
+    total: usize,
+    shown: usize,
+    is_list: bool,
+    day: Option<jiff::civil::Date>,
+) {
     let focus = (list.len() == 1).then_some(0);
     let rows = list.into_iter().take(ROWS_KEPT).collect();
-    scope.state.last =
-        Some(Last { frame, title, produces: operation.produces.clone(), rows, total, shown, focus, list: is_list, day, at: scope.input.now });
+    scope.state.last = Some(Last {
+        frame,
+        title,
+        produces: operation.produces.clone(),
+        rows,
+        total,
+        shown,
+        focus,
+        list: is_list,
+        day,
+        at: scope.input.now,
+    });
 }
 
 /// Remembers that an operation was used.
@@ -119,7 +140,8 @@ pub fn remember_effect(scope: &mut Scope<'_>, operation: &Operation, body: &Valu
         scope.state.last = None;
         return;
     }
-    let frame = Frame { operation_id: operation.id.clone(), content_hash: operation.content_hash.clone(), ..Frame::default() };
+    let frame =
+        Frame { operation_id: operation.id.clone(), content_hash: operation.content_hash.clone(), ..Frame::default() };
     let shown = list.len();
     remember(scope, operation, frame, schema::operation_title(operation), list, total, shown, is_list, None);
 }
@@ -133,7 +155,12 @@ fn follow_ups(scope: &mut Scope<'_>, operation: &Operation, others: &[Suggestion
     let mut found = takers(scope, operation, resource, &known)?;
     if found.len() < room {
         let hits = scope.search(resource, 20, vec![operation.document.clone()])?.hits;
-        let new: Vec<String> = hits.into_iter().map(|hit| hit.operation_id).filter(|id| !known.contains(id)).take(2 * MAX_LOOKED).collect();
+        let new: Vec<String> = hits
+            .into_iter()
+            .map(|hit| hit.operation_id)
+            .filter(|id| !known.contains(id))
+            .take(2 * MAX_LOOKED)
+            .collect();
         found.extend(takers(scope, operation, resource, &new)?);
         known.extend(new);
     }
@@ -147,17 +174,29 @@ fn follow_ups(scope: &mut Scope<'_>, operation: &Operation, others: &[Suggestion
 
 /// Those of the operations that need an id of the resource and read well on a button: how many required values they
 /// share with this one, id and title.
-fn takers(scope: &mut Scope<'_>, operation: &Operation, resource: &str, ids: &[String]) -> Step<Vec<(usize, String, String)>> {
+fn takers(
+    scope: &mut Scope<'_>,
+    operation: &Operation,
+    resource: &str,
+    ids: &[String],
+) -> Step<Vec<(usize, String, String)>> {
     let prefix = format!("{}/", operation.document);
     let most = scope.input.settings.limits.button_title;
     let mut found: Vec<(usize, String, String)> = Vec::new();
     for id in ids.iter().filter(|id| **id != operation.id && id.starts_with(&prefix)) {
         let Some(candidate) = scope.operation(id, "")? else { continue };
-        let takes = candidate.needs.iter().any(|need| need.resource == resource && candidate.field(&need.field).is_some_and(|f| f.required));
+        let takes = candidate
+            .needs
+            .iter()
+            .any(|need| need.resource == resource && candidate.field(&need.field).is_some_and(|f| f.required));
         let title = schema::operation_title(&candidate);
         let fits = title.chars().count() <= most && !found.iter().any(|(_, _, known)| *known == title);
         if takes && fits && candidate.not_callable.is_none() && candidate.method != "DELETE" {
-            let shared = candidate.fields.iter().filter(|f| f.required && operation.fields.iter().any(|own| own.name == f.name && own.required)).count();
+            let shared = candidate
+                .fields
+                .iter()
+                .filter(|f| f.required && operation.fields.iter().any(|own| own.name == f.name && own.required))
+                .count();
             found.push((shared, candidate.id.clone(), title));
         }
     }
@@ -171,10 +210,13 @@ fn filters(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Vec<O
     let mut fields: Vec<_> = operation
         .fields
         .iter()
-        .filter(|field| !field.required && field.location == openapi::Location::Query && !frame.arguments.contains_key(&field.key))
+        .filter(|field| {
+            !field.required && field.location == openapi::Location::Query && !frame.arguments.contains_key(&field.key)
+        })
         .filter(|field| {
             let own = mapping.as_ref().is_some_and(|mapping| mapping.values.contains_key(&field.name));
-            own || operation.needs.iter().any(|need| need.field == field.key) || !schema::options(&field.schema).is_empty()
+            own || operation.needs.iter().any(|need| need.field == field.key)
+                || !schema::options(&field.schema).is_empty()
         })
         .filter(|field| schema::title(field).chars().count() <= most && kind(&field.schema) != schema::Kind::Array)
         .collect();
@@ -182,12 +224,18 @@ fn filters(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Vec<O
         let own = mapping.as_ref().is_some_and(|mapping| mapping.values.contains_key(&field.name));
         (!own, !operation.needs.iter().any(|need| need.field == field.key))
     });
-    fields.into_iter().take(2).map(|field| scope.offer(schema::title(field), Does::Filter { key: field.key.clone() }, "")).collect()
+    fields
+        .into_iter()
+        .take(2)
+        .map(|field| scope.offer(schema::title(field), Does::Filter { key: field.key.clone() }, ""))
+        .collect()
 }
 
 /// The next rows of the last result.
 pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
-    let Some(mut last) = scope.state.last.clone().filter(|last| last.list && !last.rows.is_empty()) else { return Ok(false) };
+    let Some(mut last) = scope.state.last.clone().filter(|last| last.list && !last.rows.is_empty()) else {
+        return Ok(false);
+    };
     let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
     let from = last.shown;
     let to = last.rows.len().min(from + ROWS_AT_ONCE);
@@ -218,7 +266,8 @@ pub fn row(scope: &mut Scope<'_>, at: usize) -> Step<bool> {
     last.at = scope.input.now;
     scope.state.last = Some(last);
     // The buttons of the list stay: they now mean this row.
-    let kept: Vec<Offer> = scope.state.offers.clone().into_iter().filter(|offer| matches!(offer.does, Does::Start { .. })).collect();
+    let kept: Vec<Offer> =
+        scope.state.offers.clone().into_iter().filter(|offer| matches!(offer.does, Does::Start { .. })).collect();
     let offers: Vec<Offer> = kept.into_iter().map(|offer| scope.offer(offer.title, offer.does, "")).collect();
     scope.keep_offers(&offers);
     scope.say_with(text, offers);

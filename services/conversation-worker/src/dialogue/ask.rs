@@ -85,7 +85,13 @@ fn field_offers(scope: &mut Scope<'_>, field: &Field) -> Vec<Offer> {
 }
 
 /// A short question from a field's schema.
-fn question(scope: &Scope<'_>, operation: &Operation, field: &Field, day: Option<jiff::civil::Date>, free: bool) -> String {
+fn question(
+    scope: &Scope<'_>,
+    operation: &Operation,
+    field: &Field,
+    day: Option<jiff::civil::Date>,
+    free: bool,
+) -> String {
     let title = schema::title(field);
     let described = schema::description(field);
     if described.contains('?') && described.chars().count() <= 160 {
@@ -94,7 +100,8 @@ fn question(scope: &Scope<'_>, operation: &Operation, field: &Field, day: Option
     if !schema::options(&field.schema).is_empty() {
         let mut text = scope.text("ask-choice", &[("title", &title)]);
         if free {
-            let listed: Vec<String> = schema::options(&field.schema).into_iter().take(20).map(|choice| choice.title).collect();
+            let listed: Vec<String> =
+                schema::options(&field.schema).into_iter().take(20).map(|choice| choice.title).collect();
             text.push('\n');
             text.push_str(&listed.join(", "));
         }
@@ -168,10 +175,15 @@ fn changeable(operation: &Operation, frame: &Frame, field: &Field) -> bool {
 pub fn change(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
     let Some(frame) = task.frames.first() else { return Ok(()) };
     let given = |field: &&Field| frame.arguments.contains_key(&field.key);
-    let mut fields: Vec<&Field> = operation.fields.iter().filter(|f| changeable(operation, frame, f)).filter(given).collect();
+    let mut fields: Vec<&Field> =
+        operation.fields.iter().filter(|f| changeable(operation, frame, f)).filter(given).collect();
     // With nothing in the body yet, the body is what there is to change.
     let bare = operation.body.is_some() && !fields.iter().any(|f| f.location == openapi::Location::Body);
-    let optional: Vec<&Field> = operation.fields.iter().filter(|f| changeable(operation, frame, f) && !frame.arguments.contains_key(&f.key)).collect();
+    let optional: Vec<&Field> = operation
+        .fields
+        .iter()
+        .filter(|f| changeable(operation, frame, f) && !frame.arguments.contains_key(&f.key))
+        .collect();
     if bare {
         fields = optional;
     } else {
@@ -204,24 +216,39 @@ pub fn problem_text(scope: &Scope<'_>, operation: &Operation, key: &str, problem
     let base = match problem {
         ProblemKind::Range { min: Some(_), .. } if texty => scope.text("problem-short", &[("title", &title)]),
         ProblemKind::Range { max: Some(_), .. } if texty => scope.text("problem-long", &[("title", &title)]),
-        ProblemKind::Range { min: Some(min), .. } => scope.text("problem-least", &[("title", &title), ("least", &shown(min))]),
-        ProblemKind::Range { max: Some(max), .. } => scope.text("problem-most", &[("title", &title), ("most", &shown(max))]),
+        ProblemKind::Range { min: Some(min), .. } => {
+            scope.text("problem-least", &[("title", &title), ("least", &shown(min))])
+        }
+        ProblemKind::Range { max: Some(max), .. } => {
+            scope.text("problem-most", &[("title", &title), ("most", &shown(max))])
+        }
         ProblemKind::Enum { .. } => scope.text("problem-choice", &[("title", &title)]),
-        ProblemKind::WrongType if matches!(kind(&field.schema), Kind::Integer | Kind::Number) => scope.text("problem-number", &[("title", &title)]),
+        ProblemKind::WrongType if matches!(kind(&field.schema), Kind::Integer | Kind::Number) => {
+            scope.text("problem-number", &[("title", &title)])
+        }
         ProblemKind::Format { format } if format == "email" => scope.text("problem-email", &[("title", &title)]),
         ProblemKind::Format { format } if format.starts_with("date") => day_problem(scope, field),
-        ProblemKind::Range { .. } | ProblemKind::Pattern { .. } | ProblemKind::Format { .. } | ProblemKind::WrongType | ProblemKind::Missing | ProblemKind::Other => {
-            scope.text("problem-form", &[("title", &title)])
-        }
+        ProblemKind::Range { .. }
+        | ProblemKind::Pattern { .. }
+        | ProblemKind::Format { .. }
+        | ProblemKind::WrongType
+        | ProblemKind::Missing
+        | ProblemKind::Other => scope.text("problem-form", &[("title", &title)]),
     };
-    match schema::example(field).filter(|_| matches!(problem, ProblemKind::Pattern { .. } | ProblemKind::Format { .. }) && texty) {
+    match schema::example(field)
+        .filter(|_| matches!(problem, ProblemKind::Pattern { .. } | ProblemKind::Format { .. }) && texty)
+    {
         Some(example) => format!("{base} {}", scope.text("problem-example", &[("example", &example)])),
         None => base,
     }
 }
 
 pub fn day_problem(scope: &Scope<'_>, field: &Field) -> String {
-    let example = crate::language::format::long_day(scope.lang, scope.place.today.tomorrow().unwrap_or(scope.place.today), scope.place.today);
+    let example = crate::language::format::long_day(
+        scope.lang,
+        scope.place.today.tomorrow().unwrap_or(scope.place.today),
+        scope.place.today,
+    );
     scope.text("problem-day", &[("title", &schema::title(field)), ("example", &example)])
 }
 
@@ -231,7 +258,9 @@ pub fn rows_meant(list: &[Row], shown: usize, text: &str) -> Vec<usize> {
         return vec![at];
     }
     let folded = fold(text.trim());
-    if let Some(at) = list.iter().position(|row| fold(&row.label) == folded || row.id.as_str().is_some_and(|id| fold(id) == folded)) {
+    if let Some(at) =
+        list.iter().position(|row| fold(&row.label) == folded || row.id.as_str().is_some_and(|id| fold(id) == folded))
+    {
         return vec![at];
     }
     rows::fitting(list, &naming(text))
@@ -249,7 +278,8 @@ pub fn field_named<'a>(operation: &'a Operation, frame: &Frame, text: &str) -> O
     let words = tokens(text);
     operation.fields.iter().filter(|field| changeable(operation, frame, field)).find(|field| {
         let title = tokens(&fold(&schema::title(field)));
-        !title.is_empty() && words.windows(title.len()).any(|window| window.iter().zip(&title).all(|(a, b)| a.text == b.text))
+        !title.is_empty()
+            && words.windows(title.len()).any(|window| window.iter().zip(&title).all(|(a, b)| a.text == b.text))
     })
 }
 

@@ -95,7 +95,11 @@ fn alternatives(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
         let conditions: Vec<_> = operation
             .fields
             .iter()
-            .filter(|field| field.required && !operation.needs.iter().any(|n| n.field == field.key) && frame.arguments.contains_key(&field.key))
+            .filter(|field| {
+                field.required
+                    && !operation.needs.iter().any(|n| n.field == field.key)
+                    && frame.arguments.contains_key(&field.key)
+            })
             .collect();
         if conditions.is_empty() {
             continue;
@@ -105,18 +109,30 @@ fn alternatives(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
         for hit in safe {
             let Some(candidate) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };
             let yields = candidate.document == operation.document && candidate.produces.contains(&need.resource);
-            let same = candidate.fields.iter().filter(|field| field.required).all(|field| conditions.iter().any(|c| c.name == field.name));
-            let shared = candidate.fields.iter().filter(|field| field.required && conditions.iter().any(|c| c.name == field.name)).count();
+            let same = candidate
+                .fields
+                .iter()
+                .filter(|field| field.required)
+                .all(|field| conditions.iter().any(|c| c.name == field.name));
+            let shared = candidate
+                .fields
+                .iter()
+                .filter(|field| field.required && conditions.iter().any(|c| c.name == field.name))
+                .count();
             if !yields || !same || shared == 0 {
                 continue;
             }
             let mut arguments = serde_json::Map::new();
             for field in candidate.fields.iter().filter(|field| field.required) {
-                if let Some(value) = conditions.iter().find(|c| c.name == field.name).and_then(|c| frame.arguments.get(&c.key)) {
+                if let Some(value) =
+                    conditions.iter().find(|c| c.name == field.name).and_then(|c| frame.arguments.get(&c.key))
+                {
                     arguments.insert(field.key.clone(), value.clone());
                 }
             }
-            if let CallOutcome::Answered { status: 200..=299, body } = scope.call(&candidate, &arguments, Purpose::Lookup)? {
+            if let CallOutcome::Answered { status: 200..=299, body } =
+                scope.call(&candidate, &arguments, Purpose::Lookup)?
+            {
                 let list = rows::rows(&candidate, &body).0;
                 let pick = rows::to_pick(scope, &candidate, &list, &need.id_property, &need.resource);
                 let taken = frame.arguments.get(&need.field);
@@ -138,17 +154,24 @@ pub fn unknown_end(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) 
     let pair = format!("{}/GET {}", operation.document, operation.path);
     let mut key = "unknown-unchecked";
     let mut handle = None;
-    if let Some(check) = scope.operation(&pair, "")?.filter(|check| check.risk == Risk::Safe && check.not_callable.is_none()) {
+    if let Some(check) =
+        scope.operation(&pair, "")?.filter(|check| check.risk == Risk::Safe && check.not_callable.is_none())
+    {
         let mut arguments = serde_json::Map::new();
         for field in &check.fields {
-            let given = operation.fields.iter().find(|own| own.name == field.name).and_then(|own| frame.arguments.get(&own.key));
+            let given = operation
+                .fields
+                .iter()
+                .find(|own| own.name == field.name)
+                .and_then(|own| frame.arguments.get(&own.key));
             if let Some(value) = given.filter(|_| field.required || !read_as_time(given)) {
                 arguments.insert(field.key.clone(), value.clone());
             }
         }
         super::hints::defaults(&check, &mut arguments);
         if check.check(&arguments).is_empty()
-            && let CallOutcome::Answered { status: 200..=299, body } = scope.call(&check, &arguments, Purpose::Lookup)?
+            && let CallOutcome::Answered { status: 200..=299, body } =
+                scope.call(&check, &arguments, Purpose::Lookup)?
         {
             key = "unknown-open";
             let list = rows::rows(&check, &body).0;
@@ -168,7 +191,9 @@ pub fn unknown_end(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) 
 }
 
 fn read_as_time(value: Option<&Value>) -> bool {
-    value.and_then(Value::as_str).is_some_and(|text| read_date(text).is_some() || text.contains('T') && text.len() >= 16 && text.as_bytes()[0].is_ascii_digit())
+    value.and_then(Value::as_str).is_some_and(|text| {
+        read_date(text).is_some() || text.contains('T') && text.len() >= 16 && text.as_bytes()[0].is_ascii_digit()
+    })
 }
 
 /// True when a row has every value of the call's body under the same name, at least two of them or all there are.
@@ -180,7 +205,9 @@ fn holds(scope: &Scope<'_>, row: &Value, frame: &Frame, operation: &Operation) -
         let Some(there) = object.get(&field.name) else { continue };
         let equal = there == value
             || match (there.as_str(), value.as_str()) {
-                (Some(a), Some(b)) => scope.place.read_instant(a).is_some_and(|at| scope.place.read_instant(b) == Some(at)),
+                (Some(a), Some(b)) => {
+                    scope.place.read_instant(a).is_some_and(|at| scope.place.read_instant(b) == Some(at))
+                }
                 _ => false,
             };
         if !equal {
@@ -194,10 +221,14 @@ fn holds(scope: &Scope<'_>, row: &Value, frame: &Frame, operation: &Operation) -
 
 /// The sentence for people in an error body: `detail`, `message`, `error` and the like.
 pub fn message(body: &Value) -> Option<String> {
-    const NAMES: [&str; 9] = ["detail", "message", "error_description", "error_message", "description", "reason", "title", "error", "msg"];
+    const NAMES: [&str; 9] =
+        ["detail", "message", "error_description", "error_message", "description", "reason", "title", "error", "msg"];
     let clean = |text: &str| {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let readable = text.chars().any(char::is_alphabetic) && !text.starts_with(['{', '[', '<']) && !text.contains("Exception") && !text.contains(" at line ");
+        let readable = text.chars().any(char::is_alphabetic)
+            && !text.starts_with(['{', '[', '<'])
+            && !text.contains("Exception")
+            && !text.contains(" at line ");
         (readable && text.chars().count() >= 3).then(|| {
             let text = cut(&text, 300);
             if text.ends_with(['.', '!', '?', '…']) { text } else { format!("{text}.") }

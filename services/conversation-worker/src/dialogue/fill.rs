@@ -17,8 +17,7 @@ use crate::language::{
     fold::same_stem,
     format::{Place, humanise, read_date},
     numbers::{Number, numbers, unit_fits},
-    token,
-    tokens,
+    token, tokens,
     when::{When, after, at, when},
 };
 
@@ -56,7 +55,14 @@ pub struct Filled {
 
 /// Fills what the sentence says into the frame; what is there stays unless `overwrite`, identity always stays.
 pub fn fill(operation: &Operation, frame: &mut Frame, sentence: &Sentence, place: &Place, overwrite: bool) -> Filled {
-    let mut filler = Filler { operation, frame, sentence, place, overwrite, out: Filled { used: vec![false; sentence.words.len()], ..Filled::default() } };
+    let mut filler = Filler {
+        operation,
+        frame,
+        sentence,
+        place,
+        overwrite,
+        out: Filled { used: vec![false; sentence.words.len()], ..Filled::default() },
+    };
     let timed = filler.times();
     filler.codes();
     filler.pairs();
@@ -129,8 +135,12 @@ impl<'a> Filler<'a> {
             let day = said.first.or(said.last).or(old.map(|at| at.date()));
             let clock = said.start.or(said.end);
             match (kind(&field.schema), day) {
-                (Kind::Date, Some(day)) if said.first.or(said.last).is_some() => self.set(&field.key.clone(), json!(day.to_string())),
-                (Kind::DateTime, Some(day)) if clock.is_none() && old.is_none() && self.operation.risk != openapi::Risk::Safe => {
+                (Kind::Date, Some(day)) if said.first.or(said.last).is_some() => {
+                    self.set(&field.key.clone(), json!(day.to_string()))
+                }
+                (Kind::DateTime, Some(day))
+                    if clock.is_none() && old.is_none() && self.operation.risk != openapi::Risk::Safe =>
+                {
                     self.frame.day = Some(day);
                 }
                 (Kind::DateTime, day) => {
@@ -197,7 +207,8 @@ impl<'a> Filler<'a> {
         let end = match (said.end, old_to) {
             (_, Some(old)) if keep => Some(old),
             (Some(end), _) => {
-                let whole = old_to.is_some_and(|to| to.time() == Time::midnight()) && old_from.is_some_and(|from| from.time() == Time::midnight());
+                let whole = old_to.is_some_and(|to| to.time() == Time::midnight())
+                    && old_from.is_some_and(|from| from.time() == Time::midnight());
                 let last = said.last.or(said.first).or(old_to.map(|at| at.date()).filter(|_| !whole)).unwrap_or(day);
                 let end = begin.filter(|b| b.date() == last).map_or(end, |b| after(end, hour(b), minute(b)));
                 Some(at(last, end))
@@ -205,10 +216,14 @@ impl<'a> Filler<'a> {
             (None, _) if said.last.is_some() => said.last.map(midnight_after),
             (None, Some(old)) => match (begin, old_from) {
                 // The begin moved: the end moves with it, when it moved by days or would no longer come after.
-                (Some(begin), Some(before)) if said.first.is_some() || begin >= old => Some(begin.saturating_add(before.duration_until(old))),
+                (Some(begin), Some(before)) if said.first.is_some() || begin >= old => {
+                    Some(begin.saturating_add(before.duration_until(old)))
+                }
                 _ => Some(old),
             },
-            (None, None) if said.first.is_some() && said.start.is_none() && !hours_open => said.first.map(midnight_after),
+            (None, None) if said.first.is_some() && said.start.is_none() && !hours_open => {
+                said.first.map(midnight_after)
+            }
             (None, None) => None,
         };
         for (field, moment) in [(from, begin), (to, end)] {
@@ -223,7 +238,8 @@ impl<'a> Filler<'a> {
     fn codes(&mut self) {
         let chunks = chunks(&self.sentence.text);
         for field in self.fields().filter(|field| self.open(field)).cloned().collect::<Vec<_>>() {
-            let mail = kind(&field.schema) == Kind::Email || (kind(&field.schema) == Kind::Text && schema::about(&field).split(' ').any(|w| w == "email"));
+            let mail = kind(&field.schema) == Kind::Email
+                || (kind(&field.schema) == Kind::Text && schema::about(&field).split(' ').any(|w| w == "email"));
             if mail {
                 if let Some(chunk) = chunks.iter().find(|chunk| is_email(chunk.text)) {
                     self.set(&field.key, json!(chunk.text));
@@ -238,9 +254,12 @@ impl<'a> Filler<'a> {
             'windows: for length in (1..=3).rev() {
                 for window in chunks.windows(length) {
                     let (first, last) = (&window[0], &window[length - 1]);
-                    let Some(text) = self.sentence.text.get(first.start..last.start + last.text.len()) else { continue };
+                    let Some(text) = self.sentence.text.get(first.start..last.start + last.text.len()) else {
+                        continue;
+                    };
                     let upper = text.to_uppercase();
-                    let found = [text, upper.as_str()].into_iter().find(|text| matcher.is_match(text)).map(str::to_owned);
+                    let found =
+                        [text, upper.as_str()].into_iter().find(|text| matcher.is_match(text)).map(str::to_owned);
                     if let Some(found) = found {
                         let (start, len) = (first.start, text.len());
                         self.set(&field.key, json!(found));
@@ -267,7 +286,11 @@ impl<'a> Filler<'a> {
     fn pairs(&mut self) {
         let found = chunks(&self.sentence.text).into_iter().find_map(|chunk| {
             let (a, b) = chunk.text.split_once('/')?;
-            let word = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && t.chars().any(char::is_alphabetic);
+            let word = |t: &str| {
+                !t.is_empty()
+                    && t.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
+                    && t.chars().any(char::is_alphabetic)
+            };
             (word(a) && word(b)).then(|| (a.to_owned(), b.to_owned(), chunk.start, chunk.text.len()))
         });
         let Some((a, b, start, len)) = found else { return };
@@ -275,7 +298,11 @@ impl<'a> Filler<'a> {
         let neighbours = segments.windows(2).find_map(|pair| {
             let name = |segment: &str| segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')).map(str::to_owned);
             let (first, second) = (name(pair[0])?, name(pair[1])?);
-            let field = |name: &str| self.fields().find(|f| f.location == Location::Path && f.name == name && self.open(f) && kind(&f.schema) == Kind::Text);
+            let field = |name: &str| {
+                self.fields().find(|f| {
+                    f.location == Location::Path && f.name == name && self.open(f) && kind(&f.schema) == Kind::Text
+                })
+            };
             Some((field(&first)?.key.clone(), field(&second)?.key.clone()))
         });
         if let Some((first, second)) = neighbours {
@@ -309,12 +336,16 @@ impl<'a> Filler<'a> {
 
     /// Numbers: by their unit or the word before them; else the one number for the one required field.
     fn quantities(&mut self, timed: bool) {
-        let mut left: Vec<Number> = self.sentence.numbers(timed).into_iter().filter(|n| !self.out.used[n.tokens.start] || !timed).collect();
-        let numeric = |field: &Field| matches!(kind(&field.schema), Kind::Integer | Kind::Number) && schema::options(&field.schema).is_empty();
+        let mut left: Vec<Number> =
+            self.sentence.numbers(timed).into_iter().filter(|n| !self.out.used[n.tokens.start] || !timed).collect();
+        let numeric = |field: &Field| {
+            matches!(kind(&field.schema), Kind::Integer | Kind::Number) && schema::options(&field.schema).is_empty()
+        };
         for field in self.fields().filter(|field| self.open(field) && numeric(field)).cloned().collect::<Vec<_>>() {
             let about = schema::about(&field);
             let whole = kind(&field.schema) == Kind::Integer;
-            let resource = self.operation.needs.iter().find(|need| need.field == field.key).map(|need| fold(&need.resource));
+            let resource =
+                self.operation.needs.iter().find(|need| need.field == field.key).map(|need| fold(&need.resource));
             let names = |word: &str| {
                 !is_filler(word)
                     && match &resource {
@@ -325,7 +356,8 @@ impl<'a> Filler<'a> {
             let hash = |n: &Number| n.tokens.start > 0 && self.sentence.words[n.tokens.start - 1].is("#");
             let place = left.iter().position(|n| {
                 (n.whole || !whole)
-                    && ((resource.is_none() && n.unit.as_deref().is_some_and(|unit| !is_filler(unit) && unit_fits(unit, &about)))
+                    && ((resource.is_none()
+                        && n.unit.as_deref().is_some_and(|unit| !is_filler(unit) && unit_fits(unit, &about)))
                         || n.before.as_deref().is_some_and(names)
                         || (hash(n) && (resource.is_some() || field.required)))
             });
@@ -334,8 +366,11 @@ impl<'a> Filler<'a> {
                 self.set_number(&field, &number);
             }
         }
-        let open: Vec<Field> =
-            self.fields().filter(|field| field.required && numeric(field) && self.open(field) && !self.needed(field)).cloned().collect();
+        let open: Vec<Field> = self
+            .fields()
+            .filter(|field| field.required && numeric(field) && self.open(field) && !self.needed(field))
+            .cloned()
+            .collect();
         // The one number there is counts whatever its unit: people say it in their own language.
         if left.len() > 1 {
             left.retain(|n| n.unit.as_deref().is_none_or(is_filler));
@@ -350,14 +385,19 @@ impl<'a> Filler<'a> {
     fn set_number(&mut self, field: &Field, number: &Number) {
         if let Some(value) = number_value(number.value, kind(&field.schema) == Kind::Integer) {
             self.set(&field.key, value);
-            self.take(number.tokens.start..number.tokens.end + usize::from(number.unit.as_deref().is_some_and(|unit| !is_filler(unit))));
+            self.take(
+                number.tokens.start
+                    ..number.tokens.end + usize::from(number.unit.as_deref().is_some_and(|unit| !is_filler(unit))),
+            );
         }
     }
 
     /// Quoted text, and the word that follows a field's own name.
     fn texts(&mut self) {
         let free = |field: &Field| {
-            kind(&field.schema) == Kind::Text && schema::options(&field.schema).is_empty() && schema::pattern(field).is_none()
+            kind(&field.schema) == Kind::Text
+                && schema::options(&field.schema).is_empty()
+                && schema::pattern(field).is_none()
         };
         let needs = &self.operation.needs;
         let open: Vec<Field> = self
@@ -366,7 +406,9 @@ impl<'a> Filler<'a> {
             .cloned()
             .collect();
         if let Some((quoted, start, len)) = quoted(&self.sentence.text) {
-            let usual = |f: &&Field| ["q", "query", "search", "name", "title", "text", "term", "keyword"].contains(&fold(&f.name).as_str());
+            let usual = |f: &&Field| {
+                ["q", "query", "search", "name", "title", "text", "term", "keyword"].contains(&fold(&f.name).as_str())
+            };
             if let Some(field) = open.iter().find(|f| f.required).or_else(|| open.iter().find(usual)) {
                 self.set(&field.key, json!(quoted));
                 self.take_bytes(start, len);
@@ -377,11 +419,14 @@ impl<'a> Filler<'a> {
             let names = [fold(&humanise(&field.name)), fold(&schema::title(field))];
             let found = self.sentence.words.windows(2).enumerate().find_map(|(at, pair)| {
                 let named = names.iter().any(|name| *name == pair[0].text);
-                let fits = named && pair[1].kind != token::Kind::Mark && !is_filler(&pair[1].text) && !self.out.used[at + 1];
+                let fits =
+                    named && pair[1].kind != token::Kind::Mark && !is_filler(&pair[1].text) && !self.out.used[at + 1];
                 fits.then_some(at + 1)
             });
             if let Some(at) = found {
-                let chunk = chunks(&self.sentence.text).into_iter().find(|c| (c.start..c.start + c.text.len()).contains(&self.sentence.words[at].span.start));
+                let chunk = chunks(&self.sentence.text)
+                    .into_iter()
+                    .find(|c| (c.start..c.start + c.text.len()).contains(&self.sentence.words[at].span.start));
                 if let Some(chunk) = chunk {
                     let (text, start) = (chunk.text.to_owned(), chunk.start);
                     self.take_bytes(start, text.len());

@@ -16,7 +16,10 @@ use crate::language::{
 
 /// "The whole day", "cijeli dan".
 pub fn whole_day(words: &[Token]) -> bool {
-    words.windows(2).any(|pair| pair[0].one_of(&["whole", "all", "entire", "full", "cijeli", "cijelog", "citav"]) && pair[1].one_of(&["day", "dan", "dana"]))
+    words.windows(2).any(|pair| {
+        pair[0].one_of(&["whole", "all", "entire", "full", "cijeli", "cijelog", "citav"])
+            && pair[1].one_of(&["day", "dan", "dana"])
+    })
 }
 
 pub fn hour(at: DateTime) -> u8 {
@@ -49,12 +52,17 @@ pub fn best_option(
         let value = choice.value.as_str().map(humanise).unwrap_or_default();
         for phrase in [choice.title.as_str(), value.as_str(), choice.description.as_str()] {
             let phrase: Vec<Token> = tokens(phrase).into_iter().filter(|t| t.kind != token::Kind::Mark).collect();
-            let dull = phrase.is_empty() || phrase.len() > 6 || phrase.iter().all(|t| is_filler(&t.text) || t.text.chars().count() < 2);
+            let dull = phrase.is_empty()
+                || phrase.len() > 6
+                || phrase.iter().all(|t| is_filler(&t.text) || t.text.chars().count() < 2);
             if dull || skip(&phrase) {
                 continue;
             }
             let place = words.windows(phrase.len()).enumerate().find(|(at, window)| {
-                window.iter().zip(&phrase).all(|(word, wanted)| word.text == wanted.text || same_stem(&word.text, &wanted.text))
+                window
+                    .iter()
+                    .zip(&phrase)
+                    .all(|(word, wanted)| word.text == wanted.text || same_stem(&word.text, &wanted.text))
                     && (*at..*at + phrase.len()).all(|i| !used.get(i).copied().unwrap_or(false))
             });
             if let Some((at, _)) = place
@@ -93,7 +101,12 @@ pub fn chunks(text: &str) -> Vec<Chunk<'_>> {
 /// True for something@domain.tld.
 pub fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| {
-        !user.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@') && text.len() <= 254
+        !user.is_empty()
+            && host.contains('.')
+            && !host.starts_with('.')
+            && !host.ends_with('.')
+            && !host.contains('@')
+            && text.len() <= 254
     })
 }
 

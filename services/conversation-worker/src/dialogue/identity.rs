@@ -40,7 +40,9 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
     };
     let Some(value) = value else { return Ok(stranger(scope, document)) };
     let Some(operation) = scope.operation(&lookup.operation_id, "")? else { return Ok(Who::Unchecked) };
-    let Some(field) = operation.fields.iter().find(|field| field.name == lookup.parameter || field.key == lookup.parameter).cloned() else {
+    let Some(field) =
+        operation.fields.iter().find(|field| field.name == lookup.parameter || field.key == lookup.parameter).cloned()
+    else {
         return Ok(Who::Unchecked);
     };
     let mut arguments = Map::new();
@@ -58,9 +60,10 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
             None => stranger(scope, document),
         }),
         CallOutcome::Answered { status: 404, .. } => Ok(stranger(scope, document)),
-        CallOutcome::Answered { .. } | CallOutcome::Away { .. } | CallOutcome::Unknown { .. } | CallOutcome::NoCredentials { .. } => {
-            Ok(Who::Unchecked)
-        }
+        CallOutcome::Answered { .. }
+        | CallOutcome::Away { .. }
+        | CallOutcome::Unknown { .. }
+        | CallOutcome::NoCredentials { .. } => Ok(Who::Unchecked),
     }
 }
 
@@ -113,7 +116,13 @@ pub fn fill(operation: &Operation, frame: &mut Frame, mapping: &Mapping, mine: b
 
 /// First name to greet with: from a mapping, else as the platform shows it.
 pub fn first_name(scope: &Scope<'_>) -> Option<String> {
-    let known = scope.input.settings.documents.iter().find_map(|info| scope.mapping(&info.id)).and_then(|m| label(&m).map(str::to_owned));
+    let known = scope
+        .input
+        .settings
+        .documents
+        .iter()
+        .find_map(|info| scope.mapping(&info.id))
+        .and_then(|m| label(&m).map(str::to_owned));
     let name = known.or_else(|| scope.input.messages.last()?.contact_name.clone())?;
     name.split_whitespace().next().map(|first| first.chars().take(40).collect())
 }

@@ -70,7 +70,8 @@ pub fn look_up(scope: &mut Scope<'_>, mut task: Task, operation: &Arc<Operation>
     // The person's own come first, when the words decide nothing.
     if rows::fitting(&pick, &naming(&task.sentence)).is_empty()
         && let Some((own, frame)) = found.own
-        && let CallOutcome::Answered { status: 200..=299, body } = scope.call(&own, &frame.arguments, Purpose::Lookup)?
+        && let CallOutcome::Answered { status: 200..=299, body } =
+            scope.call(&own, &frame.arguments, Purpose::Lookup)?
     {
         let (theirs, ..) = rows::rows(&own, &body);
         return settle(scope, task, &producer, &list, &theirs, need);
@@ -80,13 +81,24 @@ pub fn look_up(scope: &mut Scope<'_>, mut task: Task, operation: &Arc<Operation>
 
 /// A button below a list ("Book one") lets choose from that list.
 fn from_last(scope: &mut Scope<'_>, task: &Task, operation: &Operation, need: &Need) -> Step<Option<Flow>> {
-    let Some(last) = scope.state.last.clone().filter(|last| task.sentence.is_empty() && last.list) else { return Ok(None) };
-    if task.frames.len() > 1 || !task.asked.is_empty() || !last.produces.contains(&need.resource) || last.rows.is_empty() {
+    let Some(last) = scope.state.last.clone().filter(|last| task.sentence.is_empty() && last.list) else {
+        return Ok(None);
+    };
+    if task.frames.len() > 1
+        || !task.asked.is_empty()
+        || !last.produces.contains(&need.resource)
+        || last.rows.is_empty()
+    {
         return Ok(None);
     }
-    let Some(last_operation) = scope.operation_of(&last.frame)?.filter(|l| l.document == operation.document) else { return Ok(None) };
+    let Some(last_operation) = scope.operation_of(&last.frame)?.filter(|l| l.document == operation.document) else {
+        return Ok(None);
+    };
     settle(scope, task.clone(), &last_operation, &last.rows, &[], need).map(Some)
 }
+
+/// Missing values, length of the path and place among what it yields; then the operation with its frame.
+type Ranked = ((usize, usize, usize), Arc<Operation>, Frame);
 
 struct Producers {
     general: Option<(Arc<Operation>, Frame)>,
@@ -97,7 +109,7 @@ struct Producers {
 fn producers(scope: &mut Scope<'_>, operation: &Operation, need: &Need, task: &Task) -> Step<Producers> {
     let hits = scope.search(&need.resource, 20, vec![operation.document.clone()])?.hits;
     let prefix = format!("{}/", operation.document);
-    let mut general: Vec<((usize, usize, usize), Arc<Operation>, Frame)> = Vec::new();
+    let mut general: Vec<Ranked> = Vec::new();
     let mut own = None;
     let mapping = scope.mapping(&operation.document);
     let busy: Vec<String> = task.frames.iter().map(|frame| frame.operation_id.clone()).collect();
@@ -110,13 +122,20 @@ fn producers(scope: &mut Scope<'_>, operation: &Operation, need: &Need, task: &T
         looked += 1;
         let Some(candidate) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };
         let Some(surety) = candidate.produces.iter().position(|resource| *resource == need.resource) else { continue };
-        if candidate.risk != Risk::Safe || candidate.not_callable.is_some() || candidate.needs.iter().any(|n| n.resource == need.resource) {
+        if candidate.risk != Risk::Safe
+            || candidate.not_callable.is_some()
+            || candidate.needs.iter().any(|n| n.resource == need.resource)
+        {
             continue;
         }
         let mut frame = Frame {
             operation_id: candidate.id.clone(),
             content_hash: candidate.content_hash.clone(),
-            fills: Some(Fills { key: need.field.clone(), id_property: need.id_property.clone(), resource: need.resource.clone() }),
+            fills: Some(Fills {
+                key: need.field.clone(),
+                id_property: need.id_property.clone(),
+                resource: need.resource.clone(),
+            }),
             ..Frame::default()
         };
         if let Some(mapping) = &mapping {
@@ -126,13 +145,16 @@ fn producers(scope: &mut Scope<'_>, operation: &Operation, need: &Need, task: &T
         let said = Sentence::new(&task.sentence, &scope.place, None);
         fill::fill(&candidate, &mut frame, &said, &scope.place, false);
         if let (Some(parent), Some(given)) = (task.frames.last(), scope_parent(scope, task)?) {
-            inherit(&given, parent, &candidate, &mut frame);
+            inherit(&scope.place, &given, parent, &candidate, &mut frame);
         }
         super::hints::defaults(&candidate, &mut frame.arguments);
         // Only what is required: a filter that was guessed would hide rows.
         let known = frame.identity.clone();
-        frame.arguments.retain(|key, _| known.contains(key) || candidate.field(key).is_some_and(|field| field.required));
-        let missing = candidate.fields.iter().filter(|field| field.required && !frame.arguments.contains_key(&field.key)).count();
+        frame
+            .arguments
+            .retain(|key, _| known.contains(key) || candidate.field(key).is_some_and(|field| field.required));
+        let missing =
+            candidate.fields.iter().filter(|field| field.required && !frame.arguments.contains_key(&field.key)).count();
         if bound && missing == 0 {
             own.get_or_insert((candidate, frame));
         } else {
@@ -172,7 +194,14 @@ pub fn produce(scope: &mut Scope<'_>, mut task: Task, operation: &Operation) -> 
 }
 
 /// Takes the one row that the person's words fit, or lets them choose; `theirs` are offered first.
-fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[Value], theirs: &[Value], need: &Need) -> Step<Flow> {
+fn settle(
+    scope: &mut Scope<'_>,
+    mut task: Task,
+    producer: &Operation,
+    list: &[Value],
+    theirs: &[Value],
+    need: &Need,
+) -> Step<Flow> {
     let mut pick = rows::to_pick(scope, producer, theirs, &need.id_property, &need.resource);
     for row in rows::to_pick(scope, producer, list, &need.id_property, &need.resource) {
         if !pick.iter().any(|known| known.id == row.id) {
@@ -193,7 +222,8 @@ fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[V
         return Ok(Flow::Said);
     }
     let mut fits = rows::fitting(&pick, &naming(&task.sentence));
-    if pick.len() == 1 && !task.sentence.is_empty() && (mine(&task.sentence) || names_nothing(&task.sentence, &parent)) {
+    if pick.len() == 1 && !task.sentence.is_empty() && (mine(&task.sentence) || names_nothing(&task.sentence, &parent))
+    {
         fits = vec![0];
     }
     if let [only] = fits.as_slice() {
@@ -218,7 +248,12 @@ fn settle(scope: &mut Scope<'_>, mut task: Task, producer: &Operation, list: &[V
 
 /// True when a sentence has no words but those of the operation itself: then the only row there is is meant.
 fn names_nothing(sentence: &str, operation: &Operation) -> bool {
-    let own = format!("{} {} {}", operation.summary, operation.description, operation.path.replace(['/', '{', '}', '_', '-'], " "));
+    let own = format!(
+        "{} {} {}",
+        operation.summary,
+        operation.description,
+        operation.path.replace(['/', '{', '}', '_', '-'], " ")
+    );
     let own: Vec<String> = crate::language::tokens(&own).into_iter().map(|token| token.text).collect();
     naming(sentence).iter().all(|word| own.iter().any(|known| crate::language::fold::same_stem(known, word)))
 }

@@ -26,6 +26,9 @@ mod tell;
 mod values;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use domain::{Content, Reply};
 use scope::{OPEN_S, Scope, Step, Stop};
 use state::{State, Told};
@@ -116,7 +119,11 @@ fn note_told(scope: &mut Scope<'_>) {
     if scope.trace.calls.is_empty() && scope.trace.candidates.is_empty() {
         return;
     }
-    let (Some(question), Some(reply)) = (text_of(scope.input).or_else(|| chosen_title(scope.input)), scope.replies.last()) else { return };
+    let (Some(question), Some(reply)) =
+        (text_of(scope.input).or_else(|| chosen_title(scope.input)), scope.replies.last())
+    else {
+        return;
+    };
     let short = |text: &str| text.chars().take(500).collect::<String>();
     scope.state.told = Some(Told {
         question: short(&question),

@@ -41,8 +41,12 @@ pub fn read(scope: &Scope<'_>, operation: &Operation, frame: &mut Frame, field: 
     let listed = schema::options(&field.schema);
     if !listed.is_empty() {
         let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, listed.len()));
-        let direct = listed.iter().find(|choice| choice.value == json!(text.trim()) || fold(&choice.title) == fold(text.trim()));
-        let found = direct.cloned().or_else(|| best_option(&listed, &words, &[], |_| false).map(|(choice, _)| choice)).or_else(|| place.map(|at| listed[at].clone()));
+        let direct =
+            listed.iter().find(|choice| choice.value == json!(text.trim()) || fold(&choice.title) == fold(text.trim()));
+        let found = direct
+            .cloned()
+            .or_else(|| best_option(&listed, &words, &[], |_| false).map(|(choice, _)| choice))
+            .or_else(|| place.map(|at| listed[at].clone()));
         return match found {
             Some(choice) => {
                 frame.arguments.insert(field.key.clone(), choice.value);
@@ -144,7 +148,10 @@ fn read_moment(scope: &Scope<'_>, operation: &Operation, frame: &mut Frame, fiel
         let value = if kind(&field.schema) == Kind::Date {
             day.to_string()
         } else {
-            let moment = said.when.start.map_or_else(|| day.to_datetime(jiff::civil::Time::midnight()), |clock| crate::language::when::at(day, clock));
+            let moment = said.when.start.map_or_else(
+                || day.to_datetime(jiff::civil::Time::midnight()),
+                |clock| crate::language::when::at(day, clock),
+            );
             scope.place.instant(moment)
         };
         frame.arguments.insert(field.key.clone(), json!(value));
@@ -163,7 +170,11 @@ fn read_array(scope: &Scope<'_>, frame: &mut Frame, field: &Field, text: &str) -
             if !listed.is_empty() {
                 return best_option(&listed, &tokens(part), &[], |_| false).map(|(choice, _)| choice.value);
             }
-            if numeric { numbers(&tokens(part), &[]).first().and_then(|n| number_value(n.value, false)) } else { Some(json!(part)) }
+            if numeric {
+                numbers(&tokens(part), &[]).first().and_then(|n| number_value(n.value, false))
+            } else {
+                Some(json!(part))
+            }
         })
         .take(50)
         .collect();
@@ -173,4 +184,3 @@ fn read_array(scope: &Scope<'_>, frame: &mut Frame, field: &Field, text: &str) -
     frame.arguments.insert(field.key.clone(), Value::Array(values));
     Meant::Set
 }
-

@@ -4,11 +4,9 @@ use domain::PersonId;
 use serde_json::Value;
 
 use super::{
-    act, answer, ask, ids,
-    schema,
+    act, answer, ask, ids, schema,
     scope::{OPEN_S, Scope, Step, TWICE_S},
-    small,
-    start,
+    small, start,
     state::{Ask, Does, Offer, Open, Task},
     steps, values,
 };
@@ -74,7 +72,9 @@ pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
         if is_asked(scope, &open) {
             return answer_open(scope, open, meant, text);
         }
-        if matches!(open.kind, Ask::Confirm { .. }) && (meant == Some(Control::Yes) || meant == Some(Control::No) || leading(text).is_some()) {
+        if matches!(open.kind, Ask::Confirm { .. })
+            && (meant == Some(Control::Yes) || meant == Some(Control::No) || leading(text).is_some())
+        {
             return only_asked(scope, &open);
         }
         // Somebody else in the group: their own wish; the question of the other stays unless a new one takes its place.
@@ -153,7 +153,14 @@ fn begin_offer(scope: &mut Scope<'_>, offer: &Offer) -> Step<()> {
             Ok(())
         }
         Does::Filter { key } => filter(scope, &key),
-        Does::Yes | Does::No | Does::Change | Does::Cancel | Does::Row { .. } | Does::Value { .. } | Does::AskField { .. } | Does::Wrong { .. } => Ok(()),
+        Does::Yes
+        | Does::No
+        | Does::Change
+        | Does::Cancel
+        | Does::Row { .. }
+        | Does::Value { .. }
+        | Does::AskField { .. }
+        | Does::Wrong { .. } => Ok(()),
     }
 }
 
@@ -204,7 +211,10 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
         _ => {}
     }
     // Words written before the question was seen do not answer it.
-    let early = scope.input.question_sent_at.is_some_and(|sent| scope.input.messages.last().is_some_and(|said| said.accepted_at < sent));
+    let early = scope
+        .input
+        .question_sent_at
+        .is_some_and(|sent| scope.input.messages.last().is_some_and(|said| said.accepted_at < sent));
     if early {
         ask::again(scope, open);
         return Ok(());
@@ -240,11 +250,18 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
 
 /// True when the open question takes any text.
 fn free_text(scope: &mut Scope<'_>, open: &Open) -> Step<bool> {
-    let (Ask::Field { key }, Some(frame)) = (&open.kind, open.task.as_ref().and_then(|task| task.frames.last().cloned())) else {
+    let (Ask::Field { key }, Some(frame)) =
+        (&open.kind, open.task.as_ref().and_then(|task| task.frames.last().cloned()))
+    else {
         return Ok(false);
     };
     let operation = scope.operation_of(&frame)?;
-    Ok(operation.and_then(|op| op.field(key).map(|f| schema::kind(&f.schema) == schema::Kind::Text && schema::options(&f.schema).is_empty())).unwrap_or(false))
+    Ok(operation
+        .and_then(|op| {
+            op.field(key)
+                .map(|f| schema::kind(&f.schema) == schema::Kind::Text && schema::options(&f.schema).is_empty())
+        })
+        .unwrap_or(false))
 }
 
 pub fn cancel(scope: &mut Scope<'_>) -> Step<()> {
@@ -293,7 +310,8 @@ pub fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
 
 /// A button or row of the open question.
 pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Step<()> {
-    let expired = !matches!(open.kind, Ask::Confirm { .. }) && scope.is_older(scope.input.question_sent_at.unwrap_or(open.asked_at), OPEN_S);
+    let expired = !matches!(open.kind, Ask::Confirm { .. })
+        && scope.is_older(scope.input.question_sent_at.unwrap_or(open.asked_at), OPEN_S);
     if expired {
         ask::again(scope, open);
         return Ok(());

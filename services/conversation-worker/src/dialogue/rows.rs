@@ -5,11 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use openapi::Operation;
 use serde_json::{Map, Value};
 
-use super::{
-    scope::Scope,
-    state::Row,
-    tell::Telling,
-};
+use super::{scope::Scope, state::Row, tell::Telling};
 use crate::language::{Token, choose::is_filler, fold, fold::same_stem, format::cut, token::Kind, tokens, verbs};
 
 /// Most rows that are looked at.
@@ -18,15 +14,30 @@ const MAX_ROWS: usize = 200;
 /// The rows of an answer and how many there are in all; a single object is one row.
 pub fn rows(operation: &Operation, body: &Value) -> (Vec<Value>, usize, bool) {
     let pointer = operation.response.as_ref().filter(|r| r.is_list).and_then(|r| r.list_pointer.as_deref());
-    let named = pointer.and_then(|pointer| body.pointer(pointer)).and_then(Value::as_array);
+    let named = pointer.and_then(|pointer| {
+        body.pointer(pointer)
+            .and_then(Value::as_array)
+            .filter(|list| pointer.is_empty() || list.iter().all(Value::is_object))
+    });
     let list = named.or_else(|| body.as_array()).or_else(|| sole_array(operation, body));
     match list {
         Some(list) => {
             let total = total(body, list.len());
-            (list.iter().take(MAX_ROWS).cloned().collect(), total, true)
+            (list.iter().filter(|row| says_something(row)).take(MAX_ROWS).cloned().collect(), total, true)
         }
-        None if body.is_null() || body.as_object().is_some_and(Map::is_empty) => (Vec::new(), 0, false),
+        None if !says_something(body) => (Vec::new(), 0, false),
         None => (vec![body.clone()], 1, false),
+    }
+}
+
+/// False for null, and for objects and arrays with nothing but that.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Object(object) => object.values().any(says_something),
+        Value::Array(list) => list.iter().any(says_something),
+        Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -65,7 +76,11 @@ pub fn id_of(row: &Value, id_property: &str, resource: &str) -> Option<Value> {
             let own = object.get(id_property).and_then(scalar);
             own.or_else(|| {
                 let plain = |name: &str| fold(name).replace(['_', '-', ' '], "");
-                let wanted = [format!("{}id", plain(resource)), plain(id_property), format!("{}{}", plain(resource), plain(id_property))];
+                let wanted = [
+                    format!("{}id", plain(resource)),
+                    plain(id_property),
+                    format!("{}{}", plain(resource), plain(id_property)),
+                ];
                 object.iter().find(|(name, _)| wanted.contains(&plain(name))).and_then(|(_, value)| scalar(value))
             })
         }
@@ -100,7 +115,13 @@ fn gather(value: &Value, words: &mut String, depth: usize) {
 }
 
 /// Rows to pick from, labelled so that they differ.
-pub fn to_pick(scope: &Scope<'_>, operation: &Operation, rows: &[Value], id_property: &str, resource: &str) -> Vec<Row> {
+pub fn to_pick(
+    scope: &Scope<'_>,
+    operation: &Operation,
+    rows: &[Value],
+    id_property: &str,
+    resource: &str,
+) -> Vec<Row> {
     let telling = Telling::new(scope.lang, &scope.place, operation);
     let mut seen = BTreeSet::new();
     let mut found: Vec<(Row, &Value)> = rows
@@ -111,9 +132,12 @@ pub fn to_pick(scope: &Scope<'_>, operation: &Operation, rows: &[Value], id_prop
         })
         .collect();
     // Labels that are the same say more, then their number.
-    for say in [|telling: &Telling<'_>, row: &Value| telling.line(row), |telling: &Telling<'_>, row: &Value| {
-        format!("{}, {}", telling.line(row), telling.handle(row).unwrap_or_default())
-    }] {
+    for say in [
+        |telling: &Telling<'_>, row: &Value| telling.line(row),
+        |telling: &Telling<'_>, row: &Value| {
+            format!("{}, {}", telling.line(row), telling.handle(row).unwrap_or_default())
+        },
+    ] {
         let mut count = BTreeMap::new();
         for (row, _) in &found {
             *count.entry(row.label.clone()).or_insert(0_usize) += 1;
@@ -130,7 +154,11 @@ pub fn naming_words(sentence: &str, used: &[bool]) -> Vec<String> {
     let words = tokens(sentence);
     let mut out: Vec<String> = Vec::new();
     for (at, token) in words.iter().enumerate() {
-        if used.get(at).copied().unwrap_or(false) || token.kind == Kind::Mark || is_filler(&token.text) || out.len() >= 40 {
+        if used.get(at).copied().unwrap_or(false)
+            || token.kind == Kind::Mark
+            || is_filler(&token.text)
+            || out.len() >= 40
+        {
             continue;
         }
         let verb = out.is_empty() && verbs::verb(&token.text).is_some();
@@ -176,7 +204,8 @@ pub fn fitting(rows: &[Row], words: &[String]) -> Vec<usize> {
 /// What all labels have in common, for the question above them.
 pub fn shared_label(rows: &[Row]) -> String {
     let Some((first, rest)) = rows.split_first() else { return String::new() };
-    let shared = first.label.split(", ").filter(|part| rest.iter().all(|row| row.label.split(", ").any(|other| other == *part)));
+    let shared =
+        first.label.split(", ").filter(|part| rest.iter().all(|row| row.label.split(", ").any(|other| other == *part)));
     shared.collect::<Vec<_>>().join(", ")
 }
 
@@ -216,7 +245,8 @@ pub fn distinct_titles(rows: &[&Row], most: usize) -> Vec<String> {
 fn leave_out_shared(titles: &mut [String], group: &[usize]) {
     let parts: Vec<Vec<String>> = group.iter().map(|at| titles[*at].split(", ").map(str::to_owned).collect()).collect();
     for (place, at) in group.iter().enumerate() {
-        let kept: Vec<String> = parts[place].iter().filter(|part| !parts.iter().all(|other| other.contains(part))).cloned().collect();
+        let kept: Vec<String> =
+            parts[place].iter().filter(|part| !parts.iter().all(|other| other.contains(part))).cloned().collect();
         if !kept.is_empty() {
             titles[*at] = kept.join(", ");
         }

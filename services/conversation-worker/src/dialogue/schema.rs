@@ -71,7 +71,9 @@ pub fn kind(schema: &Value) -> Kind {
 pub fn kind_in(root: &Value, schema: &Value) -> Kind {
     let named = match find(root, schema, "type", 0) {
         Some(Value::String(name)) => name.as_str(),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("string"),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("string")
+        }
         Some(_) | None if find(root, schema, "properties", 0).is_some() => "object",
         Some(_) | None if find(root, schema, "items", 0).is_some() => "array",
         Some(_) | None => "string",
@@ -124,7 +126,9 @@ pub fn options_in(root: &Value, schema: &Value) -> Vec<Choice> {
         }
     }
     let listed = find(root, schema, "enum", 0).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let names = find(root, schema, "x-enum-varnames", 0).or_else(|| find(root, schema, "x-enumNames", 0)).and_then(Value::as_array);
+    let names = find(root, schema, "x-enum-varnames", 0)
+        .or_else(|| find(root, schema, "x-enumNames", 0))
+        .and_then(Value::as_array);
     listed
         .iter()
         .enumerate()
@@ -246,7 +250,10 @@ pub fn row_schema(operation: &Operation) -> Option<(&Value, &Value)> {
         for name in response.list_pointer.as_deref().unwrap_or_default().split('/').skip(1) {
             at = resolve(root, property(root, at, name)?);
         }
-        at = find(root, at, "items", 0)?;
+        let items = find(root, at, "items", 0)?;
+        // Words within an object are one of its values, no rows.
+        let inner = response.list_pointer.as_deref().is_some_and(|pointer| !pointer.is_empty());
+        at = if inner && kind_in(root, items) != Kind::Object { resolve(root, root) } else { items };
     }
     Some((root, resolve(root, at)))
 }

@@ -15,8 +15,8 @@ use crate::{
         texts,
     },
     turn::{
-        Action, Answer, Call, CallOutcome, CallTrace, DocumentInfo, Hit, Input, Mapping, Outcome, Purpose, SaveIdentity,
-        SearchAnswer, SearchQuery, TurnTrace,
+        Action, Answer, Call, CallOutcome, CallTrace, DocumentInfo, Hit, Input, Mapping, Outcome, Purpose,
+        SaveIdentity, SearchAnswer, SearchQuery, TurnTrace,
     },
 };
 
@@ -118,7 +118,12 @@ impl<'a> Scope<'a> {
     }
 
     /// Calls the backend.
-    pub fn call(&mut self, operation: &Operation, arguments: &Map<String, Value>, purpose: Purpose) -> Step<CallOutcome> {
+    pub fn call(
+        &mut self,
+        operation: &Operation,
+        arguments: &Map<String, Value>,
+        purpose: Purpose,
+    ) -> Step<CallOutcome> {
         let call = Call {
             operation_id: operation.id.clone(),
             content_hash: operation.content_hash.clone(),

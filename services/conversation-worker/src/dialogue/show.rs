@@ -20,13 +20,20 @@ pub fn argument(scope: &Scope<'_>, field: &Field, value: &Value, label: Option<&
     }
     match value {
         Value::String(text) => match kind(&field.schema) {
-            Kind::Date => read_date(text).map_or_else(|| text.clone(), |day| short_day(scope.lang, day, scope.place.today)),
-            Kind::DateTime => scope.place.read_instant(text).map_or_else(|| text.clone(), |at| moment(scope.lang, at, scope.place.today)),
+            Kind::Date => {
+                read_date(text).map_or_else(|| text.clone(), |day| short_day(scope.lang, day, scope.place.today))
+            }
+            Kind::DateTime => scope
+                .place
+                .read_instant(text)
+                .map_or_else(|| text.clone(), |at| moment(scope.lang, at, scope.place.today)),
             _ => cut(text, 300),
         },
         Value::Number(n) if !is_name(field) => n.as_f64().map_or_else(|| n.to_string(), |n| number(scope.lang, n)),
         Value::Bool(truth) => scope.text(if *truth { "yes-word" } else { "no-word" }, &[]),
-        Value::Array(list) => list.iter().map(|value| argument_part(scope, field, value)).collect::<Vec<_>>().join(", "),
+        Value::Array(list) => {
+            list.iter().map(|value| argument_part(scope, field, value)).collect::<Vec<_>>().join(", ")
+        }
         other => cut(&other.to_string(), 300),
     }
 }
@@ -70,7 +77,10 @@ pub fn period_of(scope: &Scope<'_>, operation: &Operation, frame: &Frame) -> Opt
             };
         }
     }
-    let field = operation.fields.iter().find(|f| matches!(kind(&f.schema), Kind::Date | Kind::DateTime) && frame.arguments.contains_key(&f.key))?;
+    let field = operation
+        .fields
+        .iter()
+        .find(|f| matches!(kind(&f.schema), Kind::Date | Kind::DateTime) && frame.arguments.contains_key(&f.key))?;
     Some(argument(scope, field, frame.arguments.get(&field.key)?, None))
 }
 

@@ -19,8 +19,12 @@ fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
             found.push(recent);
         }
     }
-    if found.is_empty() {
-        found = usual(scope)?;
+    if found.len() < 3 {
+        for usual in usual(scope)? {
+            if found.len() < 3 && !found.iter().any(|known| known.operation_id == usual.operation_id) {
+                found.push(usual);
+            }
+        }
     }
     found.truncate(4);
     Ok(found)
@@ -28,19 +32,42 @@ fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
 
 /// Two look-ups that need little, and one thing to do, as the documents' titles find them.
 fn usual(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
-    let titles: Vec<String> = scope.input.settings.documents.iter().map(|document| document.title.clone()).filter(|t| !t.trim().is_empty()).collect();
+    let titles: Vec<String> = scope
+        .input
+        .settings
+        .documents
+        .iter()
+        .map(|document| document.title.clone())
+        .filter(|t| !t.trim().is_empty())
+        .collect();
     let hits = scope.search(&titles.join(" "), 20, Vec::new())?.hits;
-    let mut ranked: Vec<(bool, usize, Suggestion)> = Vec::new();
+    let known: Vec<&String> = scope
+        .input
+        .settings
+        .documents
+        .iter()
+        .filter_map(|document| document.identity.as_ref())
+        .flat_map(|lookup| lookup.answer.keys())
+        .collect();
+    let mut ranked: Vec<(bool, Suggestion)> = Vec::new();
     for hit in hits.into_iter().filter(|hit| hit.not_callable.is_none()).take(12) {
         let Some(operation) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };
         if operation.method == "DELETE" {
             continue;
         }
-        let asked = operation.fields.iter().filter(|field| field.required).count();
-        let title = schema::operation_title(&operation);
-        ranked.push((operation.risk != Risk::Safe, asked, Suggestion { operation_id: hit.operation_id, title }));
+        // A look-up that needs an id first is no good beginning.
+        let needs_id = operation
+            .needs
+            .iter()
+            .any(|need| operation.field(&need.field).is_some_and(|f| f.required && !known.contains(&&f.name)));
+        let effect = operation.risk != Risk::Safe;
+        if effect || !needs_id {
+            ranked.push((
+                effect,
+                Suggestion { operation_id: hit.operation_id, title: schema::operation_title(&operation) },
+            ));
+        }
     }
-    ranked.sort_by_key(|(effect, asked, _)| (*effect, *asked));
     let looks = ranked.iter().filter(|(effect, ..)| !effect).take(2);
     let acts = ranked.iter().filter(|(effect, ..)| *effect).take(1);
     Ok(looks.chain(acts).map(|(.., suggestion)| suggestion.clone()).collect())
@@ -68,7 +95,11 @@ pub fn greet(scope: &mut Scope<'_>) -> Step<()> {
         Some(name) => scope.text("hello-name", &[("name", &name)]),
         None => scope.text("hello", &[]),
     };
-    let can = if list.is_empty() { scope.text("can-do-plain", &[]) } else { scope.text("can-do", &[("list", &listed(&list))]) };
+    let can = if list.is_empty() {
+        scope.text("can-do-plain", &[])
+    } else {
+        scope.text("can-do", &[("list", &listed(&list))])
+    };
     let mut offers = starters(scope, &list, 2);
     offers.push(scope.button("button-help", Does::Help));
     scope.keep_offers(&offers);
@@ -79,7 +110,8 @@ pub fn greet(scope: &mut Scope<'_>) -> Step<()> {
 /// What can be done; an open question stays open and is shown again by the caller.
 pub fn help(scope: &mut Scope<'_>, with_offers: bool) -> Step<()> {
     let list = suggestions(scope)?;
-    let text = if list.is_empty() { scope.text("help-plain", &[]) } else { scope.text("help", &[("list", &listed(&list))]) };
+    let text =
+        if list.is_empty() { scope.text("help-plain", &[]) } else { scope.text("help", &[("list", &listed(&list))]) };
     let offers = if with_offers { starters(scope, &list, 3) } else { Vec::new() };
     if with_offers {
         scope.keep_offers(&offers);
@@ -91,7 +123,11 @@ pub fn help(scope: &mut Scope<'_>, with_offers: bool) -> Step<()> {
 /// Nothing near: says so and offers help.
 pub fn nothing_near(scope: &mut Scope<'_>) -> Step<()> {
     let list = suggestions(scope)?;
-    let text = if list.is_empty() { scope.text("nothing-near-plain", &[]) } else { scope.text("nothing-near", &[("list", &listed(&list))]) };
+    let text = if list.is_empty() {
+        scope.text("nothing-near-plain", &[])
+    } else {
+        scope.text("nothing-near", &[("list", &listed(&list))])
+    };
     let mut offers = starters(scope, &list, 2);
     offers.push(scope.button("button-person", Does::Person));
     scope.keep_offers(&offers);

@@ -60,7 +60,12 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
         .take(3)
         .map(|hit| (*hit).clone())
         .collect();
-    let others = found.hits.iter().take(8).map(|hit| Suggestion { operation_id: hit.operation_id.clone(), title: hit.title.clone() }).collect();
+    let others = found
+        .hits
+        .iter()
+        .take(8)
+        .map(|hit| Suggestion { operation_id: hit.operation_id.clone(), title: hit.title.clone() })
+        .collect();
     Ok(Meaning { sure: ranked.first().filter(|_| sure).map(|hit| (*hit).clone()), possible, others })
 }
 
@@ -114,7 +119,9 @@ fn refers(scope: &mut Scope<'_>, sentence: &str) -> Step<bool> {
                 .offers
                 .iter()
                 .filter_map(|offer| match &offer.does {
-                    Does::Start { operation_id, .. } => Some(Suggestion { operation_id: operation_id.clone(), title: offer.title.clone() }),
+                    Does::Start { operation_id, .. } => {
+                        Some(Suggestion { operation_id: operation_id.clone(), title: offer.title.clone() })
+                    }
                     _ => None,
                 })
                 .collect();
@@ -123,7 +130,8 @@ fn refers(scope: &mut Scope<'_>, sentence: &str) -> Step<bool> {
             return Ok(true);
         }
         if let Some((key, bad)) = filled.bad.filter(|_| left_over(sentence, &filled.used) == 0) {
-            let task = Task { frames: vec![frame], sentence: sentence.to_owned(), asked: Vec::new(), others: Vec::new() };
+            let task =
+                Task { frames: vec![frame], sentence: sentence.to_owned(), asked: Vec::new(), others: Vec::new() };
             ask::bad_date(scope, task, &operation, &key, bad)?;
             return Ok(true);
         }
@@ -134,10 +142,15 @@ fn refers(scope: &mut Scope<'_>, sentence: &str) -> Step<bool> {
         let pick: Vec<_> = last
             .rows
             .iter()
-            .map(|row| super::state::Row { id: serde_json::Value::Null, label: String::new(), words: rows::words_of(row) })
+            .map(|row| super::state::Row {
+                id: serde_json::Value::Null,
+                label: String::new(),
+                words: rows::words_of(row),
+            })
             .collect();
         if let [only] = rows::fitting(&pick, &names).as_slice() {
-            let all = names.iter().all(|name| !rows::fitting(&pick[*only..=*only], std::slice::from_ref(name)).is_empty());
+            let all =
+                names.iter().all(|name| !rows::fitting(&pick[*only..=*only], std::slice::from_ref(name)).is_empty());
             if all {
                 return answer::row(scope, *only);
             }

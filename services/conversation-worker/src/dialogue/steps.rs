@@ -13,14 +13,23 @@ use super::{
     state::{Frame, Row, Task},
     words::{mine, naming, pronoun},
 };
-use crate::{language::ordinal, turn::Suggestion};
+use crate::{
+    language::{format::Place, ordinal},
+    turn::Suggestion,
+};
 
 /// Most frames: the wanted operation and three that yield ids.
 const MAX_FRAMES: usize = 4;
 /// Most steps of one turn; more is a loop.
 const MAX_STEPS: usize = 40;
 /// Begins an operation for a sentence (empty: for a button) and goes as far as it can.
-pub fn begin(scope: &mut Scope<'_>, operation_id: &str, hash: &str, sentence: &str, others: Vec<Suggestion>) -> Step<()> {
+pub fn begin(
+    scope: &mut Scope<'_>,
+    operation_id: &str,
+    hash: &str,
+    sentence: &str,
+    others: Vec<Suggestion>,
+) -> Step<()> {
     let Some(operation) = scope.operation(operation_id, hash)? else {
         let text = scope.text("gone", &[]);
         scope.say(text);
@@ -90,19 +99,31 @@ fn carry_over(scope: &mut Scope<'_>, operation: &Operation, task: &mut Task) -> 
         frame.labels.insert(need.field.clone(), row.label.clone());
     }
     if refers {
-        inherit(&last_operation, &last.frame, operation, frame);
+        inherit(&scope.place, &last_operation, &last.frame, operation, frame);
     }
     Ok(())
 }
 
 /// Required values of the same name and kind go from one operation's call to another's.
-pub fn inherit(from: &Operation, given: &Frame, to: &Operation, frame: &mut Frame) {
+pub fn inherit(place: &Place, from: &Operation, given: &Frame, to: &Operation, frame: &mut Frame) {
     for field in to.fields.iter().filter(|field| field.required) {
         if frame.arguments.contains_key(&field.key) {
             continue;
         }
-        let same = from.fields.iter().find(|f| f.name == field.name && schema::kind(&f.schema) == schema::kind(&field.schema));
+        let same =
+            from.fields.iter().find(|f| f.name == field.name && schema::kind(&f.schema) == schema::kind(&field.schema));
         if let Some((key, value)) = same.and_then(|f| Some((&f.key, given.arguments.get(&f.key)?))) {
+            // A whole day is enough to look something up; an effect asks for its hours.
+            let moment = value
+                .as_str()
+                .filter(|_| schema::kind(&field.schema) == schema::Kind::DateTime)
+                .and_then(|text| place.read_instant(text));
+            if let Some(moment) =
+                moment.filter(|at| to.risk != Risk::Safe && at.time() == jiff::civil::Time::midnight())
+            {
+                frame.day.get_or_insert(moment.date());
+                continue;
+            }
             frame.arguments.insert(field.key.clone(), value.clone());
             if let Some(label) = given.labels.get(key) {
                 frame.labels.insert(field.key.clone(), label.clone());
@@ -149,7 +170,8 @@ pub fn advance(scope: &mut Scope<'_>, mut task: Task) -> Step<()> {
         }
         let missing = operation.fields.iter().find(|field| field.required && !frame.arguments.contains_key(&field.key));
         if let Some(field) = missing {
-            let need = operation.needs.iter().find(|need| need.field == field.key).filter(|_| !frame.ask.contains(&field.key));
+            let need =
+                operation.needs.iter().find(|need| need.field == field.key).filter(|_| !frame.ask.contains(&field.key));
             match need {
                 Some(need) if depth < MAX_FRAMES => match look_up(scope, task, &operation, need)? {
                     Flow::Go(next) => {
@@ -163,7 +185,8 @@ pub fn advance(scope: &mut Scope<'_>, mut task: Task) -> Step<()> {
         }
         if let Some(problem) = operation.check(&frame.arguments).into_iter().next() {
             let key = problem.field.clone();
-            let own = operation.field(&key).is_some() && frame.arguments.contains_key(&key) && !frame.identity.contains(&key);
+            let own =
+                operation.field(&key).is_some() && frame.arguments.contains_key(&key) && !frame.identity.contains(&key);
             if own {
                 let text = ask::problem_text(scope, &operation, &key, &problem.kind);
                 frame.arguments.remove(&key);
@@ -194,7 +217,11 @@ pub fn advance(scope: &mut Scope<'_>, mut task: Task) -> Step<()> {
                 Flow::Said => return Ok(()),
             }
         }
-        return if operation.risk == Risk::Safe { answer::look(scope, task, &operation) } else { act::confirm(scope, task, &operation) };
+        return if operation.risk == Risk::Safe {
+            answer::look(scope, task, &operation)
+        } else {
+            act::confirm(scope, task, &operation)
+        };
     }
     Err(super::scope::Stop::Broken)
 }

@@ -67,7 +67,8 @@ impl<'a> Telling<'a> {
             },
             Value::Bool(truth) => Some(texts::say(self.lang, if *truth { "yes-word" } else { "no-word" }, &[])),
             Value::Array(list) => {
-                let shown: Vec<String> = list.iter().take(5).filter_map(|v| if v.is_array() { None } else { self.value(name, v) }).collect();
+                let shown: Vec<String> =
+                    list.iter().take(5).filter_map(|v| if v.is_array() { None } else { self.value(name, v) }).collect();
                 match (list.is_empty(), shown.is_empty()) {
                     (true, _) => None,
                     (false, true) => Some(texts::count(self.lang, "items", list.len(), &[])),
@@ -99,9 +100,14 @@ impl<'a> Telling<'a> {
             return self.value("", row).unwrap_or_default();
         };
         let parts = self.parts(object);
-        let mut label: Vec<&str> = parts.iter().filter(|p| p.kind == PartKind::Name).map(|p| p.text.as_str()).take(1).collect();
+        let mut label: Vec<&str> =
+            parts.iter().filter(|p| p.kind == PartKind::Name).map(|p| p.text.as_str()).take(1).collect();
         label.extend(
-            parts.iter().filter(|p| p.kind == PartKind::Text && p.text.chars().count() <= 40).map(|p| p.text.as_str()).take(3 - label.len()),
+            parts
+                .iter()
+                .filter(|p| p.kind == PartKind::Text && p.text.chars().count() <= 40)
+                .map(|p| p.text.as_str())
+                .take(3 - label.len()),
         );
         if label.is_empty() {
             return self.fallback(object, &parts);
@@ -138,8 +144,13 @@ impl<'a> Telling<'a> {
         if line.is_empty() { self.fallback(object, &parts) } else { line.join(", ") }
     }
 
-    /// A row with everything it has, the label first.
+    /// A row with everything it has, the label first; never empty.
     pub fn whole(&self, row: &Value) -> String {
+        let told = self.all(row);
+        if told.trim().is_empty() { texts::say(self.lang, "result-none", &[]) } else { told }
+    }
+
+    fn all(&self, row: &Value) -> String {
         let Some(object) = row.as_object() else {
             return self.value("", row).unwrap_or_default();
         };
@@ -149,7 +160,10 @@ impl<'a> Telling<'a> {
         let has_name = parts.iter().any(|p| matches!(p.kind, PartKind::Name | PartKind::Text));
         let mut told: Vec<String> = if has_name { vec![label.clone()] } else { Vec::new() };
         for part in &parts {
-            if has_name && in_label.contains(&part.text.as_str()) && matches!(part.kind, PartKind::Name | PartKind::Text | PartKind::Moment) {
+            if has_name
+                && in_label.contains(&part.text.as_str())
+                && matches!(part.kind, PartKind::Name | PartKind::Text | PartKind::Moment)
+            {
                 continue;
             }
             told.push(self.pair(part));
@@ -158,12 +172,17 @@ impl<'a> Telling<'a> {
             return self.fallback(object, &parts);
         }
         let long = told.len() > 7 || told.iter().map(|t| t.chars().count()).sum::<usize>() > 160;
-        if long { told.iter().map(|t| crate::language::format::capital(t)).collect::<Vec<_>>().join("\n") } else { told.join(" · ") }
+        if long {
+            told.iter().map(|t| crate::language::format::capital(t)).collect::<Vec<_>>().join("\n")
+        } else {
+            told.join(" · ")
+        }
     }
 
     /// True when a row has a word that names it.
     pub fn is_named(&self, row: &Value) -> bool {
-        row.as_object().is_some_and(|object| self.parts(object).iter().any(|p| matches!(p.kind, PartKind::Name | PartKind::Text)))
+        row.as_object()
+            .is_some_and(|object| self.parts(object).iter().any(|p| matches!(p.kind, PartKind::Name | PartKind::Text)))
     }
 
     /// A value with its name, as short as it stays clear.
@@ -173,7 +192,11 @@ impl<'a> Telling<'a> {
         match part.kind {
             PartKind::Name => part.text.clone(),
             PartKind::Number if one_word && title.ends_with('s') => format!("{} {}", part.text, small(title)),
-            PartKind::Text if one_word && part.text.chars().any(char::is_alphabetic) && part.text.chars().count() <= 40 => part.text.clone(),
+            PartKind::Text
+                if one_word && part.text.chars().any(char::is_alphabetic) && part.text.chars().count() <= 40 =>
+            {
+                part.text.clone()
+            }
             PartKind::Text if preposition(title) => format!("{} {}", small(title), part.text),
             PartKind::Moment if title.is_empty() => part.text.clone(),
             PartKind::Number | PartKind::Text | PartKind::Moment | PartKind::Truth => format!("{title}: {}", part.text),
@@ -207,10 +230,17 @@ impl<'a> Telling<'a> {
                 && name_of(inner).is_none()
             {
                 // One level of structure is told as if it stood here.
-                for (inner_name, inner_value) in inner.iter().filter(|(n, v)| !v.is_object() && !is_id_like(n, v)).take(6) {
+                for (inner_name, inner_value) in
+                    inner.iter().filter(|(n, v)| !v.is_object() && !is_id_like(n, v)).take(6)
+                {
                     if let Some(text) = self.value(inner_name, inner_value) {
                         let kind = self.kind(inner_name, inner_value, false);
-                        parts.push(Part { name: inner_name.clone(), title: crate::language::format::humanise(inner_name), text, kind });
+                        parts.push(Part {
+                            name: inner_name.clone(),
+                            title: crate::language::format::humanise(inner_name),
+                            text,
+                            kind,
+                        });
                     }
                 }
                 continue;
@@ -247,11 +277,16 @@ impl<'a> Telling<'a> {
         let object = body.as_object()?;
         let short = |value: &Value| match value {
             Value::Number(number) => Some(number.to_string()),
-            Value::String(text) if (1..=16).contains(&text.len()) && text.chars().any(|c| c.is_ascii_digit()) => Some(text.clone()),
+            Value::String(text) if (1..=16).contains(&text.len()) && text.chars().any(|c| c.is_ascii_digit()) => {
+                Some(text.clone())
+            }
             _ => None,
         };
         let named = |wanted: &[&str]| {
-            object.iter().find(|(name, _)| wanted.contains(&fold(name).replace(['_', '-'], "").as_str())).and_then(|(_, v)| short(v))
+            object
+                .iter()
+                .find(|(name, _)| wanted.contains(&fold(name).replace(['_', '-'], "").as_str()))
+                .and_then(|(_, v)| short(v))
         };
         named(&["number", "code", "reference", "key", "iid", "ordernumber", "no"]).or_else(|| named(&["id"]))
     }
@@ -269,10 +304,14 @@ fn joined_name(object: &Map<String, Value>) -> Option<String> {
 
 /// The property that names the thing: the usual words for names, else none.
 fn best_name(object: &Map<String, Value>) -> Option<String> {
-    const NAMES: &[&str] = &["name", "fullname", "displayname", "title", "label", "subject", "summary", "headline", "username", "login"];
+    const NAMES: &[&str] =
+        &["name", "fullname", "displayname", "title", "label", "subject", "summary", "headline", "username", "login"];
     let plain = |name: &str| fold(name).replace(['_', '-', ' '], "");
     NAMES.iter().find_map(|wanted| {
-        object.iter().find(|(name, value)| plain(name) == *wanted && value.as_str().is_some_and(|t| !t.trim().is_empty())).map(|(name, _)| name.clone())
+        object
+            .iter()
+            .find(|(name, value)| plain(name) == *wanted && value.as_str().is_some_and(|t| !t.trim().is_empty()))
+            .map(|(name, _)| name.clone())
     })
 }
 
@@ -283,9 +322,24 @@ fn name_of(object: &Map<String, Value>) -> Option<&str> {
 /// True for a property that identifies to machines: ids, keys, hashes, links.
 pub fn is_id_like(name: &str, value: &Value) -> bool {
     let plain = fold(name);
-    let id = plain == "id" || plain.ends_with("_id") || plain.ends_with("-id") || name.ends_with("Id") || name.ends_with("ID") || plain == "uuid" || plain == "guid" || plain == "etag" || plain == "sha" || plain.starts_with('_') || plain.ends_with("url") || plain.ends_with("uri") || plain == "href" || plain.ends_with("_ids");
+    let id = plain == "id"
+        || plain.ends_with("_id")
+        || plain.ends_with("-id")
+        || name.ends_with("Id")
+        || name.ends_with("ID")
+        || plain == "uuid"
+        || plain == "guid"
+        || plain == "etag"
+        || plain == "sha"
+        || plain.starts_with('_')
+        || plain.ends_with("url")
+        || plain.ends_with("uri")
+        || plain == "href"
+        || plain.ends_with("_ids");
     id || value.as_str().is_some_and(|text| {
-        text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+        text.len() == 36
+            && text.bytes().filter(|b| *b == b'-').count() == 4
+            && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
     })
 }
 
@@ -297,7 +351,12 @@ fn plain_number(name: &str, title: &str) -> bool {
 }
 
 fn preposition(title: &str) -> bool {
-    title.split(' ').next_back().is_some_and(|last| matches!(fold(last).as_str(), "at" | "in" | "by" | "on" | "to" | "from" | "with" | "until" | "since" | "u" | "na" | "do" | "od"))
+    title.split(' ').next_back().is_some_and(|last| {
+        matches!(
+            fold(last).as_str(),
+            "at" | "in" | "by" | "on" | "to" | "from" | "with" | "until" | "since" | "u" | "na" | "do" | "od"
+        )
+    })
 }
 
 /// Begin and end of a span in a row.
@@ -316,11 +375,15 @@ fn span_of(object: &Map<String, Value>, place: &Place) -> Option<Span> {
     };
     let read = |value: &Value| {
         let text = value.as_str()?;
-        read_date(text).map(|day| (day.to_datetime(jiff::civil::Time::midnight()), true)).or_else(|| place.read_instant(text).map(|at| (at, false)))
+        read_date(text)
+            .map(|day| (day.to_datetime(jiff::civil::Time::midnight()), true))
+            .or_else(|| place.read_instant(text).map(|at| (at, false)))
     };
-    let (from, (start, from_day)) =
-        object.iter().find_map(|(name, value)| says(name, &["from", "start", "starts", "begin", "begins"]).then(|| read(value)).flatten().map(|v| (name, v)))?;
-    let (to, (end, to_day)) =
-        object.iter().find_map(|(name, value)| says(name, &["to", "end", "ends", "until", "till"]).then(|| read(value)).flatten().map(|v| (name, v)))?;
+    let (from, (start, from_day)) = object.iter().find_map(|(name, value)| {
+        says(name, &["from", "start", "starts", "begin", "begins"]).then(|| read(value)).flatten().map(|v| (name, v))
+    })?;
+    let (to, (end, to_day)) = object.iter().find_map(|(name, value)| {
+        says(name, &["to", "end", "ends", "until", "till"]).then(|| read(value)).flatten().map(|v| (name, v))
+    })?;
     (from_day == to_day).then(|| Span { from: from.clone(), to: to.clone(), start, end, whole_days: from_day })
 }

@@ -25,7 +25,10 @@ pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
     let by_words: Vec<usize> = (0..open.offers.len())
         .filter(|at| {
             let title = Row { id: Value::Null, label: String::new(), words: fold(&open.offers[*at].title) };
-            !words.is_empty() && words.iter().all(|word| !super::rows::fitting(std::slice::from_ref(&title), std::slice::from_ref(word)).is_empty())
+            !words.is_empty()
+                && words.iter().all(|word| {
+                    !super::rows::fitting(std::slice::from_ref(&title), std::slice::from_ref(word)).is_empty()
+                })
         })
         .collect();
     let only = if let [only] = by_words.as_slice() { Some(*only) } else { None };
@@ -54,10 +57,15 @@ pub fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<(
                 return explain(scope, open, task, &operation, key, &why, text);
             }
             frame.ask.retain(|asked| asked != key);
-            if !matches!(schema::kind(&wanted.schema), schema::Kind::Text) || frame.arguments.len() > before.arguments.len() + 1 {
+            if !matches!(schema::kind(&wanted.schema), schema::Kind::Text)
+                || frame.arguments.len() > before.arguments.len() + 1
+            {
                 let echo = ask::echo(scope, &operation, frame, key);
                 let confirms = task.frames.len() == 1 && operation.risk != openapi::Risk::Safe;
-                let last = operation.fields.iter().all(|f| !f.required || task.frames.last().is_some_and(|top| top.arguments.contains_key(&f.key)));
+                let last = operation
+                    .fields
+                    .iter()
+                    .all(|f| !f.required || task.frames.last().is_some_and(|top| top.arguments.contains_key(&f.key)));
                 // The echo of everything follows at once when nothing is missing.
                 if !(confirms && last) && schema::options(&wanted.schema).is_empty() {
                     scope.lead.extend(echo);
@@ -71,7 +79,15 @@ pub fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<(
 }
 
 /// No such value: it may be a new wish; else why, and the question again.
-fn explain(scope: &mut Scope<'_>, open: Open, task: Task, operation: &openapi::Operation, key: &str, why: &str, text: &str) -> Step<()> {
+fn explain(
+    scope: &mut Scope<'_>,
+    open: Open,
+    task: Task,
+    operation: &openapi::Operation,
+    key: &str,
+    why: &str,
+    text: &str,
+) -> Step<()> {
     if left_over(text, &[]) >= 2 {
         let found = start::meaning(scope, text)?;
         if found.sure.is_some() {
@@ -151,7 +167,13 @@ pub fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
             return start::follow(scope, text, found);
         }
         // "No, the white one": another row of what was looked up.
-        let looked_up = operation.needs.iter().find(|need| open.task.as_ref().is_some_and(|t| t.frames.first().is_some_and(|f| f.labels.contains_key(&need.field) && !f.identity.contains(&need.field))));
+        let looked_up = operation.needs.iter().find(|need| {
+            open.task.as_ref().is_some_and(|t| {
+                t.frames
+                    .first()
+                    .is_some_and(|f| f.labels.contains_key(&need.field) && !f.identity.contains(&need.field))
+            })
+        });
         if let (Some(need), Some(mut task)) = (looked_up, open.task.clone())
             && let Some(frame) = task.frames.first_mut()
         {
@@ -170,7 +192,9 @@ pub fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
 
 /// The new value of a change: the time alone when the day stays.
 fn short(scope: &Scope<'_>, field: &openapi::Field, value: &Value, open: &Open) -> String {
-    let before = open.task.as_ref().and_then(|task| task.frames.first()?.arguments.get(&field.key)?.as_str().and_then(|text| scope.place.read_instant(text)));
+    let before = open.task.as_ref().and_then(|task| {
+        task.frames.first()?.arguments.get(&field.key)?.as_str().and_then(|text| scope.place.read_instant(text))
+    });
     let now = value.as_str().and_then(|text| scope.place.read_instant(text));
     match (before, now) {
         (Some(before), Some(now)) if before.date() == now.date() => crate::language::format::time(now.time()),

@@ -21,8 +21,11 @@ pub fn naming(sentence: &str) -> Vec<String> {
 pub fn pronoun(sentence: &str) -> bool {
     tokens(sentence).iter().any(|token| {
         token.kind == Kind::Word
-            && ["it", "that", "this", "them", "one", "him", "her", "ga", "nju", "njega", "je", "ju", "to", "taj", "tu", "ovaj", "onaj", "njih", "isti", "istu"]
-                .contains(&token.text.as_str())
+            && [
+                "it", "that", "this", "them", "one", "him", "her", "ga", "nju", "njega", "je", "ju", "to", "taj", "tu",
+                "ovaj", "onaj", "njih", "isti", "istu",
+            ]
+            .contains(&token.text.as_str())
     })
 }
 
@@ -34,7 +37,9 @@ pub fn mine(sentence: &str) -> bool {
             || word.strip_prefix("moj").is_some_and(|rest| rest.len() <= 3)
     };
     words.iter().any(|token| own(&token.text))
-        || words.windows(2).any(|pair| pair[0].word("i") && pair[1].one_of(&["have", "got", "borrowed", "booked", "own"]))
+        || words
+            .windows(2)
+            .any(|pair| pair[0].word("i") && pair[1].one_of(&["have", "got", "borrowed", "booked", "own"]))
 }
 
 /// How many words of a sentence are neither taken nor fillers.
@@ -42,6 +47,8 @@ pub fn left_over(sentence: &str, used: &[bool]) -> usize {
     tokens(sentence)
         .iter()
         .enumerate()
-        .filter(|(at, token)| token.kind != Kind::Mark && !used.get(*at).copied().unwrap_or(false) && !is_filler(&token.text))
+        .filter(|(at, token)| {
+            token.kind != Kind::Mark && !used.get(*at).copied().unwrap_or(false) && !is_filler(&token.text)
+        })
         .count()
 }

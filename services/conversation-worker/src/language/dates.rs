@@ -30,7 +30,10 @@ pub struct BadDate {
 const WEEKDAYS: &[(&[&str], Weekday)] = &[
     (&["monday", "mon", "mondays", "ponedjeljak", "ponedjeljka", "ponedjeljkom", "ponediljak", "pon"], Weekday::Monday),
     (&["tuesday", "tue", "tues", "tuesdays", "utorak", "utorka", "utorkom", "uto"], Weekday::Tuesday),
-    (&["wednesday", "wed", "wednesdays", "srijeda", "srijedu", "srijede", "srijedom", "srida", "sri"], Weekday::Wednesday),
+    (
+        &["wednesday", "wed", "wednesdays", "srijeda", "srijedu", "srijede", "srijedom", "srida", "sri"],
+        Weekday::Wednesday,
+    ),
     (&["thursday", "thu", "thurs", "thursdays", "cetvrtak", "cetvrtka", "cetvrtkom", "cet"], Weekday::Thursday),
     (&["friday", "fri", "fridays", "petak", "petka", "petkom", "pet"], Weekday::Friday),
     (&["saturday", "sat", "saturdays", "subota", "subotu", "subote", "subotom", "sub"], Weekday::Saturday),
@@ -53,7 +56,20 @@ const MONTHS: &[&[&str]] = &[
     &["december", "dec", "prosinac", "prosinc"],
 ];
 
-const NEXT: &[&str] = &["next", "iduci", "iduce", "iducu", "iduceg", "iduca", "sljedeci", "sljedece", "sljedecu", "sljedeceg", "sljedeca", "slijedeci"];
+const NEXT: &[&str] = &[
+    "next",
+    "iduci",
+    "iduce",
+    "iducu",
+    "iduceg",
+    "iduca",
+    "sljedeci",
+    "sljedece",
+    "sljedecu",
+    "sljedeceg",
+    "sljedeca",
+    "slijedeci",
+];
 const THIS: &[&str] = &["this", "ovaj", "ove", "ovu", "ovog", "ovoga", "ova", "ovo", "current"];
 const LAST: &[&str] = &["last", "past", "previous", "prosli", "prosle", "proslu", "proslog", "prosla"];
 
@@ -161,13 +177,19 @@ fn weekday(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     let word = words.get(at + usize::from(led)).filter(|t| t.kind == Kind::Word)?;
     let short = word.text.chars().count() <= 3;
     let wanted = WEEKDAYS.iter().find(|(names, _)| {
-        names.contains(&word.text.as_str()) || (!short && names.iter().any(|name| name.len() >= 6 && near(&word.text, name)))
+        names.contains(&word.text.as_str())
+            || (!short && names.iter().any(|name| name.len() >= 6 && near(&word.text, name)))
     })?;
     // Three letters are a weekday only where nothing else fits: "sat" and "sun", "pet" and "sub" are words too.
-    if short && !led && !words.get(at.wrapping_sub(1)).is_some_and(|t| t.one_of(&["on", "u", "from", "od", "until", "do", "za"])) {
-        let alone = words.iter().filter(|t| t.kind == Kind::Word).count() == 1 && !words.iter().any(|t| t.kind == Kind::Digits);
+    if short
+        && !led
+        && !words.get(at.wrapping_sub(1)).is_some_and(|t| t.one_of(&["on", "u", "from", "od", "until", "do", "za"]))
+    {
+        let alone =
+            words.iter().filter(|t| t.kind == Kind::Word).count() == 1 && !words.iter().any(|t| t.kind == Kind::Digits);
         let dated = words.get(at + 1).is_some_and(|t| t.kind == Kind::Digits);
-        if !alone && !(dated && matches!(word.text.as_str(), "mon" | "tue" | "wed" | "thu" | "fri")) {
+        let clear = dated && matches!(word.text.as_str(), "mon" | "tue" | "wed" | "thu" | "fri");
+        if !alone && !clear {
             return None;
         }
     }
@@ -210,7 +232,10 @@ fn numeric(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
             return plausible(a, month).then(|| (calendar(a, month, None, today), 4));
         }
         // "22.11" without the last dot is a date only after a word that leads to one, or when nothing else is said.
-        let led = at.checked_sub(1).and_then(|b| words.get(b)).is_some_and(|t| t.one_of(&["on", "od", "do", "until", "from", "dana", "za", "till", "since"]));
+        let led = at
+            .checked_sub(1)
+            .and_then(|b| words.get(b))
+            .is_some_and(|t| t.one_of(&["on", "od", "do", "until", "from", "dana", "za", "till", "since"]));
         let alone = words.len() == 3;
         return ((led || alone) && plausible(a, month)).then(|| (calendar(a, month, None, today), 3));
     }
@@ -233,7 +258,9 @@ fn plausible(day: u64, month: u64) -> bool {
 /// "22 November", "22nd of November 2027", "November 22", "22. studenoga".
 fn with_month(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     let month_at = |i: usize| words.get(i).filter(|t| t.kind == Kind::Word).and_then(|t| month(&t.text));
-    let year_at = |i: usize| words.get(i).filter(|t| t.text.len() == 4).and_then(Token::number).filter(|y| (1900..=2200).contains(y));
+    let year_at = |i: usize| {
+        words.get(i).filter(|t| t.text.len() == 4).and_then(Token::number).filter(|y| (1900..=2200).contains(y))
+    };
     if let Some(day) = words.get(at).and_then(Token::number).filter(|_| words[at].text.len() <= 2) {
         let mut next = at + 1;
         while words.get(next).is_some_and(|t| t.is(".") || t.one_of(&["st", "nd", "rd", "th", "of"])) && next < at + 4 {
@@ -255,7 +282,10 @@ fn with_month(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> 
         return Some((calendar(day, month, year, today), end - at));
     }
     // A month alone, except for "may" and "mar", which are words too.
-    let led = at.checked_sub(1).and_then(|b| words.get(b)).is_some_and(|t| t.one_of(&["in", "u", "for", "za", "during", "since"]));
+    let led = at
+        .checked_sub(1)
+        .and_then(|b| words.get(b))
+        .is_some_and(|t| t.one_of(&["in", "u", "for", "za", "during", "since"]));
     if !led && words[at].text.chars().count() <= 4 {
         return None;
     }

@@ -39,10 +39,7 @@ fn one_edit(a: &str, b: &str) -> bool {
         std::cmp::Ordering::Equal => {
             rest_a.is_empty()
                 || rest_a[1..] == rest_b[1..]
-                || (rest_a.len() >= 2
-                    && rest_a[0] == rest_b[1]
-                    && rest_a[1] == rest_b[0]
-                    && rest_a[2..] == rest_b[2..])
+                || (rest_a.len() >= 2 && rest_a[0] == rest_b[1] && rest_a[1] == rest_b[0] && rest_a[2..] == rest_b[2..])
         }
     }
 }

@@ -51,10 +51,31 @@ pub fn read_date(text: &str) -> Option<Date> {
 const EN_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const HR_DAYS: [&str; 7] = ["ponedjeljak", "utorak", "srijeda", "četvrtak", "petak", "subota", "nedjelja"];
 const EN_MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const HR_MONTHS: [&str; 12] = [
-    "siječnja", "veljače", "ožujka", "travnja", "svibnja", "lipnja", "srpnja", "kolovoza", "rujna", "listopada", "studenoga",
+    "siječnja",
+    "veljače",
+    "ožujka",
+    "travnja",
+    "svibnja",
+    "lipnja",
+    "srpnja",
+    "kolovoza",
+    "rujna",
+    "listopada",
+    "studenoga",
     "prosinca",
 ];
 
@@ -176,7 +197,10 @@ pub fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    let at_word = kept.rfind(' ').filter(|at| kept[..*at].chars().count() * 3 >= most * 2).map_or(kept.as_str(), |at| &kept[..at]);
+    let at_word = kept
+        .rfind(' ')
+        .filter(|at| kept[..*at].chars().count() * 3 >= most * 2)
+        .map_or(kept.as_str(), |at| &kept[..at]);
     format!("{}…", at_word.trim_end_matches([' ', ',', '.', '-', '·', '(']))
 }
 
@@ -233,8 +257,22 @@ mod tests {
         let midnight = datetime(2026, 11, 22, 0, 0, 0, 0);
         let next = datetime(2026, 11, 23, 0, 0, 0, 0);
         for (lang, short, long, at, between, whole) in [
-            (Lang::En, "Sun 22 Nov", "Sunday 22 November", "Sun 22 Nov, 09:00", "Sun 22 Nov, 09:00-13:00", "Sunday 22 November"),
-            (Lang::Hr, "ned 22.11.", "nedjelja, 22. studenoga", "ned 22.11. u 09:00", "ned 22.11., 09:00-13:00", "nedjelja, 22. studenoga"),
+            (
+                Lang::En,
+                "Sun 22 Nov",
+                "Sunday 22 November",
+                "Sun 22 Nov, 09:00",
+                "Sun 22 Nov, 09:00-13:00",
+                "Sunday 22 November",
+            ),
+            (
+                Lang::Hr,
+                "ned 22.11.",
+                "nedjelja, 22. studenoga",
+                "ned 22.11. u 09:00",
+                "ned 22.11., 09:00-13:00",
+                "nedjelja, 22. studenoga",
+            ),
         ] {
             assert_eq!(short_day(lang, nine.date(), TODAY), short);
             assert_eq!(long_day(lang, nine.date(), TODAY), long);
@@ -269,7 +307,13 @@ mod tests {
 
     #[test]
     fn names_become_words_and_long_ones_are_cut() {
-        for (name, words) in [("freePlaces", "Free places"), ("free_places", "Free places"), ("id", "Id"), ("X-Trace", "X Trace"), ("ISBN", "ISBN")] {
+        for (name, words) in [
+            ("freePlaces", "Free places"),
+            ("free_places", "Free places"),
+            ("id", "Id"),
+            ("X-Trace", "X Trace"),
+            ("ISBN", "ISBN"),
+        ] {
             assert_eq!(humanise(name), words);
         }
         assert_eq!(cut("A very long title of a thing", 20), "A very long title…");

@@ -32,14 +32,16 @@ pub fn numbers(words: &[Token], used: &[bool]) -> Vec<Number> {
         let begin = at;
         at = end;
         let Some(mut value) = text.parse::<f64>().ok().filter(|v| v.is_finite()) else { continue };
-        let minus = begin > 0 && words[begin - 1].is("-") && words[begin].glued && (begin < 2 || !words[begin - 1].glued);
+        let minus =
+            begin > 0 && words[begin - 1].is("-") && words[begin].glued && (begin < 2 || !words[begin - 1].glued);
         if minus {
             value = -value;
         }
         let sign = |t: &Token| matches!(t.text.as_str(), "€" | "$" | "£" | "%" | "°");
         let after = words.get(end).filter(|t| t.kind == Kind::Word || sign(t)).map(|t| t.text.clone());
         let currency = begin.checked_sub(1).map(|b| &words[b]).filter(|t| sign(t)).map(|t| t.text.clone());
-        let before = words[..begin].iter().rev().find(|t| !t.is("#")).filter(|t| t.kind == Kind::Word).map(|t| t.text.clone());
+        let before =
+            words[..begin].iter().rev().find(|t| !t.is("#")).filter(|t| t.kind == Kind::Word).map(|t| t.text.clone());
         found.push(Number { value, whole: !text.contains('.'), unit: currency.or(after), before, tokens: begin..end });
     }
     found
@@ -55,20 +57,24 @@ fn part_of_code(words: &[Token], at: usize) -> bool {
 
 /// The number that begins at `at`, as Rust reads it, and the token after it.
 fn collect(words: &[Token], used: &[bool], at: usize) -> (String, usize) {
-    let free = |i: usize| words.get(i).is_some_and(|t| t.kind == Kind::Digits) && !used.get(i).copied().unwrap_or(false);
+    let free =
+        |i: usize| words.get(i).is_some_and(|t| t.kind == Kind::Digits) && !used.get(i).copied().unwrap_or(false);
     let mut text = words[at].text.clone();
     let mut end = at + 1;
     let mut group: Option<String> = None;
     if text.len() <= 3 {
         loop {
             // Groups by space: "84 000".
-            if group.as_deref().is_none_or(|g| g == " ") && free(end) && words[end].text.len() == 3 && !words[end].glued {
+            if group.as_deref().is_none_or(|g| g == " ") && free(end) && words[end].text.len() == 3 && !words[end].glued
+            {
                 group = Some(" ".to_owned());
                 text.push_str(&words[end].text);
                 end += 1;
                 continue;
             }
-            let mark = words.get(end).filter(|t| t.glued && t.kind == Kind::Mark && matches!(t.text.as_str(), "." | "," | "'"));
+            let mark = words
+                .get(end)
+                .filter(|t| t.glued && t.kind == Kind::Mark && matches!(t.text.as_str(), "." | "," | "'"));
             let Some(mark) = mark else { break };
             if !(free(end + 1) && words[end + 1].glued && words[end + 1].text.len() == 3)
                 || group.as_deref().is_some_and(|g| g != mark.text)
@@ -99,7 +105,10 @@ pub fn unit_fits(unit: &str, described: &str) -> bool {
         (&["km", "kms"], &["kilomet", "km", "distance"]),
         (&["m"], &["metre", "meter", "metar"]),
         (&["l", "litre", "litres", "liter", "liters", "litara", "litra"], &["litre", "liter", "litara", "volume"]),
-        (&["€", "eur", "euro", "euros", "eura", "$", "usd", "dollars", "£", "gbp", "hrk"], &["euro", "eur", "amount", "price", "cost", "iznos", "cijena", "usd", "dollar", "money"]),
+        (
+            &["€", "eur", "euro", "euros", "eura", "$", "usd", "dollars", "£", "gbp", "hrk"],
+            &["euro", "eur", "amount", "price", "cost", "iznos", "cijena", "usd", "dollar", "money"],
+        ),
         (&["kg"], &["kilogram", "kg", "weight", "masa"]),
         (&["h", "hour", "hours", "sat", "sata", "sati"], &["hour", "sat"]),
         (&["min", "minute", "minutes", "minuta"], &["minute", "minut"]),
@@ -109,7 +118,10 @@ pub fn unit_fits(unit: &str, described: &str) -> bool {
     ];
     let parts = || described.split(|c: char| !c.is_alphanumeric() && c != '%').filter(|w| !w.is_empty());
     if UNITS.iter().any(|(units, words)| {
-        units.contains(&unit) && parts().any(|part| words.iter().any(|word| if word.len() <= 3 { part == *word } else { part.starts_with(word) }))
+        units.contains(&unit)
+            && parts().any(|part| {
+                words.iter().any(|word| if word.len() <= 3 { part == *word } else { part.starts_with(word) })
+            })
     }) {
         return true;
     }

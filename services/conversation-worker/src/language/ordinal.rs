@@ -20,8 +20,9 @@ const ORDINALS: &[(&[&str], i64)] = &[
 /// Words that may stand beside an ordinal.
 const AROUND: &[&str] = &[
     "the", "one", "ones", "number", "no", "nr", "broj", "br", "row", "option", "take", "i'll", "i", "choose", "want",
-    "please", "that", "this", "molim", "uzmi", "uzet", "uzimam", "cu", "onaj", "onu", "ona", "ono", "taj", "ta", "tu", "to", "pod",
-    "st", "nd", "rd", "th", "would", "like", "zelim", "moze", "hocu", "and", "a", "what", "about", "sto", "je", "s", "of", "them", "show", "me", "pokazi", "mi",
+    "please", "that", "this", "molim", "uzmi", "uzet", "uzimam", "cu", "onaj", "onu", "ona", "ono", "taj", "ta", "tu",
+    "to", "pod", "st", "nd", "rd", "th", "would", "like", "zelim", "moze", "hocu", "and", "a", "what", "about", "sto",
+    "je", "s", "of", "them", "show", "me", "pokazi", "mi",
 ];
 
 /// The row that a message names when it says nothing else: 1-based, `-1` for the last.
@@ -32,7 +33,9 @@ pub fn ordinal(text: &str) -> Option<i64> {
     }
     let mut found = None;
     for token in &words {
-        let value = token.number().map_or_else(|| word_value(&token.text), |n| i64::try_from(n).ok().filter(|n| (1..=99).contains(n)));
+        let value = token
+            .number()
+            .map_or_else(|| word_value(&token.text), |n| i64::try_from(n).ok().filter(|n| (1..=99).contains(n)));
         match value {
             Some(value) if found.is_none() => found = Some(value),
             Some(_) => return None,
@@ -48,7 +51,8 @@ pub fn ordinal_within(words: &[Token]) -> Option<(i64, usize)> {
     words.iter().enumerate().find_map(|(at, token)| {
         let value = word_value(&token.text)?;
         let next = words.get(at + 1).map(|t| t.text.as_str());
-        let english = next.is_none_or(|next| matches!(next, "one" | "of")) || words[..at].last().is_some_and(|t| t.word("the"));
+        let english =
+            next.is_none_or(|next| matches!(next, "one" | "of")) || words[..at].last().is_some_and(|t| t.word("the"));
         (english || same_stem(&token.text, "drugi") || value == 1).then_some((value, at))
     })
 }
@@ -95,7 +99,9 @@ mod tests {
 
     #[test]
     fn places_stay_within_the_list() {
-        for (ordinal, count, expected) in [(1, 2, Some(0)), (2, 2, Some(1)), (3, 2, None), (-1, 3, Some(2)), (-1, 0, None)] {
+        for (ordinal, count, expected) in
+            [(1, 2, Some(0)), (2, 2, Some(1)), (3, 2, None), (-1, 3, Some(2)), (-1, 0, None)]
+        {
             assert_eq!(place(ordinal, count), expected, "{ordinal} of {count}");
         }
     }

@@ -95,7 +95,12 @@ fn days(words: &[Token], today: Date, base: Option<Date>, found: &mut When) {
             }
         }
         mark(found, at, len);
-        if at > 0 && words[at - 1].one_of(&["on", "u", "until", "till", "do", "from", "od", "for", "za", "since", "the", "to", "dana", "and", "i", "in"]) {
+        if at > 0
+            && words[at - 1].one_of(&[
+                "on", "u", "until", "till", "do", "from", "od", "for", "za", "since", "the", "to", "dana", "and", "i",
+                "in",
+            ])
+        {
             found.used[at - 1] = true;
         }
         at += len;
@@ -133,7 +138,9 @@ fn times(words: &[Token], found: &mut When) {
         {
             let led = at > 0 && words[at - 1].one_of(FROM);
             let link = at + len;
-            let joined = words.get(link).is_some_and(|t| t.is("-") || t.is("–") || (t.one_of(TO) && (led || !t.one_of(&["and", "i"]))));
+            let joined = words
+                .get(link)
+                .is_some_and(|t| t.is("-") || t.is("–") || (t.one_of(TO) && (led || !t.one_of(&["and", "i"]))));
             if joined
                 && let Some((end, end_len)) = clock(words, link + 1, &found.used)
                 && (led || !measured(words, link + 1 + end_len))
@@ -156,7 +163,8 @@ fn times(words: &[Token], found: &mut When) {
                 continue;
             }
             let spans = lead.one_of(FROM) && clock(words, at + 2 + len, &found.used).is_some();
-            if !spans && lead.one_of(&["at", "u", "from", "od", "@", "around", "oko"]) && free && found.start.is_none() {
+            if !spans && lead.one_of(&["at", "u", "from", "od", "@", "around", "oko"]) && free && found.start.is_none()
+            {
                 found.start = Some(time);
                 mark(found, at, len + 1);
                 at += len + 1;
@@ -181,7 +189,10 @@ fn times(words: &[Token], found: &mut When) {
 fn measured(words: &[Token], at: usize) -> bool {
     words.get(at).is_some_and(|t| {
         t.kind == Kind::Digits && !t.glued
-            || (t.kind == Kind::Word && !is_filler(&t.text) && !is_part_of_day(&t.text) && super::dates::atom(words, at, Date::constant(2000, 1, 1), None).is_none())
+            || (t.kind == Kind::Word
+                && !is_filler(&t.text)
+                && !is_part_of_day(&t.text)
+                && super::dates::atom(words, at, Date::constant(2000, 1, 1), None).is_none())
             || matches!(t.text.as_str(), "€" | "$" | "%")
     })
 }
@@ -189,7 +200,9 @@ fn measured(words: &[Token], at: usize) -> bool {
 /// True for a time that is one without a word before it: "9:30", "9am", "9h", "noon".
 fn explicit(words: &[Token], at: usize, len: usize) -> bool {
     words[at].kind == Kind::Word
-        || words[at..at + len].iter().any(|t| t.is(":") || t.one_of(&["am", "pm", "h", "sati", "sata", "o'clock", "a", "p", "hrs"]))
+        || words[at..at + len]
+            .iter()
+            .any(|t| t.is(":") || t.one_of(&["am", "pm", "h", "sati", "sata", "o'clock", "a", "p", "hrs"]))
 }
 
 /// A time of day at `at`, and how many tokens it takes.

@@ -30,7 +30,13 @@ pub struct Gates {
 ///
 /// # Errors
 /// When a configured document or overlay cannot be read and the catalogue does not have the document yet.
-pub async fn keep(catalogue: Catalogue, tenants: Tenants, poll: Duration, gates: Gates, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn keep(
+    catalogue: Catalogue,
+    tenants: Tenants,
+    poll: Duration,
+    gates: Gates,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     gates.catalog.set_reason("the configured documents are being imported");
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
@@ -87,7 +93,12 @@ async fn follow(catalogue: &Catalogue, gates: &Gates) {
     }
 }
 
-async fn import_configured(catalogue: &Catalogue, tenant: &Tenant, id: &str, config: &DocumentConfig) -> anyhow::Result<()> {
+async fn import_configured(
+    catalogue: &Catalogue,
+    tenant: &Tenant,
+    id: &str,
+    config: &DocumentConfig,
+) -> anyhow::Result<()> {
     let what = || format!("document `{id}` of tenant `{tenant}` ({})", config.source);
     match openapi::fetch(&config.source).await {
         Ok(content) => {
@@ -105,7 +116,9 @@ async fn import_configured(catalogue: &Catalogue, tenant: &Tenant, id: &str, con
         }
     }
     match &config.overlay {
-        Some(path) => import_overlay(catalogue, tenant, id, path).await.with_context(|| format!("overlay {} of {}", path.display(), what())),
+        Some(path) => import_overlay(catalogue, tenant, id, path)
+            .await
+            .with_context(|| format!("overlay {} of {}", path.display(), what())),
         None => Ok(()),
     }
 }

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn limits_are_checked() {
-        let texts = |count: usize, length: usize| Overlay { aliases: vec!["x".repeat(length); count], ..Overlay::default() };
+        let texts =
+            |count: usize, length: usize| Overlay { aliases: vec!["x".repeat(length); count], ..Overlay::default() };
         assert_eq!(texts(100, 500).check(), Ok(()));
         assert_eq!(texts(101, 5).check(), Err(OverlayError::TooMany(101)));
         assert_eq!(texts(1, 501).check(), Err(OverlayError::TooLong(501)));

@@ -76,7 +76,8 @@ impl Snapshot {
         let mut infos = BTreeMap::new();
         let mut operations = BTreeMap::new();
         let mut entries = Vec::new();
-        let overlays: HashMap<&str, &Value> = overlays.iter().map(|row| (row.operation.as_str(), &row.overlay)).collect();
+        let overlays: HashMap<&str, &Value> =
+            overlays.iter().map(|row| (row.operation.as_str(), &row.overlay)).collect();
         let mut sentences: HashMap<&str, Vec<String>> = HashMap::new();
         for example in examples {
             sentences.entry(&example.operation).or_default().push(example.text.clone());
@@ -96,7 +97,8 @@ impl Snapshot {
             parsed.insert(key, Arc::clone(&document));
             let mut callable = 0;
             for operation in &document.operations {
-                let overlay = overlays.get(operation.id.as_str()).map(|overlay| Overlay::of_json(overlay)).unwrap_or_default();
+                let overlay =
+                    overlays.get(operation.id.as_str()).map(|overlay| Overlay::of_json(overlay)).unwrap_or_default();
                 let stored = with_overlay(operation, &overlay);
                 callable += usize::from(stored.operation.not_callable.is_none());
                 if !stored.hidden {

@@ -83,7 +83,8 @@ impl CatalogService for Catalog {
         let page = Page::of(request.page_size, &request.page_token)?;
         let snapshot = self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
         let rows = snapshot.operations().range::<str, _>((Bound::Excluded(page.after.as_str()), Bound::Unbounded));
-        let wanted = |stored: &&Stored| request.document_id.is_empty() || stored.operation.document == request.document_id;
+        let wanted =
+            |stored: &&Stored| request.document_id.is_empty() || stored.operation.document == request.document_id;
         let mut operations: Vec<pb::OperationSummary> =
             rows.map(|(_, stored)| stored).filter(wanted).take(page.size + 1).map(convert::summary).collect();
         let next_page_token = page.cut(&mut operations, |operation| &operation.operation_id);
@@ -97,9 +98,8 @@ impl CatalogService for Catalog {
         let tenant = Caller::of(&request)?.tenant.clone();
         let request = request.into_inner();
         let snapshot = self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
-        let fits = |stored: &&Stored| {
-            request.content_hash.is_empty() || stored.operation.content_hash == request.content_hash
-        };
+        let fits =
+            |stored: &&Stored| request.content_hash.is_empty() || stored.operation.content_hash == request.content_hash;
         let stored = snapshot.operations().get(&request.operation_id).filter(fits);
         let stored = stored.ok_or_else(|| into_status(GetError::NotFound(request.operation_id.clone())))?;
         let json = serde_json::to_vec(&stored.operation).map_err(|error| into_status(GetError::Json(error)))?;

@@ -128,12 +128,16 @@ impl VectorService for Vectors {
         let page = Page::of(request.page_size, &request.page_token)?;
         let (after, size) = (page.after.clone(), page.size + 1);
         let rows = self.with(move |shared| Ok(shared.collections.list(&tenant, &after, size))).await?;
-        let mut collections: Vec<pb::Collection> = rows.into_iter().map(|(name, schema)| to_wire(name, schema)).collect();
+        let mut collections: Vec<pb::Collection> =
+            rows.into_iter().map(|(name, schema)| to_wire(name, schema)).collect();
         let next_page_token = page.cut(&mut collections, |collection| &collection.name);
         Ok(Response::new(pb::ListCollectionsResponse { collections, next_page_token }))
     }
 
-    async fn upsert(&self, request: Request<Streaming<pb::UpsertRequest>>) -> Result<Response<pb::UpsertResponse>, Status> {
+    async fn upsert(
+        &self,
+        request: Request<Streaming<pb::UpsertRequest>>,
+    ) -> Result<Response<pb::UpsertResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
         let mut messages = request.into_inner();
         let mut collection: Option<String> = None;
@@ -194,7 +198,8 @@ impl VectorService for Vectors {
         let tenant = Caller::of(&request)?.tenant.clone();
         let name = request.into_inner().collection;
         let stats = self.with(move |shared| {
-            let of = shared.collections.read(&tenant, &name, |collection| Ok((collection.schema(), collection.stats())));
+            let of =
+                shared.collections.read(&tenant, &name, |collection| Ok((collection.schema(), collection.stats())));
             let (schema, stats) = of?;
             Ok(pb::GetStatsResponse {
                 collection: Some(to_wire(name, schema)),
@@ -228,10 +233,11 @@ impl Shared {
             (true, false) => self.embedder.embed("", &search.text)?.vector.to_vec(),
             _ => return Err(VectorsError::VectorOrText),
         };
-        let found = self.collections.read(tenant, &search.collection, |collection| {
-            collection.search(&vector, k, search.filter.as_ref())
-        })?;
-        let hit = |found: crate::vectors::Found| pb::SearchHit { id: found.id, score: found.score, payload: found.payload };
+        let found = self
+            .collections
+            .read(tenant, &search.collection, |collection| collection.search(&vector, k, search.filter.as_ref()))?;
+        let hit =
+            |found: crate::vectors::Found| pb::SearchHit { id: found.id, score: found.score, payload: found.payload };
         Ok(pb::SearchResponse { hits: found.into_iter().map(hit).collect() })
     }
 }

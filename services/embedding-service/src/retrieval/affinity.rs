@@ -63,7 +63,11 @@ impl Shape {
         if matches!(sentence.intent, None | Some(Intent::Read | Intent::Create)) {
             let missing = self.missing(sentence);
             affinity -= [0.0, 0.25, 0.35, 0.4][missing.min(3)];
-        } else if sentence.intent != Some(Intent::Act) && !self.ends_with_parameter && self.simplest == self.parameters && !sentence.all {
+        } else if sentence.intent != Some(Intent::Act)
+            && !self.ends_with_parameter
+            && self.simplest == self.parameters
+            && !sentence.all
+        {
             // Changing or removing a whole collection at once is seldom meant.
             affinity -= 0.3;
         }

@@ -70,7 +70,10 @@ impl Calibration {
         for (number, entry) in index.entries().iter().enumerate() {
             documents.entry(&entry.document).or_default().push(number);
         }
-        documents.into_iter().map(|(name, members)| (name.to_owned(), Self::of_document(index, name, &members))).collect()
+        documents
+            .into_iter()
+            .map(|(name, members)| (name.to_owned(), Self::of_document(index, name, &members)))
+            .collect()
     }
 
     fn of_document(index: &Index, name: &str, members: &[usize]) -> Self {
@@ -102,7 +105,8 @@ impl Calibration {
     /// Probability that an operation of this evidence and score is meant; `scores` are all scores, best first.
     pub fn probability(&self, evidence: f64, score: f64, scores: &[f64]) -> f64 {
         let near = 1.0 / (1.0 + (-(evidence - self.middle) / EVIDENCE_SCALE).exp());
-        let rivals = scores.iter().take(RIVALS).map(|rival| ((rival - score) / RIVAL_SCALE).exp()).sum::<f64>().max(1.0);
+        let rivals =
+            scores.iter().take(RIVALS).map(|rival| ((rival - score) / RIVAL_SCALE).exp()).sum::<f64>().max(1.0);
         near * (0.6 + 0.4 * self.told_apart) / rivals
     }
 }

@@ -12,6 +12,7 @@ use super::{
     entry::Entry,
     legs::{Bm25, TfIdf, counts},
     producers::Producers,
+    scored::{Scored, mean, ratio, z_scores},
     sentence::{Intent, Sentence, is_verb},
     text,
 };
@@ -120,9 +121,7 @@ impl Index {
         let names = entries
             .iter()
             .map(|entry| {
-                let first_sentence = entry.title();
-                let first_sentence = first_sentence.split("   ").next().unwrap_or_default();
-                let texts = [entry.path_words(), first_sentence.to_owned()];
+                let texts = [entry.path_words(), entry.title()];
                 texts.iter().chain(&entry.others).map(|text| distinct(terms(text))).collect()
             })
             .collect();
@@ -271,7 +270,9 @@ impl Index {
                 && self.evidence_for(asked, scored.entry) + 0.1 > evidence
                 && are_siblings(&self.entries[scored.entry], &self.entries[best.entry])
         };
-        if let Some(place) = ranked.iter().position(is_simpler).filter(|place| ranked[*place].total() + SIBLING_REACH > best.total()) {
+        if let Some(place) =
+            ranked.iter().position(is_simpler).filter(|place| ranked[*place].total() + SIBLING_REACH > best.total())
+        {
             let simpler = &mut ranked[place];
             simpler.method += best.total() + SIBLING_LEAD - simpler.total();
             ranked[..=place].rotate_right(1);
@@ -354,7 +355,8 @@ impl Index {
         for hit in hits {
             let calibration = self.calibrations.get(&self.entries[hit.entry].document);
             let evidence = self.evidence_for(asked, hit.entry);
-            hit.probability = calibration.map_or(0.0, |calibration| calibration.probability(evidence, hit.score, &scores));
+            hit.probability =
+                calibration.map_or(0.0, |calibration| calibration.probability(evidence, hit.score, &scores));
         }
     }
 
@@ -387,7 +389,8 @@ impl Index {
         }
         let said = |names: &NameSet| {
             let all: f64 = names.iter().map(|term| weight(*term)).sum();
-            let said: f64 = names.iter().filter(|term| asked.subjects.contains(&Some(**term))).map(|term| weight(*term)).sum();
+            let said: f64 =
+                names.iter().filter(|term| asked.subjects.contains(&Some(**term))).map(|term| weight(*term)).sum();
             if all > 0.0 { said / all } else { 0.0 }
         };
         let name = self.names[entry].iter().map(said).fold(0.0, f64::max);
@@ -405,33 +408,9 @@ impl Index {
     }
 }
 
-/// An entry's score, in parts.
-#[derive(Clone, Copy, Debug)]
-struct Scored {
-    entry: usize,
-    bm25: f64,
-    characters: f64,
-    names: f64,
-    method: f64,
-    document: f64,
-}
-
-impl Scored {
-    fn total(&self) -> f64 {
-        self.bm25 + self.characters + self.names + self.method + self.document
-    }
-
-    fn hit(&self, producer: Option<f64>) -> Hit {
-        let mut parts = vec![
-            ("bm25", self.bm25),
-            ("characters", self.characters),
-            ("names", self.names),
-            ("method", self.method),
-            ("document", self.document),
-        ];
-        parts.extend(producer.map(|weight| ("producer", weight)));
-        Hit { entry: self.entry, score: self.total(), probability: 0.0, parts, producer: producer.is_some() }
-    }
+/// The idf BM25 gives to a word of one operation.
+fn rarest_idf(operations: usize) -> f64 {
+    (1.0 + (ratio(operations, 1) - 0.5) / 1.5).max(1.0).ln()
 }
 
 fn halve(terms: &mut [(u64, f32)], which: &[(u64, f32)]) {
@@ -440,28 +419,4 @@ fn halve(terms: &mut [(u64, f32)], which: &[(u64, f32)]) {
             terms[at].1 *= 0.5;
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of operations and words are far below 2^52")]
-fn ratio(part: usize, whole: usize) -> f64 {
-    part as f64 / whole.max(1) as f64
-}
-
-/// The idf BM25 gives to a word of one operation.
-fn rarest_idf(operations: usize) -> f64 {
-    (1.0 + (ratio(operations, 1) - 0.5) / 1.5).max(1.0).ln()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() * ratio(1, values.len())
-}
-
-/// Distance from the mean in standard deviations; zeros when all are equal.
-fn z_scores(mut values: Vec<f64>) -> Vec<f64> {
-    let middle = mean(&values);
-    let deviation = mean(&values.iter().map(|value| (value - middle).powi(2)).collect::<Vec<_>>()).sqrt();
-    for value in &mut values {
-        *value = if deviation > 1e-9 { (*value - middle) / deviation } else { 0.0 };
-    }
-    values
 }

@@ -93,7 +93,9 @@ impl TfIdf {
     pub fn score(&self, question: &[(u64, f32)], rows: &mut [f32]) {
         let known: Vec<(&Term, f32)> = question
             .iter()
-            .filter_map(|(term, count)| self.0.terms.get(term).map(|term| (term, (1.0 + count.ln()).max(0.3) * term.idf)))
+            .filter_map(|(term, count)| {
+                self.0.terms.get(term).map(|term| (term, (1.0 + count.ln()).max(0.3) * term.idf))
+            })
             .collect();
         let length = known.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt().max(1e-9);
         for (term, ours) in known {

@@ -6,8 +6,12 @@ pub mod entry;
 pub mod index;
 pub mod legs;
 pub mod producers;
+mod scored;
 pub mod sentence;
 pub mod text;
 
 pub use entry::Entry;
 pub use index::{Answer, Hit, Index, Question};
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,8 @@ impl Producers {
         }
         let mut graph = vec![Vec::new(); entries.len()];
         for members in documents.values() {
-            let resources: BTreeSet<&str> = members.iter().flat_map(|member| &needs[*member]).map(String::as_str).collect();
+            let resources: BTreeSet<&str> =
+                members.iter().flat_map(|member| &needs[*member]).map(String::as_str).collect();
             let reads: Vec<(usize, Yields)> = members
                 .iter()
                 .filter(|member| entries[**member].method == "GET")
@@ -115,13 +116,15 @@ fn needs(entry: &Entry) -> Vec<String> {
     for (position, segment) in segments.iter().enumerate() {
         let Some(name) = segment.strip_prefix('{').map(|name| name.trim_end_matches('}')) else { continue };
         let lower = name.to_ascii_lowercase();
-        let base = lower.strip_suffix("_id").or_else(|| lower.strip_suffix("id")).map_or(name, |base| &name[..base.len()]);
+        let base =
+            lower.strip_suffix("_id").or_else(|| lower.strip_suffix("id")).map_or(name, |base| &name[..base.len()]);
         let base = match (base.is_empty(), position) {
             (true, 0) => continue,
             (true, _) => segments[position - 1],
             (false, _) => base,
         };
-        let ends_otherwise = ["number", "type", "window", "date"].iter().any(|end| base.to_ascii_lowercase().ends_with(end));
+        let ends_otherwise =
+            ["number", "type", "window", "date"].iter().any(|end| base.to_ascii_lowercase().ends_with(end));
         if let (false, Some(last)) = (ends_otherwise, stems_of(base).pop()) {
             push_new(&mut needs, last);
         }
@@ -158,7 +161,8 @@ mod tests {
 
     fn check(operations: &[&str], of: usize, expected: &[&str]) {
         let producers = Producers::new(&graph(operations));
-        let best: Vec<&str> = producers.of(of).iter().filter_map(|found| found.first()).map(|(_, at)| operations[*at]).collect();
+        let best: Vec<&str> =
+            producers.of(of).iter().filter_map(|found| found.first()).map(|(_, at)| operations[*at]).collect();
         assert_eq!(best, expected);
     }
 

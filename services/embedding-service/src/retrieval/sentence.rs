@@ -90,20 +90,25 @@ impl Sentence {
         let runs: Vec<&str> = text::runs(&folded).collect();
         let intent = intent(&runs);
         let subject = |word: &&&str| {
-            !text::is_stop_in_question(word)
-                && !(has(WEAK, word) && !is_head(&runs, word))
-                && (has(WEAK, word) || has(ACT, word) || ![READ, CREATE, UPDATE, DELETE].iter().any(|list| has(list, word)))
-                && !has(TIME, word)
-                && !word.chars().any(|c| c.is_ascii_digit())
+            let is_value = has(TIME, word) || word.chars().any(|c| c.is_ascii_digit());
+            let speaks = match (has(WEAK, word), has(ACT, word)) {
+                (true, _) => is_head(&runs, word),
+                (false, true) => true,
+                (false, false) => ![READ, CREATE, UPDATE, DELETE].iter().any(|list| has(list, word)),
+            };
+            speaks && !is_value && !text::is_stop_in_question(word)
         };
-        let pairs = |first: &str, second: &[&str]| runs.windows(2).any(|two| two[0] == first && second.contains(&two[1]));
+        let pairs =
+            |first: &str, second: &[&str]| runs.windows(2).any(|two| two[0] == first && second.contains(&two[1]));
         Self {
             subjects: runs.iter().filter(subject).map(|word| text::stem(word)).collect(),
             intent,
             values,
             pair,
             all: runs.iter().any(|word| has("all every everything sve svi svih alle alles todo todos todas", word)),
-            counts: pairs("how", &["many"]) || pairs("wie", &["viele"]) || runs.iter().any(|word| has("koliko cuantos cuantas", word)),
+            counts: pairs("how", &["many"])
+                || pairs("wie", &["viele"])
+                || runs.iter().any(|word| has("koliko cuantos cuantas", word)),
             text,
         }
     }
@@ -118,10 +123,16 @@ fn is_head(runs: &[&str], word: &str) -> bool {
 /// The first plain word decides; a weak one only when there is no plain one.
 fn intent(runs: &[&str]) -> Option<Intent> {
     let of = |word: &&str| {
-        [(READ, Intent::Read), (CREATE, Intent::Create), (UPDATE, Intent::Update), (DELETE, Intent::Delete), (ACT, Intent::Act)]
-            .into_iter()
-            .find(|(list, _)| has(list, word))
-            .map(|(_, intent)| intent)
+        [
+            (READ, Intent::Read),
+            (CREATE, Intent::Create),
+            (UPDATE, Intent::Update),
+            (DELETE, Intent::Delete),
+            (ACT, Intent::Act),
+        ]
+        .into_iter()
+        .find(|(list, _)| has(list, word))
+        .map(|(_, intent)| intent)
     };
     let plain = runs.iter().filter(|word| !has(WEAK, word)).find_map(of);
     let first_is_weak_verb = runs.first().filter(|word| has(WEAK, word)).and_then(of);
@@ -154,7 +165,9 @@ fn without_quotes(sentence: &str) -> (String, usize) {
     let (mut rest, mut count) = (sentence, 0);
     while let Some((start, open)) = rest.char_indices().find(|(_, c)| matches!(c, '"' | '“' | '„' | '«')) {
         let after = &rest[start + open.len_utf8()..];
-        let Some((end, close)) = after.char_indices().find(|(_, c)| matches!(c, '"' | '”' | '“' | '»')) else { break };
+        let Some((end, close)) = after.char_indices().find(|(_, c)| matches!(c, '"' | '”' | '“' | '»')) else {
+            break;
+        };
         kept.push_str(&rest[..start]);
         kept.push(' ');
         count += 1;
@@ -190,7 +203,8 @@ mod tests {
 
     #[test]
     fn values_are_no_subjects() {
-        let sentence = Sentence::new("show me the open issues of octocat/hello-world with label \"good first\" for a@b.hr and 42");
+        let sentence =
+            Sentence::new("show me the open issues of octocat/hello-world with label \"good first\" for a@b.hr and 42");
         assert_eq!(sentence.subjects, ["open", "issu", "label"]);
         assert!(sentence.pair);
         assert_eq!(sentence.values, 5);

@@ -110,7 +110,10 @@ impl Collection {
             _ => unknown += 1,
         })?;
         if unknown > 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} was written by a newer program", path.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} was written by a newer program", path.display()),
+            ));
         }
         let Some((schema, index)) = state else { return Ok(None) };
         let mut collection = Self { schema, index, payloads, log, dead, removed: false };
@@ -189,7 +192,9 @@ impl Collection {
         let keep = |id: &str| {
             let Some(filter) = filter.filter(|filter| !filter.fields.is_empty()) else { return true };
             let payload = self.payloads.get(id);
-            payload.is_some_and(|payload| filter.fields.iter().all(|(name, value)| payload.fields.get(name) == Some(value)))
+            payload.is_some_and(|payload| {
+                filter.fields.iter().all(|(name, value)| payload.fields.get(name) == Some(value))
+            })
         };
         let hits = self.index.search(vector, k, keep);
         let hits = hits.map_err(|reason| CollectionError::Vector { id: String::new(), reason })?;

@@ -1,7 +1,7 @@
 //! What stands in a collection's log: the schema first, then upserts and removals in the order they happened.
 
-use proto::embedding::v1 as pb;
 use prost::Message as _;
+use proto::embedding::v1 as pb;
 use vector_index::Distance;
 
 use super::{Point, Schema};
@@ -56,11 +56,13 @@ impl Record {
             SCHEMA => {
                 let collection = pb::Collection::decode(message).ok()?;
                 let dimension = usize::try_from(collection.dimension).ok()?;
-                Some(Self::Schema(Schema { dimension, distance: distance_from_wire(collection.distance())}))
+                Some(Self::Schema(Schema { dimension, distance: distance_from_wire(collection.distance()) }))
             }
             UPSERT => {
                 let points = pb::UpsertRequest::decode(message).ok()?.points.into_iter();
-                let point = |point: pb::Point| Some(Point { vector: from_bytes(&point.vector)?, id: point.id, payload: point.payload });
+                let point = |point: pb::Point| {
+                    Some(Point { vector: from_bytes(&point.vector)?, id: point.id, payload: point.payload })
+                };
                 Some(Self::Upsert(points.map(point).collect::<Option<_>>()?))
             }
             REMOVE => Some(Self::Remove(pb::DeleteRequest::decode(message).ok()?.ids)),

@@ -80,7 +80,8 @@ fn bad_point_leaves_nothing_of_its_message() {
     let mut large = point("large", [0.0, 0.0]);
     large.payload = payload(&[("text", &"x".repeat(PAYLOAD_BYTES_MAX))]);
     let wrong = Point { id: "wrong".into(), vector: vec![1.0], payload: None };
-    for bad in [point("", [0.0, 0.0]), point("nan", [f32::NAN, 0.0]), point(&"x".repeat(129), [0.0, 0.0]), wrong, large] {
+    for bad in [point("", [0.0, 0.0]), point("nan", [f32::NAN, 0.0]), point(&"x".repeat(129), [0.0, 0.0]), wrong, large]
+    {
         assert!(collections.upsert(&acme, "notes", vec![point("good", [0.0, 0.0]), bad]).is_err());
     }
     assert!(nearest(&collections, "acme", "notes", None).is_empty());
@@ -89,7 +90,8 @@ fn bad_point_leaves_nothing_of_its_message() {
 #[test]
 fn limits_hold_and_replacing_is_not_growing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let collections = Collections::open(folder.path(), Limits { collections_max: 1, points_max: 1 }).expect("collections");
+    let collections =
+        Collections::open(folder.path(), Limits { collections_max: 1, points_max: 1 }).expect("collections");
     let acme = tenant("acme");
     collections.create(&acme, "notes", FLAT).expect("created");
     collections.create(&acme, "notes", FLAT).expect("the same again is no error");

@@ -136,7 +136,12 @@ async fn bad_questions_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder).await;
     let long = "x".repeat(4_001);
-    let bad = [asks(" "), asks(&long), pb::SearchOperationsRequest { k: 21, ..asks("x") }, pb::SearchOperationsRequest { k: -1, ..asks("x") }];
+    let bad = [
+        asks(" "),
+        asks(&long),
+        pb::SearchOperationsRequest { k: 21, ..asks("x") },
+        pb::SearchOperationsRequest { k: -1, ..asks("x") },
+    ];
     for request in bad {
         let status = service.catalog("acme-key").search_operations(request).await.expect_err("refused");
         assert_eq!(status.code(), Code::InvalidArgument);
@@ -235,7 +240,8 @@ async fn operations_come_in_pages() {
 async fn watcher_hears_the_version_now_and_after_a_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder).await;
-    let mut stream = service.catalog("acme-key").watch_catalog(pb::WatchCatalogRequest {}).await.expect("a stream").into_inner();
+    let mut stream =
+        service.catalog("acme-key").watch_catalog(pb::WatchCatalogRequest {}).await.expect("a stream").into_inner();
     let first = stream.message().await.expect("a message").expect("the version").catalog_version;
     assert_eq!(first, 0);
     let version = import(&service, "acme-key", "rooms", &rooms()).await.catalog_version;
@@ -255,7 +261,8 @@ async fn change_of_another_replica_is_seen_and_a_minimum_version_waits_for_it() 
     let answer = search(&two, pb::SearchOperationsRequest { min_catalog_version: version, ..asks("list rooms") }).await;
     assert_eq!(answer.catalog_version, version);
     assert!(!answer.hits.is_empty());
-    let mut late = tonic::Request::new(pb::SearchOperationsRequest { min_catalog_version: version + 1, ..asks("list rooms") });
+    let mut late =
+        tonic::Request::new(pb::SearchOperationsRequest { min_catalog_version: version + 1, ..asks("list rooms") });
     late.set_timeout(std::time::Duration::from_millis(400));
     let status = two.catalog("acme-key").search_operations(late).await.expect_err("no such version yet");
     assert_eq!(status.code(), Code::FailedPrecondition);

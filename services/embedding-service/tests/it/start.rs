@@ -30,13 +30,15 @@ async fn overlay_written_by_hand_is_not_overwritten_by_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let (document, overlay) = (folder.path().join("rooms.json"), folder.path().join("overlay.json"));
     std::fs::write(&document, rooms().to_string()).expect("written");
-    std::fs::write(&overlay, json!([{"operation": "GET /rooms", "aliases": ["from the file"]}]).to_string()).expect("written");
+    std::fs::write(&overlay, json!([{"operation": "GET /rooms", "aliases": ["from the file"]}]).to_string())
+        .expect("written");
     let mut settings = document_config(&document);
     settings.overlay = Some(overlay);
     let mut config = config(folder.path());
     config.tenants = tenants([("rooms", settings)]);
     let service = Service::start_with(config.clone(), sqlite(folder.path()).await).await;
-    let by_hand = pb::UpsertOverlayRequest { operation_id: "rooms/GET /rooms".into(), hidden: true, ..Default::default() };
+    let by_hand =
+        pb::UpsertOverlayRequest { operation_id: "rooms/GET /rooms".into(), hidden: true, ..Default::default() };
     service.catalog("acme-key").upsert_overlay(by_hand).await.expect("kept");
     let store = service.store.clone();
     service.stop().await;

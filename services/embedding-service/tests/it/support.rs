@@ -42,8 +42,7 @@ pub async fn sqlite(folder: &Path) -> Store {
 }
 
 pub async fn store_at(url: &str) -> Store {
-    let config =
-        StoreConfig { url: url.to_owned(), max_connections: 4, connect_wait: PATIENCE, role: Role::Worker };
+    let config = StoreConfig { url: url.to_owned(), max_connections: 4, connect_wait: PATIENCE, role: Role::Worker };
     let store = Store::connect(&config).await.expect("a database");
     store.migrate_up().await.expect("migrated");
     store

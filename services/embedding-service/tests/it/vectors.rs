@@ -37,7 +37,10 @@ async fn points_are_found_nearest_first_also_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder).await;
     create(&service, "acme-key", "notes", 2).await.expect("created");
-    let points = vec![vec![point("east", [1.0, 0.0], "red")], vec![point("north", [0.0, 2.0], "blue"), point("west", [-1.0, 0.0], "red")]];
+    let points = vec![
+        vec![point("east", [1.0, 0.0], "red")],
+        vec![point("north", [0.0, 2.0], "blue"), point("west", [-1.0, 0.0], "red")],
+    ];
     assert_eq!(upsert(&service, "notes", points).await.expect("stored"), 3);
     assert_eq!(found(&service, near("notes", [1.0, 0.1])).await, ["east", "north", "west"]);
     let filter = point("", [0.0, 0.0], "red").payload;
@@ -110,7 +113,8 @@ async fn texts_are_searched_through_the_default_model_and_batches_keep_their_ord
         let point = pb::Point { id: text.into(), vector, ..Default::default() };
         upsert(&service, "texts", vec![vec![point]]).await.expect("stored");
     }
-    let ask = |text: &str| pb::SearchRequest { collection: "texts".into(), text: text.into(), k: 1, ..Default::default() };
+    let ask =
+        |text: &str| pb::SearchRequest { collection: "texts".into(), text: text.into(), k: 1, ..Default::default() };
     let batch = pb::BatchSearchRequest { searches: vec![ask("returning my laptop"), ask("where may visitors park")] };
     let answer = service.vectors("acme-key").batch_search(batch).await.expect("answers").into_inner();
     let best: Vec<&str> = answer.responses.iter().map(|response| response.hits[0].id.as_str()).collect();

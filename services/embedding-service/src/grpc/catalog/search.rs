@@ -94,5 +94,9 @@ fn to_wire(snapshot: &Snapshot, answer: &Answer) -> pb::SearchOperationsResponse
             producer: hit.producer,
         })
     });
-    pb::SearchOperationsResponse { hits: hits.collect(), catalog_version: snapshot.version(), coverage: answer.coverage }
+    pb::SearchOperationsResponse {
+        hits: hits.collect(),
+        catalog_version: snapshot.version(),
+        coverage: answer.coverage,
+    }
 }

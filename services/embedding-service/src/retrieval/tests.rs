@@ -1,0 +1,108 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn entry(document: &str, operation: &str, summary: &str) -> Entry {
+    let (method, path) = operation.split_once(' ').expect("a method and a path");
+    Entry {
+        id: format!("{document}/{operation}"),
+        document: document.into(),
+        method: method.into(),
+        path: path.into(),
+        summary: summary.into(),
+        ..Entry::default()
+    }
+}
+
+/// Two unrelated backends.
+fn library_and_kitchen() -> Index {
+    Index::new(vec![
+        entry("library", "GET /books", "List books"),
+        entry("library", "POST /books", "Add a book"),
+        entry("library", "GET /books/{book_id}", "Show a book"),
+        entry("library", "DELETE /books/{book_id}", "Remove a book"),
+        entry("library", "GET /books/{book_id}/loans", "List the loans of a book"),
+        entry("library", "GET /members", "List members"),
+        entry("kitchen", "GET /recipes", "List recipes"),
+        entry("kitchen", "POST /orders", "Order ingredients"),
+        entry("kitchen", "GET /orders", "List orders"),
+    ])
+}
+
+fn best(index: &Index, text: &str) -> (String, f64) {
+    let answer = index.search(Question { text, k: 5, ..Question::default() });
+    let hit = answer.hits.first().expect("a hit");
+    (index.entries()[hit.entry].id.clone(), hit.probability)
+}
+
+fn check(text: &str, expected: &str) {
+    let (found, probability) = best(&library_and_kitchen(), text);
+    assert_eq!(found, expected, "{text}");
+    assert!(probability >= 0.2, "{text}: {probability}");
+}
+
+#[test]
+fn sentences_lead_to_what_they_mean() {
+    check("which books are there?", "library/GET /books");
+    check("add a new book", "library/POST /books");
+    check("show me book 17", "library/GET /books/{book_id}");
+    check("please delete book 17", "library/DELETE /books/{book_id}");
+    check("what are the recipes", "kitchen/GET /recipes");
+}
+
+#[test]
+fn aliases_of_any_language_count_as_text() {
+    let mut members = entry("library", "GET /members", "List members");
+    members.others = vec!["članovi knjižnice".into()];
+    let index = Index::new(vec![entry("library", "GET /books", "List books"), members]);
+    let (found, probability) = best(&index, "pokaži članove knjižnice");
+    assert_eq!(found, "library/GET /members");
+    assert!(probability > 0.5, "{probability}");
+}
+
+#[test]
+fn other_subjects_are_near_to_nothing() {
+    let index = library_and_kitchen();
+    for text in ["what's the weather in Split", "tell me a joke", "tko je pobijedio jučer", "!!!", "the of and"] {
+        let answer = index.search(Question { text, k: 9, ..Question::default() });
+        assert!(answer.hits.iter().all(|hit| hit.probability < 0.2), "{text}: {answer:?}");
+    }
+}
+
+#[test]
+fn coverage_is_the_share_of_known_words() {
+    let index = library_and_kitchen();
+    let coverage = |text| index.search(Question { text, k: 1, ..Question::default() }).coverage;
+    assert_eq!(coverage("list the books"), 1.0);
+    assert_eq!(coverage("list the spaceships"), 0.0);
+    assert_eq!(coverage("books and spaceships"), 0.5);
+}
+
+#[test]
+fn empty_index_answers_nothing() {
+    let answer = Index::new(Vec::new()).search(Question { text: "books", k: 5, ..Question::default() });
+    assert!(answer.hits.is_empty() && answer.coverage == 0.0);
+}
+
+#[test]
+fn same_index_gives_the_same_scores_to_the_bit() {
+    let ask = |index: &Index| {
+        index.search(Question { text: "list loans of a book and members", k: 9, ..Question::default() })
+    };
+    assert_eq!(ask(&library_and_kitchen()), ask(&library_and_kitchen()));
+}
+
+proptest! {
+    #[test]
+    fn any_sentence_gives_sound_hits(text in any::<String>(), k in 0usize..12) {
+        let index = library_and_kitchen();
+        let answer = index.search(Question { text: &text, k, ..Question::default() });
+        prop_assert!(answer.hits.len() <= k);
+        prop_assert!((0.0..=1.0).contains(&answer.coverage));
+        let mut seen = std::collections::BTreeSet::new();
+        for hit in &answer.hits {
+            prop_assert!(hit.score.is_finite() && (0.0..=1.0).contains(&hit.probability));
+            prop_assert!(seen.insert(hit.entry));
+        }
+    }
+}
