@@ -12,6 +12,7 @@ mod fill;
 mod hints;
 mod identity;
 mod ids;
+mod periods;
 mod read;
 mod reply;
 mod rows;

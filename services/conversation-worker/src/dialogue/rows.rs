@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openapi::Operation;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{scope::Scope, state::Row, tell::Telling};
 use crate::language::{Token, choose::is_filler, fold, fold::same_stem, format::cut, token::Kind, tokens, verbs};
