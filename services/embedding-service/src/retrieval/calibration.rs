@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::index::{Index, Question};
+use super::{answer::Question, index::Index};
 
 /// Evidence above the bank's best lines at which it is as likely as not that the document is meant.
 const ABOVE_BANK: f64 = 0.12;

@@ -1,6 +1,6 @@
 //! An operation's score in its parts, and the little statistics that scores need.
 
-use super::index::Hit;
+use super::answer::Hit;
 
 /// An entry's score, in parts.
 #[derive(Clone, Copy, Debug)]

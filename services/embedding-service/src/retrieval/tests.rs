@@ -95,7 +95,8 @@ fn same_index_gives_the_same_scores_to_the_bit() {
 proptest! {
     #[test]
     fn any_sentence_gives_sound_hits(text in any::<String>(), k in 0usize..12) {
-        let index = library_and_kitchen();
+        static INDEX: std::sync::LazyLock<Index> = std::sync::LazyLock::new(library_and_kitchen);
+        let index = &*INDEX;
         let answer = index.search(Question { text: &text, k, ..Question::default() });
         prop_assert!(answer.hits.len() <= k);
         prop_assert!((0.0..=1.0).contains(&answer.coverage));

@@ -1,0 +1,38 @@
+//! What is asked of the index and what it answers.
+
+/// What to search for and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Question<'a> {
+    /// The sentence.
+    pub text: &'a str,
+    /// Most hits wanted.
+    pub k: usize,
+    /// Only these documents; empty means all.
+    pub documents: &'a [String],
+    /// Only operations with one of these tags; empty means all.
+    pub tags: &'a [String],
+}
+
+/// The ranked operations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Share of the sentence's words that the searched documents know, 0 to 1.
+    pub coverage: f64,
+}
+
+/// One ranked operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Position in [`Index::entries`](super::Index::entries).
+    pub entry: usize,
+    /// Fused score; comparable within one answer only.
+    pub score: f64,
+    /// Probability that this operation is meant, 0 to 1.
+    pub probability: f64,
+    /// Weighted share of each part.
+    pub parts: Vec<(&'static str, f64)>,
+    /// Here because a better hit needs an id that it yields.
+    pub producer: bool,
+}
