@@ -2,7 +2,7 @@
 
 use simulator::fleet::ANA;
 
-use crate::world::{World, journeys};
+use crate::world::{World, count, journeys};
 
 journeys! {
     a_worker_killed_during_a_call_acts_once_and_answers_once,
@@ -14,34 +14,24 @@ async fn a_worker_killed_during_a_call_acts_once_and_answers_once(mut world: Wor
     let hold = world.demo.fleet.faults().hold("POST /bookings");
     {
         let mut ana = world.person(ANA);
-        ana.says("book the red van tomorrow 9-12");
+        ana.says("book the red van tomorrow 9-12").await;
         ana.hears(&["ZG 9012-EF", "09:00"]).await;
         ana.taps("Yes");
     }
     // The backend has the request and holds its answer: a journaled, unfinished step.
     hold.reached().await;
-    assert_eq!(unfinished_calls(&world.database).await, 1);
+    let unfinished = "select count(*) from steps where kind = 'call' and status = 'started'";
+    assert_eq!(count(&world.database, unfinished).await, 1);
     world.process(worker).kill();
     hold.release();
     world.restart(worker);
     let mut ana = world.person(ANA);
-    ana.says("hello");
+    ana.says("hello").await;
     ana.hears(&["4711"]).await;
     ana.hears(&["Ana"]).await;
     assert_eq!(world.effects().len(), 1, "{:?}", world.effects());
     let told = ana.chat().answers().filter(|bubble| bubble.text.contains("4711")).count();
     assert_eq!(told, 1);
-}
-
-async fn unfinished_calls(database: &str) -> i64 {
-    let sql = "select count(*) from steps where kind = 'call' and status = 'started'";
-    if database.starts_with("sqlite:") {
-        let pool = sqlx::SqlitePool::connect(database).await.expect("the database");
-        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count")
-    } else {
-        let pool = sqlx::PgPool::connect(database).await.expect("the database");
-        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count")
-    }
 }
 
 async fn every_process_ends_cleanly_on_sigterm_under_load(mut world: World) {

@@ -9,12 +9,15 @@ use std::{
 };
 
 use dragoman::fakes::{self, DemoFleet, Platform};
-use simulator::infobip::{Bubble, Chat, Kind, Said};
+use simulator::{
+    fleet::{ANA, MARKO},
+    infobip::{Bubble, Chat, Kind, Said},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 /// How long a journey waits for what has to happen.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How the parts are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +123,9 @@ impl World {
         let http = free_address();
         let webhook = Url::parse(&format!("http://{http}/webhook")).expect("a URL");
         let platform = fakes::platform(listener().await, webhook, stop.clone()).expect("a platform");
+        for (peer, name) in [(ANA, "Ana Horvat"), (MARKO, "Marko Kovač")] {
+            platform.infobip.set_name(peer, name);
+        }
         let demo = fakes::demo_fleet(listener().await, listener().await, folder.path(), stop.clone()).expect("a fleet");
         std::fs::write(folder.path().join("tenants.toml"), fakes::as_toml(&platform.account, &demo.document))
             .expect("the folder can be written");
@@ -179,7 +185,7 @@ impl World {
             self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__TENANT"), "default");
             self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__SERVICES"), "[\"*\"]");
         }
-        for service in ["EMBEDDING_SERVICE", "CONVERSATION_WORKER", "ADMIN_SERVICE", "INGRESS_GATEWAY", "MIGRATOR"] {
+        for service in ["CONVERSATION_WORKER", "ADMIN_SERVICE", "INGRESS_GATEWAY", "MIGRATOR"] {
             self.set(&format!("{service}__COORDINATION__PREFIX"), prefix.clone());
             self.set(&format!("{service}__COORDINATION__STREAM"), format!("{prefix}bells"));
         }
@@ -272,6 +278,18 @@ impl World {
         }
     }
 
+    /// Waits until every accepted message is answered and every answer is recorded as sent: nobody writes faster than
+    /// that, and what is written faster belongs to no question.
+    pub async fn quiet(&self) {
+        assert!(self.platform.infobip.settled(PATIENCE).await, "the platform's webhooks were taken");
+        let busy = "select count(*) from conversations where next_seq > done_seq or unsent > 0";
+        let begun = Instant::now();
+        while count(&self.database, busy).await > 0 {
+            assert!(begun.elapsed() < PATIENCE, "a conversation is never done");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// A person on the platform.
     pub fn person(&self, peer: &'static str) -> Person<'_> {
         Person { world: self, peer, read: 0 }
@@ -292,8 +310,9 @@ pub struct Person<'a> {
 }
 
 impl Person<'_> {
-    /// Writes.
-    pub fn says(&mut self, text: &str) {
+    /// Reads what came, as people do, and writes.
+    pub async fn says(&mut self, text: &str) {
+        self.world.quiet().await;
         self.world.platform.infobip.say(self.peer, Said::text(text));
     }
 
@@ -421,5 +440,20 @@ impl DefaultStart {
             std::thread::sleep(Duration::from_millis(10));
         }
         Self { http, _process: process, _folder: folder }
+    }
+}
+
+/// The number that a query gives.
+pub async fn count(database: &str, sql: &'static str) -> i64 {
+    if database.starts_with("sqlite:") {
+        let pool = sqlx::SqlitePool::connect(database).await.expect("the database");
+        let number = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
+        pool.close().await;
+        number
+    } else {
+        let pool = sqlx::PgPool::connect(database).await.expect("the database");
+        let number = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
+        pool.close().await;
+        number
     }
 }
