@@ -61,12 +61,18 @@ pub async fn keep(
 
 /// Waits until the database answers and has the tables.
 async fn database_ready(catalogue: &Catalogue, gates: &Gates) {
+    let mut told = String::new();
     loop {
-        match catalogue.store.schema_ready().await {
+        let reason = match catalogue.store.schema_ready().await {
             Ok(true) => return gates.database.set(true),
-            Ok(false) => gates.database.set_reason("the schema is older than this program: run `migrator up`"),
-            Err(error) => gates.database.set_reason(error.to_string()),
+            Ok(false) => "the schema is older than this program: run `migrator up`".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if told != reason {
+            tracing::warn!(reason, "waiting for the database");
+            told.clone_from(&reason);
         }
+        gates.database.set_reason(reason);
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
