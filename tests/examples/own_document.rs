@@ -2,6 +2,8 @@
 //!
 //! Each document gets a backend made from itself; the sentences come by the web chat. Prints a line per journey.
 
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
 use std::{
     io::Read as _,
     net::{SocketAddr, TcpListener},
@@ -84,8 +86,8 @@ async fn traccar(folder: &Path, binary: &str) -> anyhow::Result<()> {
 
 fn choice(answer: &Value, title: &str) -> Option<String> {
     let messages = answer["messages"].as_array()?;
-    let button = messages.iter().flat_map(|message| message["buttons"].as_array().into_iter().flatten());
-    button.filter(|button| button["title"].as_str().is_some_and(|text| text.starts_with(title))).last()?["id"]
+    let mut button = messages.iter().flat_map(|message| message["buttons"].as_array().into_iter().flatten());
+    button.rfind(|button| button["title"].as_str().is_some_and(|text| text.starts_with(title)))?["id"]
         .as_str()
         .map(str::to_owned)
 }

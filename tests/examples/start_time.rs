@@ -1,6 +1,8 @@
 //! How long the one process takes from its start until it is ready, empty and with 10,000 conversations:
 //! `start_time <path of the binary dragoman>`. Prints the median of five starts of each.
 
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},

@@ -3,7 +3,7 @@
 # Looks at Rust code and texts outside libs/simulator and tests; comments and test modules may name it as an example.
 set -eu
 cd "$(dirname "$0")/../.."
-words='vehicle|booking|mileage|odometer|damage|fleet|vozil|rezerv|kilometra'
+words='vehicle|booking|mileage|odometer|(^|[^a-z])damage([^a-z]|$)|fleet|vozil|rezervacij|kilometra'
 found=$(find libs services -name '*.rs' -o -name '*.ftl' -o -name '*.toml' | grep -v -e '^libs/simulator/' -e '/tests/' -e '/examples/' -e '/target/' | sort |
     while read -r file; do
         # Everything after a test module's start is a test; comment lines are prose.

@@ -218,12 +218,9 @@ async fn others(
     let simulated = accounts().all(is_simulated);
     let platform_is_configured = accounts().any(|account| matches!(account, AccountConfig::Infobip(_)));
     let name = Tenant::new("default")?;
+    // The one tenant that is configured, whatever its name.
     let tenant = match tenants.0.len() {
-        0 | 1 if !tenants.0.contains_key(&name) && !tenants.0.is_empty() => {
-            // The one tenant that is configured, whatever its name.
-            let only = tenants.0.keys().next().cloned().unwrap_or(name);
-            only
-        }
+        1 => tenants.0.keys().next().cloned().unwrap_or(name),
         _ => name,
     };
     let settings = tenants.0.entry(tenant.clone()).or_default();
