@@ -40,7 +40,7 @@ async fn a_sentence_becomes_one_booking_after_one_yes(world: World) {
     // A second yes has no second effect, and needs no answer.
     ana.says("yes").await;
     ana.says("help").await;
-    ana.hears(&["A person"]).await;
+    ana.hears(&["a person"]).await;
     assert_eq!(world.effects().len(), 1);
 }
 

@@ -5,5 +5,7 @@
 mod chat;
 mod faults;
 mod fleet;
+mod misuse;
 mod phone_page;
+mod services;
 mod world;

@@ -19,6 +19,9 @@ use url::Url;
 /// How long a journey waits for what has to happen.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// API key of the cluster's gRPC services.
+pub const KEY: &str = "the-worker-of-the-journeys";
+
 /// How the parts are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
@@ -104,8 +107,8 @@ pub struct World {
     pub demo: DemoFleet,
     /// The public address.
     pub http: SocketAddr,
-    /// gRPC of embedding-service and ConversationService; only in a cluster.
-    pub grpc: Option<[SocketAddr; 2]>,
+    /// gRPC of embedding-service, conversation-worker and admin-service; only in a cluster.
+    pub grpc: Option<[SocketAddr; 3]>,
     /// Address of the database.
     pub database: String,
     processes: Vec<Process>,
@@ -118,6 +121,11 @@ pub struct World {
 impl World {
     /// Starts everything and waits until it is ready.
     pub async fn start(deployment: Deployment) -> Self {
+        Self::start_with(deployment, &[]).await
+    }
+
+    /// The same with settings of the service that runs turns: (`TENANTS__..`, value).
+    pub async fn start_with(deployment: Deployment, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stop = CancellationToken::new();
         let http = free_address();
@@ -151,6 +159,10 @@ impl World {
             _servers: servers,
             _fakes: stop.drop_guard(),
         };
+        for (name, value) in settings {
+            let service = if deployment == Deployment::One { "DRAGOMAN" } else { "CONVERSATION_WORKER" };
+            world.set(&format!("{service}__{name}"), value);
+        }
         match deployment {
             Deployment::One => world.start_one(),
             Deployment::Cluster => world.start_cluster(),
@@ -176,12 +188,12 @@ impl World {
         self.set("EMBEDDING_SERVICE__GRPC__LISTEN", embedding);
         self.set("CONVERSATION_WORKER__GRPC__LISTEN", conversation);
         self.set("CONVERSATION_WORKER__CATALOG__URL", format!("http://{embedding}"));
-        self.set("CONVERSATION_WORKER__CATALOG__API_KEY", "the-worker-of-the-journeys");
+        self.set("CONVERSATION_WORKER__CATALOG__API_KEY", KEY);
         self.set("ADMIN_SERVICE__GRPC__LISTEN", admin);
         self.set("ADMIN_SERVICE__HTTP__LISTEN", admin_http);
         self.set("INGRESS_GATEWAY__HTTP__LISTEN", self.http);
         for service in ["EMBEDDING_SERVICE", "CONVERSATION_WORKER", "ADMIN_SERVICE"] {
-            self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__KEY"), "the-worker-of-the-journeys");
+            self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__KEY"), KEY);
             self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__TENANT"), "default");
             self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__SERVICES"), "[\"*\"]");
         }
@@ -189,7 +201,7 @@ impl World {
             self.set(&format!("{service}__COORDINATION__PREFIX"), prefix.clone());
             self.set(&format!("{service}__COORDINATION__STREAM"), format!("{prefix}bells"));
         }
-        self.grpc = Some([embedding, conversation]);
+        self.grpc = Some([embedding, conversation, admin]);
         let migrated = self.command("migrator").arg("up").output().expect("migrator runs");
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         for service in ["embedding-service", "conversation-worker", "ingress-gateway", "admin-service"] {
@@ -212,7 +224,7 @@ impl World {
         self.processes.retain(|process| process.name != service);
         match service {
             "dragoman" => {
-                self.environment.retain(|(name, _)| !name.starts_with("DRAGOMAN__"));
+                self.environment.retain(|(name, _)| !name.ends_with("__LISTEN"));
                 self.start_one();
             }
             _ => self.start_service(service),
@@ -227,6 +239,13 @@ impl World {
     /// One of the running processes.
     pub fn process(&mut self, name: &str) -> &mut Process {
         self.processes.iter_mut().find(|process| process.name == name).expect("it was started")
+    }
+
+    /// Operations listener of a running process.
+    pub fn ops(&self, name: &str) -> SocketAddr {
+        let variable = format!("{}__OPS__LISTEN", name.to_uppercase().replace('-', "_"));
+        let set = self.environment.iter().rfind(|(name, _)| *name == variable);
+        set.and_then(|(_, address)| address.parse().ok()).expect("it was started")
     }
 
     /// Names of the running processes.

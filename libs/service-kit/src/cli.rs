@@ -72,10 +72,7 @@ where
 {
     let command = args.command.unwrap_or_default();
     if command == Command::PrintConfig {
-        return match config::describe(service, defaults, args, std::env::vars()) {
-            Ok(text) => say(&text),
-            Err(errors) => refuse(&errors),
-        };
+        return print_config(service, defaults, args);
     }
     let config: C = match config::load(service, defaults, args, std::env::vars()) {
         Ok(config) => config,
@@ -85,6 +82,14 @@ where
         Command::CheckConfig => say(&format!("the configuration of {service} is valid\n")),
         Command::Healthcheck => healthcheck(config.ops().listen),
         Command::Run | Command::PrintConfig => run_service(service, config, run),
+    }
+}
+
+/// Prints the merged configuration, secrets masked.
+pub fn print_config(service: &'static str, defaults: &'static str, args: &Args) -> ExitCode {
+    match config::describe(service, defaults, args, std::env::vars()) {
+        Ok(text) => say(&text),
+        Err(errors) => refuse(&errors),
     }
 }
 

@@ -179,6 +179,9 @@ pub struct DocumentConfig {
     /// Languages in which the document is written; empty = not said.
     #[serde(default)]
     pub languages: Vec<String>,
+    /// Operations that greeting and help offer first, as `METHOD /path template`.
+    #[serde(default)]
+    pub suggestions: Vec<String>,
 }
 
 /// Header that names the tenant to the backend.

@@ -9,6 +9,7 @@ use std::{
 
 use domain::Micros;
 use sqlx::{
+    ConnectOptions as _, Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -147,7 +148,7 @@ impl Store {
             if started.elapsed() + pause > config.connect_wait {
                 return Err(StoreError::NotReached {
                     address: target.address(),
-                    waited: started.elapsed(),
+                    waited: config.connect_wait,
                     last: error,
                 });
             }
@@ -159,13 +160,18 @@ impl Store {
 
     async fn open(target: &Target, config: &StoreConfig) -> Result<Pool, sqlx::Error> {
         let pool = match target {
-            Target::Postgres(options) => Pool::Pg(
-                PgPoolOptions::new()
-                    .max_connections(config.max_connections.max(1))
-                    .acquire_timeout(Duration::from_secs(2))
-                    .connect_with(session((**options).clone(), config.role))
-                    .await?,
-            ),
+            Target::Postgres(options) => {
+                let options = session((**options).clone(), config.role);
+                // A pool says only that the time was over; a connection says why.
+                let connected = tokio::time::timeout(Duration::from_secs(2), options.connect()).await;
+                connected.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
+                Pool::Pg(
+                    PgPoolOptions::new()
+                        .max_connections(config.max_connections.max(1))
+                        .acquire_timeout(Duration::from_secs(2))
+                        .connect_lazy_with(options),
+                )
+            }
             Target::Sqlite(path) => {
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                     tokio::fs::create_dir_all(folder).await?;

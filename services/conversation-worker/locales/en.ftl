@@ -110,6 +110,7 @@ unknown-lookup = { $system } did not answer. Please try again.
 refused = That was refused.
 refused-taken = That does not fit with what is there now.
 alternatives = Possible instead: { $list }.
+no-credentials = I can't sign in to { $system }, so nothing was done. Your administrator has to correct its access.
 forbidden = { $system } does not let me do that. Your administrator can change it.
 gone = I don't find that; it may have been removed.
 busy = { $system } has too much to do right now. Please try again in a minute.

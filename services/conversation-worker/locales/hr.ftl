@@ -172,6 +172,7 @@ unknown-lookup = { $system } nije odgovorio. Pokušaj ponovno.
 refused = To je odbijeno.
 refused-taken = To se ne slaže s trenutačnim stanjem.
 alternatives = Umjesto toga moguće je: { $list }.
+no-credentials = Ne mogu se prijaviti u { $system }, pa ništa nije napravljeno. Administrator mora ispraviti pristup.
 forbidden = { $system } mi to ne dopušta. Administrator to može promijeniti.
 gone = To ne nalazim; možda je uklonjeno.
 busy = { $system } sada ima previše posla. Pokušaj ponovno za minutu.

@@ -226,9 +226,29 @@ impl Performer<'_> {
                     tokio::time::sleep(jitter(wait)).await;
                     try_number += 1;
                 }
-                _ => return Ok(honest(outcome, risk, maybe_happened)),
+                _ => {
+                    self.complain_of_credentials(&ready.operation.document, &outcome);
+                    return Ok(honest(outcome, risk, maybe_happened));
+                }
             }
         }
+    }
+
+    /// Only an operator can mend it, so the log names the setting.
+    fn complain_of_credentials(&self, document: &str, outcome: &CallOutcome) {
+        if let Some(reason) = closed(outcome) {
+            let tenant = &self.held.lease.tenant;
+            tracing::warn!(reason, "no access to the backend: check tenants.{tenant}.documents.{document}.credentials");
+        }
+    }
+}
+
+/// Why the backend's door stays closed, where that is so.
+fn closed(outcome: &CallOutcome) -> Option<&str> {
+    match outcome {
+        CallOutcome::NoCredentials { reason } => Some(reason),
+        CallOutcome::Answered { status: 401, .. } => Some("the backend answered 401"),
+        _ => None,
     }
 }
 

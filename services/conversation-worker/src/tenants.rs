@@ -197,6 +197,11 @@ fn settings(config: &TenantConfig) -> Settings {
                 identity: document.identity.as_ref().map(|identity| identity_lookup(id, identity)),
             })
             .collect(),
+        suggestions: config
+            .documents
+            .iter()
+            .flat_map(|(id, document)| document.suggestions.iter().map(move |operation| format!("{id}/{operation}")))
+            .collect(),
         ..Settings::default()
     }
 }

@@ -207,8 +207,9 @@ pub struct Settings {
     pub languages: Vec<String>,
     /// Its documents.
     pub documents: Vec<DocumentInfo>,
-    /// What people use most: offered by greeting and help. Empty: the last used, or a search for the documents' titles.
-    pub suggestions: Vec<Suggestion>,
+    /// Ids of the operations that greeting and help offer first; then the last used, then what a search for the
+    /// documents' titles finds.
+    pub suggestions: Vec<String>,
     /// What the channel can show.
     pub limits: Limits,
 }

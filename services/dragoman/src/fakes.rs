@@ -116,6 +116,9 @@ pub fn demo_fleet(
         allow_private_hosts: true,
         timeout: std::time::Duration::from_secs(10),
         languages: vec!["en".to_owned()],
+        suggestions: ["GET /vehicles/available", "POST /bookings", "GET /people/{person_id}/bookings"]
+            .map(str::to_owned)
+            .to_vec(),
     };
     Ok(DemoFleet { fleet, document })
 }
@@ -129,12 +132,13 @@ pub fn as_toml(platform: &InfobipConfig, fleet: &DocumentConfig) -> String {
          [tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"{}\"\napi_key = \"{}\"\n\
          sender = \"{}\"\nwebhook_secrets = [\"{}\"]\nsimulated = true\n\n\
          [tenants.default.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n\n\
-         [tenants.default.documents.fleet]\nsource = \"{}\"\nallow_private_hosts = true\nlanguages = [\"en\"]\n",
+         [tenants.default.documents.fleet]\nsource = \"{}\"\nallow_private_hosts = true\nlanguages = [\"en\"]\nsuggestions = [\"{}\"]\n",
         platform.base_url,
         platform.api_key.expose_secret(),
         platform.sender,
         platform.webhook_secrets.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().join("\", \""),
         fleet.source,
+        fleet.suggestions.join("\", \""),
     );
     // Writing to a String cannot fail.
     if let Some(url) = &fleet.backend_url {

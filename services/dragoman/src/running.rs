@@ -7,7 +7,7 @@ use coordination::Coordination;
 use domain::{Account, SystemClock, Tenant};
 use secrecy::ExposeSecret as _;
 use service_kit::{
-    Readiness, net, ops,
+    Gate, Readiness, net, ops,
     tenants::{AccountConfig, DocumentConfig, Tenants, WebConfig},
 };
 use simulator::{
@@ -132,8 +132,11 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
     ];
     let readiness = Readiness::new(SERVICE);
     let (stopped, embedding_ready) = (CancellationToken::new(), parts[0].clone());
+    // Registered before the first probe can come: a readiness without gates is ready.
+    let names = ["embedding-service", "conversation-worker", "admin-service", "ingress-gateway"];
+    let gated = names.map(|name| readiness.register(name)).into_iter().zip(parts).collect();
     tokio::spawn(ops::serve(process_ops, readiness.clone(), stopped.clone()));
-    running.tasks.spawn(watch(readiness, parts, shutdown.clone(), stopped));
+    running.tasks.spawn(watch(readiness, gated, shutdown.clone(), stopped));
     let ops = [free().await?, free().await?, free().await?, free().await?];
     let [embedding_ops, worker_ops, admin_ops, gateway_ops] = ops;
     running.tasks.spawn(embedding_app.serve(embedding, embedding_ops, shutdown.clone()));
@@ -153,6 +156,7 @@ async fn until_ready(readiness: &Readiness, running: &mut Running) -> anyhow::Re
         }
     };
     tokio::select! {
+        biased;
         () = ready => Ok(()),
         () = running.shutdown.cancelled() => Ok(()),
         ended = running.tasks.join_next() => match ended {
@@ -303,22 +307,19 @@ async fn document(source: &str, options: &RunOptions) -> anyhow::Result<Document
         allow_private_hosts: options.allow_private_hosts,
         timeout: std::time::Duration::from_secs(10),
         languages: Vec::new(),
+        suggestions: Vec::new(),
     })
 }
 
 /// The process is ready when all its parts are; it drains with them.
 async fn watch(
     readiness: Readiness,
-    parts: [Readiness; 4],
+    parts: Vec<(Gate, Readiness)>,
     shutdown: CancellationToken,
     stopped: CancellationToken,
 ) -> anyhow::Result<()> {
-    let gates: Vec<_> = ["embedding-service", "conversation-worker", "admin-service", "ingress-gateway"]
-        .into_iter()
-        .map(|name| readiness.register(name))
-        .collect();
     while !shutdown.is_cancelled() {
-        for (gate, part) in gates.iter().zip(&parts) {
+        for (gate, part) in &parts {
             gate.set(part.is_ready());
         }
         tokio::select! {

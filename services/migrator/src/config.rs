@@ -76,6 +76,13 @@ impl Config {
             .unwrap_or_else(|| "bot_user".to_owned())
     }
 
+    /// The same, asking the database once.
+    pub(crate) fn without_waiting(&self) -> Self {
+        let mut config = self.clone();
+        config.database.connect_wait = std::time::Duration::ZERO;
+        config
+    }
+
     /// Opens the database, waiting for it.
     pub(crate) async fn connect(&self) -> anyhow::Result<Store> {
         let config = StoreConfig {

@@ -50,6 +50,12 @@ pub enum Command {
     /// API keys of the gRPC services.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Check the configuration and say all that is wrong with it.
+    CheckConfig,
+    /// Print the merged configuration, secrets masked.
+    PrintConfig,
+    /// Say whether services may start: the same as `verify`, without waiting for the database.
+    Healthcheck,
 }
 
 /// Does what `command` says and prints what was done to `out`.
@@ -64,5 +70,8 @@ pub async fn run(command: Command, config: &Config, out: &mut impl Write) -> any
         Command::Verify => schema::verify(config, out).await,
         Command::Roles => schema::roles(config, out).await,
         Command::Keys(command) => keys::run(command, config, out).await,
+        Command::CheckConfig => Ok(writeln!(out, "the configuration of {SERVICE} is valid")?),
+        Command::PrintConfig => Ok(()), // printed before it is read, so that it shows what is wrong too
+        Command::Healthcheck => schema::verify(&config.without_waiting(), out).await,
     }
 }

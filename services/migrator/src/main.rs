@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use clap::Parser as _;
-use migrator::{Cli, Config, DEFAULTS, SERVICE, run};
+use migrator::{Cli, Command, Config, DEFAULTS, SERVICE, run};
 use service_kit::{
     cli,
     config::{self, Args},
@@ -13,6 +13,9 @@ use service_kit::{
 fn main() -> ExitCode {
     let cli = Cli::parse(); // ends by itself with code 2 on a wrong command line
     let args = Args { config: cli.config.clone(), ..Args::default() };
+    if matches!(cli.command, Command::PrintConfig) {
+        return cli::print_config(SERVICE, DEFAULTS, &args);
+    }
     let config = match config::load::<Config>(SERVICE, DEFAULTS, &args, std::env::vars()) {
         Ok(config) => config.with_bot_url(std::env::var("BOT_DATABASE_URL").ok()),
         Err(errors) => return cli::refuse(&errors),

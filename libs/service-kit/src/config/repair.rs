@@ -136,7 +136,13 @@ fn field(message: &str) -> Option<(Named, &str)> {
 
 /// Puts something in the place of what failed so that reading gets further; false when nothing helps.
 fn repair(layers: &mut Layers, failure: &Failure, fails: &dyn Fn(&Value) -> Option<Failure>) -> bool {
-    let helped = |layers: &Layers| fails(&layers.tree).is_none_or(|next| next != *failure);
+    // The text of an error quotes the value, so at the same place another text is no progress.
+    let helped = |layers: &Layers| {
+        fails(&layers.tree).is_none_or(|next| {
+            let named = field(&failure.message).is_some() || field(&next.message).is_some();
+            if named { next != *failure } else { next.path != failure.path }
+        })
+    };
     let mut place = failure.path.clone();
     match field(&failure.message) {
         Some((Named::Unknown, name)) => {

@@ -40,6 +40,16 @@ struct Limits {
     #[serde(with = "humantime_serde")]
     wait: Duration,
     strict: bool,
+    #[serde(default)]
+    form: Form,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    #[default]
+    Short,
+    Long,
 }
 
 impl Validate for Sample {
@@ -107,6 +117,15 @@ fn all_errors_are_told_at_once_with_path_and_origin() {
     has(&["tenants.acme.accounts.\"infobip:main\".api_key: is missing; set "]);
     has(&["tenants.acme.accounts.\"infobip:main\".sender: "]);
     assert!(!lines.iter().any(|line| line.contains("many")), "values of variables are not told: {lines:#?}");
+}
+
+#[test]
+fn an_unknown_name_without_a_default_is_told_once() {
+    let lines = read("[limits]\nform = \"wide\"\nstrict = 3\n", &[]).expect_err("invalid");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("limits.form: ") && line.contains("`long`")), "{lines:#?}");
+    let sample = read("[limits]\nform = \"long\"\n", &[]).expect("valid");
+    assert_eq!(sample.limits.form, Form::Long);
 }
 
 #[test]

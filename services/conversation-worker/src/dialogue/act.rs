@@ -141,7 +141,7 @@ fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
         CallOutcome::Unknown { .. } => fail::unknown_end(scope, &frame, operation),
         CallOutcome::NoCredentials { .. } => {
             let system = scope.system(&operation.document);
-            let text = scope.text("forbidden", &[("system", &system)]);
+            let text = scope.text("no-credentials", &[("system", &system)]);
             scope.say(text);
             Ok(())
         }

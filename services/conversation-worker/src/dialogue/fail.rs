@@ -20,7 +20,8 @@ pub fn look_up_failed(scope: &mut Scope<'_>, operation: &Operation, outcome: &Ca
     let args = [("system", system.as_str())];
     let text = match outcome {
         CallOutcome::Answered { status, body } => match status {
-            401 | 403 => scope.text("forbidden", &args),
+            401 => scope.text("no-credentials", &args),
+            403 => scope.text("forbidden", &args),
             404 | 410 => message(body).unwrap_or_else(|| scope.text("gone", &[])),
             429 => scope.text("busy", &args),
             400..=499 => message(body).unwrap_or_else(|| scope.text("refused", &[])),
@@ -28,7 +29,7 @@ pub fn look_up_failed(scope: &mut Scope<'_>, operation: &Operation, outcome: &Ca
         },
         CallOutcome::Away { .. } => scope.text("away", &args),
         CallOutcome::Unknown { .. } => scope.text("unknown-lookup", &args),
-        CallOutcome::NoCredentials { .. } => scope.text("forbidden", &args),
+        CallOutcome::NoCredentials { .. } => scope.text("no-credentials", &args),
     };
     scope.say(text);
 }
@@ -39,7 +40,8 @@ pub fn refused(scope: &mut Scope<'_>, task: Task, operation: &Operation, status:
     let args = [("system", system.as_str())];
     match status {
         401 | 403 => {
-            let text = scope.text("forbidden", &args);
+            let key = if status == 401 { "no-credentials" } else { "forbidden" };
+            let text = scope.text(key, &args);
             scope.say(text);
             Ok(())
         }

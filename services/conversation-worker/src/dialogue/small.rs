@@ -13,7 +13,12 @@ use crate::{language::format::small, turn::Suggestion};
 
 /// What to offer: configured, else what was used last, else what the documents' titles find.
 fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
-    let mut found: Vec<Suggestion> = scope.input.settings.suggestions.clone();
+    let mut found: Vec<Suggestion> = Vec::new();
+    for id in scope.input.settings.suggestions.iter().take(4) {
+        if let Some(operation) = scope.operation(id, "")?.filter(|operation| operation.not_callable.is_none()) {
+            found.push(Suggestion { operation_id: id.clone(), title: schema::operation_title(&operation) });
+        }
+    }
     for recent in scope.state.recent.clone() {
         if found.len() < 3 && !found.iter().any(|known| known.operation_id == recent.operation_id) {
             found.push(recent);

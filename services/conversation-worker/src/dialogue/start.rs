@@ -23,6 +23,10 @@ const SURE: f64 = 0.75;
 const CLEAR: f64 = 0.5;
 /// How far below that is.
 const MARGIN: f64 = 0.25;
+/// Or from this one on, when it has no rival and its effect is asked about anyway: the echo is the better question.
+const ALONE: f64 = 0.35;
+/// Share of the first that a rival has.
+const RIVAL: f64 = 0.25;
 /// Below this one nothing is near.
 const NEAR: f64 = 0.2;
 
@@ -53,10 +57,12 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
     let ranked = if own.is_empty() { found.hits.iter().collect() } else { own };
     let first = ranked.first().map_or(0.0, |hit| hit.probability);
     let second = ranked.get(1).map_or(0.0, |hit| hit.probability);
-    let sure = first >= SURE || (first >= CLEAR && first - second >= MARGIN);
+    let effect = ranked.first().is_some_and(|hit| hit.risk != Risk::Safe && hit.not_callable.is_none());
+    let alone = effect && first >= ALONE && second < first * RIVAL;
+    let sure = first >= SURE || (first >= CLEAR && first - second >= MARGIN) || alone;
     let possible = ranked
         .iter()
-        .filter(|hit| first >= NEAR && hit.not_callable.is_none() && hit.probability >= first * 0.25)
+        .filter(|hit| first >= NEAR && hit.not_callable.is_none() && hit.probability >= first * RIVAL)
         .take(3)
         .map(|hit| (*hit).clone())
         .collect();

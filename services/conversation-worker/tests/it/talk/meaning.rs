@@ -1,6 +1,6 @@
 //! What is meant: not sure, nothing near, words that steer, languages, other kinds of message, replay.
 
-use conversation_worker::turn::{Next, Suggestion, turn};
+use conversation_worker::turn::{Next, turn};
 use domain::Content;
 
 use super::{
@@ -39,6 +39,18 @@ fn the_chosen_meaning_takes_its_values_from_the_first_sentence() {
         .expect(&["Krleža", "09:00", "12:00"])
         .expect_buttons(&["Yes"]);
     talk.expect_effects(0);
+}
+
+#[test]
+fn a_lone_effect_is_not_asked_about_twice() {
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("red room", &["POST /room-bookings"]);
+    talk.says("the red room tomorrow 9-12").expect(&["09:00", "12:00"]).expect_buttons(&["Yes"]).expect_effects(0);
+    // What is only looked up has no echo, so the guess is a question.
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("book status", &["GET /loans"]);
+    talk.says("book status").expect_buttons(&["Loans"]);
+    assert!(talk.called().is_empty(), "{:?}", talk.called());
 }
 
 #[test]
@@ -250,8 +262,6 @@ fn tokens_are_of_one_conversation_and_turn() {
     second.taps("Yes").expect_effects(1);
 }
 
-fn suggestions() -> Vec<Suggestion> {
-    ["GET /rooms/free", "GET /loans", "POST /room-bookings"]
-        .map(|name| Suggestion { operation_id: operation(name).id.clone(), title: operation(name).summary.clone() })
-        .to_vec()
+fn suggestions() -> Vec<String> {
+    ["GET /rooms/free", "GET /loans", "POST /room-bookings"].map(|name| operation(name).id.clone()).to_vec()
 }

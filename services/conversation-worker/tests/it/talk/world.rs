@@ -123,7 +123,7 @@ impl Catalogue {
             Some((_, operations)) => {
                 let at =
                     |name: &&str| OPERATIONS.iter().position(|o| o.id == format!("library/{name}")).expect("known");
-                operations.iter().map(|name| (at(name), 0.4, 0.3)).collect()
+                operations.iter().map(|name| (at(name), 0.4, 0.4)).collect()
             }
             None => rank(&sentence),
         };
