@@ -64,6 +64,25 @@ fn a_wrong_configuration_is_told_whole_with_exit_code_2() {
 }
 
 #[test]
+fn the_example_of_tenants_is_valid_and_lacks_only_its_secrets() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/tenants.example.toml");
+    let secrets =
+        ["INFOBIP_API_KEY", "INFOBIP_SECRET_KEY", "SESSION_KEY", "CRM_KEY", "CRM_PASSWORD", "CRM_TOKEN", "CRM_SECRET"];
+    let folder = tempfile::tempdir().expect("a folder");
+    for binary in ["embedding-service", "conversation-worker", "ingress-gateway", "dragoman"] {
+        let check = |secrets: &[(&str, &str)]| {
+            let mut command = command(binary, folder.path(), secrets);
+            fails(command.arg("check-config").arg("--config").arg(&example))
+        };
+        let set = secrets.map(|name| (name, "0123456789abcdef0123456789abcdef"));
+        assert_eq!(check(&set), (Some(0), String::new()), "{binary}");
+        let (code, said) = check(&set[1..]);
+        assert_eq!(code, Some(2), "{binary}");
+        assert!(said.contains("INFOBIP_API_KEY"), "{binary}: {said}");
+    }
+}
+
+#[test]
 fn a_database_that_is_away_is_named_without_its_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let free = crate::world::free_address();

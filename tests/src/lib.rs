@@ -1,1 +1,1 @@
-//! Journeys through the front door, with the real services; see `tests/it`.
+//! Journeys through the front door, with the real services; see `journeys`.

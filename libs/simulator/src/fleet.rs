@@ -43,6 +43,15 @@ pub const ANA: &str = "385911234567";
 pub const MARKO: &str = "385921234567";
 /// Name of the header that names the tenant.
 pub const TENANT_HEADER: &str = "x-tenant";
+/// Look-up of a person, by [`IDENTITY_PARAMETER`].
+pub const IDENTITY_OPERATION: &str = "GET /people";
+/// Takes a phone number in digits.
+pub const IDENTITY_PARAMETER: &str = "phone";
+/// Operations that people use most.
+pub const SUGGESTIONS: [&str; 3] = ["GET /vehicles/available", "POST /bookings", "GET /people/{person_id}/bookings"];
+/// Sentences to begin with.
+pub const SENTENCES: [&str; 3] =
+    ["Which vehicles are free tomorrow?", "book the red van tomorrow 9-12", "prijavi 84300 km za octaviju"];
 
 /// The document with the backend's and the token endpoint's real addresses.
 pub fn document(backend: &Url, token: &Url) -> String {

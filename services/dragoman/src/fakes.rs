@@ -106,8 +106,8 @@ pub fn demo_fleet(
         credentials: [("fleet".to_owned(), credential)].into(),
         tenant_header: Some(TenantHeader { name: fleet::TENANT_HEADER.to_owned(), value: FLEET_TENANT.to_owned() }),
         identity: Some(IdentityConfig {
-            operation: "GET /people".to_owned(),
-            parameter: "phone".to_owned(),
+            operation: fleet::IDENTITY_OPERATION.to_owned(),
+            parameter: fleet::IDENTITY_PARAMETER.to_owned(),
             value: Default::default(),
             answer: [("person_id".to_owned(), "/0/id".to_owned())].into(),
             label: Some("/0/name".to_owned()),
@@ -116,9 +116,7 @@ pub fn demo_fleet(
         allow_private_hosts: true,
         timeout: std::time::Duration::from_secs(10),
         languages: vec!["en".to_owned()],
-        suggestions: ["GET /vehicles/available", "POST /bookings", "GET /people/{person_id}/bookings"]
-            .map(str::to_owned)
-            .to_vec(),
+        suggestions: fleet::SUGGESTIONS.map(str::to_owned).to_vec(),
     };
     Ok(DemoFleet { fleet, document })
 }

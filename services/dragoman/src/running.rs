@@ -11,7 +11,7 @@ use service_kit::{
     tenants::{AccountConfig, DocumentConfig, Tenants, WebConfig},
 };
 use simulator::{
-    fleet::Fleet,
+    fleet::{self, Fleet},
     infobip::Infobip,
     page::{Page, Someone, phone_router},
 };
@@ -44,6 +44,8 @@ pub struct Running {
     tasks: JoinSet<anyhow::Result<()>>,
     shutdown: CancellationToken,
     fakes: CancellationToken,
+    /// Ends the operations listener.
+    stopped: CancellationToken,
 }
 
 impl Running {
@@ -61,8 +63,9 @@ impl Running {
             // One part without the others is of no use.
             self.shutdown.cancel();
         }
-        // The other sides go last, so that the last answers arrive.
+        // The other sides go last, so that the last answers arrive; probes are answered to the end.
         self.fakes.cancel();
+        self.stopped.cancel();
         outcome
     }
 }
@@ -123,6 +126,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
         tasks: JoinSet::new(),
         shutdown: shutdown.clone(),
         fakes,
+        stopped: CancellationToken::new(),
     };
     let parts = [
         embedding_app.readiness().clone(),
@@ -131,12 +135,12 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
         gateway_app.readiness().clone(),
     ];
     let readiness = Readiness::new(SERVICE);
-    let (stopped, embedding_ready) = (CancellationToken::new(), parts[0].clone());
+    let embedding_ready = parts[0].clone();
     // Registered before the first probe can come: a readiness without gates is ready.
     let names = ["embedding-service", "conversation-worker", "admin-service", "ingress-gateway"];
     let gated = names.map(|name| readiness.register(name)).into_iter().zip(parts).collect();
-    tokio::spawn(ops::serve(process_ops, readiness.clone(), stopped.clone()));
-    running.tasks.spawn(watch(readiness, gated, shutdown.clone(), stopped));
+    tokio::spawn(ops::serve(process_ops, readiness.clone(), running.stopped.clone()));
+    running.tasks.spawn(watch(readiness, gated, shutdown.clone()));
     let ops = [free().await?, free().await?, free().await?, free().await?];
     let [embedding_ops, worker_ops, admin_ops, gateway_ops] = ops;
     running.tasks.spawn(embedding_app.serve(embedding, embedding_ops, shutdown.clone()));
@@ -219,22 +223,22 @@ async fn others(
 ) -> anyhow::Result<Others> {
     let mut others = Others::default();
     let accounts = || tenants.0.values().flat_map(|tenant| tenant.accounts.values());
-    let simulated = accounts().all(is_simulated);
+    let simulated = accounts().all(AccountConfig::is_simulated);
+    let demo = options.document.is_none() && tenants.0.values().all(|tenant| tenant.documents.is_empty());
     let platform_is_configured = accounts().any(|account| matches!(account, AccountConfig::Infobip(_)));
     let name = Tenant::new("default")?;
-    // The one tenant that is configured, whatever its name.
-    let tenant = match tenants.0.len() {
-        1 => tenants.0.keys().next().cloned().unwrap_or(name),
+    // `default` where it is configured or nothing is; else the first, whatever its name.
+    let tenant = match tenants.0.keys().next() {
+        Some(first) if !tenants.0.contains_key(&name) => first.clone(),
         _ => name,
     };
     let settings = tenants.0.entry(tenant.clone()).or_default();
-    if let Some(zone) = &options.time_zone {
-        settings.time_zone.clone_from(zone);
-    }
     if let Some(source) = &options.document {
         settings.documents.insert(options.name.clone(), document(source, options).await?);
     }
-    let demo = settings.documents.is_empty();
+    if let Some(zone) = &options.time_zone {
+        settings.time_zone.clone_from(zone);
+    }
     if demo && !simulated {
         bail!(
             "no document is configured: give --document <file or URL>, or [tenants.{tenant}.documents.<name>] in a file"
@@ -264,23 +268,10 @@ async fn others(
             tenant,
             account,
             title: if demo { "Fleet desk".to_owned() } else { options.name.clone() },
-            suggestions: if demo { suggestions() } else { Vec::new() },
+            suggestions: if demo { fleet::SENTENCES.map(str::to_owned).to_vec() } else { Vec::new() },
         });
     }
     Ok(others)
-}
-
-fn suggestions() -> Vec<String> {
-    ["Which vehicles are free tomorrow?", "book the red van tomorrow 9-12", "prijavi 84300 km za octaviju"]
-        .map(str::to_owned)
-        .to_vec()
-}
-
-fn is_simulated(account: &AccountConfig) -> bool {
-    match account {
-        AccountConfig::Infobip(infobip) => infobip.simulated,
-        AccountConfig::Web(_) => true,
-    }
 }
 
 /// The document of the command line: read once here, so that what is wrong with it is said at once.
@@ -312,12 +303,7 @@ async fn document(source: &str, options: &RunOptions) -> anyhow::Result<Document
 }
 
 /// The process is ready when all its parts are; it drains with them.
-async fn watch(
-    readiness: Readiness,
-    parts: Vec<(Gate, Readiness)>,
-    shutdown: CancellationToken,
-    stopped: CancellationToken,
-) -> anyhow::Result<()> {
+async fn watch(readiness: Readiness, parts: Vec<(Gate, Readiness)>, shutdown: CancellationToken) -> anyhow::Result<()> {
     while !shutdown.is_cancelled() {
         for (gate, part) in &parts {
             gate.set(part.is_ready());
@@ -328,6 +314,5 @@ async fn watch(
         }
     }
     readiness.drain();
-    stopped.cancel();
     Ok(())
 }
