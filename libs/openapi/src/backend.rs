@@ -2,8 +2,12 @@
 
 mod answer;
 mod auth;
+mod body;
 mod oauth;
+mod pages;
+mod parameters;
 mod request;
+mod style;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -13,15 +17,19 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use answer::{Response, ResponseBody};
+pub use pages::{PageLimits, Pages, PagesEnd};
 pub use request::{PrepareError, Prepared};
 
 use crate::{
     guard::{self, GuardedResolver},
-    model::Operation,
+    model::{File, Files, Operation},
 };
 
 /// Longest wait for a connection; the rest of the deadline is for the answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Largest file taken from a backend: what WhatsApp passes on as sound or video (16 MB).
+const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How one document's backend is reached.
 #[derive(Clone, Debug)]
@@ -36,8 +44,10 @@ pub struct BackendConfig {
     pub allow_private_hosts: bool,
     /// Longest wait for an answer; a shorter deadline of the call wins.
     pub timeout: Duration,
-    /// Largest answer in bytes.
+    /// Largest answer in bytes: JSON or text.
     pub max_response_bytes: usize,
+    /// Largest answer in bytes that is a file.
+    pub max_file_bytes: usize,
 }
 
 impl Default for BackendConfig {
@@ -49,6 +59,7 @@ impl Default for BackendConfig {
             allow_private_hosts: false,
             timeout: Duration::from_secs(10),
             max_response_bytes: 2 * 1024 * 1024,
+            max_file_bytes: MAX_FILE_BYTES,
         }
     }
 }
@@ -182,7 +193,20 @@ impl Backend {
     /// # Errors
     /// [`PrepareError`] when the operation can't be called with these arguments and this configuration.
     pub fn prepare(&self, operation: &Operation, arguments: &Map<String, Value>) -> Result<Prepared, PrepareError> {
-        request::prepare(&self.config, operation, arguments)
+        self.prepare_with_files(operation, arguments, &Files::new())
+    }
+
+    /// As [`Self::prepare`], with the files that arguments refer to (fields with [`crate::Field::file`]).
+    ///
+    /// # Errors
+    /// [`PrepareError`]; `NoFile` when a file is needed and `files` has none under the argument's text.
+    pub fn prepare_with_files(
+        &self,
+        operation: &Operation,
+        arguments: &Map<String, Value>,
+        files: &Files,
+    ) -> Result<Prepared, PrepareError> {
+        request::prepare(&self.config, operation, arguments, files)
     }
 
     /// Sends it, with a token fetched when one is needed, and once more with a fresh token after a 401.
@@ -198,19 +222,43 @@ impl Backend {
         idempotency_key: Option<&str>,
         deadline: Duration,
     ) -> Result<Response, CallError> {
+        self.exchange(&prepared, idempotency_key, deadline).await.map(|(response, _)| response)
+    }
+
+    /// As [`Self::send`], with the file that the answer is, if it is one: bytes, or a text to be kept.
+    ///
+    /// # Errors
+    /// [`CallError`]; `TooLarge` for a file beyond [`BackendConfig::max_file_bytes`].
+    #[tracing::instrument(skip_all, fields(http.method = %prepared.method, server.address = prepared.url.host_str()))]
+    pub async fn send_with_files(
+        &self,
+        prepared: Prepared,
+        idempotency_key: Option<&str>,
+        deadline: Duration,
+    ) -> Result<(Response, Option<File>), CallError> {
+        let (response, rest) = self.exchange(&prepared, idempotency_key, deadline).await?;
+        Ok((response, rest.file))
+    }
+
+    async fn exchange(
+        &self,
+        prepared: &Prepared,
+        idempotency_key: Option<&str>,
+        deadline: Duration,
+    ) -> Result<(Response, answer::Rest), CallError> {
         let ends = tokio::time::Instant::now() + deadline.min(self.config.timeout);
-        let first = self.try_once(&prepared, idempotency_key, ends, None).await?;
-        if first.response.status != 401 || first.tokens.is_empty() {
-            return Ok(first.response);
+        let first = self.try_once(prepared, idempotency_key, ends, None).await?;
+        if first.answer.0.status != 401 || first.tokens.is_empty() {
+            return Ok(first.answer);
         }
         // A 401 says that nothing was done, so asking again is safe; if that fails, the 401 stands.
-        match self.try_once(&prepared, idempotency_key, ends, Some(&first.tokens)).await {
+        match self.try_once(prepared, idempotency_key, ends, Some(&first.tokens)).await {
             Err(error @ (CallError::Ambiguous(_) | CallError::TooLarge { .. })) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the backend refused the token and no other could be had");
-                Ok(first.response)
+                Ok(first.answer)
             }
-            Ok(second) => Ok(second.response),
+            Ok(second) => Ok(second.answer),
         }
     }
 
@@ -238,12 +286,12 @@ impl Backend {
             request = request.body(body.clone());
         }
         let response = request.send().await.map_err(|error| answer::call_error(&error))?;
-        let response = answer::read(response, self.config.max_response_bytes).await?;
-        Ok(Tried { response, tokens })
+        let answer = answer::read(response, &self.config).await?;
+        Ok(Tried { answer, tokens })
     }
 }
 
 struct Tried {
-    response: Response,
+    answer: (Response, answer::Rest),
     tokens: auth::UsedTokens,
 }

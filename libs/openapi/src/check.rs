@@ -31,7 +31,8 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'st
 impl Operation {
     /// What is wrong with `arguments` (by [`Field::key`]); empty when they can be sent.
     ///
-    /// Each field is checked by its own schema; if all are well, the body is checked as a whole.
+    /// Each field is checked by its own schema; if all are well, the body is checked as a whole (unless it holds
+    /// files: what stands for them here is not what is sent).
     pub fn check(&self, arguments: &Map<String, Value>) -> Vec<Problem> {
         let mut problems = Vec::new();
         for key in arguments.keys().filter(|key| self.field(key).is_none()) {
@@ -51,6 +52,7 @@ impl Operation {
         if problems.is_empty()
             && let (Some(body), Some(value)) = (&self.body, self.body_of(arguments))
             && !body.wrapped
+            && !self.fields.iter().any(|field| field.location == Location::Body && field.file.is_some())
         {
             problems = check_value(&body.whole_schema, &value, |path| {
                 let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
@@ -61,7 +63,7 @@ impl Operation {
         problems
     }
 
-    /// The JSON body that `arguments` make; `None` when none is to be sent.
+    /// The body that `arguments` make, as JSON; `None` when none is to be sent.
     pub(crate) fn body_of(&self, arguments: &Map<String, Value>) -> Option<Value> {
         let body = self.body.as_ref()?;
         if body.wrapped {

@@ -1,6 +1,7 @@
 //! A document of any version to operations that stand alone.
 
 mod body;
+mod form;
 pub(crate) mod operation;
 mod parameters;
 mod response;

@@ -8,6 +8,7 @@ mod check;
 mod fetch;
 mod guard;
 mod import;
+mod media;
 pub mod model;
 mod read;
 mod refs;
@@ -16,13 +17,14 @@ mod schema;
 mod text;
 
 pub use backend::{
-    Backend, BackendConfig, BackendError, CallError, Credential, PrepareError, Prepared, Response, ResponseBody,
+    Backend, BackendConfig, BackendError, CallError, Credential, PageLimits, Pages, PagesEnd, PrepareError, Prepared,
+    Response, ResponseBody,
 };
 pub use fetch::{FetchError, fetch};
 pub use guard::is_public;
 pub use import::{ImportError, ImportOptions, import};
 pub use model::{
-    BodyShape, Document, Field, KeyLocation, Location, MAX_OPERATION_BYTES, Need, Operation, Problem, ProblemKind,
-    ResponseOutline, Risk, SecurityScheme, Style,
+    BodyEncoding, BodyShape, Document, Field, File, FileField, Files, KeyLocation, Location, MAX_OPERATION_BYTES, Need,
+    Operation, Problem, ProblemKind, ResponseOutline, Risk, SecurityScheme, Style,
 };
 pub use resources::Producers;

@@ -1,7 +1,8 @@
 //! What an imported document is made of: plain values, stored and sent as JSON.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ pub struct Operation {
     pub tags: Vec<String>,
     /// What a caller can give. What configuration or the worker supplies is not among them.
     pub fields: Vec<Field>,
-    /// The JSON body, when the operation takes one.
+    /// The body, when the operation takes one.
     pub body: Option<BodyShape>,
     /// What a good answer looks like, when the document says so.
     pub response: Option<ResponseOutline>,
@@ -78,6 +79,11 @@ impl Operation {
     pub fn field(&self, key: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.key == key)
     }
+
+    /// A call needs a file: without one, [`crate::Backend::prepare`] refuses it.
+    pub fn needs_file(&self) -> bool {
+        self.fields.iter().any(|field| field.required && field.file.as_ref().is_some_and(|file| !file.or_text))
+    }
 }
 
 /// One value that a caller gives.
@@ -100,7 +106,50 @@ pub struct Field {
     pub style: Style,
     /// Arrays and objects take one `name=value` for each element.
     pub explode: bool,
+    /// Query and form: `:/?@!$'()*,;=` stay as they are (`allowReserved`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_reserved: bool,
+    /// Form and multipart: the media type that the document names for this part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_type: Option<String>,
+    /// The value is a file: its argument (or each item of it) is the reference under which [`Files`] has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileField>,
 }
+
+/// What kind of file a field takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileField {
+    /// Media types that the backend takes, `image/*` among them; empty: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media_types: Vec<String>,
+    /// A plain text will do as well (the address of a file, the id of an earlier one).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub or_text: bool,
+}
+
+/// A file that a caller gives or a backend answers with. Printing it shows neither name nor content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Name without folders, where one is known.
+    pub name: Option<String>,
+    /// Media type in lower case without parameters.
+    pub media_type: String,
+    /// All of it.
+    pub content: Bytes,
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("media_type", &self.media_type)
+            .field("size_bytes", &self.content.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The files of a call by reference: any text that stands for the file in the arguments.
+pub type Files = BTreeMap<String, File>;
 
 /// Where a field goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,7 +163,7 @@ pub enum Location {
     Header,
     /// Cookie of the request.
     Cookie,
-    /// Property of the JSON body.
+    /// Property of the body.
     Body,
 }
 
@@ -137,19 +186,28 @@ impl Location {
 pub enum Style {
     /// `a,b` (path and header).
     Simple,
-    /// `k=a&k=b`, or `k=a,b` without explode (query and cookie).
+    /// `.a,b`, or `.a.b` with explode (path).
+    Label,
+    /// `;k=a,b`, or `;k=a;k=b` with explode (path).
+    Matrix,
+    /// `k=a&k=b`, or `k=a,b` without explode (query, cookie, form).
     Form,
     /// `k=a%20b`.
     SpaceDelimited,
     /// `k=a%7Cb`.
     PipeDelimited,
+    /// `k=a%09b` (`tsv` of Swagger 2.0).
+    TabDelimited,
     /// `k[p]=v`.
     DeepObject,
-    /// The value as JSON text (`content: application/json`), and everything in the body.
+    /// As [`Self::Form`], but with `; ` between and nothing percent-encoded (cookies of OpenAPI 3.2).
+    Cookie,
+    /// The value as JSON text (`content: application/json`). In a body: by [`BodyShape::encoding`]; in a form, scalars
+    /// are written plainly, lists repeat their name, objects are JSON text.
     Json,
 }
 
-/// The JSON body of an operation.
+/// The body of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BodyShape {
     /// Sent as `Content-Type`.
@@ -160,6 +218,36 @@ pub struct BodyShape {
     pub whole_schema: Value,
     /// The body is not an object with named properties: its one field is `body:`.
     pub wrapped: bool,
+    /// How the fields are written into it.
+    #[serde(default, skip_serializing_if = "BodyEncoding::is_json")]
+    pub encoding: BodyEncoding,
+}
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyEncoding {
+    /// One JSON value.
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data`.
+    Multipart,
+    /// The value of `body:` as text.
+    Text,
+    /// The file that `body:` refers to.
+    File,
+}
+
+impl BodyEncoding {
+    fn is_json(&self) -> bool {
+        *self == Self::Json
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What a good answer looks like.

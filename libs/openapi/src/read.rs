@@ -16,6 +16,10 @@ pub(crate) const BUNDLE_KEY: &str = "x-openapi-bundle";
 /// Stands for the address of a document that came without one.
 const NO_ADDRESS: &str = "memory:///document";
 
+/// Most YAML events that aliases may repeat. Documents that are written by hand repeat some thousands; the events of
+/// a "billion laughs" cost a microsecond each until this stops them.
+const MAX_REPLAYED: usize = 200_000;
+
 /// The files of a document by absolute address.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -153,8 +157,10 @@ fn parse_yaml(text: &str) -> Result<Value, String> {
         max_depth: 100,
         max_documents: 1,
     };
+    let aliases = serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED };
     let options = serde_saphyr::options! {
         budget: budget,
+        alias_limits: aliases,
         strict_booleans: true,
         with_snippet: false,
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,

@@ -10,7 +10,7 @@ use url::Url;
 use super::{
     Backend, BackendConfig, CallError, Credential,
     oauth::{Grant, TokenKey},
-    request::encode,
+    style::Escape,
 };
 use crate::model::{KeyLocation, Operation, SecurityScheme};
 
@@ -67,6 +67,14 @@ pub(super) fn choose(config: &BackendConfig, operation: &Operation) -> Result<Ve
         }
     }
     Ok(all)
+}
+
+/// Names of the query parameters that hold API keys.
+pub(super) fn query_keys(chosen: &[Chosen]) -> impl Iterator<Item = &str> {
+    chosen.iter().filter_map(|one| match &one.scheme {
+        SecurityScheme::ApiKey { location: KeyLocation::Query, name } => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 fn default(config: &BackendConfig) -> Option<Chosen> {
@@ -172,7 +180,7 @@ fn api_key(
             headers.insert(name, secret_header(value.expose_secret())?);
         }
         KeyLocation::Query => {
-            let pair = format!("{}={}", encode(name), encode(value.expose_secret()));
+            let pair = format!("{}={}", Escape::All.text(name), Escape::All.text(value.expose_secret()));
             let query =
                 url.query().filter(|query| !query.is_empty()).map_or(pair.clone(), |query| format!("{query}&{pair}"));
             url.set_query(Some(&query));

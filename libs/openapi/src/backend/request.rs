@@ -5,15 +5,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{BackendConfig, auth};
+use super::{
+    BackendConfig, auth, body,
+    style::{self, Escape},
+};
 use crate::{
     guard,
-    model::{Field, Location, Operation, Problem, Style},
-    schema::scalar_text,
+    model::{Field, Files, Location, Operation, Problem, SecurityScheme, Style},
+    refs::percent_decode,
 };
 
 /// Longest URL built; servers refuse longer ones.
-const MAX_URL_BYTES: usize = 8_000;
+pub(super) const MAX_URL_BYTES: usize = 8_000;
+/// Longest text of all cookies together: most servers take 8 KiB of headers, and there are others.
+const MAX_COOKIE_BYTES: usize = 4_096;
 
 /// Why a call can't be built.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -27,10 +32,16 @@ pub enum PrepareError {
     /// A value that can't be written into its place.
     #[error("the value of {field} can't be sent: {reason}")]
     BadValue {
-        /// [`Field::key`].
+        /// [`crate::Field::key`].
         field: String,
         /// Why.
         reason: &'static str,
+    },
+    /// A file that is needed and was not given.
+    #[error("no file is given for {field}")]
+    NoFile {
+        /// [`crate::Field::key`].
+        field: String,
     },
     /// Neither configuration nor document says where the backend is.
     #[error("the document names no server; configure the backend's URL")]
@@ -52,7 +63,7 @@ pub struct Prepared {
     pub url: Url,
     /// Without credentials.
     pub headers: HeaderMap,
-    /// JSON.
+    /// As its `Content-Type` says.
     pub body: Option<Bytes>,
     pub(super) credentials: Vec<auth::Chosen>,
 }
@@ -61,6 +72,7 @@ pub(super) fn prepare(
     config: &BackendConfig,
     operation: &Operation,
     arguments: &Map<String, Value>,
+    files: &Files,
 ) -> Result<Prepared, PrepareError> {
     if let Some(reason) = &operation.not_callable {
         return Err(PrepareError::NotCallable(reason.clone()));
@@ -75,8 +87,14 @@ pub(super) fn prepare(
     guard::check_url(&base, config.allow_private_hosts)
         .map_err(|refused| PrepareError::Refused(refused.to_string()))?;
     let url = url(&base, operation, arguments)?;
-    let headers = headers(config, operation, arguments)?;
-    let body = operation.body_of(arguments).map(|body| Bytes::from(body.to_string()));
+    let mut headers = headers(config, operation, arguments)?;
+    let body = match body::write(operation, arguments, files)? {
+        Some((content_type, bytes)) => {
+            headers.insert(header::CONTENT_TYPE, content_type);
+            Some(bytes)
+        }
+        None => None,
+    };
     let credentials = auth::choose(config, operation).map_err(PrepareError::Credentials)?;
     Ok(Prepared { method, url, headers, body, credentials })
 }
@@ -102,7 +120,9 @@ fn url(base: &Url, operation: &Operation, arguments: &Map<String, Value>) -> Res
         .collect();
     for field in operation.fields.iter().filter(|field| field.location == Location::Query) {
         if let Some(value) = arguments.get(&field.key) {
-            query_pairs(field, value, &mut pairs)?;
+            let escape = if field.allow_reserved { Escape::Reserved } else { Escape::All };
+            let own = own_pairs(operation, field, value, escape)?;
+            pairs.extend(own.into_iter().map(|(name, value)| format!("{name}={value}")));
         }
     }
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -133,7 +153,10 @@ fn path(template: &str, operation: &Operation, arguments: &Map<String, Value>) -
         let key = format!("path:{name}");
         let bad = |reason| PrepareError::BadValue { field: key.clone(), reason };
         let (field, value) = operation.field(&key).zip(arguments.get(&key)).ok_or_else(|| bad("it is missing"))?;
-        let text = simple(field, value).ok_or_else(|| bad("it holds objects in lists"))?;
+        if value.is_null() {
+            return Err(bad("it is missing"));
+        }
+        let text = style::in_path(field, value).ok_or_else(|| unwritable(&key))?;
         if text.is_empty() || matches!(text.as_str(), "." | "..") {
             return Err(bad("it would change the path"));
         }
@@ -144,88 +167,35 @@ fn path(template: &str, operation: &Operation, arguments: &Map<String, Value>) -
     Ok(path)
 }
 
-/// `a,b` and `k,v` (or `k=v` with explode), each part percent-encoded.
-fn simple(field: &Field, value: &Value) -> Option<String> {
-    match value {
-        Value::Array(items) => join(items.iter(), ","),
-        Value::Object(map) => {
-            let between = if field.explode { "=" } else { "," };
-            map.iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| Some(format!("{}{between}{}", encode(key), scalar(value)?)))
-                .collect::<Option<Vec<_>>>()
-                .map(|parts| parts.join(","))
+/// The pairs of a value in its style. An exploded object brings names of its own: none of them may take the place of
+/// another field, whose value may be one that the caller must not choose, or of an API key.
+pub(super) fn own_pairs(
+    operation: &Operation,
+    field: &Field,
+    value: &Value,
+    escape: Escape,
+) -> Result<Vec<(String, String)>, PrepareError> {
+    let own = style::pairs(field, value, escape).ok_or_else(|| unwritable(&field.key))?;
+    if value.is_object() && field.explode && !matches!(field.style, Style::DeepObject | Style::Json) {
+        let others = operation.fields.iter().filter(|other| other.location == field.location && other.key != field.key);
+        let keys = operation.schemes.values().filter_map(|scheme| match scheme {
+            SecurityScheme::ApiKey { name, .. } => Some(name),
+            _ => None,
+        });
+        let mut taken = others.map(|other| &other.name).chain(keys);
+        if taken.any(|name| own.iter().any(|(own, _)| percent_decode(own).eq_ignore_ascii_case(name))) {
+            return Err(PrepareError::BadValue {
+                field: field.key.clone(),
+                reason: "one of its names is that of another parameter",
+            });
         }
-        _ => scalar(value),
     }
+    Ok(own)
 }
 
-fn join<'v>(items: impl Iterator<Item = &'v Value>, between: &str) -> Option<String> {
-    items.map(scalar).collect::<Option<Vec<_>>>().map(|parts| parts.join(between))
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::Array(_) | Value::Object(_) => None,
-        Value::Null => Some(String::new()),
-        _ => Some(encode(&scalar_text(value))),
-    }
-}
-
-fn query_pairs(field: &Field, value: &Value, pairs: &mut Vec<String>) -> Result<(), PrepareError> {
-    let bad = || PrepareError::BadValue {
-        field: field.key.clone(),
-        reason: "it holds lists or objects that its style can't write",
-    };
-    let name = encode(&field.name);
-    if value.is_null() {
-        return Ok(());
-    }
-    if field.style == Style::Json {
-        pairs.push(format!("{name}={}", encode(&value.to_string())));
-        return Ok(());
-    }
-    match value {
-        Value::Array(items) if field.style == Style::DeepObject || field.explode && field.style == Style::Form => {
-            for item in items {
-                pairs.push(format!("{name}={}", scalar(item).ok_or_else(bad)?));
-            }
-        }
-        Value::Array(items) => {
-            let between = match field.style {
-                Style::SpaceDelimited => "%20",
-                Style::PipeDelimited => "%7C",
-                _ => ",",
-            };
-            pairs.push(format!("{name}={}", join(items.iter(), between).ok_or_else(bad)?));
-        }
-        Value::Object(map) if field.style == Style::DeepObject => deep(&name, map, 0, pairs).ok_or_else(bad)?,
-        Value::Object(map) if field.explode => {
-            for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-                pairs.push(format!("{}={}", encode(key), scalar(value).ok_or_else(bad)?));
-            }
-        }
-        Value::Object(_) => pairs.push(format!("{name}={}", simple(field, value).ok_or_else(bad)?)),
-        _ => pairs.push(format!("{name}={}", scalar(value).ok_or_else(bad)?)),
-    }
-    Ok(())
-}
-
-/// `k[p]=v`, `k[p][q]=v`; lists repeat their pair.
-fn deep(prefix: &str, map: &Map<String, Value>, depth: usize, pairs: &mut Vec<String>) -> Option<()> {
-    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-        let name = format!("{prefix}%5B{}%5D", encode(key));
-        match value {
-            Value::Object(inner) if depth < 8 => deep(&name, inner, depth + 1, pairs)?,
-            Value::Array(items) => {
-                for item in items {
-                    pairs.push(format!("{name}={}", scalar(item)?));
-                }
-            }
-            _ => pairs.push(format!("{name}={}", scalar(value)?)),
-        }
-    }
-    Some(())
+/// The style has no form for lists or objects inside the value.
+pub(super) fn unwritable(field: &str) -> PrepareError {
+    PrepareError::BadValue { field: field.to_owned(), reason: "it holds lists or objects that its style can't write" }
 }
 
 fn headers(
@@ -240,41 +210,35 @@ fn headers(
         let bad = |reason| PrepareError::BadValue { field: field.key.clone(), reason };
         match field.location {
             Location::Header => {
-                let text = match value {
-                    _ if field.style == Style::Json => value.to_string(),
-                    Value::Array(items) => items.iter().map(scalar_text).collect::<Vec<_>>().join(","),
-                    Value::Object(_) => simple(field, value).ok_or_else(|| bad("it holds objects in lists"))?,
-                    _ => scalar_text(value),
-                };
+                let text = style::in_header(field, value).ok_or_else(|| unwritable(&field.key))?;
                 let (name, value) = self::header(&field.name, &text).ok_or_else(|| bad("a header can't hold it"))?;
                 headers.insert(name, value);
             }
             Location::Cookie => {
-                let text = if field.style == Style::Json {
-                    encode(&value.to_string())
-                } else {
-                    scalar(value).ok_or_else(|| bad("a cookie can't hold it"))?
-                };
-                cookies.push(format!("{}={text}", encode(&field.name)));
+                let escape = if field.style == Style::Cookie { Escape::Nothing } else { Escape::All };
+                let own = own_pairs(operation, field, value, escape)?;
+                if own.iter().any(|(name, value)| !is_cookie(name, value)) {
+                    return Err(bad("a cookie can't hold it"));
+                }
+                cookies.extend(own.into_iter().map(|(name, value)| format!("{name}={value}")));
             }
             Location::Path | Location::Query | Location::Body => {}
         }
     }
-    if !cookies.is_empty()
-        && let Ok(value) = HeaderValue::from_str(&cookies.join("; "))
-    {
-        headers.insert(header::COOKIE, value);
+    if !cookies.is_empty() {
+        let bad = |reason| PrepareError::BadValue { field: String::new(), reason };
+        let text = cookies.join("; ");
+        if text.len() > MAX_COOKIE_BYTES {
+            return Err(bad("the cookies would be too long"));
+        }
+        let text = HeaderValue::from_str(&text).map_err(|_| bad("a cookie can't hold it"))?;
+        headers.insert(header::COOKIE, text);
     }
     // What configuration says comes last: no argument can take its place.
     if let Some((name, value)) = config.tenant_header.as_ref().and_then(|(name, value)| self::header(name, value)) {
         headers.insert(name, value);
     }
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
-    if let Some(body) = operation.body.as_ref().filter(|_| operation.body_of(arguments).is_some()) {
-        let media_type =
-            HeaderValue::from_str(&body.media_type).unwrap_or(HeaderValue::from_static("application/json"));
-        headers.insert(header::CONTENT_TYPE, media_type);
-    }
     Ok(headers)
 }
 
@@ -283,15 +247,9 @@ pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-pub(super) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+/// Name and value of RFC 6265: nothing that ends a cookie. What is percent-encoded always is one; `,`, which
+/// the style itself writes between items, is let through as browsers do.
+fn is_cookie(name: &str, value: &str) -> bool {
+    let fits = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\";\\".contains(&byte));
+    !name.is_empty() && !name.contains('=') && fits(name) && fits(value)
 }

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Context, Dialect, body, parameters, response, security, servers};
 use crate::{
+    media::json_rank,
     model::{MAX_OPERATION_BYTES, Operation, Risk},
     refs::At,
     schema::{byte_len, depth},
@@ -139,19 +140,6 @@ pub(super) fn media_types<'a>(context: &Context<'a>, at: At<'a>, key: &str) -> V
     debug_assert_eq!(context.dialect, Dialect::Two);
     let list = at.value.get(key).or_else(|| context.root.value.get(key)).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-/// `application/json` and its relatives, best first in rank; `None` for others.
-pub(super) fn json_rank(media_type: &str) -> Option<u8> {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => Some(0),
-        "application/merge-patch+json" => Some(1),
-        "application/*+json" | "application/*" | "*/*" | "text/json" => Some(3),
-        _ if essence.ends_with("+json") && !essence.contains("json-patch") => Some(2),
-        _ if essence.ends_with("+json") => Some(4),
-        _ => None,
-    }
 }
 
 /// The best JSON media type and what stands under it.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Dialect, operation::json_rank};
+use super::{Context, Dialect};
 use crate::{
+    media::json_rank,
     model::{Field, KeyLocation, Location, SecurityScheme, Style},
     refs::At,
     schema::{Shape, object_shape},
@@ -33,8 +34,8 @@ pub(super) struct Parameters<'a> {
     pub fields: Vec<Field>,
     /// Swagger 2.0: the body parameter.
     pub body: Option<At<'a>>,
-    /// Swagger 2.0: there are form parameters.
-    pub form: bool,
+    /// Swagger 2.0: the form parameters in their order.
+    pub form: Vec<At<'a>>,
     /// An `Idempotency-Key` header is declared.
     pub keyed: bool,
     /// Parameters that are credentials by their name: configuration gives them, not a person.
@@ -119,7 +120,11 @@ fn one<'a>(
             return;
         }
         Some("formData") if context.dialect == Dialect::Two => {
-            out.form = true;
+            out.form.push(parameter);
+            return;
+        }
+        other if required && context.dialect == Dialect::Three => {
+            problems.push(format!("parameter `{name}` is in {}, which is not supported", other.unwrap_or("no place")));
             return;
         }
         other => {
@@ -146,16 +151,22 @@ fn one<'a>(
             return;
         }
     };
-    let (mut schema, style, explode) = given;
+    let Given { mut schema, style, explode } = given;
     let examples = crate::schema::examples(parameter.value);
     if let (false, Value::Object(map)) = (examples.is_empty(), &mut schema) {
         map.entry("examples").or_insert(Value::Array(examples));
     }
-    let description = parameter.text("description").map(|text| text::plain(text, 500)).filter(|text| !text.is_empty());
-    let description = description
-        .or_else(|| schema.get("description").and_then(Value::as_str).map(str::to_owned))
-        .unwrap_or_default();
-    out.fields.push(field(location, name, required, schema, description, style, explode));
+    let description = description(parameter, &schema);
+    let mut field = field(location, name, required, schema, description, style, explode);
+    field.allow_reserved =
+        location == Location::Query && parameter.value.get("allowReserved") == Some(&Value::Bool(true));
+    out.fields.push(field);
+}
+
+/// The parameter's own description, else its schema's.
+pub(super) fn description(parameter: At<'_>, schema: &Value) -> String {
+    let own = parameter.text("description").map(|text| text::plain(text, 500)).filter(|text| !text.is_empty());
+    own.or_else(|| schema.get("description").and_then(Value::as_str).map(str::to_owned)).unwrap_or_default()
 }
 
 /// False for what HTTP, configuration or the worker supplies; credentials and keys are noted on the way.
@@ -199,20 +210,29 @@ fn secret_location(location: Location, lower: &str) -> Option<KeyLocation> {
     }
 }
 
-/// The schema of a parameter and how its value is written; `Err` ends the sentence "parameter x ...".
-fn schema_and_style<'a>(
+/// The schema of a value and how it is written.
+pub(super) struct Given {
+    pub schema: Value,
+    pub style: Style,
+    pub explode: bool,
+}
+
+/// What is said of a parameter; `Err` ends the sentence "parameter x ...".
+pub(super) fn schema_and_style<'a>(
     context: &mut Context<'a>,
     parameter: At<'a>,
     location: Location,
-) -> Result<(Value, Style, bool), String> {
+) -> Result<Given, String> {
     if let Some(content) = parameter.get("content") {
         let media = content.value.as_object().and_then(|types| types.iter().next());
         let Some((name, value)) = media else { return Err("has an empty `content`".to_owned()) };
-        if json_rank(name).is_none() {
-            return Err(format!("is written as {name}, which is not supported yet"));
-        }
+        let style = match json_rank(name) {
+            Some(_) => Style::Json,
+            None if name.starts_with("text/") => default_style(location),
+            None => return Err(format!("is written as {name}, which is not supported")),
+        };
         let schema = content.with(value).get("schema").map_or(Ok(json!({})), |at| context.requests.contained(at));
-        return Ok((schema.map_err(|error| error.reason())?, Style::Json, false));
+        return Ok(Given { schema: schema.map_err(|error| error.reason())?, style, explode: false });
     }
     let at = match context.dialect {
         Dialect::Two => parameter,
@@ -229,21 +249,25 @@ fn schema_and_style<'a>(
     }
     let many = may_be(&schema, "array") || may_be(&schema, "object") || object_shape(&schema, None).is_some();
     let (style, explode) = style(context.dialect, parameter, location)
-        .map_err(|style| format!("is written in style {style}, which is not supported yet"))?;
-    if location == Location::Cookie && many {
-        return Err("is a cookie with an array or object, which is not supported yet".to_owned());
-    }
+        .map_err(|style| format!("is written in style {style}, which is not supported"))?;
     if location == Location::Path
         && let Value::Object(map) = &mut schema
         && map.get("type").is_some_and(|kind| kind == "string")
     {
         map.entry("minLength").or_insert(json!(1));
     }
-    // A query of nested objects has no agreed form; only their JSON text is sure, and nobody asked for that.
-    if many && style != Style::DeepObject && has_nested_object(&schema) {
-        return Err("holds objects in objects, which its style can't write".to_owned());
+    // A query of nested values has no agreed form; only their JSON text is sure, and nobody asked for that.
+    if many && style != Style::DeepObject && has_nested(&schema) {
+        return Err("holds lists or objects in others, which its style can't write".to_owned());
     }
-    Ok((schema, style, explode))
+    Ok(Given { schema, style, explode })
+}
+
+fn default_style(location: Location) -> Style {
+    match location {
+        Location::Path | Location::Header => Style::Simple,
+        Location::Query | Location::Cookie | Location::Body => Style::Form,
+    }
 }
 
 fn may_be(schema: &Value, kind: &str) -> bool {
@@ -254,37 +278,59 @@ fn may_be(schema: &Value, kind: &str) -> bool {
     }
 }
 
-fn has_nested_object(schema: &Value) -> bool {
+fn has_nested(schema: &Value) -> bool {
     let is_object = |value: &Value| may_be(value, "object");
-    schema.get("items").is_some_and(is_object)
+    schema.get("items").is_some_and(|items| is_object(items) || may_be(items, "array"))
         || object_shape(schema, schema.get("$defs").and_then(Value::as_object))
             .is_some_and(|Shape { properties, .. }| properties.values().any(is_object))
 }
 
 fn style(dialect: Dialect, parameter: At<'_>, location: Location) -> Result<(Style, bool), String> {
-    let path_or_header = matches!(location, Location::Path | Location::Header);
+    let default = default_style(location);
     if dialect == Dialect::Two {
         return Ok(match parameter.text("collectionFormat").unwrap_or("csv") {
-            "csv" if path_or_header => (Style::Simple, false),
-            "csv" => (Style::Form, false),
-            "multi" => (Style::Form, true),
+            "csv" => (default, false),
+            "multi" if default == Style::Form => (Style::Form, true),
             "ssv" => (Style::SpaceDelimited, false),
+            "tsv" => (Style::TabDelimited, false),
             "pipes" => (Style::PipeDelimited, false),
             other => return Err(other.to_owned()),
         });
     }
-    let default = if path_or_header { "simple" } else { "form" };
-    let style = parameter.text("style").unwrap_or(default);
-    let explode = parameter.value.get("explode").and_then(Value::as_bool).unwrap_or(style == "form");
-    let style = match style {
-        "simple" if path_or_header => Style::Simple,
-        "form" if !path_or_header => Style::Form,
-        "spaceDelimited" if location == Location::Query => Style::SpaceDelimited,
-        "pipeDelimited" if location == Location::Query => Style::PipeDelimited,
-        "deepObject" if location == Location::Query => Style::DeepObject,
-        other => return Err(other.to_owned()),
+    let name = parameter.text("style");
+    let style = match name {
+        None => default,
+        Some(name) => named_style(name).filter(|style| fits(*style, location)).ok_or(name)?,
     };
-    Ok((style, explode))
+    let explode = parameter.value.get("explode").and_then(Value::as_bool);
+    Ok((style, explode.unwrap_or(matches!(style, Style::Form | Style::Cookie))))
+}
+
+/// The style of this name in OpenAPI 3.
+pub(super) fn named_style(name: &str) -> Option<Style> {
+    Some(match name {
+        "simple" => Style::Simple,
+        "label" => Style::Label,
+        "matrix" => Style::Matrix,
+        "form" => Style::Form,
+        "spaceDelimited" => Style::SpaceDelimited,
+        "pipeDelimited" => Style::PipeDelimited,
+        "deepObject" => Style::DeepObject,
+        "cookie" => Style::Cookie,
+        _ => return None,
+    })
+}
+
+/// The table of the specification; `spaceDelimited` and the like are also seen on headers and paths of converted
+/// Swagger documents, where they read as they did there.
+fn fits(style: Style, location: Location) -> bool {
+    let joined = matches!(style, Style::SpaceDelimited | Style::PipeDelimited);
+    match location {
+        Location::Path => joined || matches!(style, Style::Simple | Style::Label | Style::Matrix),
+        Location::Header => joined || style == Style::Simple,
+        Location::Query | Location::Body => joined || matches!(style, Style::Form | Style::DeepObject),
+        Location::Cookie => matches!(style, Style::Form | Style::Cookie),
+    }
 }
 
 pub(super) fn field(
@@ -306,5 +352,8 @@ pub(super) fn field(
         description,
         style,
         explode,
+        allow_reserved: false,
+        part_type: None,
+        file: None,
     }
 }

@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{
     Context, Dialect,
-    operation::{json_content, json_rank, media_types},
+    operation::{json_content, media_types},
 };
 use crate::{
+    media::json_rank,
     model::ResponseOutline,
     refs::At,
     schema::{Shape, object_shape, resolve_local},

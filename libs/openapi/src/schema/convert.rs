@@ -108,6 +108,9 @@ impl<'a> Schemas<'a> {
                 out.insert(key.to_owned(), json!(text));
             }
         }
+        if map.get("type").is_some_and(|kind| kind == "file") {
+            out.insert("format".to_owned(), json!("binary"));
+        }
         if let Some(pattern) = map.get("pattern").and_then(Value::as_str)
             && self.pattern_compiles(pattern)
         {

@@ -179,7 +179,20 @@ async fn answers_of_every_kind_are_told_apart() {
         )
         .route("/away", any(|| async { (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "7")], "") }))
         .route("/moved", any(|| async { (StatusCode::FOUND, [(header::LOCATION, "http://169.254.169.254/")], "") }))
-        .route("/big", any(|| async { vec![b'x'; 3 * 1024 * 1024] }))
+        .route("/reset", any(|| async { (StatusCode::RESET_CONTENT, "") }))
+        .route(
+            "/report",
+            any(|| async {
+                let name = "attachment; filename=report.pdf; filename*=UTF-8''izvje%C5%A1taj.pdf";
+                (
+                    [(header::CONTENT_TYPE, "Application/PDF; x=1"), (header::CONTENT_DISPOSITION, name)],
+                    vec![0xff_u8; 3 << 20],
+                )
+            }),
+        )
+        .route("/lines", any(|| async { ([(header::CONTENT_TYPE, "application/x-ndjson")], "{\"a\":1}\n{\"a\":2}\n") }))
+        .route("/big", any(|| async { ([(header::CONTENT_TYPE, "text/plain")], vec![b'x'; 3 << 20]) }))
+        .route("/big-file", any(|| async { ([(header::CONTENT_TYPE, "image/png")], vec![b'x'; 17 << 20]) }))
         .route("/endless", any(|| async { axum::body::Body::from_stream(tokio_stream()) }));
     let base = serve(routes).await;
     let backend = backend(Some(base), []);
@@ -195,6 +208,22 @@ async fn answers_of_every_kind_are_told_apart() {
     assert_eq!(answer(call("/conflict").await), (409, ResponseBody::Json(json!({ "error": "taken" })), None));
     assert_eq!(answer(call("/away").await), (503, ResponseBody::Empty, Some(Duration::from_secs(7))));
     assert_eq!(answer(call("/moved").await).0, 302, "redirects are not followed");
+    assert_eq!(answer(call("/reset").await), (205, ResponseBody::Empty, None));
+    assert_eq!(answer(call("/lines").await).1, ResponseBody::Json(json!([{ "a": 1 }, { "a": 2 }])));
+    let prepared = || backend.prepare(&get("/report"), &arguments(json!({}))).expect("prepared");
+    let (response, report) = backend.send_with_files(prepared(), None, DEADLINE).await.expect("an answer");
+    let report = report.expect("a file");
+    let words = "izvještaj.pdf (application/pdf, 3145728 bytes)";
+    assert_eq!(response.body, ResponseBody::Text(words.to_owned()));
+    assert_eq!(backend.send(prepared(), None, DEADLINE).await, Ok(response));
+    let prepared = backend.prepare(&get("/conflict"), &arguments(json!({}))).expect("prepared");
+    assert_eq!(backend.send_with_files(prepared, None, DEADLINE).await.map(|(_, file)| file), Ok(None));
+    assert_eq!(
+        (report.name.as_deref(), report.media_type.as_str(), report.content.len()),
+        (Some("izvještaj.pdf"), "application/pdf", 3 << 20)
+    );
+    assert!(!format!("{report:?}").contains("izv"), "printing a file shows no name");
+    assert_eq!(call("/big-file").await, Err(CallError::TooLarge { status: 200, limit_bytes: 16 << 20 }));
     for path in ["/big", "/endless"] {
         assert_eq!(call(path).await, Err(CallError::TooLarge { status: 200, limit_bytes: 2 * 1024 * 1024 }), "{path}");
     }

@@ -1,10 +1,13 @@
 //! Behaviour of the crate through its public door.
 
+mod bodies;
 mod calls;
 mod fetching;
 mod importing;
 mod linking;
 mod mutations;
+mod pages;
+mod styles;
 mod tokens;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use openapi::{Backend, ImportOptions, Operation, import};
+use openapi::{Backend, File, Files, ImportOptions, Operation, import};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,13 @@ fn fixtures() -> [Value; 2] {
 }
 
 static BACKEND: LazyLock<Backend> = LazyLock::new(|| backend(None, []));
+/// Every text of [`some_arguments`] stands for a file.
+static FILES: LazyLock<Files> = LazyLock::new(|| {
+    let file =
+        || File { name: Some(TEXT.to_owned()), media_type: "image/png".to_owned(), content: (&b"\x89"[..]).into() };
+    [TEXT, "a"].into_iter().map(|reference| (reference.to_owned(), file())).collect()
+});
+const TEXT: &str = "a/../ü?#%";
 
 /// Pointers to every place of the value.
 fn places(value: &Value, at: String, out: &mut Vec<String>) {
@@ -60,7 +67,7 @@ fn some_arguments(operation: &Operation) -> Map<String, Value> {
         Some("array") => json!(["a", { "b": [1] }]),
         Some("object") => json!({ "k": ["v"] }),
         Some("boolean") => json!(true),
-        _ => json!("a/../ü?#%"),
+        _ => json!(TEXT),
     };
     operation.fields.iter().map(|field| (field.key.clone(), value(&field.schema))).collect()
 }
@@ -82,7 +89,9 @@ proptest! {
         if let Ok(document) = import("doc", value.to_string().as_bytes(), &ImportOptions::default()) {
             for operation in &document.operations {
                 prop_assert!(serde_json::to_vec(operation).expect("JSON").len() <= openapi::MAX_OPERATION_BYTES);
-                let _ = BACKEND.prepare(operation, &some_arguments(operation));
+                let arguments = some_arguments(operation);
+                let _ = BACKEND.prepare(operation, &arguments);
+                let _ = BACKEND.prepare_with_files(operation, &arguments, &FILES);
             }
         }
     }
