@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick check corpus figures start-time
+.PHONY: help run run-cluster test test-quick check verify corpus figures start-time
 
 CARGO = cargo
 ARGS =
@@ -29,6 +29,10 @@ check: ## what CI checks besides the tests: format, lints, protos, licences, no 
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
 	tests/support/licences.sh
+
+verify: ## check image, compose.yaml, manifests, alerts and dashboard statically, and that planted faults are found
+	tests/support/verify.sh
+	tests/support/verify-faults.sh
 
 corpus: ## try every file of a folder of real inputs: make corpus DATA=<folder>
 	@[ -n "$(DATA)" ] || { echo "make corpus needs DATA=<folder> (with openapi/ and webhooks/ in it)" >&2; exit 2; }
