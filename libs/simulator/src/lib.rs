@@ -9,6 +9,7 @@
 //! | [`infobip::Infobip`] | WhatsApp through Infobip and the persons' phones | `POST /whatsapp/1/...` |
 //! | [`oauth2::Server`] | token server for client credentials | `POST /oauth2/token` |
 //! | [`fleet::Fleet`] | the demo backend; [`fleet::DOCUMENT`], [`fleet::OVERLAY`], [`fleet::document`] | its document's paths |
+//! | [`model::Server`] | a scripted model: chat with tools, streams, embeddings | `/v1/...`, Azure's `/openai/...` |
 //! | [`mock::Backend`] | a backend made from any parsed OpenAPI document | that document's paths |
 //! | [`phone_router`] | the phone page, mounted beside the product's own routes | `/phone` |
 //!
@@ -60,6 +61,7 @@ pub mod faults;
 pub mod fleet;
 pub mod infobip;
 pub mod mock;
+pub mod model;
 pub mod oauth2;
 pub mod page;
 mod serve;
