@@ -96,6 +96,14 @@ impl Coordination {
         }
     }
 
+    /// Tells `recreated` again with the next state: nobody rang for the bells that were lost.
+    pub fn bells_were_lost(&self) {
+        match self {
+            Self::Redis(redis) => redis.bells_were_lost(),
+            Self::Memory(_) => {} // its group is never lost
+        }
+    }
+
     /// Forgets bells that nobody needs: below the oldest pending and the last delivered. Gives how many.
     ///
     /// # Errors
@@ -213,7 +221,8 @@ impl Listener {
         }
     }
 
-    /// Takes over up to `limit` bells that other consumers have held for `idle_min` without acknowledging.
+    /// Takes over up to `limit` bells that nobody acknowledged for `idle_min`: those of consumers that were silent for as
+    /// long and, in Redis, this one's own, whose delivery may have been lost on its way. Skip what is being worked on.
     ///
     /// # Errors
     /// [`Away`].

@@ -74,7 +74,7 @@ where
     if command == Command::PrintConfig {
         return print_config(service, defaults, args);
     }
-    let config: C = match config::load(service, defaults, args, std::env::vars()) {
+    let config: C = match config::load(service, defaults, args, config::environment()) {
         Ok(config) => config,
         Err(errors) => return refuse(&errors),
     };
@@ -87,7 +87,7 @@ where
 
 /// Prints the merged configuration, secrets masked.
 pub fn print_config(service: &'static str, defaults: &'static str, args: &Args) -> ExitCode {
-    match config::describe(service, defaults, args, std::env::vars()) {
+    match config::describe(service, defaults, args, config::environment()) {
         Ok(text) => say(&text),
         Err(errors) => refuse(&errors),
     }

@@ -12,7 +12,7 @@ mod repair;
 mod sections;
 mod tree;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::Subcommand;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,9 @@ pub struct Args {
     /// What to do; without it the service runs.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Settings of the program itself, over the built-in defaults and under all other layers: (path of keys, value).
+    #[arg(skip)]
+    pub fallbacks: Vec<(Vec<String>, Value)>,
     /// Settings of the program itself, over all layers: (path of keys, value).
     #[arg(skip)]
     pub overrides: Vec<(Vec<String>, Value)>,
@@ -60,7 +63,7 @@ pub enum Command {
 
 /// Merges the layers and reads them as `T`.
 ///
-/// `service` is the binary's name (`conversation-worker`); `env` is usually `std::env::vars()`.
+/// `service` is the binary's name (`conversation-worker`); `env` is usually [`environment`].
 ///
 /// # Errors
 /// All that is wrong, each with its path and where it came from.
@@ -101,6 +104,15 @@ pub fn describe(
     let mut problems = Problems::default();
     let layers = Layers::read(service, defaults, args, &env, &mut problems);
     if problems.is_empty() { Ok(layers.describe()) } else { Err(problems.into_errors(service)) }
+}
+
+/// The environment; a variable whose name or value is not UTF-8 can be no setting and is left out.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    readable(std::env::vars_os())
+}
+
+fn readable(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
+    variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Name of the environment variable that sets `path`: (`ingress-gateway`, `http.listen`) gives

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod grpc;
 pub mod health;
+pub mod models;
 pub mod net;
 pub mod ops;
 mod readiness;

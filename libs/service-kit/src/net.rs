@@ -35,8 +35,12 @@ pub enum BindError {
 /// [`BindError`]: a message that names the variable that moves the address.
 pub async fn bind(service: &str, path: &str, address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|cause| {
-        let variable = config::variable(service, path);
-        let variable = if path == "http.listen" { format!("PORT or {variable}") } else { variable };
+        let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let own = config::variable(service, path);
+        let variable = match config::aliases::variable_of(service, &keys) {
+            Some(alias) => format!("{alias} or {own}"),
+            None => own,
+        };
         match cause.kind() {
             io::ErrorKind::AddrInUse => BindError::Busy { address, variable },
             _ => BindError::Refused { address, variable, cause },
@@ -48,17 +52,20 @@ pub async fn bind(service: &str, path: &str, address: SocketAddr) -> Result<TcpL
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_busy_port_names_the_variable_that_moves_it() {
-        let first = bind("ingress-gateway", "ops.listen", SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("free");
+    async fn check(service: &str, path: &str, variables: &str) {
+        let first = bind(service, path, SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("free");
         let address = first.local_addr().expect("bound");
-        let error = bind("ingress-gateway", "ops.listen", address).await.expect_err("busy").to_string();
+        let error = bind(service, path, address).await.expect_err("busy").to_string();
         assert_eq!(
             error,
-            format!(
-                "{address} is in use by another program: stop it, or choose another address with \
-                 INGRESS_GATEWAY__OPS__LISTEN"
-            )
+            format!("{address} is in use by another program: stop it, or choose another address with {variables}")
         );
+    }
+
+    #[tokio::test]
+    async fn a_busy_port_names_the_variables_that_move_it() {
+        check("ingress-gateway", "ops.listen", "INGRESS_GATEWAY__OPS__LISTEN").await;
+        check("ingress-gateway", "http.listen", "PORT or INGRESS_GATEWAY__HTTP__LISTEN").await;
+        check("admin-service", "http.listen", "ADMIN_SERVICE__HTTP__LISTEN").await;
     }
 }

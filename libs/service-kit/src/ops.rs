@@ -29,6 +29,38 @@ pub async fn serve(listener: TcpListener, readiness: Readiness, shutdown: Cancel
     }
 }
 
+/// Answers probes on `listener`, alive and not ready, while `connect` waits for the database. Gives what `connect`
+/// made and the listener back; none when `shutdown` came first.
+///
+/// # Errors
+/// Those of `connect`, and of a listener that cannot be used.
+pub async fn while_connecting<T>(
+    service: &'static str,
+    listener: TcpListener,
+    connect: impl Future<Output = anyhow::Result<T>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<(T, TcpListener)>> {
+    let readiness = Readiness::new(service);
+    readiness.register("database").set_reason("waiting for the database");
+    // A second handle of the same socket: who comes between the two servers waits in its queue.
+    let listener = listener.into_std()?;
+    let probes = TcpListener::from_std(listener.try_clone()?)?;
+    let connected = CancellationToken::new();
+    let connecting = async {
+        let outcome = tokio::select! {
+            outcome = connect => outcome.map(Some),
+            () = shutdown.cancelled() => Ok(None),
+        };
+        connected.cancel();
+        outcome
+    };
+    let (made, ()) = tokio::join!(connecting, serve(probes, readiness, connected.clone()));
+    let Some(made) = made? else {
+        return Ok(None);
+    };
+    Ok(Some((made, TcpListener::from_std(listener)?)))
+}
+
 fn router(readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(livez))
@@ -64,8 +96,15 @@ async fn metrics() -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+        sync::oneshot,
+    };
     use tower::ServiceExt as _;
 
     use super::*;
@@ -96,5 +135,43 @@ mod tests {
         readiness.drain();
         check(&readiness, "/readyz", 503, "stopping").await;
         check(&readiness, "/livez", 200, "ok").await;
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> u16 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code")
+    }
+
+    #[tokio::test]
+    async fn probes_are_answered_while_the_database_is_waited_for() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("free");
+        let address = listener.local_addr().expect("bound");
+        let (database, waited_for) = oneshot::channel();
+        let connect = async { Ok(waited_for.await?) };
+        let shutdown = CancellationToken::new();
+        let probing = async {
+            assert_eq!(ask(address, "/livez").await, 200);
+            assert_eq!(ask(address, "/readyz").await, 503);
+            assert_eq!(ask(address, "/startupz").await, 503);
+            database.send("the database").expect("it waits");
+        };
+        let (outcome, ()) = tokio::join!(while_connecting("x", listener, connect, &shutdown), probing);
+        let (made, listener) = outcome.expect("no error").expect("connected");
+        assert_eq!(made, "the database");
+        tokio::spawn(serve(listener, Readiness::new("x"), shutdown));
+        assert_eq!(ask(address, "/readyz").await, 200, "the same listener goes on");
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_wait_for_the_database() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("free");
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        let outcome = while_connecting("x", listener, std::future::pending::<anyhow::Result<()>>(), &shutdown).await;
+        assert!(outcome.expect("no error").is_none());
     }
 }

@@ -24,6 +24,8 @@ use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
+use crate::config::{Problems, Validate};
+
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Seconds; from a cache hit to a slow model.
@@ -48,6 +50,32 @@ impl Default for TelemetryConfig {
     }
 }
 
+impl Validate for TelemetryConfig {
+    /// `EnvFilter` takes a bare word that is no level for a target, and then silences everything else.
+    fn validate(&self, problems: &mut Problems) {
+        let is_level = |part: &str| LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
+        let directives = self.directives();
+        let known = directives.split(',').all(|part| part.contains('=') || is_level(part));
+        if !known || EnvFilter::try_new(&directives).is_err() {
+            problems.add(
+                "level",
+                format!("must be one of {}, or directives such as `info,store=debug`", LEVELS.join(", ")),
+            );
+        }
+    }
+}
+
+impl TelemetryConfig {
+    /// The directives as `EnvFilter` reads them: it takes a blank for a part of a target's name.
+    fn directives(&self) -> String {
+        let parts: Vec<&str> = self.level.split(',').map(str::trim).collect();
+        parts.join(",")
+    }
+}
+
+/// Names of the levels, from silence to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// Form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,7 +99,7 @@ pub struct Telemetry {
 pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
     let provider = SdkTracerProvider::builder().build();
     let tracer = provider.tracer(service);
-    let (filter, bad) = match EnvFilter::try_new(&config.level) {
+    let (filter, bad) = match EnvFilter::try_new(config.directives()) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
@@ -202,6 +230,21 @@ mod tests {
             assert_ne!(traceparent_of(&other).expect("a trace of its own")[..36], first[..36]);
         });
         assert_eq!(traceparent(), None, "no subscriber, no trace");
+    }
+
+    #[test]
+    fn a_level_is_a_known_name_or_belongs_to_a_target() {
+        let check = |level: &str, valid: bool| {
+            let mut problems = Problems::default();
+            TelemetryConfig { level: level.to_owned(), ..TelemetryConfig::default() }.validate(&mut problems);
+            assert_eq!(problems.is_empty(), valid, "{level:?}: {problems:?}");
+        };
+        for level in ["off", "error", "warn", "INFO", "debug", "trace", "info,store=debug", "info, store=debug"] {
+            check(level, true);
+        }
+        for level in ["verbose", "", "info,", "info,store", "store=loud", "in fo"] {
+            check(level, false);
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What administrators did: a chain in which each row carries the hash of the row before it.
 
+use std::net::IpAddr;
+
 use domain::{Micros, Tenant};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -12,6 +14,27 @@ use crate::{
 
 /// Advisory lock of the chain ("audit").
 const CHAIN_LOCK: i64 = 0x61_75_64_69_74;
+
+/// Who does something, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The operator's or key's name.
+    pub name: String,
+    /// Address of the caller, where it is known.
+    pub from: Option<IpAddr>,
+}
+
+impl From<&str> for Actor {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), from: None }
+    }
+}
+
+impl From<&String> for Actor {
+    fn from(name: &String) -> Self {
+        Self::from(name.as_str())
+    }
+}
 
 /// One deed.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +49,22 @@ pub struct AuditEntry {
     pub subject: String,
     /// More, without personal data.
     pub detail: Value,
+}
+
+impl AuditEntry {
+    /// A deed of `actor`; the address goes into the detail as `from`.
+    pub fn of(actor: &Actor, tenant: &Tenant, action: &str, subject: impl ToString, mut detail: Value) -> Self {
+        if let (Some(from), Some(detail)) = (actor.from, detail.as_object_mut()) {
+            detail.insert("from".to_owned(), json!(from));
+        }
+        Self {
+            tenant: tenant.clone(),
+            actor: actor.name.clone(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            detail,
+        }
+    }
 }
 
 /// A deed in the chain.

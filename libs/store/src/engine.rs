@@ -372,11 +372,13 @@ impl Pool {
         }
     }
 
-    /// One round trip on one connection; on SQLite it proves that the file can be read.
+    /// One round trip on one connection; on SQLite a look into the file, which waits for no writer.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Pg(pool) => pool.acquire().await?.ping().await,
-            Self::Lite { writer, .. } => writer.acquire().await?.ping().await,
+            Self::Lite { readers, .. } => {
+                sqlx::query("select 1 from sqlite_schema limit 1").fetch_optional(readers).await.map(drop)
+            }
         }
     }
 }

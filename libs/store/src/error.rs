@@ -114,18 +114,29 @@ impl From<sqlx::Error> for StoreError {
         if let E::Database(database) = &error {
             let code = database.code().unwrap_or_default().into_owned();
             let message = database.message();
+            if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+                // The low byte is the primary code, the rest says more of it.
+                return match code.parse::<u32>().unwrap_or(0) & 0xff {
+                    5 | 6 => Self::Busy, // BUSY, LOCKED
+                    // NOMEM, READONLY, IOERR, FULL, CANTOPEN: the machine's fault, not the statement's
+                    7 | 8 | 10 | 13 | 14 => Self::Unavailable(error),
+                    1 if message.starts_with("no such table") || message.starts_with("no such column") => {
+                        Self::SchemaOld
+                    }
+                    _ => Self::Database(error),
+                };
+            }
             return match code.as_str() {
-                // lock_not_available, deadlock_detected, serialization_failure; SQLITE_BUSY, _LOCKED and their kin
-                "55P03" | "40P01" | "40001" | "5" | "6" | "261" | "517" | "262" => Self::Busy,
+                // lock_not_available, deadlock_detected, serialization_failure
+                "55P03" | "40P01" | "40001" => Self::Busy,
                 // undefined_table, undefined_column
                 "42P01" | "42703" => Self::SchemaOld,
-                "1" if message.starts_with("no such table") || message.starts_with("no such column") => Self::SchemaOld,
                 // query_canceled, idle_in_transaction_session_timeout, read_only_sql_transaction
                 "57014" | "25P03" | "25006" => Self::Unavailable(error),
                 // character_not_in_repertoire: a NUL in a text
                 "22021" => Self::Payload(message.to_owned()),
-                // connection, resources, operator intervention
-                other if ["08", "53", "57"].iter().any(|class| other.len() == 5 && other.starts_with(class)) => {
+                // connection, resources, operator intervention, errors of the system
+                other if ["08", "53", "57", "58"].iter().any(|class| other.starts_with(class)) => {
                     Self::Unavailable(error)
                 }
                 _ => Self::Database(error),

@@ -45,7 +45,8 @@ pub struct Seen {
     pub wake_at: Micros,
 }
 
-/// What the doorbell's group says, read under the sweeper's turn.
+/// What the doorbell's group says, read shortly before the sweeper's turn: no transaction is open over a look into
+/// Redis. What changes in between costs a bell too many, or one round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SweepInput {
     /// Time in the id of the last delivered bell.
@@ -196,11 +197,11 @@ impl Store {
     }
 
     /// Finds runnable conversations whose bell was certainly delivered or lost, for the caller to ring. Several workers
-    /// may ask; one at a time is answered.
+    /// may ask; one at a time is answered, the others hear `None`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sweep(&self, input: &SweepInput) -> Result<Vec<ConversationId>, StoreError> {
+    pub async fn sweep(&self, input: &SweepInput) -> Result<Option<Vec<ConversationId>>, StoreError> {
         let mut tx = self.begin().await?;
         let free = tx
             .optional(
@@ -210,7 +211,7 @@ impl Store {
             .await?;
         if !free.map(|row| row.bool("free")).transpose()?.unwrap_or(false) {
             tx.rollback().await?;
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let certainly_lost = input.recreated || input.lag == Some(0);
         let delivered_until = input.last_delivered_at.map_or(i64::MIN, |at| at.0.saturating_sub(BELL_ORDER));
@@ -225,7 +226,7 @@ impl Store {
             )
             .await?;
         tx.commit().await?; // before anybody rings
-        rows.iter().map(|row| Ok(ConversationId(row.uuid("id")?))).collect()
+        rows.iter().map(|row| Ok(ConversationId(row.uuid("id")?))).collect::<Result<_, _>>().map(Some)
     }
 
     /// How many conversations wait for a worker: the true backlog.

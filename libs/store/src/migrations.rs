@@ -43,8 +43,12 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_turns"), migration!(2, "0002_catalogue"), migration!(3, "0003_people_and_operators")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_turns"),
+    migration!(2, "0002_catalogue"),
+    migration!(3, "0003_people_and_operators"),
+    migration!(4, "0004_discarded"),
+];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \
     (version bigint primary key, name text not null, checksum text not null, applied_at bigint not null)";

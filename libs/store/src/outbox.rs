@@ -48,7 +48,7 @@ impl OutboxStatus {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, StoreError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
         [Self::Pending, Self::Sending, Self::Sent, Self::Unknown, Self::Held, Self::Failed]
             .into_iter()
             .find(|status| status.as_str() == text)

@@ -183,18 +183,18 @@ impl Store {
         tx.commit().await
     }
 
-    /// Writes the range of a turn anew. Once a decision is journaled its range stands, and this changes nothing.
+    /// Writes step 0 of a turn anew. Once a decision is journaled its range stands, and this changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Fenced`].
-    pub async fn rewrite_range(&self, lease: &Lease, seq: i64, last_seq: i64) -> Result<(), StoreError> {
+    pub async fn rewrite_range(&self, lease: &Lease, seq: i64, range: &Step) -> Result<(), StoreError> {
         let mut tx = self.fenced(lease).await?;
         tx.execute(
             sql!(
                 "update steps set request = $3 where conversation = $1 and seq = $2 and n = 0 "
                 "and not exists (select 1 from steps d where d.conversation = $1 and d.seq = $2 and d.n > 0)"
             ),
-            args![lease.conversation, seq, &Step::range(last_seq).request],
+            args![lease.conversation, seq, &range.request],
         )
         .await?;
         tx.commit().await

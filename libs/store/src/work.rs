@@ -1,6 +1,8 @@
 //! A turn's work under a lease: what there is to do, and the commit that ends it.
 
-use domain::{ConversationId, Incoming, Micros, OutboxId, PersonId, Tenant};
+use std::time::Duration;
+
+use domain::{Incoming, Micros, OutboxId, PersonId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -57,7 +59,7 @@ pub struct OutboxNew {
     pub reply: Value,
     /// The web chat reads it from the store: there is nothing to send.
     pub sent_already: bool,
-    /// It asks something.
+    /// It asks what the person is to answer.
     pub question: bool,
 }
 
@@ -74,6 +76,21 @@ pub struct AuditRow {
     pub agent: String,
     /// Operations that were called.
     pub tools_used: Value,
+    /// Requests to models, in order: rows of `ai_metrics`.
+    pub models: Vec<ModelUse>,
+}
+
+/// One request to a model.
+#[derive(Clone, Debug)]
+pub struct ModelUse {
+    /// The model.
+    pub model: String,
+    /// Tokens of question and answer.
+    pub tokens: i64,
+    /// How long it took.
+    pub took: Duration,
+    /// Kind of its failure; none when it answered.
+    pub error: Option<String>,
 }
 
 /// Why a message was given up.
@@ -221,7 +238,8 @@ impl Store {
         Ok(ids)
     }
 
-    /// When the last part of the answer to `in_seq` was recorded sent: from then on its question can be answered.
+    /// When the question in the answer to `in_seq` was recorded sent: from then on it can be answered. It is the
+    /// answer's last part, so all of it was.
     ///
     /// # Errors
     /// When the database fails.
@@ -229,8 +247,8 @@ impl Store {
         let row = self
             .read_one(
                 sql!(
-                    "select status, sent_at from outbox where conversation = $1 and in_seq = $2 and tenant = $3 "
-                    "order by part desc limit 1"
+                    "select status, sent_at from outbox "
+                    "where conversation = $1 and in_seq = $2 and tenant = $3 and question"
                 ),
                 args![lease.conversation, in_seq, &lease.tenant],
             )
@@ -239,15 +257,6 @@ impl Store {
             Some(row) if row.text("status")? == "sent" => row.opt_micros("sent_at"),
             _ => Ok(None),
         }
-    }
-
-    /// Whose conversation this is; for a bell, which names only the conversation.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn tenant_of(&self, conversation: ConversationId) -> Result<Option<Tenant>, StoreError> {
-        let row = self.read_one(sql!("select tenant from conversations where id = $1"), args![conversation]).await?;
-        row.map(|row| row.tenant("tenant")).transpose()
     }
 }
 
@@ -306,5 +315,25 @@ async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow)
         ],
     )
     .await?;
+    for used in &audit.models {
+        let error = used.error.as_deref().map(clean);
+        tx.execute(
+            sql!(
+                "insert into ai_metrics (id, tenant, endpoint, agent, model, tokens_used, duration, success, error, created_at) "
+                "values ($1, $2, 'chat', $3, $4, $5, $6, $7, $8, " now ")"
+            ),
+            args![
+                Uuid::now_v7(),
+                &lease.tenant,
+                clean(&audit.agent),
+                clean(&used.model),
+                used.tokens,
+                i64::try_from(used.took.as_millis()).unwrap_or(i64::MAX),
+                used.error.is_none(),
+                error
+            ],
+        )
+        .await?;
+    }
     Ok(())
 }

@@ -7,9 +7,11 @@
 mod postgres;
 mod process;
 mod redis;
+mod start;
 
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use start::check_start_without_database;
 
 /// A SQLite file of its own, in a folder that goes away when this is dropped.
 pub struct Sqlite {

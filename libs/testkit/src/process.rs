@@ -5,6 +5,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -30,6 +31,20 @@ impl Server {
         // A group of its own: Ctrl-C in the terminal reaches the test, which ends the server.
         command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Self { child: command.spawn().with_context(|| format!("cannot start {name:?}"))? })
+    }
+
+    /// SIGTERM; its exit code, and an error when it does not end within `patience`.
+    pub fn terminate(&mut self, patience: Duration) -> anyhow::Result<Option<i32>> {
+        let pid = self.child.id().to_string();
+        anyhow::ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success(), "cannot send SIGTERM");
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        anyhow::bail!("SIGTERM did not end it within {patience:?}")
     }
 
     /// An error when the server has ended already.

@@ -91,6 +91,9 @@ list-next = { $n ->
    *[other] The next { $n }:
 }
 list-end = That was all.
+list-cut = There are { $n }, but I can only see the first { $shown }.
+list-narrow = For the others, choose below or ask again more exactly.
+list-narrow-day = For the others, ask again for one day.
 nothing-found = I found nothing.
 result-none = Done; there is nothing more to tell.
 yes-word = yes

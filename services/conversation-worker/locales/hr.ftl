@@ -152,6 +152,9 @@ list-next = { $n ->
    *[other] Sljedećih { $n }:
 }
 list-end = To je bilo sve.
+list-cut = Ima ih { $n }, ali vidim samo prvih { $shown }.
+list-narrow = Za ostale odaberi ispod ili pitaj točnije.
+list-narrow-day = Za ostale pitaj za jedan dan.
 nothing-found = Nisam ništa našao.
 result-none = Gotovo; nema se više što reći.
 yes-word = da

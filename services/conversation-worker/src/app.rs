@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::Context as _;
 use coordination::Coordination;
-use domain::{Clock, SystemClock};
 use proto::conversation::v1::conversation_service_server::{ConversationServiceServer, SERVICE_NAME};
 use secrecy::ExposeSecret as _;
 use service_kit::{
@@ -30,6 +29,7 @@ use crate::{
     grpc::Conversations,
     lease::Leases,
     listen,
+    model::Models,
     sweep::{self, Gates},
     tenants::{TenantError, Tenants},
     turn,
@@ -48,8 +48,6 @@ pub struct Parts {
     pub store: Store,
     /// Bells, feed, limits.
     pub coordination: Coordination,
-    /// The wall clock.
-    pub clock: Arc<dyn Clock>,
 }
 
 impl Parts {
@@ -65,7 +63,7 @@ impl Parts {
             role: Role::Worker,
         })
         .await?;
-        Ok(Self { store, coordination: Coordination::connect(&config.coordination)?, clock: Arc::new(SystemClock) })
+        Ok(Self { store, coordination: Coordination::connect(&config.coordination)? })
     }
 }
 
@@ -75,12 +73,14 @@ pub enum AppError {
     /// A tenant's part cannot work.
     #[error(transparent)]
     Tenant(#[from] TenantError),
+    /// The model cannot be asked as configured.
+    #[error("[model] cannot be used")]
+    Model(#[from] llm::ConfigError),
 }
 
 /// The worker.
 pub struct App {
     config: Config,
-    clock: Arc<dyn Clock>,
     worker: Worker,
     readiness: Readiness,
 }
@@ -93,6 +93,7 @@ impl App {
     pub fn new(config: Config, parts: Parts) -> Result<Self, AppError> {
         let worker = Worker {
             tenants: Tenants::new(&config.tenants, &config.catalog)?,
+            models: Models::new(&config.model)?,
             leases: Leases::new(parts.store.clone()),
             store: parts.store,
             coordination: parts.coordination,
@@ -103,7 +104,7 @@ impl App {
             alone: Alone::default(),
             stop: CancellationToken::new(),
         };
-        Ok(Self { config, clock: parts.clock, worker, readiness: Readiness::new(SERVICE) })
+        Ok(Self { config, worker, readiness: Readiness::new(SERVICE) })
     }
 
     /// Its readiness, for a process that starts several services.
@@ -123,14 +124,14 @@ impl App {
     /// # Errors
     /// When a server cannot begin or fails.
     pub async fn serve(self, grpc: TcpListener, ops: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { config, clock, worker, readiness } = self;
+        let Self { config, worker, readiness } = self;
         let gates =
             Gates { database: readiness.register("database"), doorbell: readiness.register_optional("doorbell") };
         let worker = Arc::new(worker);
         let (ops_stop, watch_stop) = (CancellationToken::new(), shutdown.clone());
         let ops = tokio::spawn(ops::serve(ops, readiness.clone(), ops_stop.clone()));
 
-        let service = Conversations::new(worker.store.clone(), worker.coordination.clone(), clock, watch_stop);
+        let service = Conversations::new(worker.store.clone(), worker.coordination.clone(), watch_stop);
         let routes = Routes::new(
             ConversationServiceServer::new(service)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

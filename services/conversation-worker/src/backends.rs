@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use openapi::{Backend, CallError, Response, ResponseBody, Risk};
 use serde_json::Value;
 
-use crate::turn::CallOutcome;
+use crate::turn::{CallOutcome, Cut};
 
 /// Bytes of an answer that a turn sees at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -45,14 +45,16 @@ impl Ended {
                     ResponseBody::Text(text) => Value::String(text),
                     ResponseBody::Empty => Value::Null,
                 };
-                Self::Final(CallOutcome::Answered { status: response.status, body })
+                Self::Final(CallOutcome::Answered { status: response.status, body, cut: None })
             }
             Err(CallError::NotSent(reason)) => Self::Again { outcome: away(reason), wait: None },
             Err(CallError::Credentials(reason)) => Self::Final(CallOutcome::NoCredentials { reason }),
             Err(CallError::Ambiguous(reason)) => Self::ambiguous(risk, reason, None),
             // It happened; only its words are lost, and without them a look-up is worth nothing.
             Err(error @ CallError::TooLarge { .. }) if risk == Risk::Safe => Self::Final(away(error.to_string())),
-            Err(CallError::TooLarge { status, .. }) => Self::Final(CallOutcome::Answered { status, body: Value::Null }),
+            Err(CallError::TooLarge { status, .. }) => {
+                Self::Final(CallOutcome::Answered { status, body: Value::Null, cut: None })
+            }
         }
     }
 
@@ -81,18 +83,43 @@ fn away(reason: impl Into<String>) -> CallOutcome {
     CallOutcome::Away { reason: reason.into() }
 }
 
-/// An answer that fits: long texts are cut, then lists lose their last rows, the longest list first.
-pub fn trim(mut body: Value) -> Value {
+/// An answer that fits, and what it lost: long texts are cut, then lists lose their last rows, the longest lists first.
+pub fn trim(mut body: Value) -> (Value, Option<Cut>) {
     cut_texts(&mut body);
-    let mut size = body.to_string().len();
-    while size > ANSWER_BYTES_MAX {
-        let share = ANSWER_BYTES_MAX as f64 / size as f64;
-        if !halve_longest(&mut body, share) {
-            return Value::Null; // one object of a size that nobody can read
+    let rows = longest(&body);
+    let mut kept = rows;
+    loop {
+        let size = size(&body);
+        if size <= ANSWER_BYTES_MAX {
+            return (body, (kept < rows).then_some(Cut { rows, kept }));
         }
-        size = body.to_string().len();
+        if kept == 0 {
+            return (Value::Null, None); // one object of a size that nobody can read
+        }
+        // Each round is one pass and takes a fifth at least, so that there are few of them.
+        let share = (ANSWER_BYTES_MAX as f64 / size as f64).min(0.8);
+        kept = (kept as f64 * share) as usize;
+        shorten(&mut body, kept);
     }
-    body
+}
+
+/// Bytes of a value as JSON.
+fn size(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX, // a value that cannot be written fits nowhere
+    }
 }
 
 fn cut_texts(value: &mut Value) {
@@ -108,32 +135,25 @@ fn cut_texts(value: &mut Value) {
     }
 }
 
-/// Shortens the longest list to `share` of its rows, at least by one; false when there is none.
-fn halve_longest(value: &mut Value, share: f64) -> bool {
-    fn longest(value: &Value) -> usize {
-        match value {
-            Value::Array(rows) => rows.iter().map(longest).max().unwrap_or(0).max(rows.len()),
-            Value::Object(fields) => fields.values().map(longest).max().unwrap_or(0),
-            _ => 0,
+/// Rows of the longest list in a value.
+fn longest(value: &Value) -> usize {
+    match value {
+        Value::Array(rows) => rows.iter().map(longest).max().unwrap_or(0).max(rows.len()),
+        Value::Object(fields) => fields.values().map(longest).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Leaves every list its first `kept` rows.
+fn shorten(value: &mut Value, kept: usize) {
+    match value {
+        Value::Array(rows) => {
+            rows.truncate(kept);
+            rows.iter_mut().for_each(|row| shorten(row, kept));
         }
+        Value::Object(fields) => fields.values_mut().for_each(|field| shorten(field, kept)),
+        _ => {}
     }
-    fn shorten(value: &mut Value, length: usize, keep: usize) -> bool {
-        match value {
-            Value::Array(rows) if rows.len() == length => {
-                rows.truncate(keep);
-                true
-            }
-            Value::Array(rows) => rows.iter_mut().any(|row| shorten(row, length, keep)),
-            Value::Object(fields) => fields.values_mut().any(|field| shorten(field, length, keep)),
-            _ => false,
-        }
-    }
-    let length = longest(value);
-    if length == 0 {
-        return false;
-    }
-    let keep = (length as f64 * share) as usize;
-    shorten(value, length, keep.min(length - 1))
 }
 
 #[cfg(test)]
@@ -142,29 +162,48 @@ mod tests {
 
     use super::*;
 
+    fn rows(count: usize) -> Value {
+        (0..count).map(|n| json!({ "id": n, "name": "a name of some length" })).collect()
+    }
+
     #[test]
-    fn a_large_answer_loses_its_last_rows() {
-        let rows: Vec<_> = (0..5_000).map(|n| json!({ "id": n, "name": "a name of some length" })).collect();
-        let trimmed = trim(json!({ "total": 5_000, "items": rows }));
+    fn a_large_answer_loses_its_last_rows_and_tells_how_many_there_were() {
+        let (trimmed, cut) = trim(json!({ "total": 5_000, "items": rows(5_000) }));
         assert!(trimmed.to_string().len() <= ANSWER_BYTES_MAX);
         assert_eq!(trimmed["total"], 5_000);
         assert_eq!(trimmed["items"][0]["id"], 0);
-        assert!(trimmed["items"].as_array().is_some_and(|items| items.len() > 500));
+        let kept = trimmed["items"].as_array().map_or(0, Vec::len);
+        assert!(kept > 500, "{kept}");
+        assert_eq!(cut, Some(Cut { rows: 5_000, kept }));
+        let (trimmed, cut) = trim(rows(5_000));
+        assert_eq!(cut, Some(Cut { rows: 5_000, kept: trimmed.as_array().map_or(0, Vec::len) }));
     }
 
     #[test]
     fn a_small_answer_stays_as_it_is_and_a_huge_object_is_dropped() {
         let small = json!({ "a": [1, 2], "b": "x" });
-        assert_eq!(trim(small.clone()), small);
+        assert_eq!(trim(small.clone()), (small, None));
         let huge: serde_json::Map<_, _> = (0..10_000).map(|n| (format!("key{n}"), json!("value"))).collect();
-        assert_eq!(trim(Value::Object(huge)), Value::Null);
-        assert_eq!(trim(json!("x".repeat(100_000))).as_str().map(str::len), Some(TEXT_CHARS_MAX));
+        assert_eq!(trim(Value::Object(huge)), (Value::Null, None));
+        assert_eq!(trim(json!("x".repeat(100_000))).0.as_str().map(str::len), Some(TEXT_CHARS_MAX));
+    }
+
+    /// One list in another, over and over, and thousands of lists of one row each.
+    #[test]
+    fn the_shape_of_an_answer_costs_no_time() {
+        let nested: serde_json::Map<_, _> =
+            (0..20_000).map(|n| (format!("key{n}"), json!([["a text of some length"]]))).collect();
+        let began = std::time::Instant::now();
+        assert_eq!(trim(json!({ "rows": nested.clone() })), (Value::Null, None));
+        let (trimmed, cut) = trim(json!([nested, rows(30_000)]));
+        assert_eq!((trimmed, cut), (json!([]), Some(Cut { rows: 30_000, kept: 0 })));
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     }
 
     #[test]
     fn answers_are_judged_by_the_harm_of_a_repetition() {
         let response = |status| Ok(Response { status, body: ResponseBody::Empty, retry_after: None });
-        let answered = |status| Ended::Final(CallOutcome::Answered { status, body: Value::Null });
+        let answered = |status| Ended::Final(CallOutcome::Answered { status, body: Value::Null, cut: None });
         assert_eq!(Ended::of(Risk::Once, response(201)), answered(201));
         assert_eq!(Ended::of(Risk::Once, response(409)), answered(409));
         for (risk, status, label, again) in [

@@ -57,13 +57,14 @@ impl Catalog {
         Ok(Self { client, operations: Cache::new(CACHED_MAX), titles: Arc::default() })
     }
 
-    /// The nearest operations.
+    /// The nearest operations of the query's documents.
     ///
     /// # Errors
     /// [`CatalogError::Away`]. A sentence that the catalogue refuses has no hits.
     pub async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, CatalogError> {
         let text: String = query.text.chars().take(TEXT_MAX).collect();
-        if text.trim().is_empty() {
+        // To the service, no document means all of them: also those that were taken out of the configuration.
+        if text.trim().is_empty() || query.documents.is_empty() {
             return Ok(SearchAnswer::default());
         }
         let request = SearchOperationsRequest {
@@ -165,4 +166,19 @@ fn hit(hit: OperationHit) -> Option<Hit> {
         producer: hit.producer,
         parts: hit.parts.into_iter().map(|part| (part.name, part.value)).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_documents_nothing_is_found_and_nobody_is_asked() {
+        // Nobody listens here.
+        let catalog = Catalog::new(&ClientConfig::new("http://127.0.0.1:9")).expect("a client");
+        let query =
+            |documents| SearchQuery { text: "list rooms".to_owned(), language: "en".to_owned(), k: 5, documents };
+        assert_eq!(catalog.search(&query(vec![])).await.expect("an answer"), SearchAnswer::default());
+        assert!(catalog.search(&query(vec!["rooms".to_owned()])).await.is_err(), "with documents it is asked");
+    }
 }

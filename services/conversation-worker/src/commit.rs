@@ -1,18 +1,18 @@
 //! Commits a turn: what is said is split for its channel first, written in one transaction, and told to watchers after.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use coordination::FeedEvent;
 use domain::{Content, Reply};
 use serde_json::{Value, json};
-use store::{AuditRow, Commit, DeadLetterNew, InboxRow, OutboxNew, ReportNew, StoreError, UserMapping};
+use store::{AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError, UserMapping};
 
 use crate::{
     dialogue,
     envelope::Envelope,
     lease::Held,
-    mask::mask,
-    turn::{Answer, LABEL, SaveIdentity, TurnTrace},
+    mask::{mask, mask_all},
+    turn::{Answer, Input, LABEL, ModelTrace, SaveIdentity, State, TurnTrace},
     worker::Worker,
 };
 
@@ -22,7 +22,7 @@ const CANDIDATES_MAX: usize = 10;
 /// Commits the answer to `rows`.
 ///
 /// # Errors
-/// [`StoreError::Fenced`] and failures of the store; then nothing was kept but identities.
+/// [`StoreError::Fenced`] and failures of the store; then nothing was kept but identities and a report.
 pub async fn answer(
     worker: &Arc<Worker>,
     held: &Arc<Held>,
@@ -37,14 +37,14 @@ pub async fn answer(
     if let Some(report) = &answer.trace.report {
         worker.store.file_report(&held.lease, first.seq, &report_of(first, report)).await?;
     }
-    let replies = parts(worker, held, &answer.replies, answer.question);
-    let state = before.after(first.seq, !replies.is_empty(), answer.question, &answer.state).write();
+    let replies = parts(worker, held, &answer.replies, answer.asks);
+    let state = before.after(first.seq, answer.asks && !replies.is_empty(), answer.question, &answer.state).write();
     let commit = Commit {
         first_seq: first.seq,
         last_seq: last.seq,
         replies,
         state,
-        audit: Some(audit(held, rows, &answer.trace)),
+        audit: Some(audit(held, rows, &answer.trace, worker.models.name())),
         dead_letter: None,
     };
     // Before the commit, so that whoever waits for the answer knows how it came about.
@@ -55,7 +55,8 @@ pub async fn answer(
     Ok(())
 }
 
-/// Commits the messages of `range` as a dead letter, with an apology.
+/// Commits the messages of `range` as a dead letter, with an apology; where an effect may have happened in `document`,
+/// with that in place of "please try again". No button or question of before counts any more.
 ///
 /// # Errors
 /// As [`answer`].
@@ -66,14 +67,20 @@ pub async fn dead_letter(
     first: Option<&InboxRow>,
     before: &Envelope,
     letter: DeadLetterNew,
+    document: &str,
 ) -> Result<(), StoreError> {
-    let apology = dialogue::apology(&before.dialogue(), &worker.tenants.settings(&held.lease.tenant));
+    let (state, settings) = (without_offers(before.dialogue()), worker.tenants.settings(&held.lease.tenant));
+    let told = if letter.unknown_effect {
+        dialogue::unknown_effect(&state, &settings, document)
+    } else {
+        dialogue::apology(&state, &settings)
+    };
     let commit = Commit {
         first_seq: range.0,
         last_seq: range.1,
-        replies: parts(worker, held, &[apology], false),
-        state: before.write(),
-        audit: first.map(|row| audit(held, std::slice::from_ref(row), &TurnTrace::default())),
+        replies: parts(worker, held, &[told], false),
+        state: before.after(range.0, false, false, &state).write(),
+        audit: first.map(|row| audit(held, std::slice::from_ref(row), &TurnTrace::default(), worker.models.name())),
         dead_letter: Some(letter),
     };
     worker.store.commit(&held.lease, &commit).await?;
@@ -82,8 +89,22 @@ pub async fn dead_letter(
     Ok(())
 }
 
+/// The answer of a turn whose journal holds a call that it does not come to any more: its end is unknown.
+pub fn unknown_effect(input: &Input, document: &str) -> Answer {
+    let state = without_offers(input.state.clone());
+    let told = dialogue::unknown_effect(&state, &input.settings, document);
+    Answer { replies: vec![told], state, ..Answer::default() }
+}
+
+/// The state without question and buttons: none of them starts anything again.
+fn without_offers(mut state: State) -> State {
+    state.open = None;
+    state.offers.clear();
+    state
+}
+
 /// The rows of the outbox, in order from part 1: part 0 is the message that they answer.
-fn parts(worker: &Worker, held: &Held, replies: &[Reply], question: bool) -> Vec<OutboxNew> {
+fn parts(worker: &Worker, held: &Held, replies: &[Reply], asks: bool) -> Vec<OutboxNew> {
     let lease = &held.lease;
     let channel = worker.tenants.channel(&lease.tenant, &lease.account);
     let rendered: Vec<Reply> = match &channel {
@@ -100,7 +121,7 @@ fn parts(worker: &Worker, held: &Held, replies: &[Reply], question: bool) -> Vec
             part: i32::try_from(n + 1).unwrap_or(i32::MAX),
             reply: serde_json::to_value(&reply).unwrap_or(Value::Null),
             sent_already,
-            question: question && n + 1 == count,
+            question: asks && n + 1 == count,
         })
         .collect()
 }
@@ -118,7 +139,7 @@ async fn save_identity(worker: &Worker, held: &Held, saved: &SaveIdentity) -> Re
     worker.store.save_mapping(&held.lease.tenant, saved.person, &saved.document, &mapping).await
 }
 
-fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace) -> AuditRow {
+fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace, model: &str) -> AuditRow {
     let words = |row: &InboxRow| match &row.incoming.content {
         Content::Text { text } => text.clone(),
         Content::Choice { title, .. } => format!("[{title}]"),
@@ -130,8 +151,18 @@ fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace) -> AuditRow {
         user_id: rows.first().map(|row| row.person.to_string()).unwrap_or_default(),
         chat_id: held.lease.conversation.to_string(),
         message: mask(rows.iter().map(words).collect::<Vec<_>>().join("\n").trim()),
-        agent: "dialogue".to_owned(),
+        agent: if trace.models.is_empty() { "dialogue" } else { "model" }.to_owned(),
         tools_used: json!(trace.calls.iter().map(|call| &call.operation_id).collect::<Vec<_>>()),
+        models: trace.models.iter().map(|used| model_use(used, model)).collect(),
+    }
+}
+
+fn model_use(used: &ModelTrace, configured: &str) -> ModelUse {
+    ModelUse {
+        model: if used.model.is_empty() { configured } else { &used.model }.to_owned(),
+        tokens: i64::try_from(used.tokens).unwrap_or(i64::MAX),
+        took: Duration::from_millis(used.took_ms),
+        error: used.error.clone(),
     }
 }
 
@@ -142,7 +173,7 @@ fn report_of(first: &InboxRow, report: &Value) -> ReportNew {
         person: first.person,
         question: mask(&text("question").unwrap_or_default()),
         answer: mask(&text("answer").unwrap_or_default()),
-        retrieved: report.clone(),
+        retrieved: mask_all(report),
         category: text("category"),
     }
 }
@@ -174,4 +205,19 @@ fn tell_trace(worker: &Worker, held: &Held, seq: i64, trace: &TurnTrace) {
 fn publish(worker: &Worker, held: &Held, kind: &str, seq: i64, data: Value) {
     let event = FeedEvent { kind: kind.to_owned(), seq, epoch: held.lease.epoch, data };
     worker.coordination.publish(held.lease.conversation, event);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_dead_letter_no_button_starts_anything() {
+        let open = json!({ "kind": { "ask": "wrong" }, "person": "00000000-0000-0000-0000-000000000001", "name": null,
+            "asked_at": 0, "task": null, "offers": [], "text": "" });
+        let offer = json!({ "token": "t", "title": "Yes", "does": { "does": "yes" } });
+        let state: State = serde_json::from_value(json!({ "open": open, "offers": [offer] })).expect("a state");
+        assert!(state.open.is_some() && !state.offers.is_empty());
+        assert_eq!(without_offers(state), State::default());
+    }
 }

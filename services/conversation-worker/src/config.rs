@@ -10,6 +10,7 @@ use service_kit::{
     cli::Settings,
     config::{DatabaseConfig, OpsConfig, Problems, Validate},
     grpc::{ClientConfig, ClientTls, GrpcConfig},
+    models::ModelConfig,
     telemetry::TelemetryConfig,
     tenants::Tenants,
 };
@@ -39,6 +40,9 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// CatalogService of embedding-service.
     pub catalog: CatalogConfig,
+    /// The model that free speech goes to; none by default.
+    #[serde(default)]
+    pub model: ModelConfig,
     /// The turns themselves.
     #[serde(default)]
     pub worker: WorkerConfig,
@@ -113,8 +117,10 @@ impl Default for WorkerConfig {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("grpc", |problems| self.grpc.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
+        problems.within("model", |problems| self.model.validate(problems));
         if !(1..=1_000).contains(&self.worker.slots) {
             problems.add("worker.slots", "must be 1 to 1000");
         }

@@ -38,9 +38,10 @@ impl Envelope {
         })
     }
 
-    /// The state after an answer to `seq`. An open question that was not shown again keeps its place.
-    pub fn after(&self, seq: i64, shown: bool, question: bool, state: &State) -> Self {
-        let question_seq = match (question, shown) {
+    /// The state after an answer to `seq`. An open question that this answer does not ask again keeps its place, and
+    /// with it the time from which it was seen.
+    pub fn after(&self, seq: i64, asks: bool, question: bool, state: &State) -> Self {
+        let question_seq = match (question, asks) {
             (false, _) => None,
             (true, true) => Some(seq),
             (true, false) => self.question_seq,
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_question_keeps_its_place_until_it_is_shown_again() {
+    fn an_open_question_keeps_its_place_until_it_is_asked_again() {
         let begun = Envelope::read(&json!({}));
         assert_eq!(begun, Envelope::default());
         let asked = begun.after(3, true, true, &State::default());

@@ -8,10 +8,10 @@ mod messages;
 mod post_message;
 mod watch_conversation;
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use coordination::Coordination;
-use domain::{Clock, ConversationId, Tenant};
+use domain::{ConversationId, Tenant};
 use futures::Stream;
 use proto::conversation::v1 as pb;
 use service_kit::grpc::{Caller, GrpcError, into_status};
@@ -26,15 +26,14 @@ type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchConversationResponse, St
 pub struct Conversations {
     store: Store,
     coordination: Coordination,
-    clock: Arc<dyn Clock>,
     /// Cancelled when the server stops: open streams end then.
     stop: CancellationToken,
 }
 
 impl Conversations {
     /// Serves from the store.
-    pub fn new(store: Store, coordination: Coordination, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { store, coordination, clock, stop }
+    pub fn new(store: Store, coordination: Coordination, stop: CancellationToken) -> Self {
+        Self { store, coordination, stop }
     }
 }
 

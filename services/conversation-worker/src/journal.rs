@@ -1,14 +1,15 @@
 //! The journal of one turn: what it decided before, and what a replay uses instead of asking again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{ConversationId, Micros};
+use openapi::Operation;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{Step, StepKind, StepStatus, steps::RESULT_FORMAT};
 
-use crate::turn::{CallOutcome, Mapping, Outcome, SearchAnswer};
+use crate::turn::{Action, CallOutcome, ChatOutcome, Mapping, Outcome, SearchAnswer};
 
 /// The steps of one turn by number.
 #[derive(Debug, Default)]
@@ -19,10 +20,29 @@ pub struct Journal {
 /// What a turn knew when it began; kept with its range, so that a replay decides on the same ground.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ground {
+    /// When it was tried first, by the database's clock.
+    #[serde(default)]
+    pub began: Option<Micros>,
+    /// A model may be asked.
+    #[serde(default)]
+    pub model: bool,
     /// When the open question was recorded as sent.
     pub question_sent_at: Option<Micros>,
     /// Who the person is, by document.
     pub identity: BTreeMap<String, Mapping>,
+}
+
+/// An operation as a turn looked it up: id and content hash that were asked for, and what was found.
+pub type Lookup = (String, String, Result<Arc<Operation>, String>);
+
+/// Look-ups as a call with an effect keeps them: the catalogue knows the present only.
+pub fn lookups(all: &[Lookup]) -> Value {
+    all.iter()
+        .map(|(id, content_hash, found)| match found {
+            Ok(operation) => json!({ "id": id, "content_hash": content_hash, "operation": **operation }),
+            Err(reason) => json!({ "id": id, "content_hash": content_hash, "reason": reason }),
+        })
+        .collect()
 }
 
 impl Journal {
@@ -52,14 +72,24 @@ impl Journal {
         self.steps.keys().any(|n| *n > 0)
     }
 
-    /// True when a call with an effect may have had it.
-    pub fn has_effect(&self) -> bool {
-        self.steps.values().any(|step| {
+    /// The first call after step `n` that may have had an effect.
+    pub fn effect_after(&self, n: i32) -> Option<&Step> {
+        self.steps.range(n + 1..).map(|(_, step)| step).find(|step| {
             let safe = step.request.get("risk").and_then(Value::as_str) == Some("safe");
-            let nothing =
-                step.result.as_ref().and_then(|result| result.get("outcome")).and_then(Value::as_str) == Some("away");
-            step.kind == StepKind::Call && !safe && !nothing
+            let end = step.result.as_ref().and_then(|result| result.get("outcome")).and_then(Value::as_str);
+            step.kind == StepKind::Call && !safe && !matches!(end, Some("away" | "no_credentials"))
         })
+    }
+
+    /// What a look-up before a call with an effect gave.
+    pub fn operation(&self, id: &str, content_hash: &str) -> Option<Result<Arc<Operation>, String>> {
+        let kept = self.steps.values().filter_map(|step| step.request.get("operations")?.as_array()).flatten();
+        let asked = |lookup: &&Value| lookup["id"] == id && lookup["content_hash"] == content_hash;
+        let lookup = kept.into_iter().find(asked)?;
+        match lookup.get("reason").and_then(Value::as_str) {
+            Some(reason) => Some(Err(reason.to_owned())),
+            None => Operation::deserialize(&lookup["operation"]).ok().map(|operation| Ok(Arc::new(operation))),
+        }
     }
 }
 
@@ -72,6 +102,27 @@ pub fn range(last_seq: i64, ground: &Ground) -> Step {
     step
 }
 
+/// False when a step is of another kind than what is wanted now.
+pub fn fits(step: &Step, wanted: &Action) -> bool {
+    match wanted {
+        Action::Search(_) => step.kind == StepKind::Decision && !is_chat(step),
+        Action::Chat(_) => is_chat(step),
+        Action::Call(_) => step.kind == StepKind::Call,
+        Action::Operation { .. } => false,
+    }
+}
+
+/// A question to the model.
+fn is_chat(step: &Step) -> bool {
+    step.kind == StepKind::Decision && step.request.get("action").and_then(Value::as_str) == Some("chat")
+}
+
+/// The document that a call went to.
+pub fn document(call: &Step) -> &str {
+    let operation = call.request.get("operation_id").and_then(Value::as_str).unwrap_or_default();
+    operation.split('/').next().unwrap_or_default()
+}
+
 /// What stands in a finished step; none when it is not finished. A result that cannot be read is `Err`.
 pub fn recorded(step: &Step) -> Option<Result<Outcome, serde_json::Error>> {
     if step.status != StepStatus::Done {
@@ -80,16 +131,17 @@ pub fn recorded(step: &Step) -> Option<Result<Outcome, serde_json::Error>> {
     let result = step.result.clone().unwrap_or(Value::Null);
     Some(match step.kind {
         StepKind::Call => serde_json::from_value::<CallOutcome>(result).map(Outcome::Call),
+        StepKind::Decision if is_chat(step) => serde_json::from_value::<ChatOutcome>(result).map(Outcome::Chat),
         StepKind::Decision | StepKind::Range => serde_json::from_value::<SearchAnswer>(result).map(Outcome::Search),
     })
 }
 
 /// A decision that is known with its result.
-pub fn decision(n: i32, request: Value, result: Value) -> Step {
+pub fn decision(n: i32, request_hash: String, request: Value, result: Value) -> Step {
     Step {
         n,
         kind: StepKind::Decision,
-        request_hash: hash(&request),
+        request_hash,
         idempotency_key: None,
         status: StepStatus::Done,
         request,
@@ -129,13 +181,16 @@ pub fn token_seed(conversation: ConversationId, seq: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn a_range_keeps_its_ground() {
-        let ground = Ground { question_sent_at: Some(Micros(5)), identity: BTreeMap::new() };
+        let ground = Ground {
+            began: Some(Micros(7)),
+            model: true,
+            question_sent_at: Some(Micros(5)),
+            identity: BTreeMap::new(),
+        };
         let journal = Journal::new(vec![range(7, &ground)]);
         assert_eq!(journal.last_seq(), Some(7));
         assert_eq!(journal.ground(), Some(ground));
@@ -149,12 +204,13 @@ mod tests {
         let with = |risk: &str, result: Option<Value>| {
             let mut step = call(1, String::new(), String::new(), json!({ "risk": risk }));
             step.result = result;
-            Journal::new(vec![step]).has_effect()
+            Journal::new(vec![step]).effect_after(0).is_some()
         };
         assert!(with("once", None));
         assert!(with("keyed", Some(json!({ "outcome": "answered", "status": 200, "body": null }))));
         assert!(!with("safe", None));
         assert!(!with("once", Some(json!({ "outcome": "away", "reason": "x" }))));
+        assert!(!with("once", Some(json!({ "outcome": "no_credentials", "reason": "x" }))));
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Leases {
         held
     }
 
+    /// True while a drain of this worker has the conversation.
+    pub fn holds(&self, conversation: ConversationId) -> bool {
+        self.lock().contains_key(&conversation)
+    }
+
     /// Forgets a lease whose drain has ended.
     pub fn forget(&self, held: &Arc<Held>) {
         let mut all = self.lock();

@@ -26,8 +26,10 @@ use crate::{
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// While a turn runs alone, how often the listener looks again.
 const ALONE_PAUSE: Duration = Duration::from_millis(100);
-/// Bells that a dead consumer held so long are taken over: longer than a lease.
+/// Bells that nobody acknowledged for so long are taken over: longer than a lease.
 const BELL_IDLE_MIN: Duration = Duration::from_secs(60);
+/// While it waits for a slot, how often the listener says that it lives.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// How often dead consumers' bells are looked for.
 const AUTOCLAIM_EVERY: Duration = Duration::from_secs(15);
 
@@ -67,14 +69,15 @@ pub async fn run(worker: Arc<Worker>, heartbeat: Heartbeat) {
         };
         if autoclaim_at <= Instant::now() {
             autoclaim_at = Instant::now() + AUTOCLAIM_EVERY;
-            match listener.autoclaim(BELL_IDLE_MIN, free).await {
-                Ok(more) => bells.extend(more),
+            match listener.autoclaim(BELL_IDLE_MIN, free.saturating_sub(bells.len())).await {
+                // The bell of a long turn of ours is acknowledged at its end.
+                Ok(more) => bells.extend(more.into_iter().filter(|bell| !worker.leases.holds(bell.conversation))),
                 Err(away) => tracing::debug!(error = %away, "bells of dead consumers were not looked for"),
             }
         }
         for bell in bells {
             // More than was asked for may come after a cancelled call: those wait here for their slot.
-            let Ok(permit) = Arc::clone(&worker.slots).acquire_owned().await else { break };
+            let Some(permit) = slot(&worker, &heartbeat).await else { break };
             drains.spawn(answer_bell(Arc::clone(&worker), bell, permit, done.clone()));
         }
     }
@@ -86,6 +89,17 @@ pub async fn run(worker: Arc<Worker>, heartbeat: Heartbeat) {
         }
     }
     acknowledge(&listener, &mut to_ack).await;
+}
+
+/// A free slot, waited for with a beating heart; none when the worker stops first.
+async fn slot(worker: &Worker, heartbeat: &Heartbeat) -> Option<OwnedSemaphorePermit> {
+    loop {
+        tokio::select! {
+            permit = Arc::clone(&worker.slots).acquire_owned() => return permit.ok(),
+            () = tokio::time::sleep(BEAT_EVERY) => heartbeat.beat(),
+            () = worker.stop.cancelled() => return None, // the bell stays pending: another worker takes it
+        }
+    }
 }
 
 async fn acknowledge(listener: &Listener, to_ack: &mut mpsc::UnboundedReceiver<Bell>) {

@@ -3,20 +3,19 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use conversation_worker::{App, Config, DEFAULTS, Parts};
-use service_kit::{cli, net};
+use conversation_worker::{App, Config, DEFAULTS, Parts, SERVICE};
+use service_kit::{cli, net, ops};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    cli::main("conversation-worker", DEFAULTS, run)
+    cli::main(SERVICE, DEFAULTS, run)
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let ops = net::bind("conversation-worker", "ops.listen", config.ops.listen).await?;
-    let grpc = net::bind("conversation-worker", "grpc.listen", config.grpc.listen).await?;
-    let parts = tokio::select! {
-        parts = Parts::connect(&config) => parts?,
-        () = shutdown.cancelled() => return Ok(()),
+    let ops = net::bind(SERVICE, "ops.listen", config.ops.listen).await?;
+    let grpc = net::bind(SERVICE, "grpc.listen", config.grpc.listen).await?;
+    let Some((parts, ops)) = ops::while_connecting(SERVICE, ops, Parts::connect(&config), &shutdown).await? else {
+        return Ok(()); // stopped while it waited
     };
     let app = App::new(config, parts).context("cannot start")?;
     tracing::info!(grpc = %grpc.local_addr()?, ops = %ops.local_addr()?, "listening");

@@ -9,9 +9,9 @@ use store::{Step, StoreError};
 use crate::{
     backends::{Ended, trim},
     catalog::CatalogError,
-    journal,
+    journal::{self, Lookup},
     lease::Held,
-    turn::{Action, Call, CallOutcome, Outcome, SearchQuery},
+    turn::{Action, Call, CallOutcome, Outcome, Question, SearchQuery},
     worker::{Worker, jitter},
 };
 
@@ -31,6 +31,8 @@ pub enum Broken {
     Infrastructure(String),
     /// The turn never came to an end.
     Endless,
+    /// The worker stops: what is journaled stands, and another goes on.
+    Stopping,
 }
 
 impl From<StoreError> for Broken {
@@ -64,27 +66,26 @@ struct Ready<'a> {
 }
 
 impl Performer<'_> {
-    /// Looks an operation up; not journaled, since id and hash name it for good.
+    /// Looks an operation up. No step of its own: a call with an effect keeps the look-ups that led to it.
     ///
     /// # Errors
     /// [`Broken::Infrastructure`] when the catalogue is away.
-    pub async fn operation(&self, id: &str, content_hash: &str) -> Result<Outcome, Broken> {
+    pub async fn operation(&self, id: &str, content_hash: &str) -> Result<Result<Arc<Operation>, String>, Broken> {
         let catalog = self.worker.tenants.catalog(&self.held.lease.tenant);
-        let Some(catalog) = catalog else {
-            return Ok(Outcome::Operation(Err("the tenant is not configured".to_owned())));
-        };
-        Ok(Outcome::Operation(catalog.operation(id, content_hash).await?))
+        let Some(catalog) = catalog else { return Ok(Err("the tenant is not configured".to_owned())) };
+        Ok(catalog.operation(id, content_hash).await?)
     }
 
-    /// Does step `n` for the first time.
+    /// Does step `n` for the first time, after these look-ups.
     ///
     /// # Errors
     /// [`StoreError::JournalConflict`] when it stands in the journal already.
-    pub async fn perform(&self, n: i32, action: &Action) -> Result<Outcome, Broken> {
+    pub async fn perform(&self, n: i32, action: &Action, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         match action {
             Action::Search(query) => self.search(n, query).await,
-            Action::Call(call) => self.call(n, call.clone()).await,
-            Action::Operation { id, content_hash } => self.operation(id, content_hash).await,
+            Action::Call(call) => self.call(n, call.clone(), lookups).await,
+            Action::Operation { id, content_hash } => self.operation(id, content_hash).await.map(Outcome::Operation),
+            Action::Chat(question) => self.chat(n, question).await,
         }
     }
 
@@ -128,11 +129,32 @@ impl Performer<'_> {
         let answer = catalog.search(&allowed).await?;
         let result = serde_json::to_value(&answer).map_err(unwritable)?;
         let request = action_json(&Action::Search(query.clone()));
-        self.worker.store.journal(&self.held.lease, self.seq, &journal::decision(n, request, result)).await?;
+        self.worker
+            .store
+            .journal(&self.held.lease, self.seq, &journal::decision(n, journal::hash(&request), request, result))
+            .await?;
         Ok(Outcome::Search(answer))
     }
 
-    async fn call(&self, n: i32, mut call: Call) -> Result<Outcome, Broken> {
+    /// Asks the model. What it decides is journaled before anything is done with it.
+    async fn chat(&self, n: i32, question: &Question) -> Result<Outcome, Broken> {
+        let outcome = self.worker.models.ask(self, question).await;
+        let tools: Vec<&str> = question.request.tools.iter().map(|tool| tool.name.as_str()).collect();
+        // The hash is of all of it; what stands here is for people, and holds no words of anybody.
+        let request = json!({
+            "action": "chat",
+            "model": self.worker.models.name(),
+            "messages": question.request.messages.len(),
+            "tokens_estimated": llm::estimate::request(&question.request),
+            "tools": tools,
+        });
+        let result = serde_json::to_value(&outcome).map_err(unwritable)?;
+        let step = journal::decision(n, request_hash(&Action::Chat(Box::new(question.clone()))), request, result);
+        self.worker.store.journal(&self.held.lease, self.seq, &step).await?;
+        Ok(Outcome::Chat(outcome))
+    }
+
+    async fn call(&self, n: i32, mut call: Call, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         let request_hash = request_hash(&Action::Call(call.clone()));
         let key = journal::idempotency_key(self.held.lease.conversation, self.seq, n);
         let ready = self.ready(&call).await?;
@@ -143,6 +165,11 @@ impl Performer<'_> {
         if let (Ok(ready), Some(request)) = (&ready, request.as_object_mut()) {
             request.insert("method".to_owned(), json!(ready.operation.method));
             request.insert("url".to_owned(), json!(ready.prepared.url.as_str()));
+        }
+        if call.risk != Risk::Safe
+            && let Some(request) = request.as_object_mut()
+        {
+            request.insert("operations".to_owned(), journal::lookups(lookups));
         }
         self.worker
             .store
@@ -157,7 +184,10 @@ impl Performer<'_> {
 
     async fn finish(&self, n: i32, outcome: CallOutcome) -> Result<Outcome, Broken> {
         let outcome = match outcome {
-            CallOutcome::Answered { status, body } => CallOutcome::Answered { status, body: trim(body) },
+            CallOutcome::Answered { status, body, .. } => {
+                let (body, cut) = trim(body);
+                CallOutcome::Answered { status, body, cut }
+            }
             other => other,
         };
         let result = serde_json::to_value(&outcome).map_err(unwritable)?;

@@ -17,10 +17,10 @@ use crate::{
     burst, commit,
     drain::Step,
     envelope::Envelope,
-    journal::{self, Ground, Journal},
+    journal::{self, Ground, Journal, Lookup},
     lease::Held,
     perform::{Broken, Performer},
-    turn::{Action, Input, Mapping, Next, Outcome, Said},
+    turn::{Action, Answer, Input, Mapping, Next, Outcome, Said},
     worker::{Worker, jitter},
 };
 
@@ -34,7 +34,10 @@ const ALONE_WAIT_MAX: Duration = Duration::from_secs(120);
 const GAP_PAUSE: Duration = Duration::from_secs(30);
 /// Most questions to the outside in one turn; more is a turn that goes round in circles.
 const ACTIONS_MAX: usize = 200;
-/// Pauses after an infrastructure error: a quarter of the message's age, within these.
+/// An old message is not given up before it was tried for so long, which is more than a dozen times: the worker may
+/// have been away, or what it needs.
+const TRIED_MIN: Duration = Duration::from_secs(2 * 60);
+/// Pauses after an infrastructure error: a quarter of the time since the first try, within these.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A turn ended without an answer.
@@ -50,20 +53,24 @@ pub enum TurnError {
 /// # Errors
 /// [`TurnError::Store`]; an infrastructure error is no error here but a wait.
 pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Result<Step, TurnError> {
-    let (lease, seq) = (&held.lease, seen.done_seq + 1);
+    let seq = seen.done_seq + 1;
     let seen_at = Instant::now();
-    let rows = worker.store.inbox_range(lease, seq, burst::ROWS_MAX).await?;
-    let Some(first) = rows.first().filter(|row| row.seq == seq) else {
-        tracing::error!(seq, "a message that was counted is not in the inbox");
-        return Ok(Step::Wait(seen.now + GAP_PAUSE));
-    };
-    let turn = Turn {
+    let mut turn = Turn {
         worker,
         held,
         seq,
         envelope: Envelope::read(&seen.state),
-        journal: Journal::new(worker.store.steps(lease, seq).await?),
+        journal: Journal::default(),
         began: (seen.now, seen_at),
+    };
+    let (rows, steps) = match turn.read().await {
+        Err(StoreError::Corrupt { column, reason }) => return turn.unreadable(&column, &reason).await,
+        read => read?,
+    };
+    turn.journal = Journal::new(steps);
+    let Some(first) = rows.first().filter(|row| row.seq == seq) else {
+        tracing::error!(seq, "a message that was counted is not in the inbox");
+        return Ok(Step::Wait(seen.now + GAP_PAUSE));
     };
     let reach = turn.reach(&rows, first.attempts);
     if let Some(open_until) = reach.open_until
@@ -112,6 +119,27 @@ impl Turn<'_> {
         self.began.0 + self.began.1.elapsed()
     }
 
+    /// The next messages and what is journaled for them.
+    async fn read(&self) -> Result<(Vec<InboxRow>, Vec<JournalStep>), StoreError> {
+        let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
+        let rows = match store.inbox_range(lease, seq, burst::ROWS_MAX).await {
+            // The first is not at fault for a later one.
+            Err(StoreError::Corrupt { .. }) => store.inbox_range(lease, seq, 1).await?,
+            rows => rows?,
+        };
+        Ok((rows, store.steps(lease, seq).await?))
+    }
+
+    /// A message that this release cannot read: another may, so it is tried as often as one that does not survive.
+    async fn unreadable(&self, column: &str, reason: &str) -> Result<Step, TurnError> {
+        let attempts = self.worker.store.count_attempt(&self.held.lease, self.seq).await?;
+        tracing::error!(seq = self.seq, attempts, column, reason, "a stored message or its journal cannot be read");
+        if attempts > ATTEMPTS_MAX {
+            return self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read").await;
+        }
+        Ok(Step::Wait(self.now() + ALONE_PAUSE))
+    }
+
     fn reach(&self, rows: &[InboxRow], attempts: i32) -> burst::Reach {
         // Whoever waits for a web chat's answer waits for the answer to its own message.
         let web = self.held.lease.account.channel() == channels::web::NAME;
@@ -147,6 +175,10 @@ impl Turn<'_> {
                 self.give_up(&rows, last, attempts, "the turn asked for too much").await
             }
             Err(Broken::Infrastructure(reason)) => self.back_off(&rows, &reason).await,
+            Err(Broken::Stopping) => {
+                store.reset_attempts(lease, seq).await?;
+                Ok(Step::Again) // the drain hands the conversation over
+            }
         }
     }
 
@@ -156,7 +188,11 @@ impl Turn<'_> {
         let mut last = self.journal.last_seq().unwrap_or(reached);
         if attempts >= 2 && !self.journal.is_decided() && last != seq {
             if self.journal.last_seq().is_some() {
-                store.rewrite_range(lease, seq, seq).await?;
+                let ground = match self.journal.ground() {
+                    Some(ground) => ground,
+                    None => self.ground(rows).await?,
+                };
+                store.rewrite_range(lease, seq, &journal::range(seq, &ground)).await?;
                 self.journal = Journal::new(store.steps(lease, seq).await?);
             }
             last = seq;
@@ -180,7 +216,7 @@ impl Turn<'_> {
     /// What the turn knows besides messages and state.
     async fn ground(&self, rows: &[InboxRow]) -> Result<Ground, StoreError> {
         let (store, lease) = (&self.worker.store, &self.held.lease);
-        let mut ground = Ground::default();
+        let mut ground = Ground { began: Some(self.now()), model: self.worker.models.is_on(), ..Ground::default() };
         if let Some(question_seq) = self.envelope.question_seq {
             ground.question_sent_at = store.question_sent_at(lease, question_seq).await?;
         }
@@ -213,28 +249,43 @@ impl Turn<'_> {
             question_sent_at: ground.question_sent_at,
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
             identity: ground.identity,
+            model: ground.model,
             seq: first.seq,
             token_seed: journal::token_seed(self.held.lease.conversation, first.seq),
         })
     }
 
     /// Runs the pure turn again and again, each time with one outcome more.
-    async fn decide(&mut self, input: &Input) -> Result<Box<crate::turn::Answer>, Broken> {
+    async fn decide(&mut self, input: &Input) -> Result<Box<Answer>, Broken> {
         let performer = Performer { worker: self.worker, held: self.held, seq: self.seq };
         let mut history: Vec<Outcome> = Vec::new();
+        let mut lookups: Vec<Lookup> = Vec::new();
         let mut n = 0;
         while history.len() < ACTIONS_MAX {
             let action = match (self.worker.decide)(input, &history) {
-                Next::Done(answer) => return Ok(answer),
+                Next::Done(answer) => return Ok(self.whole(n, input, answer)),
                 Next::Do(action) => action,
             };
+            if self.worker.stop.is_cancelled() {
+                return Err(Broken::Stopping);
+            }
             let outcome = match action {
-                Action::Operation { id, content_hash } => performer.operation(&id, &content_hash).await?,
+                Action::Operation { id, content_hash } => {
+                    let found = match self.journal.operation(&id, &content_hash) {
+                        Some(kept) => kept,
+                        None => performer.operation(&id, &content_hash).await?,
+                    };
+                    lookups.push((id, content_hash, found.clone()));
+                    Outcome::Operation(found)
+                }
                 decided => {
                     n += 1;
                     match self.journal.find(n) {
+                        Some(step) if !journal::fits(step, &decided) && self.journal.effect_after(0).is_some() => {
+                            return Ok(self.whole(0, input, Box::default()));
+                        }
                         Some(step) => performer.replay(step, &decided).await?,
-                        None => match performer.perform(n, &decided).await {
+                        None => match performer.perform(n, &decided, &lookups).await {
                             Err(Broken::Store(StoreError::JournalConflict)) => {
                                 // Somebody wrote it before us: what stands there counts.
                                 self.journal = Journal::new(self.worker.store.steps(&self.held.lease, self.seq).await?);
@@ -252,15 +303,29 @@ impl Turn<'_> {
         Err(Broken::Endless)
     }
 
+    /// The answer, unless the journal holds a call after step `n` that may have had an effect: that one was decided
+    /// and begun, so it is never passed over in silence, whatever the turn would do now.
+    fn whole(&self, n: i32, input: &Input, answer: Box<Answer>) -> Box<Answer> {
+        let Some(call) = self.journal.effect_after(n) else { return answer };
+        tracing::error!(
+            seq = self.seq,
+            n = call.n,
+            "the turn does not come to a call that was begun; it is told as unknown"
+        );
+        Box::new(commit::unknown_effect(input, journal::document(call)))
+    }
+
     /// An orderly end without progress: later again, unless the message is too old.
     async fn back_off(self, rows: &[InboxRow], reason: &str) -> Result<Step, TurnError> {
         let age = rows.first().map_or(Duration::ZERO, |row| self.now().since(row.accepted_at));
-        if age > self.worker.config.retry_age_max {
+        let began = self.journal.ground().and_then(|ground| ground.began);
+        let tried = began.map_or(age, |began| self.now().since(began));
+        if is_too_old(age, tried, self.worker.config.retry_age_max) {
             let last = rows.last().map_or(self.seq, |row| row.seq);
             return self.give_up(rows, last, 0, reason).await;
         }
         self.worker.store.reset_attempts(&self.held.lease, self.seq).await?;
-        let wait = jitter((age / 4).clamp(BACK_OFF.0, BACK_OFF.1));
+        let wait = jitter((tried / 4).clamp(BACK_OFF.0, BACK_OFF.1));
         metrics::counter!("dragoman_turns_postponed_total").increment(1);
         tracing::warn!(reason, wait_ms = wait.as_millis(), "the turn met an infrastructure error; will retry");
         Ok(Step::Wait(self.now() + wait))
@@ -269,10 +334,17 @@ impl Turn<'_> {
     /// The messages up to `last` become a dead letter, with an apology; the conversation goes on.
     async fn give_up(&self, rows: &[InboxRow], last: i64, attempts: i32, reason: &str) -> Result<Step, TurnError> {
         tracing::error!(seq = self.seq, last, reason, "a message was given up: see the dead letters");
-        // What was journaled since the journal was read counts, too.
-        let journal = Journal::new(self.worker.store.steps(&self.held.lease, self.seq).await?);
-        let letter = store::DeadLetterNew { reason: reason.to_owned(), attempts, unknown_effect: journal.has_effect() };
-        commit::dead_letter(self.worker, self.held, (self.seq, last), rows.first(), &self.envelope, letter).await?;
+        // What was journaled since the journal was read counts, too. One that cannot be read may hold anything.
+        let journal = match self.worker.store.steps(&self.held.lease, self.seq).await {
+            Err(StoreError::Corrupt { .. }) => None,
+            steps => Some(Journal::new(steps?)),
+        };
+        let effect = journal.as_ref().map(|journal| journal.effect_after(0));
+        let unknown_effect = effect.is_none_or(|effect| effect.is_some());
+        let document = effect.flatten().map(journal::document).unwrap_or_default();
+        let letter = store::DeadLetterNew { reason: reason.to_owned(), attempts, unknown_effect };
+        let range = (self.seq, last);
+        commit::dead_letter(self.worker, self.held, range, rows.first(), &self.envelope, letter, document).await?;
         Ok(Step::Again)
     }
 
@@ -286,6 +358,11 @@ impl Turn<'_> {
     }
 }
 
+/// True for a message of this age that was tried for so long and still meets infrastructure errors.
+fn is_too_old(age: Duration, tried: Duration, age_max: Duration) -> bool {
+    age > age_max && tried > TRIED_MIN.min(age_max)
+}
+
 fn said(row: &InboxRow) -> Said {
     let incoming = &row.incoming;
     Said {
@@ -297,5 +374,20 @@ fn said(row: &InboxRow) -> Said {
         contact_name: incoming.contact_name.clone(),
         phone: incoming.phone.clone(),
         user: incoming.user.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_message_is_tried_for_a_while_before_it_is_given_up() {
+        let minutes = |n: u64| Duration::from_secs(n * 60);
+        for (age, tried, expected) in
+            [(16, 16, true), (14, 14, false), (600, 0, false), (600, 1, false), (600, 3, true)]
+        {
+            assert_eq!(is_too_old(minutes(age), minutes(tried), minutes(15)), expected, "{age} {tried}");
+        }
     }
 }

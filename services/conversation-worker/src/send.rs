@@ -17,9 +17,7 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Between the claim's renewal and the first byte lies one transaction; the lease has to outlive it, too.
 const SLACK: Duration = Duration::from_secs(1);
-/// Tries to record an outcome.
-const RECORD_TRIES: u32 = 200;
-/// Longest pause between two of them.
+/// Longest pause between two tries to record an outcome.
 const RECORD_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Longest pause before a part that never left is sent again.
 const RESEND_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -132,18 +130,15 @@ fn resend_pause(attempt: i32) -> Duration {
     jitter(Duration::from_secs(1) * doubled).min(RESEND_PAUSE_MAX)
 }
 
-/// Not fenced, and tried until it is done or the limit is reached: what was sent must be known.
+/// Not fenced, and tried until it is done or the process ends: what was sent must be known.
 async fn record(worker: &Worker, held: &Held, row: &OutboxRow, attempt: i32, outcome: &Outcome) {
-    for try_number in 1..=RECORD_TRIES {
-        match worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(outbox.id = %row.id, try_number, %error, "the outcome of a send was not recorded; will retry");
-                tokio::time::sleep(jitter(Duration::from_millis(100) * try_number).min(RECORD_PAUSE_MAX)).await;
-            }
-        }
+    let mut try_number: u32 = 0;
+    while let Err(error) = worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
+        try_number = try_number.saturating_add(1);
+        tracing::warn!(outbox.id = %row.id, try_number, %error, "the outcome of a send was not recorded; will retry");
+        let pause = Duration::from_millis(100).saturating_mul(try_number).min(RECORD_PAUSE_MAX);
+        tokio::time::sleep(jitter(pause)).await;
     }
-    tracing::error!(outbox.id = %row.id, "the outcome of a send could not be recorded; it counts as unknown");
 }
 
 fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {

@@ -71,7 +71,11 @@ async fn sweep(worker: &Worker) -> Result<(), Failed> {
         recreated: group.recreated,
         limit: RINGS_MAX,
     };
-    let lost = worker.store.sweep(&input).await.map_err(Failed::Store)?;
+    let swept = worker.store.sweep(&input).await;
+    if group.recreated && !matches!(swept, Ok(Some(_))) {
+        worker.coordination.bells_were_lost(); // only this process knows: the next sweep rings for them
+    }
+    let lost = swept.map_err(Failed::Store)?.unwrap_or_default();
     for conversation in &lost {
         worker.coordination.ring(*conversation, None);
     }

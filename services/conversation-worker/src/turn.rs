@@ -7,11 +7,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{Content, Micros, PersonId, Reply};
+use llm::{ChatAnswer, ChatRequest};
 use openapi::{Operation, Risk};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use crate::dialogue::state::State;
+pub use crate::dialogue::{free::Speak, state::State};
 
 /// Key of a [`Mapping`]'s values that holds the person's display name; no parameter has this name.
 pub const LABEL: &str = "$label";
@@ -40,6 +41,18 @@ pub enum Action {
     },
     /// A call of the backend.
     Call(Call),
+    /// A question to the model.
+    Chat(Box<Question>),
+}
+
+/// A question to the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// What it is asked.
+    pub request: ChatRequest,
+    /// How its text may be passed on while it comes; none when it may not.
+    #[serde(skip)]
+    pub speak: Option<Speak>,
 }
 
 /// A sentence to find operations for.
@@ -94,6 +107,30 @@ pub enum Outcome {
     Operation(Result<Arc<Operation>, String>),
     /// Of [`Action::Call`].
     Call(CallOutcome),
+    /// Of [`Action::Chat`].
+    Chat(ChatOutcome),
+}
+
+/// How a question to the model ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "chat", rename_all = "snake_case")]
+pub enum ChatOutcome {
+    /// It answered.
+    Answered {
+        /// What.
+        answer: ChatAnswer,
+        /// From the question to the end of the answer, in milliseconds.
+        took_ms: u64,
+    },
+    /// It failed, was too slow, or answered what cannot be read.
+    Failed {
+        /// Kind of the failure, for metrics.
+        class: String,
+        /// For the log; holds no key.
+        reason: String,
+        /// From the question to the failure, in milliseconds.
+        took_ms: u64,
+    },
 }
 
 /// The nearest operations, best first.
@@ -138,6 +175,9 @@ pub enum CallOutcome {
         status: u16,
         /// The JSON answer, a text, or null; at most 64 KiB.
         body: Value,
+        /// What was cut from its lists; none when it is whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<Cut>,
     },
     /// The backend was not reached; nothing happened.
     Away {
@@ -156,6 +196,15 @@ pub enum CallOutcome {
     },
 }
 
+/// What an answer lost to fit: its longest list and every other above `kept` rows has its first `kept` rows only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Rows of the longest list, as it came.
+    pub rows: usize,
+    /// Rows of it that are left.
+    pub kept: usize,
+}
+
 /// All that a turn may know.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -171,6 +220,8 @@ pub struct Input {
     pub settings: Arc<Settings>,
     /// Who the person is, by document; mappings that have expired may be among them.
     pub identity: BTreeMap<String, Mapping>,
+    /// A model may be asked.
+    pub model: bool,
     /// First seq of the turn.
     pub seq: i64,
     /// Hash of conversation and seq; single-use tokens come from it.
@@ -298,6 +349,8 @@ pub struct Answer {
     pub replies: Vec<Reply>,
     /// A question is open and waits for the person.
     pub question: bool,
+    /// This answer asks it, for the first time or again; else an earlier one did, and its time counts.
+    pub asks: bool,
     /// What the next turn needs.
     pub state: State,
     /// What happened inside.
@@ -328,8 +381,24 @@ pub struct TurnTrace {
     pub chosen: Option<String>,
     /// Calls in order.
     pub calls: Vec<CallTrace>,
+    /// Requests to the model, in order.
+    #[serde(default)]
+    pub models: Vec<ModelTrace>,
     /// What a person reported as wrong, or the wish for a person.
     pub report: Option<Value>,
+}
+
+/// One request to the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelTrace {
+    /// The model, as its server names it; empty when it gave no answer.
+    pub model: String,
+    /// Tokens of question and answer.
+    pub tokens: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Kind of the failure.
+    pub error: Option<String>,
 }
 
 /// A candidate, as it was scored.

@@ -13,6 +13,7 @@ use crate::{
     alone::Alone,
     config::WorkerConfig,
     lease::Leases,
+    model::Models,
     tenants::Tenants,
     turn::{Input, Next, Outcome},
 };
@@ -33,6 +34,8 @@ pub struct Worker {
     pub leases: Leases,
     /// Accounts, documents and catalogue by tenant.
     pub tenants: Tenants,
+    /// The model, if there is one.
+    pub models: Models,
     /// The turn.
     pub decide: Decide,
     /// Settings.

@@ -68,6 +68,10 @@ impl Redis {
         })
     }
 
+    pub fn bells_were_lost(&self) {
+        self.recreated.store(true, Ordering::SeqCst);
+    }
+
     pub async fn trim(&self) -> Result<u64, Away> {
         let (keys, arguments) = (vec![self.names.stream.clone()], vec![self.names.group.clone()]);
         quick(&self.client).eval(scripts::TRIM, keys, arguments).await.map_err(away)
@@ -119,21 +123,10 @@ impl RedisListener {
 
     pub async fn autoclaim(&mut self, idle_min: Duration, limit: usize) -> Result<Vec<Bell>, Away> {
         let Names { stream, group, .. } = &self.redis.names;
-        let idle_min = u64::try_from(idle_min.as_millis()).unwrap_or(u64::MAX);
-        let answer: Value = quick(&self.redis.client)
-            .xautoclaim(
-                stream,
-                group.as_str(),
-                self.consumer.as_str(),
-                idle_min,
-                "0-0",
-                Some(limit.max(1) as u64),
-                false,
-            )
-            .await
-            .map_err(away)?;
-        // [next id, entries, ids of entries that are gone]
-        let entries = items(answer).into_iter().nth(1).unwrap_or(Value::Null);
+        let (keys, idle_min) = (vec![stream.clone()], idle_min.as_millis().to_string());
+        let arguments = vec![group.clone(), self.consumer.clone(), idle_min, limit.to_string()];
+        let entries: Value =
+            quick(&self.redis.client).eval(scripts::CLAIM_IDLE, keys, arguments).await.map_err(away)?;
         Ok(self.bells(entries).await)
     }
 

@@ -46,6 +46,28 @@ end
 return 0
 ";
 
+/// KEYS: stream. ARGV: group, who takes, least idle time in milliseconds, most entries. Gives bells that nobody
+/// acknowledged for so long to the one who takes: its own, and those of consumers that were silent for as long.
+/// (XAUTOCLAIM would take those of the living, too.)
+pub const CLAIM_IDLE: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return redis.error_reply('NOGROUP the stream is gone') end
+local taken, left = {}, tonumber(ARGV[4])
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local fields = {}
+  for i = 1, #consumer, 2 do fields[consumer[i]] = consumer[i + 1] end
+  local silent = fields['name'] == ARGV[2] or fields['idle'] >= tonumber(ARGV[3])
+  if silent and fields['pending'] > 0 and left > 0 then
+    for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', left, fields['name'])) do
+      for _, entry in ipairs(redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], held[1])) do
+        taken[#taken + 1] = entry
+        left = left - 1
+      end
+    end
+  end
+end
+return taken
+";
+
 /// KEYS: stream. ARGV: group, least idle time in milliseconds. Removes silent consumers with nothing pending: removing
 /// one with pending entries would lose them. Gives how many went.
 pub const REMOVE_CONSUMERS: &str = r"

@@ -28,6 +28,8 @@ async fn a_deleted_stream_is_told_and_healed() {
     assert_eq!(coordination.ensure_group().await, Ok(false));
     assert!(coordination.group_state().await.expect("there").recreated, "the sweeper hears of it");
     assert!(!coordination.group_state().await.expect("there").recreated, "once");
+    coordination.bells_were_lost();
+    assert!(coordination.group_state().await.expect("there").recreated, "again, when nobody rang");
     let conversation = ConversationId::new();
     coordination.ring(conversation, None);
     assert_eq!(hear(&mut listener, 1).await[0].conversation, conversation);
@@ -84,6 +86,25 @@ async fn trimming_takes_neither_pending_nor_waiting_bells_and_leaves_the_lag_tru
     assert_eq!(coordination.trim().await, Ok(2), "the last delivered one stays");
     assert_eq!(coordination.group_state().await.expect("there").lag, Some(4));
     assert_eq!(hear(&mut listener, 4).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_living_consumer_keeps_its_bells() {
+    let server = Server::start();
+    let coordination = ready(&server).await;
+    let (mut living, mut other) = (coordination.listen("living"), coordination.listen("other"));
+    coordination.ring(ConversationId::new(), None);
+    let held = hear(&mut living, 1).await;
+    let idle_min = Duration::from_millis(300);
+    tokio::time::sleep(idle_min).await;
+    coordination.ring(ConversationId::new(), None);
+    let more = hear(&mut living, 1).await;
+    assert_eq!(other.autoclaim(idle_min, 10).await, Ok(Vec::new()), "it has just read");
+    assert_eq!(living.autoclaim(idle_min, 0).await, Ok(Vec::new()), "no slot is free");
+    assert_eq!(living.autoclaim(idle_min, 10).await, Ok(held.clone()), "its own it meets again");
+    tokio::time::sleep(idle_min).await;
+    let both = other.autoclaim(idle_min, 10).await.expect("claimed");
+    assert_eq!(both, [held, more].concat());
 }
 
 #[tokio::test]

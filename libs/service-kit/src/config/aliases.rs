@@ -4,7 +4,10 @@
 //! the setting's section, and only if it is not empty (an empty secret counts, and is refused). Variables that set
 //! nothing here are ignored; `REDIS_MAX_CONNECTIONS` is one, since commands share few connections.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use serde_json::{Value, json};
 
@@ -27,7 +30,7 @@ enum Reading {
     Text,
     /// As it stands; counts even if empty.
     Secret,
-    /// A port on all addresses.
+    /// The port of an address; its IP stays.
     Port,
     /// `WARNING` and the like.
     Level,
@@ -59,7 +62,11 @@ const fn alias(
     Alias { variables, services, path, reading }
 }
 
+/// What listens to the public.
+const FRONT: &[&str] = &["ingress-gateway", "dragoman"];
+
 const INFOBIP: [&str; 4] = ["tenants", "default", "accounts", "infobip:main"];
+const WEB: [&str; 4] = ["tenants", "default", "accounts", "web:main"];
 const DOCUMENT: &str = "main";
 
 const TABLE: &[Alias] = &[
@@ -74,7 +81,8 @@ const TABLE: &[Alias] = &[
     alias(&["DATABASE_URL"], &["dragoman"], &["database", "url"], Reading::Secret),
     alias(&["LOG_LEVEL"], ALL, &["telemetry", "level"], Reading::Level),
     alias(&["AI_ENABLED"], ALL, &["chat", "enabled"], Reading::Text),
-    alias(&["PORT"], ALL, &["http", "listen"], Reading::Port),
+    alias(&["AI_RATE_LIMIT"], &["ingress-gateway"], &["chat", "messages_per_minute"], Reading::Text),
+    alias(&["PORT"], FRONT, &["http", "listen"], Reading::Port),
     alias(&["ADMIN_ALLOWED_IPS"], &["admin-service", "dragoman"], &["admin", "allowed_addresses"], Reading::List),
     alias(&["INFOBIP_BASE_URL"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "base_url"], Reading::Text),
     alias(&["INFOBIP_API_KEY"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "api_key"], Reading::Secret),
@@ -87,16 +95,12 @@ const TABLE: &[Alias] = &[
     ),
 ];
 
-/// The settings that `env` makes for `service`.
-pub fn settings(
-    service: &str,
-    env: &BTreeMap<String, String>,
-    has_section: &dyn Fn(&str) -> bool,
-    problems: &mut Problems,
-) -> Vec<Setting> {
+/// The settings that `env` makes for `service`; `below` are those of the layers under the environment.
+pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, problems: &mut Problems) -> Vec<Setting> {
+    let has_section = |name: &str| below.get(name).is_some();
     let mut settings = Vec::new();
     for alias in TABLE.iter().filter(|alias| alias.is_for(service) && has_section(alias.path[0])) {
-        if let Some(setting) = alias.setting(env, problems) {
+        if let Some(setting) = alias.setting(env, below, problems) {
             settings.push(setting);
         }
     }
@@ -115,8 +119,11 @@ pub fn settings(
         add(&["telemetry", "level"], json!("debug"), "DEBUG");
     }
     pool(env, &mut add, problems);
-    redis(env, &mut add, problems);
+    redis(env, below, &mut add, problems);
+    web(env, below, &mut add);
     documents(env, &mut add);
+    model(env, below, &mut add);
+    embedding(env, below, &mut add);
     if OWNER.contains(&service) {
         admin_tokens(env, &mut add);
     }
@@ -137,7 +144,7 @@ impl Alias {
         self.services.is_empty() || self.services.contains(&service)
     }
 
-    fn setting(&self, env: &BTreeMap<String, String>, problems: &mut Problems) -> Option<Setting> {
+    fn setting(&self, env: &BTreeMap<String, String>, below: &Value, problems: &mut Problems) -> Option<Setting> {
         let counts_empty = matches!(self.reading, Reading::Secret | Reading::SecretList);
         let (variable, raw) = self
             .variables
@@ -147,14 +154,14 @@ impl Alias {
         let value = match self.reading {
             Reading::Text | Reading::Secret => json!(raw.trim()),
             Reading::Port => match raw.trim().parse::<u16>() {
-                Ok(port) => json!(format!("0.0.0.0:{port}")),
+                Ok(port) => json!(SocketAddr::new(ip_of(below), port)),
                 Err(_) => {
                     problems.add("http.listen", format!("PORT is `{raw}`; it is a number from 0 to 65535"));
                     return None;
                 }
             },
             Reading::Level => json!(level(raw.trim())),
-            Reading::List => json!(raw.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>()),
+            Reading::List => list(raw),
             Reading::SecretList => json!([raw.trim()]),
         };
         let path = self.path.iter().map(|key| (*key).to_owned()).collect();
@@ -162,8 +169,18 @@ impl Alias {
     }
 }
 
+/// Where `http.listen` listens so far; loopback when that is no address.
+fn ip_of(below: &Value) -> IpAddr {
+    let address = below["http"]["listen"].as_str().and_then(|address| address.parse::<SocketAddr>().ok());
+    address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
+
 fn text<'e>(env: &'e BTreeMap<String, String>, name: &str) -> Option<&'e str> {
     env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+fn list(raw: &str) -> Value {
+    raw.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
 /// Python's level names are what operators know.
@@ -189,21 +206,51 @@ fn pool(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str
     }
 }
 
-/// `REDIS_URL`, or the REST pair of Upstash, whose database speaks Redis too.
-fn redis(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str), problems: &mut Problems) {
-    let (url, variable) = if let Some(url) = text(env, "REDIS_URL") {
-        (url.to_owned(), "REDIS_URL")
+/// `REDIS_URL`, or the REST pair of Upstash, whose database speaks Redis too. `CACHE_REDIS_URL` counts beside a Redis.
+fn redis(
+    env: &BTreeMap<String, String>,
+    below: &Value,
+    add: &mut dyn FnMut(&[&str], Value, &str),
+    problems: &mut Problems,
+) {
+    let chosen = if let Some(url) = text(env, "REDIS_URL") {
+        Some((url.to_owned(), "REDIS_URL"))
     } else if let Some(rest) = text(env, "UPSTASH_REDIS_REST_URL") {
         let host = rest.trim_start_matches("https://").trim_end_matches('/');
         let Some(token) = text(env, "UPSTASH_REDIS_REST_TOKEN") else {
             return problems.add("coordination.url", "UPSTASH_REDIS_REST_URL needs UPSTASH_REDIS_REST_TOKEN beside it");
         };
-        (format!("rediss://default:{token}@{host}:6379"), "UPSTASH_REDIS_REST_URL")
+        Some((format!("rediss://default:{token}@{host}:6379"), "UPSTASH_REDIS_REST_URL"))
     } else {
-        return;
+        None
     };
-    add(&["coordination", "kind"], json!("redis"), variable);
-    add(&["coordination", "url"], json!(url), variable);
+    let is_redis = chosen.is_some() || below["coordination"]["kind"] == "redis";
+    if let Some((url, variable)) = chosen {
+        add(&["coordination", "kind"], json!("redis"), variable);
+        add(&["coordination", "url"], json!(url), variable);
+    }
+    if let Some(url) = text(env, "CACHE_REDIS_URL").filter(|_| is_redis) {
+        add(&["coordination", "cache_url"], json!(url), "CACHE_REDIS_URL");
+    }
+}
+
+/// `DASHBOARD_ALLOWED_ORIGINS` and `DASHBOARD_SECRET_KEY` make the web account `main` of the default tenant.
+/// `JWT_SECRET`, which other programs use too, opens no web chat: it signs the sessions of an account that is there.
+fn web(env: &BTreeMap<String, String>, below: &Value, add: &mut dyn FnMut(&[&str], Value, &str)) {
+    let origins = text(env, "DASHBOARD_ALLOWED_ORIGINS").map(|origins| ("DASHBOARD_ALLOWED_ORIGINS", origins));
+    let own_key = env.get("DASHBOARD_SECRET_KEY").map(|key| ("DASHBOARD_SECRET_KEY", key.as_str()));
+    let made_by = origins.or(own_key).map(|(variable, _)| variable);
+    if let Some(variable) = made_by {
+        add(&[&WEB[..], &["channel"]].concat(), json!("web"), variable);
+    }
+    if let Some((variable, origins)) = origins {
+        add(&[&WEB[..], &["allowed_origins"]].concat(), list(origins), variable);
+    }
+    let is_there = made_by.is_some() || WEB.iter().try_fold(below, |table, key| table.get(*key)).is_some();
+    let shared_key = env.get("JWT_SECRET").filter(|_| is_there).map(|key| ("JWT_SECRET", key.as_str()));
+    if let Some((variable, key)) = own_key.or(shared_key) {
+        add(&[&WEB[..], &["session_key"]].concat(), json!(key.trim()), variable);
+    }
 }
 
 /// `SWAGGER_URL` (one or more, by commas) names documents `main`, `main-2` ..; `MOBILITY_*` the backend behind them.
@@ -238,6 +285,77 @@ fn documents(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value,
             set(&["tenant_header", "name"], "x-tenant", "MOBILITY_TENANT_ID");
             set(&["tenant_header", "value"], tenant, "MOBILITY_TENANT_ID");
         }
+    }
+}
+
+/// The first provider whose key is set becomes the chat model, where neither file nor default names one.
+fn model(env: &BTreeMap<String, String>, below: &Value, add: &mut dyn FnMut(&[&str], Value, &str)) {
+    let set = |key: &str| below["model"].get(key).is_some();
+    if below["model"]["provider"].as_str().is_some_and(|provider| provider != "none") {
+        return;
+    }
+    if let Some(endpoint) = text(env, "AZURE_OPENAI_ENDPOINT") {
+        add(&["model", "provider"], json!("azure"), "AZURE_OPENAI_ENDPOINT");
+        add(&["model", "base_url"], json!(endpoint), "AZURE_OPENAI_ENDPOINT");
+        for (key, variable) in [
+            ("api_key", "AZURE_OPENAI_API_KEY"),
+            ("api_version", "AZURE_OPENAI_API_VERSION"),
+            ("name", "AZURE_OPENAI_DEPLOYMENT_NAME"),
+        ] {
+            if let Some(value) = text(env, variable) {
+                add(&["model", key], json!(value), variable);
+            }
+        }
+        return;
+    }
+    let known = [
+        ("OPENAI_API_KEY", "openai", "gpt-4o-mini"),
+        ("OPENROUTER_API_KEY", "openrouter", "openai/gpt-4o-mini"),
+        ("MISTRAL_API_KEY", "mistral", "mistral-small-latest"),
+        ("GOOGLE_GENERATIVE_AI_API_KEY", "google", "gemini-2.5-flash"),
+    ];
+    let Some((variable, provider, name)) = known.into_iter().find(|(variable, ..)| text(env, variable).is_some())
+    else {
+        return;
+    };
+    add(&["model", "provider"], json!(provider), variable);
+    add(&["model", "api_key"], json!(text(env, variable)), variable);
+    if !set("name") {
+        add(&["model", "name"], json!(name), variable);
+    }
+}
+
+/// The embedding model, where neither file nor default names one: Azure's embedding deployment, else Google's key (who
+/// has both keys chats with OpenAI and embeds with Google), else OpenAI's.
+fn embedding(env: &BTreeMap<String, String>, below: &Value, add: &mut dyn FnMut(&[&str], Value, &str)) {
+    let set = |key: &str| below["embedding"].get(key).is_some();
+    if below["embedding"]["provider"].as_str().is_some_and(|provider| provider != "none") {
+        return;
+    }
+    let azure = text(env, "AZURE_OPENAI_ENDPOINT").zip(text(env, "AZURE_OPENAI_EMBEDDING_DEPLOYMENT"));
+    if let Some((endpoint, deployment)) = azure {
+        add(&["embedding", "provider"], json!("azure"), "AZURE_OPENAI_EMBEDDING_DEPLOYMENT");
+        add(&["embedding", "name"], json!(deployment), "AZURE_OPENAI_EMBEDDING_DEPLOYMENT");
+        add(&["embedding", "base_url"], json!(endpoint), "AZURE_OPENAI_ENDPOINT");
+        for (key, variable) in [("api_key", "AZURE_OPENAI_API_KEY"), ("api_version", "AZURE_OPENAI_API_VERSION")] {
+            if let Some(value) = text(env, variable) {
+                add(&["embedding", key], json!(value), variable);
+            }
+        }
+        return;
+    }
+    let known = [
+        ("GOOGLE_GENERATIVE_AI_API_KEY", "google", "gemini-embedding-001"),
+        ("OPENAI_API_KEY", "openai", "text-embedding-3-small"),
+    ];
+    let Some((variable, provider, name)) = known.into_iter().find(|(variable, ..)| text(env, variable).is_some())
+    else {
+        return;
+    };
+    add(&["embedding", "provider"], json!(provider), variable);
+    add(&["embedding", "api_key"], json!(text(env, variable)), variable);
+    if !set("name") {
+        add(&["embedding", "name"], json!(name), variable);
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Args, Problems, aliases,
-    mask::{self, url_password},
+    mask::{self, url_passwords},
     prefix,
     tree::{TAGS, child, dotted, get, get_mut, inline, leaves, merge, walk},
     variable,
@@ -43,6 +43,9 @@ impl Layers {
         let defaults = parse(defaults, "the built-in defaults", problems);
         let mut layers =
             Self { service: service.to_owned(), tree: defaults.clone(), defaults, origins: BTreeMap::new() };
+        for (path, value) in &args.fallbacks {
+            layers.set(path, value.clone(), Origin::Program);
+        }
         if let Some(path) = &args.config {
             layers.add_file(path, problems);
         }
@@ -104,7 +107,7 @@ impl Layers {
             let from = self.from(path);
             if mask::is_secret(path) && text.trim().is_empty() {
                 problems.add(&dotted(path), format!("is empty{from}; set the secret or leave the key out"));
-            } else if mask::is_secret(path) && weak(text) || url_password(text).is_some_and(weak) {
+            } else if mask::is_secret(path) && weak(text) || url_passwords(text).any(weak) {
                 problems.add(&dotted(path), format!("is still a placeholder{from}; set the real secret"));
             }
         });
@@ -201,9 +204,7 @@ impl Layers {
     }
 
     fn add_environment(&mut self, env: &BTreeMap<String, String>, problems: &mut Problems) {
-        let sections = self.defaults.clone();
-        let has_section = |name: &str| sections.get(name).is_some();
-        for alias in aliases::settings(&self.service, env, &has_section, problems) {
+        for alias in aliases::settings(&self.service, env, &self.tree, problems) {
             self.set(&alias.path, alias.value, Origin::Variable(alias.variable));
         }
         let prefix = format!("{}__", prefix(&self.service));

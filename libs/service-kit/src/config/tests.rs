@@ -189,6 +189,28 @@ fn a_described_configuration_masks_secrets_and_names_origins() {
 }
 
 #[test]
+fn what_the_program_falls_back_to_gives_way_to_file_and_environment() {
+    let workers = |text: &str, env: &[(&str, &str)]| {
+        let (_file, mut args) = file(text);
+        args.fallbacks.push((vec!["server".into(), "workers".into()], serde_json::json!(7)));
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load::<Sample>("sample-service", DEFAULTS, &args, env).expect("valid").server.workers
+    };
+    assert_eq!(workers("[limits]\nstrict = true\n", &[]), 7);
+    assert_eq!(workers("[server]\nworkers = 5\n", &[]), 5);
+    assert_eq!(workers("", &[("SAMPLE_SERVICE__SERVER__WORKERS", "6")]), 6);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_is_left_out() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    let variables = [(text(b"A"), text(b"1")), (text(b"B"), text(b"\xff")), (text(b"\xfe"), text(b"2"))];
+    assert_eq!(readable(variables.into_iter()).collect::<Vec<_>>(), [("A".to_owned(), "1".to_owned())]);
+}
+
+#[test]
 fn the_program_has_the_last_word_and_another_variant_replaces_the_table() {
     let (_file, mut args) =
         file("[tenants.t.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n[server]\nworkers = 5\n");

@@ -1,8 +1,9 @@
 //! A worker that lost its lease changes nothing any more, but for the outcome of what it really sent.
 
+use domain::Micros;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor as _};
-use store::{Outcome, Step, StepKind, StepStatus, StoreError, UnknownPolicy};
+use store::{ReportNew, Seen, Step, StepKind, StepStatus, StoreError, UnknownPolicy};
 
 use crate::{
     lease::until_somebody_waits,
@@ -33,12 +34,22 @@ async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
     let new = db.take_over(&old).await;
 
     let store = &db.store;
+    let seen = store.snapshot(&old).await.expect("a snapshot");
+    let as_seen = Seen { next_seq: seen.next_seq, wake_at: seen.wake_at };
+    let report = ReportNew {
+        person: store.inbox_range(&new, 2, 1).await.expect("rows")[0].person,
+        question: String::new(),
+        answer: String::new(),
+        retrieved: json!({}),
+        category: None,
+    };
     let refused = [
         ("count_attempt", store.count_attempt(&old, 2).await.err()),
         ("reset_attempts", store.reset_attempts(&old, 2).await.err()),
         ("journal", store.journal(&old, 2, &call(2)).await.err()),
         ("finish_step", store.finish_step(&old, 2, 1, &json!(1)).await.err()),
-        ("rewrite_range", store.rewrite_range(&old, 2, 2).await.err()),
+        ("rewrite_range", store.rewrite_range(&old, 2, &Step::range(2)).await.err()),
+        ("file_report", store.file_report(&old, 2, &report).await.err()),
         ("commit", store.commit(&old, &answer(2, 2, 1)).await.err()),
         ("begin_send", store.begin_send(&old, ids[0]).await.err()),
         ("resolve_unknown", store.resolve_unknown(&old, &row, UnknownPolicy::Resend).await.err()),
@@ -46,7 +57,11 @@ async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
     for (what, error) in refused {
         assert!(matches!(error, Some(StoreError::Fenced)), "{what}: {error:?}");
     }
-    for (what, kept) in [("release_idle", store.release_idle(&old).await), ("yield_now", store.yield_now(&old).await)] {
+    for (what, kept) in [
+        ("release_idle", store.release_idle(&old).await),
+        ("park", store.park(&old, Micros(0), as_seen).await),
+        ("yield_now", store.yield_now(&old).await),
+    ] {
         assert!(!kept.expect("an answer"), "{what}");
     }
     assert_eq!(store.renew(&[(old.conversation, old.epoch)], old.owner).await.expect("an answer"), []);
@@ -55,6 +70,7 @@ async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
     assert_eq!(store.count_attempt(&new, 2).await.expect("counted"), 1);
     store.journal(&new, 2, &call(2)).await.expect("journaled");
     store.finish_step(&new, 2, 1, &json!(1)).await.expect("finished");
+    store.file_report(&new, 2, &report).await.expect("filed");
     store.commit(&new, &answer(2, 2, 1)).await.expect("a commit");
     assert_eq!(store.begin_send(&new, ids[0]).await.expect("an answer"), Some(1));
 }
@@ -92,16 +108,4 @@ async fn a_commit_that_waits_behind_another_claim_is_fenced() {
         }
     }
     panic!("the lock was never had in time");
-}
-
-/// The one unfenced write: what a worker really sent is known even after it lost its lease.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outcome_is_recorded_after_another_claim() {
-    let db = Db::postgres().await;
-    let (old, ids) = db.answered(1).await;
-    let attempt = db.store.begin_send(&old, ids[0]).await.expect("an answer").expect("an attempt");
-    let new = db.take_over(&old).await;
-    let sent = Outcome::Sent { provider_message_id: Some("p1".to_owned()) };
-    assert!(db.store.record_outcome(old.conversation, ids[0], attempt, &sent).await.expect("recorded"));
-    assert_eq!(db.unsent(&new).await, 0);
 }

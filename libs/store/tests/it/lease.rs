@@ -167,7 +167,9 @@ async fn the_sweeper_rings_only_lost_bells(db: &Db) {
     let conversation = db.say("p", "m1").await.conversation;
     let input = SweepInput { limit: 10, lag: Some(3), ..SweepInput::default() };
     let now = db.store.now().await.expect("a clock");
-    let sweep = |input: SweepInput| async move { db.store.sweep(&input).await.expect("an answer") };
+    let sweep = |input: SweepInput| async move {
+        db.store.sweep(&input).await.expect("an answer").expect("nobody else sweeps")
+    };
     assert_eq!(sweep(input).await, [], "its bell may still be in the queue");
     assert_eq!(sweep(SweepInput { last_delivered_at: Some(now), ..input }).await, [], "nor is a younger one proof");
     let later = Some(now + Duration::from_secs(3));
@@ -230,6 +232,19 @@ async fn an_accept_that_commits_before_an_idle_release_is_never_missed() {
     panic!("the lock was never had in time");
 }
 
+/// Who does not sweep hears of it: what only its process knows is not lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_beside_another_is_none() {
+    let db = Db::postgres().await;
+    let conversation = db.say("p", "m1").await.conversation;
+    let mut other = db.raw_postgres().await;
+    other.execute("begin; select pg_advisory_xact_lock(x'7377656570'::bigint)").await.expect("the lock");
+    let recreated = SweepInput { recreated: true, limit: 5, ..SweepInput::default() };
+    assert_eq!(db.store.sweep(&recreated).await.expect("no error"), None);
+    other.execute("rollback").await.expect("an end");
+    assert_eq!(db.store.sweep(&recreated).await.expect("no error"), Some(vec![conversation]));
+}
+
 /// A row lock that is not free in time is a failed claim, no error; the sweeper comes again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_behind_a_lock_is_a_failed_claim() {
@@ -241,7 +256,7 @@ async fn a_claim_behind_a_lock_is_a_failed_claim() {
     assert_eq!(db.store.claim(conversation, Uuid::new_v4()).await.expect("no error"), None);
     assert_eq!(db.store.claim_any(Uuid::new_v4(), 5).await.expect("no error"), [], "locked rows are skipped");
     let recreated = SweepInput { recreated: true, limit: 5, ..SweepInput::default() };
-    assert_eq!(db.store.sweep(&recreated).await.expect("no error"), [], "locked rows are skipped");
+    assert_eq!(db.store.sweep(&recreated).await.expect("no error"), Some(Vec::new()), "locked rows are skipped");
     stopped.execute("rollback").await.expect("an end");
     assert_eq!(db.claim(conversation).await.epoch, 1);
 }

@@ -3,6 +3,8 @@
 mod support;
 
 mod accept;
+mod console;
+mod errors;
 mod fence;
 mod lease;
 mod migrations;

@@ -1,12 +1,12 @@
 //! What the bot's user of PostgreSQL may do: the whole matrix, from the tables that are really there.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use domain::ReceiptStatus;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use store::{
-    AuditRow, DeadLetterNew, Outcome, Role, Step, Store, UserMapping,
+    AuditRow, DeadLetterNew, ModelUse, Outcome, ReportNew, Role, Seen, Step, Store, UnknownPolicy, UserMapping,
     catalogue::CatalogDocument,
     roles::{self, INSERT_ONLY_TABLES, READ_ONLY_TABLES, WORK_TABLES},
 };
@@ -110,7 +110,19 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     store.renew(&[(lease.conversation, lease.epoch)], lease.owner).await.expect("renewed");
     store.count_attempt(&lease, 1).await.expect("counted");
     store.journal(&lease, 1, &Step::range(1)).await.expect("journaled");
-    store.rewrite_range(&lease, 1, 1).await.expect("rewritten");
+    store.rewrite_range(&lease, 1, &Step::range(1)).await.expect("rewritten");
+    store.finish_step(&lease, 1, 0, &json!(1)).await.expect("finished");
+    store.reset_attempts(&lease, 1).await.expect("reset");
+    let person = store.inbox_range(&lease, 1, 1).await.expect("rows")[0].person;
+    let report = ReportNew {
+        person,
+        question: String::new(),
+        answer: String::new(),
+        retrieved: json!({}),
+        category: Some("other".to_owned()),
+    };
+    store.file_report(&lease, 1, &report).await.expect("filed");
+    assert_eq!(store.identity(&acme, person, "d").await.expect("an answer"), None);
     let mut commit = answer(1, 1, 1);
     commit.audit = Some(AuditRow {
         user_id: String::new(),
@@ -118,11 +130,15 @@ async fn all_work_can_be_done_with_the_bots_rights() {
         message: String::new(),
         agent: String::new(),
         tools_used: json!([]),
+        models: vec![ModelUse { model: "m".to_owned(), tokens: 7, took: Duration::from_millis(30), error: None }],
     });
     commit.dead_letter = Some(DeadLetterNew { reason: String::new(), attempts: 1, unknown_effect: false });
     let ids = store.commit(&lease, &commit).await.expect("a commit");
     store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     store.record_outcome(lease.conversation, ids[0], 1, &Outcome::Unknown).await.expect("recorded");
+    let row = store.snapshot(&lease).await.expect("a snapshot").first_unsent.expect("a row");
+    store.resolve_unknown(&lease, &row, UnknownPolicy::Resend).await.expect("an answer");
+    assert_eq!(store.question_sent_at(&lease, 1).await.expect("an answer"), None);
     store.record_receipts(&acme, &[receipt(Some(ids[0]), "p1", ReceiptStatus::Read)]).await.expect("recorded");
     assert!(store.release_idle(&lease).await.expect("an answer"));
     store.sweep(&store::SweepInput { recreated: true, limit: 9, ..Default::default() }).await.expect("swept");
@@ -151,7 +167,9 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     let rows = store.list_dead_letters(&acme, None, 9).await.expect("letters");
     admin.replay_dead_letter(&acme, rows[0].id, false, "ops").await.expect("replayed");
     let lease = store.claim(lease.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
-    let person = store.inbox_range(&lease, 1, 1).await.expect("rows")[0].person;
     store.save_mapping(&acme, person, "d", &mapping).await.expect("saved");
+    let seen = store.snapshot(&lease).await.expect("a snapshot");
+    let as_seen = Seen { next_seq: seen.next_seq, wake_at: seen.wake_at };
+    assert!(store.park(&lease, domain::Micros(1), as_seen).await.expect("an answer"));
     drop(users.server);
 }

@@ -1,8 +1,10 @@
 //! The journal and the commit.
 
+use std::time::Duration;
+
 use domain::Content;
 use serde_json::json;
-use store::{AuditRow, DeadLetterNew, OutboxNew, Step, StepKind, StepStatus, StoreError};
+use store::{AuditRow, DeadLetterNew, ModelUse, OutboxNew, Step, StepKind, StepStatus, StoreError};
 
 use crate::support::{Db, answer, on_both_engines, tenant};
 
@@ -13,7 +15,7 @@ on_both_engines!(
     a_turn_is_committed_once_and_in_order,
     a_commit_writes_all_of_it,
     answers_for_the_web_are_sent_by_the_commit,
-    a_question_is_seen_when_its_last_part_is_sent,
+    a_question_is_seen_when_it_is_sent,
     a_dead_letter_is_replayed_once_as_a_new_message,
 );
 
@@ -53,10 +55,10 @@ async fn a_range_is_rewritten_only_before_a_decision(db: &Db) {
     db.store.journal(&lease, 1, &Step::range(3)).await.expect("journaled");
     let last_seq = || async { db.store.steps(&lease, 1).await.expect("steps")[0].last_seq() };
     assert_eq!(last_seq().await, Some(3));
-    db.store.rewrite_range(&lease, 1, 1).await.expect("rewritten");
+    db.store.rewrite_range(&lease, 1, &Step::range(1)).await.expect("rewritten");
     assert_eq!(last_seq().await, Some(1));
     db.store.journal(&lease, 1, &decision(1, json!({}))).await.expect("journaled");
-    db.store.rewrite_range(&lease, 1, 2).await.expect("no error");
+    db.store.rewrite_range(&lease, 1, &Step::range(2)).await.expect("no error");
     assert_eq!(last_seq().await, Some(1));
 }
 
@@ -97,6 +99,7 @@ async fn a_commit_writes_all_of_it(db: &Db) {
         message: "m".to_owned(),
         agent: "dialogue".to_owned(),
         tools_used: json!(["a/GET /x"]),
+        models: vec![ModelUse { model: "m".to_owned(), tokens: 7, took: Duration::from_millis(30), error: None }],
     });
     let ids = db.store.commit(&lease, &commit).await.expect("a commit");
     assert_eq!(ids.len(), 2);
@@ -120,8 +123,11 @@ async fn answers_for_the_web_are_sent_by_the_commit(db: &Db) {
     assert!(db.store.release_idle(&lease).await.expect("an answer"));
 }
 
-async fn a_question_is_seen_when_its_last_part_is_sent(db: &Db) {
-    let (lease, ids) = db.answered(2).await;
+async fn a_question_is_seen_when_it_is_sent(db: &Db) {
+    let lease = db.held().await;
+    let mut commit = answer(1, 1, 2);
+    commit.replies[1].question = true;
+    let ids = db.store.commit(&lease, &commit).await.expect("a commit");
     let sent = store::Outcome::Sent { provider_message_id: None };
     for id in ids {
         assert_eq!(db.store.question_sent_at(&lease, 1).await.expect("an answer"), None);
@@ -130,6 +136,11 @@ async fn a_question_is_seen_when_its_last_part_is_sent(db: &Db) {
         db.store.record_outcome(lease.conversation, id, attempt, &sent).await.expect("recorded");
     }
     assert!(db.store.question_sent_at(&lease, 1).await.expect("an answer").is_some());
+    // The answer to the next message asks nothing.
+    db.say("p", "m2").await;
+    let ids = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit");
+    let attempt = db.store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
+    db.store.record_outcome(lease.conversation, ids[0], attempt, &sent).await.expect("recorded");
     assert_eq!(db.store.question_sent_at(&lease, 2).await.expect("an answer"), None);
 }
 

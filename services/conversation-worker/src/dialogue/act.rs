@@ -64,8 +64,8 @@ fn plan(scope: &Scope<'_>, operation: &Operation) -> String {
     }
 }
 
-/// A yes to the open question, by button or in words. Runs only if the question was seen, is fresh and is unchanged.
-pub fn yes(scope: &mut Scope<'_>, open: Open, by_button: bool) -> Step<()> {
+/// A yes to a question that was seen, by button or in words. Runs only if the question is fresh and is unchanged.
+pub fn yes(scope: &mut Scope<'_>, open: Open) -> Step<()> {
     let Ask::Confirm { hash } = &open.kind else { return Ok(()) };
     let Some(task) = open.task.clone() else { return Ok(()) };
     let Some(frame) = task.frames.first().cloned() else { return Ok(()) };
@@ -76,20 +76,21 @@ pub fn yes(scope: &mut Scope<'_>, open: Open, by_button: bool) -> Step<()> {
         return Ok(());
     };
     let Some(said) = scope.input.messages.last() else { return Ok(()) };
-    let sent = scope.input.question_sent_at;
-    let seen = by_button
-        || sent
-            .is_some_and(|sent| said.accepted_at > sent && said.written_at.is_none_or(|at| at >= sent.floor_second()));
-    if !seen || *hash != arguments_hash(&frame) {
-        let text = scope.text("see-first", &[]);
-        scope.lead.push(text);
-        return confirm(scope, task, &operation);
+    let age = said.accepted_at.since(scope.input.question_sent_at.unwrap_or(open.asked_at));
+    if *hash != arguments_hash(&frame) {
+        return show_first(scope, task, &operation);
     }
-    let age = said.accepted_at.since(sent.unwrap_or(open.asked_at));
     if age > std::time::Duration::from_secs(YES_S) {
         return stale(scope, task, &operation, age.as_secs());
     }
     run(scope, task, &operation)
+}
+
+/// All that would be done, with a word on why it is shown again.
+pub fn show_first(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
+    let text = scope.text("see-first", &[]);
+    scope.lead.push(text);
+    confirm(scope, task, operation)
 }
 
 /// The question is too old: it is asked anew, in one sentence.
@@ -121,7 +122,7 @@ fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
         scope.state.acted = Some(Acted { person, at: scope.input.now });
     }
     match outcome {
-        CallOutcome::Answered { status: 200..=299, body } => {
+        CallOutcome::Answered { status: 200..=299, body, .. } => {
             let title = schema::operation_title(operation);
             answer::used(scope, operation, &title);
             let text = done(scope, operation, &task, &body);
@@ -129,7 +130,7 @@ fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
             scope.say(text);
             Ok(())
         }
-        CallOutcome::Answered { status, body } => fail::refused(scope, task, operation, status, &body),
+        CallOutcome::Answered { status, body, .. } => fail::refused(scope, task, operation, status, &body),
         CallOutcome::Away { .. } => {
             let system = scope.system(&operation.document);
             let text = scope.text("away-effect", &[("system", &system)]);

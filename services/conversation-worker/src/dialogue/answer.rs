@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     language::format::capital,
-    turn::{CallOutcome, Purpose, Suggestion},
+    turn::{CallOutcome, Cut, Purpose, Suggestion},
 };
 
 /// Rows told at once.
@@ -27,7 +27,9 @@ const MAX_LOOKED: usize = 6;
 pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
     let Some(frame) = task.frames.into_iter().next() else { return Ok(()) };
     match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
-        CallOutcome::Answered { status: 200..=299, body } => tell(scope, operation, frame, &body, &task.others),
+        CallOutcome::Answered { status: 200..=299, body, cut } => {
+            tell(scope, operation, frame, (&body, cut), &task.others)
+        }
         failed => {
             fail::look_up_failed(scope, operation, &failed);
             Ok(())
@@ -35,11 +37,40 @@ pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()
     }
 }
 
-/// Tells an answer and remembers it.
-fn tell(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, body: &Value, others: &[Suggestion]) -> Step<()> {
+/// Says what a model made of an answer, and remembers the answer.
+pub fn tell_in_words(
+    scope: &mut Scope<'_>,
+    operation: &Operation,
+    frame: Frame,
+    (body, cut): (&Value, Option<Cut>),
+    others: &[Suggestion],
+    words: String,
+) -> Step<()> {
     let title = schema::operation_title(operation);
     used(scope, operation, &title);
     let (list, total, is_list) = rows::rows(operation, body);
+    let total = cut.filter(|cut| cut.kept == total).map_or(total, |cut| cut.rows);
+    let day = show::day_of(scope, operation, &frame);
+    let shown = list.len();
+    remember(scope, operation, frame, title, list, total, shown, is_list, day);
+    let offers = follow_ups(scope, operation, others, scope.input.settings.limits.buttons.min(2))?;
+    scope.keep_offers(&offers);
+    scope.say_with(words, offers);
+    Ok(())
+}
+
+/// Tells an answer and remembers it.
+pub fn tell(
+    scope: &mut Scope<'_>,
+    operation: &Operation,
+    frame: Frame,
+    (body, cut): (&Value, Option<Cut>),
+    others: &[Suggestion],
+) -> Step<()> {
+    let title = schema::operation_title(operation);
+    used(scope, operation, &title);
+    let (list, total, is_list) = rows::rows(operation, body);
+    let total = cut.filter(|cut| cut.kept == total).map_or(total, |cut| cut.rows);
     let day = show::day_of(scope, operation, &frame);
     let about = headline(scope, operation, &frame, &title);
     if list.is_empty() {
@@ -239,21 +270,45 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
     let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
     let from = last.shown;
     let to = last.rows.len().min(from + ROWS_AT_ONCE);
-    if from >= to {
-        let text = scope.text("list-end", &[]);
-        scope.say(text);
-        return Ok(true);
+    let mut lines = Vec::new();
+    if from < to {
+        let telling = Telling::new(scope.lang, &scope.place, &operation);
+        lines.push(scope.counted("list-next", to - from, &[]));
+        lines.extend((from..to).map(|at| format!("{}. {}", at + 1, telling.line(&last.rows[at]))));
     }
-    let telling = Telling::new(scope.lang, &scope.place, &operation);
-    let lines: Vec<String> = (from..to).map(|at| format!("{}. {}", at + 1, telling.line(&last.rows[at]))).collect();
-    let text = format!("{}\n{}", scope.counted("list-next", to - from, &[]), lines.join("\n"));
+    let offers = if to < last.rows.len() {
+        vec![scope.button("button-more", Does::More)]
+    } else if to < last.total {
+        let narrower = filters(scope, &operation, &last.frame);
+        lines.push(beyond(scope, &operation, &last, !narrower.is_empty()));
+        narrower
+    } else {
+        if from >= to {
+            lines.push(scope.text("list-end", &[]));
+        }
+        Vec::new()
+    };
     last.shown = to;
-    let rest = to < last.rows.len();
     scope.state.last = Some(last);
-    let offers = if rest { vec![scope.button("button-more", Does::More)] } else { Vec::new() };
     scope.keep_offers(&offers);
-    scope.say_with(text, offers);
+    scope.say_with(lines.join("\n"), offers);
     Ok(true)
+}
+
+/// That the rest of a result is out of reach, and how to come nearer to it, if the operation takes anything for that.
+fn beyond(scope: &Scope<'_>, operation: &Operation, last: &Last, buttons: bool) -> String {
+    let shown = last.rows.len().to_string();
+    let text = scope.counted("list-cut", last.total, &[("shown", &shown)]);
+    let days = operation.fields.iter().any(|field| {
+        field.location == openapi::Location::Query
+            && matches!(kind(&field.schema), schema::Kind::Date | schema::Kind::DateTime)
+    });
+    let how = match (buttons, days) {
+        (true, _) => "list-narrow",
+        (false, true) => "list-narrow-day",
+        (false, false) => return text,
+    };
+    format!("{text} {}", scope.text(how, &[]))
 }
 
 /// Tells one row of the last result whole.

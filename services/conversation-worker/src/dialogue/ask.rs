@@ -22,8 +22,8 @@ use crate::language::{
 pub fn open(scope: &mut Scope<'_>, kind: Ask, task: Option<Task>, text: String, offers: Vec<Offer>) {
     let Some(person) = scope.person() else { return };
     scope.say_with(text, offers.clone());
-    let said = scope.replies.last().map(|reply| reply.text.clone()).unwrap_or_default();
-    let text = said.lines().last().map_or(said.clone(), |_| said.clone());
+    // With what led it, so that it is the same when it is asked again.
+    let text = scope.replies.last().map(|reply| reply.text.clone()).unwrap_or_default();
     scope.state.offers = Vec::new();
     scope.state.open =
         Some(Open { kind, person, name: identity::display_name(scope), asked_at: scope.input.now, task, offers, text });
@@ -149,16 +149,13 @@ pub fn several_fit(scope: &Scope<'_>, rows: &[Row]) -> String {
 }
 
 /// Says that a day does not exist and asks for another.
-pub fn bad_date(scope: &mut Scope<'_>, task: Task, operation: &Operation, key: &str, bad: BadDate) -> Step<()> {
+pub fn bad_date(scope: &mut Scope<'_>, task: Task, key: &str, bad: BadDate) {
     let month = match month_name(scope.lang, bad.month) {
         "" => bad.month.to_string(),
         name => name.to_owned(),
     };
     let text = scope.text("bad-date", &[("day", &bad.day.to_string()), ("month", &month)]);
-    let Some(field) = operation.field(key) else { return Ok(()) };
-    let _ = field;
     open(scope, Ask::Field { key: key.to_owned() }, Some(task), text, Vec::new());
-    Ok(())
 }
 
 /// True when there is a value that the person could give or change.

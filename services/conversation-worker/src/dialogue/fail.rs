@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     ask, rows,
-    scope::{Scope, Step, arguments_hash},
+    scope::{Scope, Step},
     state::{Ask, Does, Frame, Offer, Task},
     tell::Telling,
 };
@@ -19,7 +19,7 @@ pub fn look_up_failed(scope: &mut Scope<'_>, operation: &Operation, outcome: &Ca
     let system = scope.system(&operation.document);
     let args = [("system", system.as_str())];
     let text = match outcome {
-        CallOutcome::Answered { status, body } => match status {
+        CallOutcome::Answered { status, body, .. } => match status {
             401 => scope.text("no-credentials", &args),
             403 => scope.text("forbidden", &args),
             404 | 410 => message(body).unwrap_or_else(|| scope.text("gone", &[])),
@@ -84,8 +84,7 @@ fn offer_ways_out(scope: &mut Scope<'_>, task: Task, operation: &Operation, stat
     if offers.len() < scope.input.settings.limits.buttons {
         offers.push(scope.button("button-cancel", Does::Cancel));
     }
-    // A yes in words does not repeat what was refused: the hash fits no arguments.
-    let _ = arguments_hash(&frame);
+    // It asks what is to change: a yes in words repeats nothing.
     ask::open(scope, Ask::Change, Some(task), text, offers);
     Ok(())
 }
@@ -132,7 +131,7 @@ fn alternatives(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
                     arguments.insert(field.key.clone(), value.clone());
                 }
             }
-            if let CallOutcome::Answered { status: 200..=299, body } =
+            if let CallOutcome::Answered { status: 200..=299, body, .. } =
                 scope.call(&candidate, &arguments, Purpose::Lookup)?
             {
                 let list = rows::rows(&candidate, &body).0;
@@ -172,7 +171,7 @@ pub fn unknown_end(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) 
         }
         super::hints::defaults(&check, &mut arguments);
         if check.check(&arguments).is_empty()
-            && let CallOutcome::Answered { status: 200..=299, body } =
+            && let CallOutcome::Answered { status: 200..=299, body, .. } =
                 scope.call(&check, &arguments, Purpose::Lookup)?
         {
             key = "unknown-open";

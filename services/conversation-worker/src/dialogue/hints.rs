@@ -14,12 +14,15 @@ use crate::language::{
     token, tokens,
 };
 
-/// "The whole day", "cijeli dan".
+/// "The whole day", "cijeli dan", "den ganzen Tag", "todo el día".
 pub fn whole_day(words: &[Token]) -> bool {
-    words.windows(2).any(|pair| {
-        pair[0].one_of(&["whole", "all", "entire", "full", "cijeli", "cijelog", "citav"])
-            && pair[1].one_of(&["day", "dan", "dana"])
-    })
+    words.iter().any(|word| word.one_of(&["ganztagig", "ganztaegig", "ganztags"]))
+        || words.windows(2).any(|pair| {
+            let whole = ["whole", "all", "entire", "full", "cijeli", "cijelog", "citav", "ganzen", "ganzer", "ganze"];
+            (pair[0].one_of(&whole) && pair[1].one_of(&["day", "dan", "dana", "tag"]))
+                || (pair[0].word("dia") && pair[1].one_of(&["entero", "completo"]))
+        })
+        || words.windows(3).any(|three| three[0].word("todo") && three[1].word("el") && three[2].word("dia"))
 }
 
 pub fn hour(at: DateTime) -> u8 {

@@ -49,7 +49,7 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
     arguments.insert(field.key, Value::String(value));
     super::hints::defaults(&operation, &mut arguments);
     match scope.call(&operation, &arguments, Purpose::Identity)? {
-        CallOutcome::Answered { status: 200..=299, body } => Ok(match mapping(&lookup, &body, scope) {
+        CallOutcome::Answered { status: 200..=299, body, .. } => Ok(match mapping(&lookup, &body, scope) {
             Some(found) => {
                 if let Some(person) = scope.person() {
                     scope.saves.push(SaveIdentity { person, document: document.to_owned(), mapping: found.clone() });

@@ -70,7 +70,7 @@ pub fn look_up(scope: &mut Scope<'_>, mut task: Task, operation: &Arc<Operation>
     // The person's own come first, when the words decide nothing.
     if rows::fitting(&pick, &naming(&task.sentence)).is_empty()
         && let Some((own, frame)) = found.own
-        && let CallOutcome::Answered { status: 200..=299, body } =
+        && let CallOutcome::Answered { status: 200..=299, body, .. } =
             scope.call(&own, &frame.arguments, Purpose::Lookup)?
     {
         let (theirs, ..) = rows::rows(&own, &body);
@@ -176,7 +176,7 @@ fn scope_parent(scope: &mut Scope<'_>, task: &Task) -> Step<Option<Arc<Operation
 /// The rows that a safe call gives; `None` when it failed, which is said.
 fn call_rows(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Step<Option<Vec<Value>>> {
     match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
-        CallOutcome::Answered { status: 200..=299, body } => Ok(Some(rows::rows(operation, &body).0)),
+        CallOutcome::Answered { status: 200..=299, body, .. } => Ok(Some(rows::rows(operation, &body).0)),
         failed => {
             fail::look_up_failed(scope, operation, &failed);
             Ok(None)

@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod fail;
 mod fill;
+pub mod free;
 mod hints;
 mod identity;
 mod ids;
@@ -35,8 +36,8 @@ use scope::{OPEN_S, Scope, Step, Stop};
 use state::{State, Told};
 
 use crate::{
-    language::{Lang, choose, texts},
-    turn::{Answer, Input, Next, Outcome, Settings},
+    language::{Lang, choose, format::capital, texts},
+    turn::{Answer, CallOutcome, Input, Next, Outcome, Purpose, Settings},
 };
 
 /// What follows from what was said and the outcomes so far.
@@ -50,7 +51,7 @@ pub fn run(input: &Input, history: &[Outcome]) -> Next {
             Next::Done(Box::new(scope.answer()))
         }
         Err(Stop::Need(action)) => Next::Do(*action),
-        Err(Stop::Broken) => Next::Done(Box::new(broken(input, lang))),
+        Err(Stop::Broken) => Next::Done(Box::new(broken(&scope, history))),
     }
 }
 
@@ -85,8 +86,8 @@ fn text_of(input: &Input) -> Option<String> {
 fn converse(scope: &mut Scope<'_>) -> Step<()> {
     expire(scope);
     let Some(last) = scope.input.messages.last() else { return Ok(()) };
-    if let Content::Choice { id, title } = &last.content {
-        return reply::chosen(scope, id, title);
+    if let Content::Choice { id, .. } = &last.content {
+        return reply::chosen(scope, id);
     }
     match text_of(scope.input) {
         Some(text) => reply::text(scope, &text),
@@ -148,10 +149,51 @@ pub fn apology(state: &State, settings: &Settings) -> Reply {
     Reply { text: texts::say(lang, "sorry", &[]), ..Reply::default() }
 }
 
-/// The end of a turn that can't go on: an apology, with the state left as it was but for the open question.
-fn broken(input: &Input, lang: Lang) -> Answer {
+/// What is said where an effect may have happened and nobody knows: never "please try again".
+pub fn unknown_effect(state: &State, settings: &Settings, document: &str) -> Reply {
+    let known = known_languages(settings);
+    let lang = state.language.filter(|lang| known.contains(lang)).unwrap_or(known[0]);
+    let title = settings.documents.iter().find(|info| info.id == document).map(|info| info.title.trim().to_owned());
+    let system =
+        title.filter(|title| !title.is_empty()).unwrap_or_else(|| capital(&texts::say(lang, "the-system", &[])));
+    Reply { text: texts::say(lang, "unknown-unchecked", &[("system", &system)]), ..Reply::default() }
+}
+
+/// The end of a turn that can't go on: what was open and offered no longer counts, and nobody is told to try again
+/// where an effect may have happened.
+fn broken(scope: &Scope<'_>, history: &[Outcome]) -> Answer {
+    let input = scope.input;
     let mut state = input.state.clone();
-    state.open = None;
-    state.language = Some(lang);
-    Answer { replies: vec![apology(&state, &input.settings)], state, ..Answer::default() }
+    let open = state.open.take();
+    state.offers.clear();
+    state.language = Some(scope.lang);
+    let confirmed = open.filter(|open| matches!(open.kind, state::Ask::Confirm { .. })).and_then(|open| open.task);
+    let reply = match confirmed.as_ref().and_then(|task| task.frames.first()) {
+        Some(frame) if may_have_acted(scope, history) => {
+            let document = frame.operation_id.split('/').next().unwrap_or_default();
+            unknown_effect(&state, &input.settings, document)
+        }
+        Some(_) | None => apology(&state, &input.settings),
+    };
+    Answer { replies: vec![reply], state, ..Answer::default() }
+}
+
+/// True when a call of this turn may have changed something: it is no look-up, and it was not surely refused.
+///
+/// Calls that this run did not come to were made by a release that decided otherwise: any of them may be the effect.
+fn may_have_acted(scope: &Scope<'_>, history: &[Outcome]) -> bool {
+    let mut purposes = scope.trace.calls.iter().map(|call| call.purpose);
+    let calls = history.iter().filter_map(|outcome| match outcome {
+        Outcome::Call(outcome) => Some(outcome),
+        Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) => None,
+    });
+    calls.into_iter().any(|outcome| {
+        let purpose = purposes.next();
+        let refused = match outcome {
+            CallOutcome::Answered { status, .. } => matches!(status, 400..=407 | 409..=499),
+            CallOutcome::Away { .. } | CallOutcome::NoCredentials { .. } => true,
+            CallOutcome::Unknown { .. } => false,
+        };
+        !refused && purpose.is_none_or(|purpose| purpose == Purpose::Act)
+    })
 }

@@ -5,25 +5,25 @@ use serde_json::Value;
 
 use super::{
     act, answer, ask, ids, schema,
-    scope::{OPEN_S, Scope, Step, TWICE_S},
+    scope::{Scope, Step, TWICE_S},
     small, start,
     state::{Ask, Does, Offer, Open, Task},
     steps, values,
 };
 use crate::language::{
-    control::{Control, control, leading},
+    control::{Control, control, leading, only_wrong},
     fold,
 };
 
 /// A button or row was chosen.
-pub fn chosen(scope: &mut Scope<'_>, token: &str, title: &str) -> Step<()> {
+pub fn chosen(scope: &mut Scope<'_>, token: &str) -> Step<()> {
     if let Some(open) = scope.state.open.clone()
         && let Some(offer) = open.offers.iter().find(|offer| offer.token == token).cloned()
     {
         if !is_asked(scope, &open) {
             return only_asked(scope, &open);
         }
-        return take(scope, open, offer, true);
+        return take(scope, open, offer);
     }
     if let Some(offer) = scope.state.offers.iter().find(|offer| offer.token == token).cloned() {
         return begin_offer(scope, &offer);
@@ -31,16 +31,14 @@ pub fn chosen(scope: &mut Scope<'_>, token: &str, title: &str) -> Step<()> {
     if acted_just_now(scope) {
         return Ok(());
     }
-    // A button of the past: what is open is shown again, else its words count as if they were written.
+    // A button of the past: what is open is shown again.
     let text = scope.text("old-button", &[]);
-    scope.lead.push(text);
     match scope.state.open.clone() {
-        Some(open) if is_asked(scope, &open) => ask::again(scope, open),
-        Some(_) | None => {
-            let title: String = title.chars().take(60).collect();
-            let _ = title;
-            scope.say("");
+        Some(open) if is_asked(scope, &open) => {
+            scope.lead.push(text);
+            ask::again(scope, open);
         }
+        Some(_) | None => scope.say(text),
     }
     Ok(())
 }
@@ -183,8 +181,8 @@ fn filter(scope: &mut Scope<'_>, key: &str) -> Step<()> {
 
 /// Words for an open question of this person.
 fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: &str) -> Step<()> {
-    let confirming = matches!(open.kind, Ask::Confirm { .. });
     match meant {
+        // These mean the same whatever is asked, and run nothing.
         Some(Control::Cancel) => return cancel(scope),
         Some(Control::Help) => {
             small::help(scope, false)?;
@@ -195,12 +193,18 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
             small::person(scope);
             return Ok(());
         }
+        _ => {}
+    }
+    if !scope.question_seen() {
+        return show_first(scope, open);
+    }
+    let confirming = matches!(open.kind, Ask::Confirm { .. });
+    match meant {
         Some(Control::Back) => return back(scope, open),
-        Some(Control::Yes) if confirming => return act::yes(scope, open, false),
+        Some(Control::Yes) if confirming => return act::yes(scope, open),
         Some(Control::No) if confirming => return cancel(scope),
-        Some(Control::Change) if confirming => return change(scope, open),
-        Some(Control::Wrong) if confirming => return change(scope, open),
-        Some(Control::Wrong) if matches!(open.kind, Ask::Meaning | Ask::Pick { .. }) => {
+        Some(Control::Change | Control::Wrong) if confirming => return change(scope, open),
+        Some(Control::Wrong) if is_wrong_here(scope, &open, text)? => {
             small::wrong(scope);
             return Ok(());
         }
@@ -210,17 +214,8 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
         }
         _ => {}
     }
-    // Words written before the question was seen do not answer it.
-    let early = scope
-        .input
-        .question_sent_at
-        .is_some_and(|sent| scope.input.messages.last().is_some_and(|said| said.accepted_at < sent));
-    if early {
-        ask::again(scope, open);
-        return Ok(());
-    }
     if let Some(offer) = offer_named(&open.offers, text) {
-        return take(scope, open, offer, false);
+        return take(scope, open, offer);
     }
     match open.kind.clone() {
         Ask::Meaning => values::meaning(scope, open, text),
@@ -245,6 +240,31 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
                 free(scope, meant, text)
             }
         },
+    }
+}
+
+/// Words of somebody who could not see the question yet do not answer it: it is shown again, and nothing runs.
+fn show_first(scope: &mut Scope<'_>, open: Open) -> Step<()> {
+    if matches!(open.kind, Ask::Confirm { .. })
+        && let Some(task) = open.task.clone()
+        && let Some(frame) = task.frames.first()
+        && let Some(operation) = scope.operation_of(frame)?
+    {
+        return act::show_first(scope, task, &operation);
+    }
+    let text = scope.text("see-first", &[]);
+    scope.lead.push(text);
+    ask::again(scope, open);
+    Ok(())
+}
+
+/// True when a "wrong" is about what was said before, and no answer to the open question.
+fn is_wrong_here(scope: &mut Scope<'_>, open: &Open, text: &str) -> Step<bool> {
+    match open.kind {
+        Ask::Meaning | Ask::Pick { .. } | Ask::Change => Ok(true),
+        // "What happened?" may be answered by "not right": there only the one word counts.
+        Ask::Field { .. } => Ok(only_wrong(text) || !free_text(scope, open)?),
+        Ask::Confirm { .. } | Ask::Wrong | Ask::Person => Ok(false),
     }
 }
 
@@ -309,15 +329,9 @@ pub fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
 }
 
 /// A button or row of the open question.
-pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer, by_button: bool) -> Step<()> {
-    let expired = !matches!(open.kind, Ask::Confirm { .. })
-        && scope.is_older(scope.input.question_sent_at.unwrap_or(open.asked_at), OPEN_S);
-    if expired {
-        ask::again(scope, open);
-        return Ok(());
-    }
+pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer) -> Step<()> {
     match offer.does {
-        Does::Yes if matches!(open.kind, Ask::Confirm { .. }) => act::yes(scope, open, by_button),
+        Does::Yes if matches!(open.kind, Ask::Confirm { .. }) => act::yes(scope, open),
         Does::Yes => {
             scope.state.open = None;
             small::person(scope);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use openapi::Operation;
 use serde_json::Value;
 
-use super::{scope::Scope, state::Row, tell::Telling};
+use super::{schema, scope::Scope, state::Row, tell::Telling};
 use crate::language::{Token, choose::is_filler, fold, fold::same_stem, format::cut, token::Kind, tokens, verbs};
 
 /// Most rows that are looked at.
@@ -22,8 +22,9 @@ pub fn rows(operation: &Operation, body: &Value) -> (Vec<Value>, usize, bool) {
     let list = named.or_else(|| body.as_array()).or_else(|| sole_array(operation, body));
     match list {
         Some(list) => {
-            let total = total(body, list.len());
-            (list.iter().filter(|row| says_something(row)).take(MAX_ROWS).cloned().collect(), total, true)
+            let rows: Vec<&Value> = list.iter().filter(|row| says_something(row)).collect();
+            let total = total(operation, body, list.len()).unwrap_or(rows.len());
+            (rows.into_iter().take(MAX_ROWS).cloned().collect(), total, true)
         }
         None if !says_something(body) => (Vec::new(), 0, false),
         None => (vec![body.clone()], 1, false),
@@ -51,21 +52,44 @@ fn sole_array<'a>(operation: &Operation, body: &'a Value) -> Option<&'a Vec<Valu
     arrays.next().is_none().then_some(first)
 }
 
-/// How many rows there are in all, when the answer says so beside them.
-fn total(body: &Value, count: usize) -> usize {
-    let Some(object) = body.as_object() else { return count };
-    let says = |name: &str| {
-        let name = fold(name).replace(['_', '-'], "");
-        ["total", "totalcount", "count", "totalresults", "totalitems", "totalelements", "size"].contains(&name.as_str())
+/// How many rows there are in all, when the answer says so: beside them, or in the object that tells of paging.
+///
+/// The clearest name counts. `size` and `limit` are those of a page, `count` may be; a total that the schema calls a
+/// number is an amount.
+fn total(operation: &Operation, body: &Value, count: usize) -> Option<usize> {
+    const NAMES: [&str; 11] = [
+        "totalcount",
+        "totalresults",
+        "totalitems",
+        "totalelements",
+        "totalrecords",
+        "totalrows",
+        "totalhits",
+        "total",
+        "totalsize",
+        "odatacount",
+        "count",
+    ];
+    const PAGING: [&str; 8] =
+        ["page", "paging", "pagination", "pageinfo", "pagemetadata", "meta", "metadata", "resultset"];
+    let plain = |name: &str| fold(name).replace(['_', '-', '@', '.', '$'], "");
+    let object = body.as_object()?;
+    let schema = operation.response.as_ref().map(|response| &response.schema);
+    let amount = |name: &str| {
+        let property = schema.and_then(|root| schema::property(root, root, name).map(|found| (root, found)));
+        property.is_some_and(|(root, found)| schema::kind_in(root, found) == schema::Kind::Number)
     };
-    let nested = object.values().filter_map(Value::as_object).flatten();
-    object
-        .iter()
-        .chain(nested)
-        .filter(|(name, _)| says(name))
-        .filter_map(|(_, value)| value.as_u64().and_then(|n| usize::try_from(n).ok()))
-        .find(|n| *n >= count)
-        .unwrap_or(count)
+    let beside = object.iter().filter(|(name, _)| !amount(name));
+    let paging = object.iter().filter(|(name, _)| PAGING.contains(&plain(name).as_str()));
+    beside
+        .chain(paging.filter_map(|(_, value)| value.as_object()).flatten())
+        .filter_map(|(name, value)| {
+            let clear = NAMES.iter().position(|known| *known == plain(name))?;
+            let said = usize::try_from(value.as_u64()?).ok()?;
+            (said >= count).then_some((clear, said))
+        })
+        .min()
+        .map(|(_, said)| said)
 }
 
 /// The value that a row gives for an id.
@@ -161,7 +185,7 @@ pub fn naming_words(sentence: &str, used: &[bool]) -> Vec<String> {
         {
             continue;
         }
-        let verb = out.is_empty() && verbs::verb(&token.text).is_some();
+        let verb = out.is_empty() && verbs::leads(&token.text);
         if !verb && !out.contains(&token.text) {
             out.push(token.text.clone());
         }
@@ -250,5 +274,55 @@ fn leave_out_shared(titles: &mut [String], group: &[usize]) {
         if !kept.is_empty() {
             titles[*at] = kept.join(", ");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openapi::ImportOptions;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Rows and total of an answer with these values beside three rows; `schema` is of the total.
+    fn check(beside: &Value, schema: &Value, expected: usize) {
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": {"title": "Shop", "version": "1"},
+            "paths": {"/things": {"get": {"summary": "Things", "responses": {"200": {"description": "ok", "content": {
+                "application/json": {"schema": {"type": "object", "properties": {
+                    "total": schema,
+                    "items": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+                }}}}}}}}},
+        });
+        let imported = openapi::import("shop", document.to_string().as_bytes(), &ImportOptions::default());
+        let operation = imported.expect("the document is sound").operations.remove(0);
+        let mut body = beside.clone();
+        body["items"] = json!([{"name": "a"}, {"name": "b"}, {"name": "c"}]);
+        let (list, total, is_list) = rows(&operation, &body);
+        assert_eq!((list.len(), total, is_list), (3, expected, true), "{beside}");
+    }
+
+    #[test]
+    fn only_a_count_of_all_rows_is_a_total() {
+        let integer = json!({"type": "integer"});
+        for (beside, expected) in [
+            (json!({}), 3),
+            (json!({"total": 37}), 37),
+            (json!({"total_count": 37, "count": 3}), 37),
+            (json!({"count": 20, "total": 37}), 37),
+            (json!({"count": 1023, "next": "https://x.test/?page=2"}), 1023),
+            (json!({"page": {"size": 20, "totalElements": 3, "totalPages": 1, "number": 0}}), 3),
+            (json!({"page": {"size": 20, "totalElements": 45, "totalPages": 3, "number": 0}}), 45),
+            (json!({"size": 20, "number": 0}), 3),
+            (json!({"limit": 50, "offset": 0}), 3),
+            (json!({"meta": {"pagination": {}, "total": 37}}), 37),
+            (json!({"@odata.count": 37}), 37),
+            (json!({"invoice": {"total": 120}}), 3),
+            (json!({"total": 2}), 3),
+        ] {
+            check(&beside, &integer, expected);
+        }
+        check(&json!({"total": 120}), &json!({"type": "number"}), 3);
     }
 }

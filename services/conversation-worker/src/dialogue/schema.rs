@@ -11,6 +11,8 @@ use crate::language::{
 
 /// How many references are followed.
 const MAX_DEPTH: usize = 12;
+/// How many parts of `allOf`, `anyOf`, `oneOf` are looked at for one word: a union may refer to itself.
+const MAX_VISITS: usize = 300;
 
 /// A schema with its local reference followed.
 pub fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
@@ -24,10 +26,16 @@ pub fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 /// A word of the schema itself, or of the one part of `allOf`, `anyOf`, `oneOf` that has it.
-fn find<'a>(root: &'a Value, schema: &'a Value, key: &str, depth: usize) -> Option<&'a Value> {
-    if depth > MAX_DEPTH {
+fn find<'a>(root: &'a Value, schema: &'a Value, key: &str) -> Option<&'a Value> {
+    let mut visits = MAX_VISITS;
+    find_in(root, schema, key, 0, &mut visits)
+}
+
+fn find_in<'a>(root: &'a Value, schema: &'a Value, key: &str, depth: usize, visits: &mut usize) -> Option<&'a Value> {
+    if depth > MAX_DEPTH || *visits == 0 {
         return None;
     }
+    *visits -= 1;
     if let Some(found) = schema.get(key) {
         return Some(found);
     }
@@ -40,11 +48,11 @@ fn find<'a>(root: &'a Value, schema: &'a Value, key: &str, depth: usize) -> Opti
         .filter_map(|group| schema.get(group)?.as_array())
         .flatten()
         .filter(|part| part.get("const").is_none() && part.get("type").and_then(Value::as_str) != Some("null"))
-        .find_map(|part| find(root, part, key, depth + 1))
+        .find_map(|part| find_in(root, part, key, depth + 1, visits))
 }
 
 fn text_of<'a>(root: &'a Value, schema: &'a Value, key: &str) -> Option<&'a str> {
-    find(root, schema, key, 0).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    find(root, schema, key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// What a value is, as far as a dialogue cares.
@@ -69,13 +77,13 @@ pub fn kind(schema: &Value) -> Kind {
 
 /// The kind of a value whose schema stands in `root`.
 pub fn kind_in(root: &Value, schema: &Value) -> Kind {
-    let named = match find(root, schema, "type", 0) {
+    let named = match find(root, schema, "type") {
         Some(Value::String(name)) => name.as_str(),
         Some(Value::Array(names)) => {
             names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("string")
         }
-        Some(_) | None if find(root, schema, "properties", 0).is_some() => "object",
-        Some(_) | None if find(root, schema, "items", 0).is_some() => "array",
+        Some(_) | None if find(root, schema, "properties").is_some() => "object",
+        Some(_) | None if find(root, schema, "items").is_some() => "array",
         Some(_) | None => "string",
     };
     match named {
@@ -125,10 +133,9 @@ pub fn options_in(root: &Value, schema: &Value) -> Vec<Choice> {
             return choices;
         }
     }
-    let listed = find(root, schema, "enum", 0).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let names = find(root, schema, "x-enum-varnames", 0)
-        .or_else(|| find(root, schema, "x-enumNames", 0))
-        .and_then(Value::as_array);
+    let listed = find(root, schema, "enum").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let names =
+        find(root, schema, "x-enum-varnames").or_else(|| find(root, schema, "x-enumNames")).and_then(Value::as_array);
     listed
         .iter()
         .enumerate()
@@ -171,8 +178,8 @@ pub fn description(field: &Field) -> &str {
 
 /// An example of a field's value, as a text.
 pub fn example(field: &Field) -> Option<String> {
-    let listed = find(&field.schema, &field.schema, "examples", 0).and_then(|list| list.as_array()?.first());
-    let value = listed.or_else(|| find(&field.schema, &field.schema, "example", 0))?;
+    let listed = find(&field.schema, &field.schema, "examples").and_then(|list| list.as_array()?.first());
+    let value = listed.or_else(|| find(&field.schema, &field.schema, "example"))?;
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -182,7 +189,7 @@ pub fn example(field: &Field) -> Option<String> {
 
 /// A field's default.
 pub fn default(field: &Field) -> Option<&Value> {
-    find(&field.schema, &field.schema, "default", 0).filter(|value| !value.is_null())
+    find(&field.schema, &field.schema, "default").filter(|value| !value.is_null())
 }
 
 /// The regular expression of a text field.
@@ -250,7 +257,7 @@ pub fn row_schema(operation: &Operation) -> Option<(&Value, &Value)> {
         for name in response.list_pointer.as_deref().unwrap_or_default().split('/').skip(1) {
             at = resolve(root, property(root, at, name)?);
         }
-        let items = find(root, at, "items", 0)?;
+        let items = find(root, at, "items")?;
         // Words within an object are one of its values, no rows.
         let inner = response.list_pointer.as_deref().is_some_and(|pointer| !pointer.is_empty());
         at = if inner && kind_in(root, items) != Kind::Object { resolve(root, root) } else { items };
@@ -260,13 +267,21 @@ pub fn row_schema(operation: &Operation) -> Option<(&Value, &Value)> {
 
 /// The schema of a property.
 pub fn property<'a>(root: &'a Value, schema: &'a Value, name: &str) -> Option<&'a Value> {
-    property_in(root, schema, name, 0)
+    let mut visits = MAX_VISITS;
+    property_in(root, schema, name, 0, &mut visits)
 }
 
-fn property_in<'a>(root: &'a Value, schema: &'a Value, name: &str, depth: usize) -> Option<&'a Value> {
-    if depth > MAX_DEPTH {
+fn property_in<'a>(
+    root: &'a Value,
+    schema: &'a Value,
+    name: &str,
+    depth: usize,
+    visits: &mut usize,
+) -> Option<&'a Value> {
+    if depth > MAX_DEPTH || *visits == 0 {
         return None;
     }
+    *visits -= 1;
     let schema = resolve(root, schema);
     if let Some(found) = schema.get("properties").and_then(|p| p.get(name)) {
         return Some(found);
@@ -275,7 +290,7 @@ fn property_in<'a>(root: &'a Value, schema: &'a Value, name: &str, depth: usize)
         .into_iter()
         .filter_map(|group| schema.get(group)?.as_array())
         .flatten()
-        .find_map(|part| property_in(root, part, name, depth + 1))
+        .find_map(|part| property_in(root, part, name, depth + 1, visits))
 }
 
 /// Name of a property for people.
@@ -287,4 +302,34 @@ pub fn property_title(root: &Value, schema: Option<&Value>, name: &str) -> Strin
         .map(str::trim)
         .filter(|t| !t.is_empty() && t.chars().count() <= 40);
     titled.map_or_else(|| humanise(name), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_in_a_part_of_a_union() {
+        let root = json!({
+            "anyOf": [{"type": "null"}, {"$ref": "#/$defs/day"}],
+            "$defs": {"day": {"allOf": [{"title": "Day"}, {"type": "string", "format": "date"}]}},
+        });
+        assert_eq!(kind(&root), Kind::Date);
+        assert_eq!(text_of(&root, &root, "title"), Some("Day"));
+    }
+
+    #[test]
+    fn a_union_that_refers_to_itself_is_left_soon() {
+        let again: Vec<Value> = vec![json!({"$ref": "#/$defs/all"}); 10];
+        let root = json!({"$ref": "#/$defs/all", "$defs": {"all": {"anyOf": again}}});
+        let begun = Instant::now();
+        assert_eq!(kind(&root), Kind::Text);
+        assert_eq!(options(&root), []);
+        assert_eq!(property(&root, &root, "name"), None);
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
 }

@@ -3,11 +3,15 @@
 use std::{collections::BTreeMap, slice, sync::Arc};
 
 use domain::{Choice, Micros, PersonId, Reply};
+use llm::{ChatAnswer, ChatRequest};
 use openapi::{Operation, Risk};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::state::{Does, Frame, Offer, State};
+use super::{
+    free::Speak,
+    state::{Does, Frame, Offer, State},
+};
 use crate::{
     language::{
         Lang,
@@ -15,8 +19,8 @@ use crate::{
         texts,
     },
     turn::{
-        Action, Answer, Call, CallOutcome, CallTrace, DocumentInfo, Hit, Input, Mapping, Outcome, Purpose,
-        SaveIdentity, SearchAnswer, SearchQuery, TurnTrace,
+        Action, Answer, Call, CallOutcome, CallTrace, ChatOutcome, DocumentInfo, Hit, Input, Mapping, ModelTrace,
+        Outcome, Purpose, Question, SaveIdentity, SearchAnswer, SearchQuery, TurnTrace,
     },
 };
 
@@ -56,6 +60,7 @@ pub struct Scope<'a> {
     /// Put before the next thing that is said.
     pub lead: Vec<String>,
     tokens: u32,
+    model_failed: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -73,6 +78,7 @@ impl<'a> Scope<'a> {
             saves: Vec::new(),
             lead: Vec::new(),
             tokens: 0,
+            model_failed: false,
         }
     }
 
@@ -94,7 +100,7 @@ impl<'a> Scope<'a> {
         }
         match self.next(Action::Search(SearchQuery { text, language: self.lang.tag().to_owned(), k, documents }))? {
             Outcome::Search(answer) => Ok(answer.clone()),
-            Outcome::Operation(_) | Outcome::Call(_) => Err(Stop::Broken),
+            Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) => Err(Stop::Broken),
         }
     }
 
@@ -106,7 +112,7 @@ impl<'a> Scope<'a> {
         let action = Action::Operation { id: id.to_owned(), content_hash: hash.to_owned() };
         let found = match self.next(action)? {
             Outcome::Operation(found) => found.as_ref().ok().cloned(),
-            Outcome::Search(_) | Outcome::Call(_) => return Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Call(_) | Outcome::Chat(_) => return Err(Stop::Broken),
         };
         self.operations.insert(id.to_owned(), found.clone());
         Ok(found)
@@ -134,7 +140,7 @@ impl<'a> Scope<'a> {
         };
         let outcome = match self.next(Action::Call(call))? {
             Outcome::Call(outcome) => outcome.clone(),
-            Outcome::Search(_) | Outcome::Operation(_) => return Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) => return Err(Stop::Broken),
         };
         let end = match &outcome {
             CallOutcome::Answered { status, .. } => status.to_string(),
@@ -144,6 +150,27 @@ impl<'a> Scope<'a> {
         };
         self.trace.calls.push(CallTrace { operation_id: operation.id.clone(), purpose, end });
         Ok(outcome)
+    }
+
+    /// Asks the model; `None` when it gave no answer. It is not asked again in this turn then.
+    pub fn chat(&mut self, request: ChatRequest, speak: Option<Speak>) -> Step<Option<ChatAnswer>> {
+        if self.model_failed {
+            return Ok(None);
+        }
+        match self.next(Action::Chat(Box::new(Question { request, speak })))? {
+            Outcome::Chat(ChatOutcome::Answered { answer, took_ms }) => {
+                let (tokens, took_ms) = (answer.usage.input_tokens + answer.usage.output_tokens, *took_ms);
+                self.trace.models.push(ModelTrace { model: answer.model.clone(), tokens, took_ms, error: None });
+                Ok(Some(answer.clone()))
+            }
+            Outcome::Chat(ChatOutcome::Failed { class, took_ms, .. }) => {
+                let (error, took_ms) = (Some(class.clone()), *took_ms);
+                self.trace.models.push(ModelTrace { model: String::new(), tokens: 0, took_ms, error });
+                self.model_failed = true;
+                Ok(None)
+            }
+            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) => Err(Stop::Broken),
+        }
     }
 
     /// A text of the product.
@@ -225,6 +252,14 @@ impl<'a> Scope<'a> {
         self.input.messages.last().map(|said| said.person)
     }
 
+    /// True when these words came after the person could see the open question: accepted after it was recorded as
+    /// sent and, by the platform's clock, not written before. A button needs no such look: its token was in the
+    /// question.
+    pub fn question_seen(&self) -> bool {
+        let (Some(sent), Some(said)) = (self.input.question_sent_at, self.input.messages.last()) else { return false };
+        said.accepted_at > sent && said.written_at.is_none_or(|at| at >= sent.floor_second())
+    }
+
     /// True when more than `seconds` have passed since a point in time.
     pub fn is_older(&self, at: Micros, seconds: u64) -> bool {
         self.input.now.since(at) > std::time::Duration::from_secs(seconds)
@@ -252,7 +287,16 @@ impl<'a> Scope<'a> {
     /// The answer that the turn came to.
     pub fn answer(self) -> Answer {
         let question = self.state.open.is_some();
-        Answer { replies: self.replies, question, state: self.state, trace: self.trace, save_identity: self.saves }
+        // Whatever asks, also again, leaves another question than the one it found.
+        let asks = question && self.state.open != self.input.state.open;
+        Answer {
+            replies: self.replies,
+            question,
+            asks,
+            state: self.state,
+            trace: self.trace,
+            save_identity: self.saves,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use openapi::Risk;
 use super::{
     answer, ask,
     fill::{self, Sentence},
+    free::{self, Came},
     rows,
     scope::{Scope, Step},
     small,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     language::ordinal,
-    turn::{Hit, Suggestion},
+    turn::{Hit, SearchAnswer, Suggestion},
 };
 
 /// From this probability on an operation is meant.
@@ -34,6 +35,8 @@ const NEAR: f64 = 0.2;
 pub struct Meaning {
     /// Sure enough to go on with.
     pub sure: Option<Hit>,
+    /// All that was found.
+    pub hits: Vec<Hit>,
     /// Worth asking about, at most 3.
     pub possible: Vec<Hit>,
     /// All others, for buttons below the answer.
@@ -49,7 +52,14 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
         text.push(' ');
         text.push_str(resource);
     }
-    let found = scope.search(&text, 10, Vec::new())?;
+    let mut found = scope.search(&text, 10, Vec::new())?;
+    if let Some(line) = free::english(scope, &text, found.coverage)? {
+        let other = scope.search(&line, 10, Vec::new())?;
+        let first = |answer: &SearchAnswer| answer.hits.first().map_or(0.0, |hit| hit.probability);
+        if first(&other) > first(&found) {
+            found = other;
+        }
+    }
     if scope.trace.candidates.is_empty() {
         scope.trace_hits(&found.hits);
     }
@@ -72,7 +82,8 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
         .take(8)
         .map(|hit| Suggestion { operation_id: hit.operation_id.clone(), title: hit.title.clone() })
         .collect();
-    Ok(Meaning { sure: ranked.first().filter(|_| sure).map(|hit| (*hit).clone()), possible, others })
+    let sure = ranked.first().filter(|_| sure).map(|hit| (*hit).clone());
+    Ok(Meaning { sure, possible, others, hits: found.hits })
 }
 
 /// Answers a sentence that belongs to no open question.
@@ -81,6 +92,9 @@ pub fn wish(scope: &mut Scope<'_>, sentence: &str) -> Step<()> {
         return Ok(());
     }
     let found = meaning(scope, sentence)?;
+    if let Came::Said = free::wish(scope, sentence, &found.hits, &found.others)? {
+        return Ok(());
+    }
     follow(scope, sentence, found)
 }
 
@@ -138,7 +152,7 @@ fn refers(scope: &mut Scope<'_>, sentence: &str) -> Step<bool> {
         if let Some((key, bad)) = filled.bad.filter(|_| left_over(sentence, &filled.used) == 0) {
             let task =
                 Task { frames: vec![frame], sentence: sentence.to_owned(), asked: Vec::new(), others: Vec::new() };
-            ask::bad_date(scope, task, &operation, &key, bad)?;
+            ask::bad_date(scope, task, &key, bad);
             return Ok(true);
         }
     }

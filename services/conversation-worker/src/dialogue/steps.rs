@@ -50,8 +50,24 @@ pub fn begin(
     carry_over(scope, &operation, &mut task)?;
     if let Some((key, bad)) = filled.bad {
         scope.state.open = None;
-        return ask::bad_date(scope, task, &operation, &key, bad);
+        ask::bad_date(scope, task, &key, bad);
+        return Ok(());
     }
+    advance(scope, task)
+}
+
+/// Goes on with a task that somebody else began: the sentence fills what is still open.
+pub fn go_on(scope: &mut Scope<'_>, mut task: Task) -> Step<()> {
+    let Some(frame) = task.frames.first_mut() else { return Ok(()) };
+    let Some(operation) = scope.operation_of(frame)? else {
+        let text = scope.text("gone", &[]);
+        scope.say(text);
+        return Ok(());
+    };
+    let base = scope.state.last.as_ref().and_then(|last| last.day);
+    let said = Sentence::new(&task.sentence, &scope.place, base);
+    fill::fill(&operation, frame, &said, &scope.place, false);
+    carry_over(scope, &operation, &mut task)?;
     advance(scope, task)
 }
 

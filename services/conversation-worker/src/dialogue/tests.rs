@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::turn::{
-    Action, Answer, CallOutcome, DocumentInfo, Hit, Input, Next, Outcome, Said, SearchAnswer, Settings, State, turn,
+    Action, Answer, CallOutcome, ChatOutcome, DocumentInfo, Hit, Input, Next, Outcome, Said, SearchAnswer, Settings,
+    State, turn,
 };
 
 /// Most outcomes of one turn here.
@@ -73,10 +74,13 @@ fn perform(input: &Input, probability: f64, status: u16, body: &Value) -> Answer
             Next::Do(Action::Operation { id, .. }) => Outcome::Operation(
                 OPERATIONS.iter().find(|operation| operation.id == id).cloned().ok_or_else(|| "gone".to_owned()),
             ),
+            Next::Do(Action::Chat(_)) => {
+                Outcome::Chat(ChatOutcome::Failed { class: "away".to_owned(), reason: "test".to_owned(), took_ms: 1 })
+            }
             Next::Do(Action::Call(_)) => Outcome::Call(match status {
                 0 => CallOutcome::Away { reason: "test".to_owned() },
                 1 => CallOutcome::Unknown { reason: "test".to_owned() },
-                _ => CallOutcome::Answered { status, body: body.clone() },
+                _ => CallOutcome::Answered { status, body: body.clone(), cut: None },
             }),
         };
         history.push(outcome);
@@ -107,6 +111,7 @@ fn input(state: State, content: Content, at: i64) -> Input {
             ..Settings::default()
         }),
         identity: BTreeMap::new(),
+        model: at % 2 == 0,
         seq: at,
         token_seed: format!("seed {at}"),
     }

@@ -33,7 +33,7 @@ pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
         .collect();
     let only = if let [only] = by_words.as_slice() { Some(*only) } else { None };
     match place.or(only).and_then(|at| open.offers.get(at).cloned()) {
-        Some(offer) => take(scope, open, offer, false),
+        Some(offer) => take(scope, open, offer),
         None => {
             scope.state.open = None;
             start::wish(scope, text)
@@ -50,11 +50,15 @@ pub fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<(
     let before = frame.clone();
     match read::read(scope, &operation, frame, &wanted, text) {
         Meant::Set => {
-            if let Some(problem) = operation.check(&frame.arguments).into_iter().find(|problem| problem.field == key) {
+            // A day without hours is kept, and no value yet: the hours are asked next.
+            let given = frame.arguments.contains_key(key);
+            if let Some(problem) =
+                operation.check(&frame.arguments).into_iter().find(|problem| given && problem.field == key)
+            {
                 let why = ask::problem_text(scope, &operation, key, &problem.kind);
                 *frame = before;
                 frame.arguments.remove(key);
-                return explain(scope, open, task, &operation, key, &why, text);
+                return explain(scope, task, &operation, key, &why, text);
             }
             frame.ask.retain(|asked| asked != key);
             if !matches!(schema::kind(&wanted.schema), schema::Kind::Text)
@@ -73,15 +77,17 @@ pub fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<(
             }
             steps::advance(scope, task)
         }
-        Meant::Bad { key, bad } => ask::bad_date(scope, task, &operation, &key, bad),
-        Meant::No(why) => explain(scope, open, task, &operation, key, &why, text),
+        Meant::Bad { key, bad } => {
+            ask::bad_date(scope, task, &key, bad);
+            Ok(())
+        }
+        Meant::No(why) => explain(scope, task, &operation, key, &why, text),
     }
 }
 
 /// No such value: it may be a new wish; else why, and the question again.
 fn explain(
     scope: &mut Scope<'_>,
-    open: Open,
     task: Task,
     operation: &openapi::Operation,
     key: &str,
@@ -95,7 +101,6 @@ fn explain(
             return start::follow(scope, text, found);
         }
     }
-    let _ = open;
     scope.lead.push(why.to_owned());
     ask::field(scope, task, operation, key)
 }
@@ -141,7 +146,8 @@ pub fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
     let filled = fill::fill(&operation, frame, &said, &scope.place, true);
     if let Some((key, bad)) = filled.bad {
         frame.arguments.remove(&key);
-        return ask::bad_date(scope, task, &operation, &key, bad);
+        ask::bad_date(scope, task, &key, bad);
+        return Ok(());
     }
     let left = left_over(rest, &filled.used);
     if !filled.changed.is_empty() && (led.is_some() || left <= 1) {
@@ -209,20 +215,21 @@ pub fn at_change(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
     let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
     let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, open.offers.len()));
     if let Some(offer) = place.and_then(|at| open.offers.get(at).cloned()) {
-        return take(scope, open, offer, false);
+        return take(scope, open, offer);
     }
     let said = Sentence::new(text, &scope.place, None);
     let filled = fill::fill(&operation, frame, &said, &scope.place, true);
     if let Some((key, bad)) = filled.bad {
         frame.arguments.remove(&key);
-        return ask::bad_date(scope, task, &operation, &key, bad);
+        ask::bad_date(scope, task, &key, bad);
+        return Ok(());
     }
     if !filled.changed.is_empty() {
         return steps::advance(scope, task);
     }
     if let Some(field) = ask::field_named(&operation, frame, text).cloned() {
         let offer = Offer { token: String::new(), title: String::new(), does: Does::AskField { key: field.key } };
-        return take(scope, open, offer, false);
+        return take(scope, open, offer);
     }
     if left_over(text, &[]) >= 2 {
         let found = start::meaning(scope, text)?;

@@ -68,7 +68,7 @@ pub(super) async fn handle(
         provider: PROVIDER.to_owned(),
         provider_message_id: message_id(tenant, &request),
         user: request.user_id,
-        written_at: Some(service.clock.now()),
+        written_at: None, // our clock is not the one by which questions are sent
         contact_name: None,
         phone: None,
         quoted: None,

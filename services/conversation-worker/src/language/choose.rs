@@ -1,186 +1,105 @@
 //! Which language a message is in, and which words of it carry no content.
 
-use super::{Lang, Token, token::Kind, tokens};
+use std::{collections::BTreeSet, sync::LazyLock};
 
-/// Function words of English.
-const EN: &[&str] = &[
-    "a", "an", "the", "is", "are", "was", "were", "be", "am", "i", "i'd", "i'll", "i'm", "me", "my", "mine", "you",
-    "your", "we", "our", "us", "it", "its", "he", "she", "they", "this", "that", "these", "those", "of", "in", "on",
-    "at", "to", "for", "from", "with", "by", "about", "and", "or", "but", "not", "no", "yes", "do", "does", "did",
-    "can", "could", "would", "will", "please", "which", "what", "where", "when", "who", "how", "why", "show", "tell",
-    "give", "get", "want", "need", "have", "has", "had", "there", "any", "some", "all", "one", "until", "till", "next",
-    "today", "tomorrow", "list", "find", "hello", "hi", "thanks", "new", "it's", "what's", "let", "like", "just",
-    "also", "so", "if",
-];
+use super::{
+    Lang, Token,
+    fold::mistyped,
+    function_words::{DE, DE_SIGNS, EN, EN_SIGNS, ES, ES_SIGNS, HR, HR_SIGNS},
+    token::Kind,
+    tokens,
+};
 
-/// Function words of Croatian, folded.
-const HR: &[&str] = &[
-    "je",
-    "su",
-    "sam",
-    "si",
-    "smo",
-    "ste",
-    "biti",
-    "bi",
-    "bih",
-    "se",
-    "mi",
-    "ti",
-    "me",
-    "te",
-    "ga",
-    "mu",
-    "joj",
-    "nam",
-    "vam",
-    "moj",
-    "moja",
-    "moje",
-    "moju",
-    "moji",
-    "nas",
-    "vas",
-    "ja",
-    "on",
-    "ona",
-    "ono",
-    "oni",
-    "u",
-    "na",
-    "za",
-    "od",
-    "iz",
-    "s",
-    "sa",
-    "po",
-    "pri",
-    "kod",
-    "ili",
-    "ali",
-    "ne",
-    "da",
-    "koji",
-    "koja",
-    "koje",
-    "koju",
-    "kojih",
-    "sto",
-    "gdje",
-    "kada",
-    "kad",
-    "tko",
-    "kako",
-    "zasto",
-    "koliko",
-    "pokazi",
-    "reci",
-    "daj",
-    "zelim",
-    "trebam",
-    "imam",
-    "ima",
-    "imamo",
-    "hocu",
-    "molim",
-    "sve",
-    "svi",
-    "sva",
-    "neki",
-    "neka",
-    "ovo",
-    "to",
-    "taj",
-    "ta",
-    "ovaj",
-    "ova",
-    "danas",
-    "sutra",
-    "prekosutra",
-    "jucer",
-    "jedan",
-    "jedna",
-    "jedno",
-    "jednu",
-    "hvala",
-    "bok",
-    "pozdrav",
-    "dobar",
-    "dan",
-    "li",
-    "jos",
-    "prijavi",
-    "upisi",
-    "popis",
-    "nadi",
-    "trazi",
-    "odustani",
-    "krivo",
-    "mogu",
-    "moze",
-    "nije",
-    "nisu",
-    "ipak",
-];
+/// Words that titles and names begin with.
+const ARTICLES: &[&str] = &["the", "der", "die", "das", "el", "la", "los", "las"];
 
-/// Words that stand in both languages and so decide nothing.
-const BOTH: &[&str] =
-    &["a", "i", "do", "me", "to", "on", "no", "so", "all", "dan", "ti", "bi", "te", "by", "ne", "from"];
+/// The words of one language.
+struct Known {
+    function: BTreeSet<&'static str>,
+    signs: BTreeSet<&'static str>,
+}
+
+static KNOWN: LazyLock<[(Lang, Known); 4]> = LazyLock::new(|| {
+    Lang::ALL.map(|lang| {
+        let (function, signs) = match lang {
+            Lang::En => (EN, EN_SIGNS),
+            Lang::Hr => (HR, HR_SIGNS),
+            Lang::De => (DE, DE_SIGNS),
+            Lang::Es => (ES, ES_SIGNS),
+        };
+        let set = |words: &'static str| words.split_whitespace().collect();
+        (lang, Known { function: set(function), signs: set(signs) })
+    })
+});
+
+/// The languages that have a word; where none does, those that nearly have it: a long word with a letter too many or
+/// too few, or two swapped, still shows its language.
+fn languages_of(word: &str) -> Vec<Lang> {
+    let which =
+        |has: &dyn Fn(&Known) -> bool| KNOWN.iter().filter(|(_, known)| has(known)).map(|(lang, _)| *lang).collect();
+    let exact: Vec<Lang> = which(&|known| known.function.contains(word) || known.signs.contains(word));
+    if !exact.is_empty() || word.len() < 5 {
+        return exact;
+    }
+    which(&|known| known.function.iter().chain(&known.signs).any(|own| mistyped(word, own)))
+}
 
 /// The language of a message, or `None` when nothing in it decides.
 ///
-/// Function words count one, letters that only Croatian has count one.
+/// A word that only one language has counts two, one that several have counts one for each of them, and so does an
+/// article, with which a title may begin ("Der Prozess"). Letters that only one language has count two in a sentence;
+/// in a word alone, or in one with a capital, they may be of a name. Two are enough; among equals the language that
+/// the tenant speaks is meant.
 pub fn language(text: &str, languages: &[Lang]) -> Option<Lang> {
-    let (mut en, mut hr) = (0_i32, 0_i32);
-    for token in tokens(text) {
+    let mut points = Lang::ALL.map(|lang| (lang, 0_u32));
+    let words: Vec<Token> = tokens(text).into_iter().filter(|token| token.kind == Kind::Word).collect();
+    // "AB" in "ZG 1234-AB" is no word.
+    for token in words.iter().filter(|token| !in_code(text, token)) {
         let word = token.text.as_str();
-        if token.kind != Kind::Word {
-            continue;
+        let knowing = languages_of(word);
+        let worth = if knowing.len() == 1 && !ARTICLES.contains(&word) { 2 } else { 1 };
+        for (_, sum) in points.iter_mut().filter(|(lang, _)| knowing.contains(lang)) {
+            *sum += worth;
         }
-        if !BOTH.contains(&word) {
-            en += i32::from(EN.contains(&word));
-            hr += i32::from(HR.contains(&word));
+        let raw = &text[token.span.clone()];
+        if words.len() > 1 && knowing.is_empty() && !raw.starts_with(char::is_uppercase) {
+            let shown = letters(raw);
+            for (_, sum) in points.iter_mut().filter(|(lang, _)| shown == Some(*lang)) {
+                *sum += 2;
+            }
         }
-        let raw = &text[token.span];
-        hr += i32::from(raw.chars().any(|c| "čćđžšČĆĐŽŠ".contains(c)) && !raw.starts_with(char::is_uppercase));
     }
-    let best = match en.cmp(&hr) {
-        std::cmp::Ordering::Greater => Lang::En,
-        std::cmp::Ordering::Less => Lang::Hr,
-        std::cmp::Ordering::Equal => return single(text, languages),
-    };
-    languages.contains(&best).then_some(best)
+    if text.contains(['¿', '¡']) {
+        points[3].1 += 2;
+    }
+    let most = points.iter().map(|(_, sum)| *sum).max().filter(|sum| *sum > 1)?;
+    let best = || points.iter().filter(|(_, sum)| *sum == most).map(|(lang, _)| *lang);
+    let mut spoken = best().filter(|lang| languages.contains(lang));
+    match (spoken.next(), spoken.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
 }
 
-/// A message of few words may still be a control word of one language alone.
-fn single(text: &str, languages: &[Lang]) -> Option<Lang> {
-    const EN_ONLY: &[&str] = &["cancel", "help", "back", "wrong", "change", "more", "hey", "ok", "no", "morning"];
-    const HR_ONLY: &[&str] = &[
-        "da",
-        "ne",
-        "pomoc",
-        "natrag",
-        "promijeni",
-        "dalje",
-        "nista",
-        "jutro",
-        "vecer",
-        "osobu",
-        "hej",
-        "drugi",
-        "druga",
-        "prvi",
-        "prva",
-    ];
-    let words: Vec<Token> = tokens(text).into_iter().filter(|t| t.kind == Kind::Word).collect();
-    let en = words.iter().filter(|t| EN_ONLY.contains(&t.text.as_str())).count();
-    let hr = words.iter().filter(|t| HR_ONLY.contains(&t.text.as_str())).count();
-    let best = match en.cmp(&hr) {
-        std::cmp::Ordering::Greater => Lang::En,
-        std::cmp::Ordering::Less => Lang::Hr,
-        std::cmp::Ordering::Equal => return None,
-    };
-    languages.contains(&best).then_some(best)
+/// True when a digit or dash stands right before a word.
+fn in_code(text: &str, token: &Token) -> bool {
+    text[..token.span.start].ends_with(|c: char| c.is_ascii_digit() || c == '-')
+}
+
+/// The language whose letters a word has.
+fn letters(word: &str) -> Option<Lang> {
+    let has = |letters: &str| word.chars().any(|c| letters.contains(c));
+    if has("čćđžš") {
+        Some(Lang::Hr)
+    } else if has("äöß") {
+        Some(Lang::De)
+    } else if has("ñáéíóú") {
+        Some(Lang::Es)
+    } else if has("ü") {
+        Some(Lang::De)
+    } else {
+        None
+    }
 }
 
 /// True for a word that names nothing: articles, prepositions, pronouns and the verbs of asking.
@@ -190,7 +109,7 @@ pub fn is_filler(word: &str) -> bool {
         "tu", "tom", "ih", "nju", "njega", "njih", "bilo", "bude", "hm", "and", "i", "a", "o", "what", "sta", "about",
         "vs", "je", "l",
     ];
-    EN.contains(&word) || HR.contains(&word) || MORE.contains(&word)
+    KNOWN.iter().any(|(_, known)| known.function.contains(word)) || MORE.contains(&word)
 }
 
 #[cfg(test)]
@@ -207,7 +126,6 @@ mod tests {
             ("odustani", Some(Lang::Hr)),
             ("cancel", Some(Lang::En)),
             ("da", Some(Lang::Hr)),
-            ("ok", Some(Lang::En)),
             ("4711", None),
             ("Octavia", None),
             ("where is the Škoda", Some(Lang::En)),
@@ -216,5 +134,175 @@ mod tests {
             assert_eq!(language(text, &Lang::ALL), expected, "{text}");
         }
         assert_eq!(language("koje su knjige", &[Lang::En]), None, "a language that is not configured");
+    }
+
+    fn check(lang: Lang, lines: &[&str]) {
+        for line in lines {
+            assert_eq!(language(line, &Lang::ALL), Some(lang), "{line}");
+        }
+    }
+
+    #[test]
+    fn short_english_lines_are_english() {
+        check(
+            Lang::En,
+            &[
+                "which rooms are free",
+                "book it",
+                "the second one",
+                "and the day after",
+                "tomorow 9-12",
+                "show my loans",
+                "what's booked on friday",
+                "until 1 please",
+                "yes but until 1",
+                "im looking for a book",
+                "wich one is availble",
+                "cancel my booking",
+                "no, the red one",
+                "more",
+                "where is the Krleža room",
+                "i need a person",
+                "will it be open",
+            ],
+        );
+    }
+
+    #[test]
+    fn short_croatian_lines_are_croatian() {
+        check(
+            Lang::Hr,
+            &[
+                "koje su sobe slobodne",
+                "rezerviraj je",
+                "druga",
+                "a dan poslije",
+                "sutra 9-12",
+                "pokazi moje posudbe",
+                "sto je rezervirano u petak",
+                "do 13 molim",
+                "da ali do 13",
+                "trebam sobu",
+                "ima li sto slobodno",
+                "otkazi moju rezervaciju",
+                "ne, crvenu",
+                "jos",
+                "gdje je soba Krleža",
+                "zelim osobu",
+                "prikaži račune",
+                "daj mi sve sobe",
+            ],
+        );
+    }
+
+    #[test]
+    fn short_german_lines_are_german() {
+        check(
+            Lang::De,
+            &[
+                "welche räume sind frei",
+                "welche raeume sind frei",
+                "buch es",
+                "der zweite",
+                "und am Tag danach",
+                "morgen 9-12",
+                "zeig meine Ausleihen",
+                "was ist am freitag gebucht",
+                "bis 13 uhr bitte",
+                "ja aber bis 13 uhr",
+                "ich brauch nen raum",
+                "welhce sind verfügbar",
+                "storniere meine buchung",
+                "nein, den roten",
+                "mehr",
+                "wo ist der Raum Krleža",
+                "ich möchte mit einem menschen sprechen",
+                "hallo, welche Autos sind frei?",
+                "was ist in der bibliothek los",
+                "halb neun",
+                "wann habt ihr offen",
+                "is da noch was frei",
+                "übermorgen",
+            ],
+        );
+    }
+
+    #[test]
+    fn short_spanish_lines_are_spanish() {
+        check(
+            Lang::Es,
+            &[
+                "qué salas están libres",
+                "que salas estan libres",
+                "resérvala",
+                "el segundo",
+                "y al día siguiente",
+                "manana de 9 a 12",
+                "muestra mis prestamos",
+                "que hay reservado el viernes",
+                "hasta la una por favor",
+                "si, pero hasta la una",
+                "necesito una sala",
+                "cuales estan disponbiles",
+                "cancela mi reserva",
+                "no, la roja",
+                "más",
+                "donde esta la sala Krleža",
+                "quiero hablar con una persona",
+                "¿a qué hora abrís?",
+                "mañana",
+                "a las nueve y media",
+                "hola, que coches hay libres?",
+                "pasado mañana",
+                "me la reservas",
+            ],
+        );
+    }
+
+    #[test]
+    fn names_numbers_and_words_of_several_languages_decide_nothing() {
+        for text in [
+            "Tesla",
+            "Krleža",
+            "krleža",
+            "Müller",
+            "müller",
+            "José",
+            "josé",
+            "Peña",
+            "Gundulić",
+            "ok",
+            "OK 👍",
+            "no 4",
+            "Emma",
+            "Dune",
+            "ZG 1234-AB",
+            "9-12",
+            "22.11.",
+            "Ana Horvat",
+            "Die Hard",
+            "Der Prozess",
+            "La Regenta",
+            "Los Angeles",
+            "no",
+            "da igual",
+            "👍",
+            "Café Müller",
+            "hm",
+        ] {
+            assert_eq!(language(text, &Lang::ALL), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn among_equals_the_language_of_the_tenant_is_meant() {
+        for (languages, expected) in [
+            (&[Lang::En, Lang::De][..], Some(Lang::En)),
+            (&[Lang::Es, Lang::De], Some(Lang::Es)),
+            (&[Lang::En, Lang::Es], None),
+            (&[Lang::De, Lang::Hr], None),
+        ] {
+            assert_eq!(language("no no", languages), expected, "{languages:?}");
+        }
     }
 }

@@ -1,11 +1,18 @@
-//! Days as people name them: tomorrow, next Friday, 22 November, 22.11., this month, za tri dana.
+//! Days as people name them: tomorrow, next Friday, 22 November, 22.11., this month, za tri dana, übermorgen, el
+//! viernes que viene.
 
-use jiff::{
-    ToSpan as _,
-    civil::{Date, Weekday},
+mod names;
+
+use jiff::{ToSpan as _, civil::Date};
+use names::{COMING, LAST, NEXT, THIS, month, weekday_of};
+pub use names::{is_unit, part_in};
+
+use super::{
+    Token,
+    fold::{mistyped, near},
+    numbers::numeral,
+    token::Kind,
 };
-
-use super::{Token, fold::near, token::Kind};
 
 /// A day or span of days at one place of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,52 +34,6 @@ pub struct BadDate {
     pub month: u64,
 }
 
-const WEEKDAYS: &[(&[&str], Weekday)] = &[
-    (&["monday", "mon", "mondays", "ponedjeljak", "ponedjeljka", "ponedjeljkom", "ponediljak", "pon"], Weekday::Monday),
-    (&["tuesday", "tue", "tues", "tuesdays", "utorak", "utorka", "utorkom", "uto"], Weekday::Tuesday),
-    (
-        &["wednesday", "wed", "wednesdays", "srijeda", "srijedu", "srijede", "srijedom", "srida", "sri"],
-        Weekday::Wednesday,
-    ),
-    (&["thursday", "thu", "thurs", "thursdays", "cetvrtak", "cetvrtka", "cetvrtkom", "cet"], Weekday::Thursday),
-    (&["friday", "fri", "fridays", "petak", "petka", "petkom", "pet"], Weekday::Friday),
-    (&["saturday", "sat", "saturdays", "subota", "subotu", "subote", "subotom", "sub"], Weekday::Saturday),
-    (&["sunday", "sun", "sundays", "nedjelja", "nedjelju", "nedjelje", "nedjeljom", "nedilja", "ned"], Weekday::Sunday),
-];
-
-/// Month names by their folded beginnings, in both languages; the whole word may go on by a case ending.
-const MONTHS: &[&[&str]] = &[
-    &["january", "jan", "sijecanj", "sijecnj"],
-    &["february", "feb", "veljac"],
-    &["march", "mar", "ozujak", "ozujk"],
-    &["april", "apr", "travanj", "travnj"],
-    &["may", "svibanj", "svibnj"],
-    &["june", "jun", "lipanj", "lipnj"],
-    &["july", "jul", "srpanj", "srpnj"],
-    &["august", "aug", "kolovoz"],
-    &["september", "sep", "sept", "rujan", "rujn"],
-    &["october", "oct", "listopad"],
-    &["november", "nov", "studen"],
-    &["december", "dec", "prosinac", "prosinc"],
-];
-
-const NEXT: &[&str] = &[
-    "next",
-    "iduci",
-    "iduce",
-    "iducu",
-    "iduceg",
-    "iduca",
-    "sljedeci",
-    "sljedece",
-    "sljedecu",
-    "sljedeceg",
-    "sljedeca",
-    "slijedeci",
-];
-const THIS: &[&str] = &["this", "ovaj", "ove", "ovu", "ovog", "ovoga", "ova", "ovo", "current"];
-const LAST: &[&str] = &["last", "past", "previous", "prosli", "prosle", "proslu", "proslog", "prosla"];
-
 /// The day or days named at `at`, and how many tokens that takes.
 ///
 /// `today` is the day of the person's clock; `base` the day that "the day after" counts from.
@@ -82,6 +43,25 @@ pub fn atom(words: &[Token], at: usize, today: Date, base: Option<Date>) -> Opti
         .or_else(|| weekday(words, at, today))
         .or_else(|| numeric(words, at, today))
         .or_else(|| with_month(words, at, today))
+        .or_else(|| day_alone(words, at, today))
+}
+
+/// True for "morgen" and "mañana" where they mean the morning: "am Morgen", "heute Morgen", "por la mañana".
+pub fn is_morning(words: &[Token], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|before| &words[before]) else { return false };
+    match words.get(at).map(|t| t.text.as_str()) {
+        Some("morgen") => {
+            before.one_of(&["am", "diesen", "jeden", "guten", "schonen", "heute", "gestern"])
+                || weekday_of(&before.text).is_some_and(|_| before.text.chars().count() > 3)
+        }
+        Some("manana") => before.one_of(&["la", "esta", "media"]),
+        _ => false,
+    }
+}
+
+/// True where a weekday or a month is named.
+pub fn names_day(words: &[Token], at: usize) -> bool {
+    words.get(at).is_some_and(|t| t.kind == Kind::Word && (weekday_of(&t.text).is_some() || month(&t.text).is_some()))
 }
 
 fn plus(date: Date, days: i64) -> Date {
@@ -108,35 +88,75 @@ fn named(words: &[Token], at: usize, today: Date, base: Option<Date>) -> Option<
     if is(0, &["dan"]) && is(1, &["prije", "ranije"]) {
         return Some((Atom::Day(plus(base.unwrap_or(today), -1)), 2));
     }
-    if is(0, &["today", "tonight", "danas", "veceras", "danasnji"]) {
+    let from_base = |days: i64, len: usize| Some((Atom::Day(plus(base.unwrap_or(today), days)), len));
+    if is(0, &["dia"]) && is(1, &["despues"]) && is(2, &["de"]) && is(3, &["manana"]) {
+        return day(2, 4);
+    }
+    if (is(0, &["tag", "tags"]) && is(1, &["danach", "darauf", "drauf", "spater", "spaeter"]))
+        || (is(0, &["nachsten", "naechsten", "folgenden", "siguiente"]) && is(1, &["tag", "dia"]))
+        || (is(0, &["dia"]) && is(1, &["siguiente", "despues", "posterior"]))
+    {
+        return from_base(1, 2);
+    }
+    if (is(0, &["tag", "tags"]) && is(1, &["davor", "vorher", "zuvor"]))
+        || (is(0, &["dia"]) && is(1, &["anterior", "antes", "previo"]))
+    {
+        return from_base(-1, 2);
+    }
+    if is(0, &["today", "tonight", "danas", "veceras", "danasnji", "heute", "heut", "hoy"])
+        || (is(0, &["esta"]) && is(1, &["noche", "tarde", "manana"]))
+    {
         return day(0, 1);
     }
-    if is(0, &["prekosutra"]) {
+    if is(0, &["pasado"]) && is(1, &["manana"]) {
+        return day(2, 2);
+    }
+    // The day before yesterday.
+    if is(0, &["antes"]) && is(1, &["de"]) && is(2, &["ayer"]) {
+        return day(-2, 3);
+    }
+    if is(0, &["vorgestern", "anteayer"]) {
+        return day(-2, 1);
+    }
+    let typo = |wanted: &str| {
+        words.get(at).is_some_and(|t| {
+            t.kind == Kind::Word && !["mogen", "morgens"].contains(&t.text.as_str()) && mistyped(&t.text, wanted)
+        })
+    };
+    if is(0, &["prekosutra", "ubermorgen", "uebermorgen"]) || typo("ubermorgen") {
         return day(2, 1);
     }
-    if is(0, &["tmrw", "sutra", "sutrasnji"]) || close("tomorrow") {
+    if is_morning(words, at) {
+        return None;
+    }
+    let tomorrow = is(0, &["tmrw", "sutra", "sutrasnji", "morgen", "morgigen", "manana"]);
+    if tomorrow || close("tomorrow") || typo("morgen") || typo("manana") {
         return day(1, 1);
     }
-    if is(0, &["jucer"]) || close("yesterday") {
+    if is(0, &["jucer", "gestern", "ayer"]) || close("yesterday") {
         return day(-1, 1);
     }
     None
 }
 
-/// "This month", "next week", "weekend", "in 3 days", "za 2 tjedna".
+/// "This month", "next week", "weekend", "in 3 days", "za 2 tjedna", "in zwei Wochen", "la semana que viene".
 fn relative(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     let first = words.get(at)?;
-    if first.one_of(&["in", "za"]) {
-        let count = i64::try_from(words.get(at + 1)?.number()?).ok().filter(|n| *n <= 3_650)?;
-        let unit = words.get(at + 2)?;
+    let within = first.word("dentro") && words.get(at + 1).is_some_and(|t| t.word("de"));
+    if within || first.one_of(&["in", "za", "en"]) {
+        let lead = 1 + usize::from(within);
+        let number = words.get(at + lead)?;
+        let count = number.number().or_else(|| if first.word("za") { None } else { numeral(&number.text) });
+        let count = i64::try_from(count?).ok().filter(|n| *n <= 3_650)?;
+        let unit = words.get(at + lead + 1)?;
         let days = match unit.text.as_str() {
-            "day" | "days" | "dan" | "dana" => count,
-            "week" | "weeks" | "tjedan" | "tjedna" | "tjedana" => count * 7,
+            "day" | "days" | "dan" | "dana" | "tag" | "tage" | "tagen" | "dia" | "dias" => count,
+            "week" | "weeks" | "tjedan" | "tjedna" | "tjedana" | "woche" | "wochen" | "semana" | "semanas" => count * 7,
             _ => return None,
         };
-        return Some((Atom::Day(plus(today, days)), 3));
+        return Some((Atom::Day(plus(today, days)), lead + 2));
     }
-    let step = if first.one_of(NEXT) {
+    let step = if first.one_of(NEXT) || first.one_of(COMING) {
         1
     } else if first.one_of(LAST) {
         -1
@@ -144,57 +164,108 @@ fn relative(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
         0
     };
     let led = step != 0 || first.one_of(THIS);
-    let unit = words.get(at + usize::from(led))?;
-    let len = 1 + usize::from(led);
+    let begin = at + usize::from(led);
+    let unit = words.get(begin)?;
+    let weekend = unit.word("fin")
+        && words.get(begin + 1).is_some_and(|t| t.word("de"))
+        && words.get(begin + 2).is_some_and(|t| t.word("semana"));
+    let mut end = begin + if weekend { 3 } else { 1 };
+    // Spanish puts it behind: "la semana que viene", "el mes pasado".
+    let behind = if led { None } else { behind(words, end) };
+    let step = behind.map_or(step, |(step, len)| {
+        end += len;
+        step
+    });
+    let led = led || behind.is_some();
     let monday = plus(today, -i64::from(today.weekday().to_monday_zero_offset()));
+    let spans = |first: Date, last: Date| Some((Atom::Days(first, last), end - at));
     match unit.text.as_str() {
-        "week" | "tjedan" | "tjedna" | "tjednu" if led => {
-            let start = plus(monday, 7 * step);
-            Some((Atom::Days(start, plus(start, 6)), len))
-        }
-        "weekend" | "vikend" | "vikenda" => {
+        _ if weekend => {
             let saturday = plus(monday, 5 + 7 * step);
-            Some((Atom::Days(saturday, plus(saturday, 1)), len))
+            spans(saturday, plus(saturday, 1))
         }
-        "month" | "mjesec" | "mjeseca" | "mjesecu" if led => {
+        "week" | "tjedan" | "tjedna" | "tjednu" | "woche" | "semana" if led => {
+            let start = plus(monday, 7 * step);
+            // "nächste Woche am Freitag" is one day.
+            let day = end + usize::from(words.get(end).is_some_and(|t| t.one_of(&["on", "u", "am", "el"])));
+            let named = words.get(day).filter(|t| t.kind == Kind::Word && t.text.chars().count() > 3);
+            if let Some(weekday) = named.and_then(|t| weekday_of(&t.text)) {
+                return Some((Atom::Day(plus(start, i64::from(weekday.to_monday_zero_offset()))), day + 1 - at));
+            }
+            spans(start, plus(start, 6))
+        }
+        "weekend" | "vikend" | "vikenda" | "wochenende" | "finde" => {
+            let saturday = plus(monday, 5 + 7 * step);
+            spans(saturday, plus(saturday, 1))
+        }
+        "month" | "mjesec" | "mjeseca" | "mjesecu" | "monat" | "monats" | "mes" if led => {
             let start = today.first_of_month().saturating_add(step.months());
-            Some((Atom::Days(start, start.last_of_month()), len))
+            spans(start, start.last_of_month())
         }
-        "year" | "godina" | "godine" | "godinu" | "godini" if led => {
+        "year" | "godina" | "godine" | "godinu" | "godini" | "jahr" | "jahres" | "ano" if led => {
             let start = today.first_of_year().saturating_add(step.years());
-            Some((Atom::Days(start, start.last_of_year()), len))
+            spans(start, start.last_of_year())
         }
         _ => None,
     }
+}
+
+/// "que viene", "próximo", "pasado" behind a word: the step and how many tokens it takes.
+fn behind(words: &[Token], at: usize) -> Option<(i64, usize)> {
+    let is = |offset: usize, options: &[&str]| words.get(at + offset).is_some_and(|t| t.one_of(options));
+    if is(0, &["que"]) && is(1, &["viene"]) {
+        return Some((1, 2));
+    }
+    if is(0, &["proximo", "proxima", "siguiente", "entrante"]) {
+        return Some((1, 1));
+    }
+    (is(0, &["pasado", "pasada"]) && !is(1, &["manana"])).then_some((-1, 1))
 }
 
 /// The next such day after today; with "next" the one of the following week.
 fn weekday(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     let first = words.get(at)?;
     let next = first.one_of(NEXT);
-    let last = first.one_of(LAST);
-    let led = next || last || first.one_of(THIS);
+    let mut last = first.one_of(LAST);
+    let led = next || last || first.one_of(THIS) || first.one_of(COMING);
     let word = words.get(at + usize::from(led)).filter(|t| t.kind == Kind::Word)?;
-    let short = word.text.chars().count() <= 3;
-    let wanted = WEEKDAYS.iter().find(|(names, _)| {
-        names.contains(&word.text.as_str())
-            || (!short && names.iter().any(|name| name.len() >= 6 && near(&word.text, name)))
-    })?;
+    let wanted = weekday_of(&word.text)?;
+    let letters = word.text.chars().count();
+    let before = |words_before: &[&str]| at.checked_sub(1).is_some_and(|b| words[b].one_of(words_before));
+    // Two letters are a German weekday only behind a word that leads to one, or "Mo" and "Fr" before a number: "do",
+    // "mi" and "sa" are words elsewhere.
+    let dated = words.get(at + 1).is_some_and(|t| t.kind == Kind::Digits);
+    let clear = dated && word.one_of(&["mo", "fr"]);
+    if letters <= 2 && !clear && !before(&["am", "bis", "ab", "vom", "zum"]) {
+        return None;
+    }
     // Three letters are a weekday only where nothing else fits: "sat" and "sun", "pet" and "sub" are words too.
-    if short
-        && !led
-        && !words.get(at.wrapping_sub(1)).is_some_and(|t| t.one_of(&["on", "u", "from", "od", "until", "do", "za"]))
-    {
+    if letters == 3 && !led && !before(&["on", "u", "from", "od", "until", "do", "za", "el", "hasta", "desde"]) {
         let alone =
             words.iter().filter(|t| t.kind == Kind::Word).count() == 1 && !words.iter().any(|t| t.kind == Kind::Digits);
-        let dated = words.get(at + 1).is_some_and(|t| t.kind == Kind::Digits);
         let clear = dated && matches!(word.text.as_str(), "mon" | "tue" | "wed" | "thu" | "fri");
         if !alone && !clear {
             return None;
         }
     }
-    let len = 1 + usize::from(led);
-    let offset = i64::from(wanted.1.to_monday_zero_offset());
+    let mut len = 1 + usize::from(led);
+    let offset = i64::from(wanted.to_monday_zero_offset());
+    // "Friday next week", "Freitag nächster Woche", "el viernes de la semana que viene".
+    let mut week = at + len;
+    while week < at + len + 2
+        && words.get(week).is_some_and(|t| t.one_of(&["of", "the", "in", "der", "de", "la", "of", "u"]))
+    {
+        week += 1;
+    }
+    if let Some((Atom::Days(monday, sunday), week_len)) = relative(words, week, today)
+        && plus(monday, 6) == sunday
+    {
+        return Some((Atom::Day(plus(monday, offset)), week + week_len - at));
+    }
+    if let Some((step, behind_len)) = if led { None } else { behind(words, at + len) } {
+        last = step < 0;
+        len += behind_len;
+    }
     let today_offset = i64::from(today.weekday().to_monday_zero_offset());
     let ahead = (offset - today_offset).rem_euclid(7);
     let days = if next {
@@ -206,10 +277,27 @@ fn weekday(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     } else {
         ahead
     };
-    Some((Atom::Day(plus(today, days)), len))
+    let day = plus(today, days);
+    // "Thursday 26", "el jueves 26": its number, when it is one.
+    let number = words.get(at + len).and_then(Token::number).filter(|_| words[at + len].text.len() <= 2);
+    let dot = usize::from(words.get(at + len + 1).is_some_and(|t| t.is(".") && t.glued));
+    let goes_on = words.get(at + len + 1 + dot).is_some_and(|t| {
+        t.glued && !t.is(",")
+            || t.kind == Kind::Digits
+            || t.one_of(&["to", "bis", "a", "al", "do", "uhr", "am", "pm", "h", "sati", "y"])
+    });
+    let dated = || numeric(words, at + len, today).or_else(|| with_month(words, at + len, today)).is_some();
+    if let Some(number) = number.filter(|n| (1..=31).contains(n) && !goes_on && !dated()) {
+        let fits = |date: &Date| u64::from(date.day().unsigned_abs()) == number;
+        let weeks = if number > 24 { 10 } else { 1 };
+        if let Some(date) = (0..weeks).map(|week| plus(day, 7 * week)).find(fits) {
+            return Some((Atom::Day(date), len + 1 + dot));
+        }
+    }
+    Some((Atom::Day(day), len))
 }
 
-/// 2026-11-22, 22.11., 22.11.2026, 22/11/2026.
+/// 2026-11-22, 22.11., 22.11.2026, 22/11/2026, 22.-24.11.
 fn numeric(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     let number = |offset: usize| words.get(at + offset).and_then(Token::number);
     let mark = |offset: usize, mark: &str| words.get(at + offset).is_some_and(|t| t.is(mark) && t.glued);
@@ -222,20 +310,48 @@ fn numeric(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
     if digits(0) > 2 || at > 0 && words[at].glued && words[at - 1].kind == Kind::Word {
         return None;
     }
+    let glued = |offset: usize| words.get(at + offset).is_some_and(|t| t.glued);
+    let year_of = |offset: usize| match (digits(offset), number(offset)) {
+        (4, Some(year)) => Some(year),
+        (2, Some(year)) if glued(offset) => Some(2_000 + year),
+        _ => None,
+    };
+    // "22.-24.11.": one month for both.
+    if mark(1, ".") && mark(2, "-") && mark(4, ".") && mark(6, ".") && digits(5) <= 2 {
+        let (last, month) = (number(3)?, number(5)?);
+        let year = year_of(7);
+        let len = 7 + usize::from(year.is_some());
+        return Some((both(calendar(a, month, year, today), calendar(last, month, year, today)), len));
+    }
+    if mark(1, ".") && mark(2, "-") {
+        return None;
+    }
+    if mark(1, "-") && mark(3, "-") && digits(2) <= 2 && digits(4) == 4 {
+        return Some((calendar(a, number(2)?, number(4), today), 5));
+    }
     if mark(1, ".") {
-        let month = number(2).filter(|_| digits(2) <= 2)?;
+        let month = number(2).filter(|_| digits(2) <= 2 && glued(2))?;
         if mark(3, ".") {
-            if let Some(year) = number(4).filter(|_| digits(4) == 4) {
+            if let Some(year) = year_of(4) {
                 let tail = usize::from(mark(5, "."));
                 return Some((calendar(a, month, Some(year), today), 5 + tail));
             }
             return plausible(a, month).then(|| (calendar(a, month, None, today), 4));
         }
         // "22.11" without the last dot is a date only after a word that leads to one, or when nothing else is said.
-        let led = at
-            .checked_sub(1)
-            .and_then(|b| words.get(b))
-            .is_some_and(|t| t.one_of(&["on", "od", "do", "until", "from", "dana", "za", "till", "since"]));
+        let before = at.checked_sub(1).and_then(|b| words.get(b));
+        // "von 9.10 bis 12.10 Uhr" are times.
+        if before.is_some_and(|t| t.one_of(&["von", "bis", "ab"]))
+            && words.iter().skip(at + 3).take(6).any(|t| t.word("uhr"))
+        {
+            return None;
+        }
+        let led = before.is_some_and(|t| {
+            t.one_of(&[
+                "on", "od", "do", "until", "from", "dana", "za", "till", "since", "am", "vom", "zum", "den", "ab",
+                "von", "bis", "seit", "el", "dia", "hasta", "desde", "del", "al",
+            ])
+        });
         let alone = words.len() == 3;
         return ((led || alone) && plausible(a, month)).then(|| (calendar(a, month, None, today), 3));
     }
@@ -243,12 +359,38 @@ fn numeric(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
         let b = number(2)?;
         let (day, month) = if b > 12 && a <= 12 { (b, a) } else { (a, b) };
         if mark(3, "/") {
-            let year = number(4).filter(|_| digits(4) == 4)?;
-            return Some((calendar(day, month, Some(year), today), 5));
+            return Some((calendar(day, month, Some(year_of(4)?), today), 5));
         }
         return (plausible(day, month)).then(|| (calendar(day, month, None, today), 3));
     }
     None
+}
+
+/// First and last day, or the one that is bad.
+fn both(first: Atom, last: Atom) -> Atom {
+    match (first, last) {
+        (Atom::Day(first), Atom::Day(last)) if first <= last => Atom::Days(first, last),
+        (bad @ Atom::Bad(_), _) | (_, bad @ Atom::Bad(_)) => bad,
+        (first, _) => first,
+    }
+}
+
+/// "am 22.", "el día 22": the next such day of a month.
+fn day_alone(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> {
+    let day = words.get(at)?.number().filter(|day| (1..=31).contains(day) && words[at].text.len() <= 2)?;
+    let dot = words.get(at + 1).is_some_and(|t| t.is(".") && t.glued);
+    let goes_on = words.get(at + 1 + usize::from(dot)).is_some_and(|t| t.glued && t.kind == Kind::Digits);
+    let before = words.get(at.checked_sub(1)?)?;
+    let led = dot && before.one_of(&["am", "vom", "zum", "den"]) || before.word("dia");
+    if !led || goes_on {
+        return None;
+    }
+    let day = i8::try_from(day).ok()?;
+    let found = (0..4).find_map(|ahead| {
+        let month = today.first_of_month().saturating_add(ahead.months());
+        Date::new(month.year(), month.month(), day).ok().filter(|date| *date >= today)
+    })?;
+    Some((Atom::Day(found), 1 + usize::from(dot)))
 }
 
 fn plausible(day: u64, month: u64) -> bool {
@@ -262,13 +404,46 @@ fn with_month(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> 
         words.get(i).filter(|t| t.text.len() == 4).and_then(Token::number).filter(|y| (1900..=2200).contains(y))
     };
     if let Some(day) = words.get(at).and_then(Token::number).filter(|_| words[at].text.len() <= 2) {
-        let mut next = at + 1;
-        while words.get(next).is_some_and(|t| t.is(".") || t.one_of(&["st", "nd", "rd", "th", "of"])) && next < at + 4 {
-            next += 1;
+        let after = |from: usize| {
+            let mut next = from + 1;
+            while words.get(next).is_some_and(|t| t.is(".") || t.one_of(&["st", "nd", "rd", "th", "of", "de", "ten"]))
+                && next < from + 4
+            {
+                next += 1;
+            }
+            next
+        };
+        let next = after(at);
+        // "22 de noviembre de 2027".
+        let year_after = |month: usize| {
+            let of = usize::from(words.get(month + 1).is_some_and(|t| t.one_of(&["de", "del"])));
+            let year = year_at(month + 1 + of);
+            (year, month + 1 + if year.is_some() { of + 1 } else { 0 })
+        };
+        if let Some(month) = month_at(next) {
+            let (year, end) = year_after(next);
+            return Some((calendar(day, month, year, today), end - at));
         }
-        let month = month_at(next)?;
-        let year = year_at(next + 1);
-        return Some((calendar(day, month, year, today), next + 1 + usize::from(year.is_some()) - at));
+        // "22 to 24 November", "22. bis 24. November", "del 22 al 24 de noviembre".
+        let link = at + 1 + usize::from(words.get(at + 1).is_some_and(|t| t.is(".")));
+        let linked = words.get(link).is_some_and(|t| {
+            t.is("-") || t.is("–") || t.one_of(&["to", "until", "till", "do", "bis", "al", "a", "hasta"])
+        });
+        let last = words.get(link + 1).filter(|t| linked && t.text.len() <= 2).and_then(Token::number)?;
+        let next = after(link + 1);
+        let month = month_at(next).filter(|_| !words[next].one_of(&["may", "mar"]))?;
+        let (year, end) = year_after(next);
+        return Some((both(calendar(day, month, year, today), calendar(last, month, year, today)), end - at));
+    }
+    // "am zweiten Dezember", "uno de diciembre", "first of December".
+    if let Some(day) = words.get(at).filter(|t| t.kind == Kind::Word).and_then(|t| {
+        numeral(&t.text).or_else(|| super::ordinal::word_value(&t.text).and_then(|n| u64::try_from(n).ok()))
+    }) {
+        let next = at + 1 + usize::from(words.get(at + 1).is_some_and(|t| t.one_of(&["of", "de"])));
+        if let Some(month) = month_at(next).filter(|_| !words[next].one_of(&["may", "mar"])) {
+            let year = year_at(next + 1);
+            return Some((calendar(day, month, year, today), next + 1 + usize::from(year.is_some()) - at));
+        }
     }
     let month = month_at(at)?;
     let day = words.get(at + 1).and_then(Token::number).filter(|_| words[at + 1].text.len() <= 2);
@@ -281,12 +456,14 @@ fn with_month(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> 
         let end = if year.is_some() { next + 1 } else { at + 2 };
         return Some((calendar(day, month, year, today), end - at));
     }
-    // A month alone, except for "may" and "mar", which are words too.
-    let led = at
-        .checked_sub(1)
-        .and_then(|b| words.get(b))
-        .is_some_and(|t| t.one_of(&["in", "u", "for", "za", "during", "since"]));
-    if !led && words[at].text.chars().count() <= 4 {
+    // A month alone, except for "may", "mar" and "julio", which are words too.
+    let led = at.checked_sub(1).and_then(|b| words.get(b)).is_some_and(|t| {
+        t.one_of(&[
+            "in", "u", "for", "za", "during", "since", "im", "en", "de", "fur", "fuer", "para", "durante", "seit",
+            "desde", "ab",
+        ])
+    });
+    if !led && (words[at].text.chars().count() <= 4 || words[at].word("julio")) {
         return None;
     }
     let year = year_at(at + 1);
@@ -299,16 +476,6 @@ fn with_month(words: &[Token], at: usize, today: Date) -> Option<(Atom, usize)> 
         }
     };
     Some((Atom::Days(start, start.last_of_month()), 1 + usize::from(year.is_some())))
-}
-
-fn month(word: &str) -> Option<u64> {
-    let position = MONTHS.iter().position(|names| {
-        names.iter().any(|name| {
-            let long = name.chars().count() >= 5;
-            word == *name || (long && (word.strip_prefix(name).is_some_and(|rest| rest.len() <= 3) || near(word, name)))
-        })
-    })?;
-    u64::try_from(position + 1).ok()
 }
 
 /// The day in the calendar; without a year the nearest one: this year, or the next if it passed over 60 days ago.

@@ -25,6 +25,19 @@ pub fn near(word: &str, wanted: &str) -> bool {
     word == wanted || (wanted.chars().count() >= 5 && word.chars().count() >= 4 && one_edit(word, wanted))
 }
 
+/// True when a folded word of 6 letters or more is there with a letter too many or too few or two of them swapped.
+///
+/// Another letter in place of one is more often another word than a typo ("cancer", "charge", "forgot"), and so is a
+/// short word with one edit ("about" and "abort", "lista" and "ništa").
+pub fn mistyped(word: &str, wanted: &str) -> bool {
+    let (mut letters, mut wanted_letters) = (word.chars(), wanted.chars());
+    if wanted.chars().count() < 6 || letters.next() != wanted_letters.next() || !one_edit(word, wanted) {
+        return false;
+    }
+    let different = letters.zip(wanted_letters).filter(|(a, b)| a != b).count();
+    word.chars().count() != wanted.chars().count() || different == 2
+}
+
 /// True when one insertion, deletion, replacement or swap of neighbours leads from `a` to `b`.
 fn one_edit(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -58,16 +71,17 @@ pub fn same_stem(a: &str, b: &str) -> bool {
     let common = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
     let plural = short == common && long_a.max(long_b) - short <= 2 && (a.ends_with('s') || b.ends_with('s'));
     // Short words with another last vowel: "Emma", "Emmu".
+    // German ends a short adjective in its own ways: "rot", "roten".
+    let rest = |long: &str| ["rot", "neu", "alt"].iter().find_map(|stem| long.strip_prefix(stem)).map(str::to_owned);
+    let short_form = short == 3 && common == 3;
+    if short_form
+        && [a, b].into_iter().filter_map(rest).any(|end| matches!(end.as_str(), "e" | "en" | "er" | "es" | "em"))
+    {
+        return true;
+    }
     let vowel = |word: &str| word.ends_with(['a', 'e', 'i', 'o', 'u']);
     let declined = long_a == long_b && short >= 4 && common + 1 == short && vowel(a) && vowel(b);
     plural || declined || (common >= 4 && long_a - common <= 2 && long_b - common <= 2 && common * 3 >= short * 2)
-}
-
-/// The stem for comparing with a part of a longer text: the word without its last two letters, at least four.
-pub fn stem(word: &str) -> &str {
-    let count = word.chars().count();
-    let keep = if count > 5 { count - 2 } else { count };
-    word.char_indices().nth(keep).map_or(word, |(at, _)| &word[..at])
 }
 
 #[cfg(test)]
@@ -98,12 +112,34 @@ mod tests {
     }
 
     #[test]
+    fn a_mistyped_word_has_its_own_letters() {
+        for (word, wanted, is) in [
+            ("cancle", "cancel", true),
+            ("cancl", "cancel", true),
+            ("canceel", "cancel", true),
+            ("cancel", "cancel", false),
+            ("cancer", "cancel", false),
+            ("acncel", "cancel", false),
+            ("wrnog", "wrong", false),
+            ("odustanni", "odustani", true),
+        ] {
+            assert_eq!(mistyped(word, wanted), is, "{word} {wanted}");
+        }
+    }
+
+    #[test]
     fn forms_of_one_word_are_seen() {
         for (a, b, is) in [
             ("octaviju", "octavia", true),
             ("vans", "van", true),
             ("caddyju", "caddy", true),
             ("red", "rest", false),
+            ("rot", "roten", true),
+            ("roter", "rot", true),
+            ("rot", "rotation", false),
+            ("blau", "blauen", true),
+            ("roja", "rojas", true),
+            ("azul", "azules", true),
             ("crveni", "crvena", true),
             ("1234", "12345", false),
             ("history", "historian", false),

@@ -43,6 +43,13 @@ impl Place {
     }
 }
 
+/// "Saturday 2026-11-21 10:00, Europe/Zagreb", for a model.
+pub fn now(at: domain::Micros, place: &Place) -> String {
+    let now = Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(place.zone.clone());
+    let zone = place.zone.iana_name().unwrap_or("UTC");
+    format!("{}, {zone}", now.strftime("%A %Y-%m-%d %H:%M"))
+}
+
 /// A day alone, `YYYY-MM-DD`.
 pub fn read_date(text: &str) -> Option<Date> {
     (text.len() == 10).then(|| text.parse::<Date>().ok()).flatten()
@@ -78,12 +85,44 @@ const HR_MONTHS: [&str; 12] = [
     "studenoga",
     "prosinca",
 ];
+const DE_DAYS: [&str; 7] = ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"];
+const DE_MONTHS: [&str; 12] = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+];
+const ES_DAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
+const ES_MONTHS: [&str; 12] = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+];
 
 fn day_name(lang: Lang, weekday: Weekday) -> &'static str {
     let at = usize::try_from(weekday.to_monday_zero_offset()).unwrap_or(0) % 7;
     match lang {
         Lang::En => EN_DAYS[at],
         Lang::Hr => HR_DAYS[at],
+        Lang::De => DE_DAYS[at],
+        Lang::Es => ES_DAYS[at],
     }
 }
 
@@ -93,16 +132,19 @@ pub fn month_name(lang: Lang, month: u64) -> &'static str {
     let names = match lang {
         Lang::En => &EN_MONTHS,
         Lang::Hr => &HR_MONTHS,
+        Lang::De => &DE_MONTHS,
+        Lang::Es => &ES_MONTHS,
     };
     names.get(at).copied().unwrap_or_default()
 }
 
-/// "Sun 22 Nov", "ned 22.11."; with the year when it is another one than today's.
+/// "Sun 22 Nov", "ned 22.11.", "So 22.11.", "dom 22 nov"; with the year when it is another one than today's.
 pub fn short_day(lang: Lang, day: Date, today: Date) -> String {
-    let name: String = day_name(lang, day.weekday()).chars().take(3).collect();
+    let letters = if lang == Lang::De { 2 } else { 3 };
+    let name: String = day_name(lang, day.weekday()).chars().take(letters).collect();
     let other = day.year() != today.year();
     match lang {
-        Lang::En => {
+        Lang::En | Lang::Es => {
             let month: String = month_name(lang, day.month().unsigned_abs().into()).chars().take(3).collect();
             let year = if other { format!(" {}", day.year()) } else { String::new() };
             format!("{name} {} {month}{year}", day.day())
@@ -111,10 +153,14 @@ pub fn short_day(lang: Lang, day: Date, today: Date) -> String {
             let year = if other { format!("{}.", day.year()) } else { String::new() };
             format!("{name} {}.{}.{year}", day.day(), day.month())
         }
+        Lang::De => {
+            let year = if other { day.year().to_string() } else { String::new() };
+            format!("{name} {}.{}.{year}", day.day(), day.month())
+        }
     }
 }
 
-/// "Sunday 22 November", "nedjelja, 22. studenoga".
+/// "Sunday 22 November", "nedjelja, 22. studenoga", "Sonntag, 22. November", "domingo 22 de noviembre".
 pub fn long_day(lang: Lang, day: Date, today: Date) -> String {
     let name = day_name(lang, day.weekday());
     let month = month_name(lang, day.month().unsigned_abs().into());
@@ -123,7 +169,10 @@ pub fn long_day(lang: Lang, day: Date, today: Date) -> String {
         Lang::En if other => format!("{name} {} {month} {}", day.day(), day.year()),
         Lang::En => format!("{name} {} {month}", day.day()),
         Lang::Hr if other => format!("{name}, {}. {month} {}.", day.day(), day.year()),
-        Lang::Hr => format!("{name}, {}. {month}", day.day()),
+        Lang::De if other => format!("{name}, {}. {month} {}", day.day(), day.year()),
+        Lang::Hr | Lang::De => format!("{name}, {}. {month}", day.day()),
+        Lang::Es if other => format!("{name} {} de {month} de {}", day.day(), day.year()),
+        Lang::Es => format!("{name} {} de {month}", day.day()),
     }
 }
 
@@ -135,7 +184,7 @@ pub fn time(at: Time) -> String {
 /// "Sun 22 Nov, 09:00".
 pub fn moment(lang: Lang, at: DateTime, today: Date) -> String {
     match lang {
-        Lang::En => format!("{}, {}", short_day(lang, at.date(), today), time(at.time())),
+        Lang::En | Lang::De | Lang::Es => format!("{}, {}", short_day(lang, at.date(), today), time(at.time())),
         Lang::Hr => format!("{} u {}", short_day(lang, at.date(), today), time(at.time())),
     }
 }
@@ -165,7 +214,7 @@ pub fn days(lang: Lang, first: Date, last: Date, today: Date) -> String {
 pub fn number(lang: Lang, value: f64) -> String {
     let (group, point) = match lang {
         Lang::En => (',', '.'),
-        Lang::Hr => ('.', ','),
+        Lang::Hr | Lang::De | Lang::Es => ('.', ','),
     };
     if !value.is_finite() || value.abs() >= 1e15 {
         return value.to_string();
@@ -273,6 +322,22 @@ mod tests {
                 "ned 22.11., 09:00-13:00",
                 "nedjelja, 22. studenoga",
             ),
+            (
+                Lang::De,
+                "So 22.11.",
+                "Sonntag, 22. November",
+                "So 22.11., 09:00",
+                "So 22.11., 09:00-13:00",
+                "Sonntag, 22. November",
+            ),
+            (
+                Lang::Es,
+                "dom 22 nov",
+                "domingo 22 de noviembre",
+                "dom 22 nov, 09:00",
+                "dom 22 nov, 09:00-13:00",
+                "domingo 22 de noviembre",
+            ),
         ] {
             assert_eq!(short_day(lang, nine.date(), TODAY), short);
             assert_eq!(long_day(lang, nine.date(), TODAY), long);
@@ -280,7 +345,11 @@ mod tests {
             assert_eq!(period(lang, nine, one, TODAY), between);
             assert_eq!(period(lang, midnight, next, TODAY), whole);
         }
-        assert_eq!(short_day(Lang::En, date(2027, 1, 3), TODAY), "Sun 3 Jan 2027");
+        let january = date(2027, 1, 3);
+        assert_eq!(short_day(Lang::En, january, TODAY), "Sun 3 Jan 2027");
+        assert_eq!(short_day(Lang::De, january, TODAY), "So 3.1.2027");
+        assert_eq!(long_day(Lang::De, january, TODAY), "Sonntag, 3. Januar 2027");
+        assert_eq!(long_day(Lang::Es, january, TODAY), "domingo 3 de enero de 2027");
     }
 
     #[test]
@@ -293,6 +362,7 @@ mod tests {
             (-5.0, "-5", "-5"),
         ] {
             assert_eq!((number(Lang::En, value).as_str(), number(Lang::Hr, value).as_str()), (en, hr));
+            assert_eq!((number(Lang::De, value).as_str(), number(Lang::Es, value).as_str()), (hr, hr));
         }
     }
 

@@ -5,8 +5,10 @@ pub mod control;
 pub mod dates;
 pub mod fold;
 pub mod format;
+mod function_words;
 pub mod numbers;
 pub mod ordinal;
+mod phrases;
 pub mod texts;
 pub mod token;
 pub mod verbs;
@@ -24,17 +26,33 @@ pub enum Lang {
     En,
     /// Croatian.
     Hr,
+    /// German.
+    De,
+    /// Spanish.
+    Es,
 }
 
 impl Lang {
     /// All of them.
-    pub const ALL: [Lang; 2] = [Lang::En, Lang::Hr];
+    pub const ALL: [Lang; 4] = [Lang::En, Lang::Hr, Lang::De, Lang::Es];
 
     /// BCP 47 tag.
     pub fn tag(self) -> &'static str {
         match self {
             Lang::En => "en",
             Lang::Hr => "hr",
+            Lang::De => "de",
+            Lang::Es => "es",
+        }
+    }
+
+    /// Its English name.
+    pub fn english(self) -> &'static str {
+        match self {
+            Lang::En => "English",
+            Lang::Hr => "Croatian",
+            Lang::De => "German",
+            Lang::Es => "Spanish",
         }
     }
 

@@ -99,22 +99,74 @@ fn collect(words: &[Token], used: &[bool], at: usize) -> (String, usize) {
     (text, end)
 }
 
+/// A number in German or Spanish words, as times and spans have them (folded).
+pub fn numeral(word: &str) -> Option<u64> {
+    const NUMERALS: &[(&[&str], u64)] = &[
+        (&["ein", "eins", "einem", "einer", "eine", "un", "una", "uno"], 1),
+        (&["zwei", "dos"], 2),
+        (&["drei", "tres"], 3),
+        (&["vier", "cuatro"], 4),
+        (&["funf", "fuenf", "cinco"], 5),
+        (&["sechs", "seis"], 6),
+        (&["sieben", "siete"], 7),
+        (&["acht", "ocho"], 8),
+        (&["neun", "nueve"], 9),
+        (&["zehn", "diez"], 10),
+        (&["elf", "once"], 11),
+        (&["zwolf", "zwoelf", "doce"], 12),
+        (&["dreizehn", "trece"], 13),
+        (&["vierzehn", "catorce"], 14),
+        (&["funfzehn", "fuenfzehn", "quince"], 15),
+        (&["zwanzig", "veinte"], 20),
+        (&["funfundzwanzig", "fuenfundzwanzig", "veinticinco"], 25),
+        (&["dreissig", "treinta"], 30),
+        (&["vierzig", "cuarenta"], 40),
+        (&["funfundvierzig", "fuenfundvierzig"], 45),
+        (&["funfzig", "fuenfzig", "cincuenta"], 50),
+    ];
+    NUMERALS.iter().find(|(words, _)| words.contains(&word)).map(|(_, number)| *number)
+}
+
 /// True when `unit` is one of the words by which people call what `described` (folded) speaks of.
 pub fn unit_fits(unit: &str, described: &str) -> bool {
     const UNITS: &[(&[&str], &[&str])] = &[
-        (&["km", "kms"], &["kilomet", "km", "distance"]),
-        (&["m"], &["metre", "meter", "metar"]),
-        (&["l", "litre", "litres", "liter", "liters", "litara", "litra"], &["litre", "liter", "litara", "volume"]),
         (
-            &["€", "eur", "euro", "euros", "eura", "$", "usd", "dollars", "£", "gbp", "hrk"],
-            &["euro", "eur", "amount", "price", "cost", "iznos", "cijena", "usd", "dollar", "money"],
+            &["km", "kms", "kilometer", "kilometern", "kilometro", "kilometros"],
+            &["kilomet", "km", "distance", "entfernung", "strecke", "distancia", "odometer"],
         ),
-        (&["kg"], &["kilogram", "kg", "weight", "masa"]),
-        (&["h", "hour", "hours", "sat", "sata", "sati"], &["hour", "sat"]),
-        (&["min", "minute", "minutes", "minuta"], &["minute", "minut"]),
-        (&["day", "days", "dan", "dana"], &["day", "dan"]),
-        (&["%", "percent", "posto"], &["percent", "rate", "posto", "%"]),
-        (&["°", "c", "celsius"], &["temperature", "celsius", "degree"]),
+        (&["m", "meter", "metern", "metro", "metros"], &["metre", "meter", "metar", "metro"]),
+        (
+            &["l", "litre", "litres", "liter", "liters", "litara", "litra", "litern", "litro", "litros"],
+            &["litre", "liter", "litara", "volume", "litro", "menge"],
+        ),
+        (
+            &[
+                "€", "eur", "euro", "euros", "eura", "$", "usd", "dollars", "£", "gbp", "hrk", "dollar", "dolares",
+                "franken", "chf", "pesos",
+            ],
+            &[
+                "euro", "eur", "amount", "price", "cost", "iznos", "cijena", "usd", "dollar", "money", "betrag",
+                "preis", "kosten", "importe", "precio", "coste",
+            ],
+        ),
+        (
+            &["kg", "kilo", "kilos", "kilogramm", "kilogramo", "kilogramos"],
+            &["kilogram", "kg", "weight", "masa", "gewicht", "peso"],
+        ),
+        (
+            &["h", "hour", "hours", "sat", "sata", "sati", "stunde", "stunden", "hora", "horas"],
+            &["hour", "sat", "stunde", "hora"],
+        ),
+        (&["min", "minute", "minutes", "minuta", "minuten", "minuto", "minutos"], &["minute", "minut"]),
+        (
+            &["day", "days", "dan", "dana", "tag", "tage", "tagen", "dia", "dias"],
+            &["day", "days", "dan", "tag", "tage", "dia"],
+        ),
+        (
+            &["%", "percent", "posto", "prozent", "porciento"],
+            &["percent", "rate", "posto", "%", "prozent", "porcentaje"],
+        ),
+        (&["°", "c", "celsius", "grad", "grados"], &["temperature", "celsius", "degree", "temperatur"]),
     ];
     let parts = || described.split(|c: char| !c.is_alphanumeric() && c != '%').filter(|w| !w.is_empty());
     if UNITS.iter().any(|(units, words)| {
@@ -156,6 +208,10 @@ mod tests {
         check("1'200", &[(1200.0, None)]);
         check("ZG 1234-AB", &[]);
         check("A4", &[]);
+        check("1.234,5 Liter", &[(1234.5, Some("liter"))]);
+        check("84.300 Kilometer", &[(84_300.0, Some("kilometer"))]);
+        check("12,5 €", &[(12.5, Some("€"))]);
+        check("1.234.567,89 euros", &[(1_234_567.89, Some("euros"))]);
         check("5 and 7", &[(5.0, Some("and")), (7.0, None)]);
         check("no number", &[]);
     }
@@ -171,6 +227,13 @@ mod tests {
             ("pages", "pages of the book", true),
             ("seats", "seats", true),
             ("m", "summer", false),
+            ("kilometer", "odometer reading in km", true),
+            ("kilometros", "kilometres", true),
+            ("stunden", "how many hours", true),
+            ("tage", "number of days", true),
+            ("dias", "days", true),
+            ("prozent", "discount in percent", true),
+            ("tage", "stage", false),
         ] {
             assert_eq!(unit_fits(unit, described), fits, "{unit} {described}");
         }

@@ -1,6 +1,6 @@
 //! "The second one", "drugi", "2": which row of a list is meant.
 
-use super::{Token, fold::same_stem, token::Kind, tokens};
+use super::{Token, choose::is_filler, fold::same_stem, numbers::numeral, token::Kind, tokens};
 
 /// Ordinals up to ten by their folded beginnings.
 const ORDINALS: &[(&[&str], i64)] = &[
@@ -17,12 +17,124 @@ const ORDINALS: &[(&[&str], i64)] = &[
     (&["last", "zadnji", "zadnja", "zadnje", "zadnju", "zadnjeg", "posljednji", "posljednja", "posljednju"], -1),
 ];
 
+/// The same in German and Spanish, where they stand behind an article.
+const WITH_ARTICLE: &[(&[&str], i64)] = &[
+    (&["erste", "erster", "ersten", "erstes", "erstem", "primer", "primero", "primera"], 1),
+    (&["zweite", "zweiter", "zweiten", "zweites", "zweitem", "segundo", "segunda"], 2),
+    (&["dritte", "dritter", "dritten", "drittes", "drittem", "tercer", "tercero", "tercera"], 3),
+    (&["vierte", "vierter", "vierten", "viertes", "viertem", "cuarto", "cuarta"], 4),
+    (&["funfte", "funfter", "funften", "funftes", "funftem", "fuenfte", "fuenften", "quinto", "quinta"], 5),
+    (&["sechste", "sechster", "sechsten", "sechstes", "sechstem", "sexto", "sexta"], 6),
+    (&["siebte", "siebter", "siebten", "siebtes", "siebtem", "septimo", "septima"], 7),
+    (&["achte", "achter", "achten", "achtes", "achtem", "octavo", "octava"], 8),
+    (&["neunte", "neunter", "neunten", "neuntes", "neuntem", "noveno", "novena"], 9),
+    (&["zehnte", "zehnter", "zehnten", "zehntes", "zehntem", "decimo", "decima"], 10),
+    (&["letzte", "letzter", "letzten", "letztes", "letztem", "ultimo", "ultima"], -1),
+];
+
 /// Words that may stand beside an ordinal.
 const AROUND: &[&str] = &[
-    "the", "one", "ones", "number", "no", "nr", "broj", "br", "row", "option", "take", "i'll", "i", "choose", "want",
-    "please", "that", "this", "molim", "uzmi", "uzet", "uzimam", "cu", "onaj", "onu", "ona", "ono", "taj", "ta", "tu",
-    "to", "pod", "st", "nd", "rd", "th", "would", "like", "zelim", "moze", "hocu", "and", "a", "what", "about", "sto",
-    "je", "s", "of", "them", "show", "me", "pokazi", "mi",
+    "the",
+    "one",
+    "ones",
+    "number",
+    "no",
+    "nr",
+    "broj",
+    "br",
+    "row",
+    "option",
+    "take",
+    "i'll",
+    "i",
+    "choose",
+    "want",
+    "please",
+    "that",
+    "this",
+    "molim",
+    "uzmi",
+    "uzet",
+    "uzimam",
+    "cu",
+    "onaj",
+    "onu",
+    "ona",
+    "ono",
+    "taj",
+    "ta",
+    "tu",
+    "to",
+    "pod",
+    "st",
+    "nd",
+    "rd",
+    "th",
+    "would",
+    "like",
+    "zelim",
+    "moze",
+    "hocu",
+    "and",
+    "a",
+    "what",
+    "about",
+    "sto",
+    "je",
+    "s",
+    "of",
+    "them",
+    "show",
+    "me",
+    "pokazi",
+    "mi",
+    "der",
+    "die",
+    "das",
+    "den",
+    "dem",
+    "nummer",
+    "nimm",
+    "nehme",
+    "ich",
+    "bitte",
+    "mochte",
+    "moechte",
+    "will",
+    "gern",
+    "gerne",
+    "zeig",
+    "zeige",
+    "mir",
+    "und",
+    "was",
+    "ist",
+    "mit",
+    "davon",
+    "el",
+    "la",
+    "lo",
+    "numero",
+    "num",
+    "opcion",
+    "quiero",
+    "elijo",
+    "escojo",
+    "dame",
+    "ese",
+    "esa",
+    "por",
+    "favor",
+    "muestra",
+    "muestrame",
+    "y",
+    "que",
+    "hay",
+    "de",
+    "ellos",
+    "ellas",
+    "cojo",
+    "tomo",
 ];
 
 /// The row that a message names when it says nothing else: 1-based, `-1` for the last.
@@ -35,7 +147,7 @@ pub fn ordinal(text: &str) -> Option<i64> {
     for token in &words {
         let value = token
             .number()
-            .map_or_else(|| word_value(&token.text), |n| i64::try_from(n).ok().filter(|n| (1..=99).contains(n)));
+            .map_or_else(|| value_of(&token.text), |n| i64::try_from(n).ok().filter(|n| (1..=99).contains(n)));
         match value {
             Some(value) if found.is_none() => found = Some(value),
             Some(_) => return None,
@@ -47,18 +159,45 @@ pub fn ordinal(text: &str) -> Option<i64> {
 }
 
 /// An ordinal word somewhere in a sentence that says more ("reserve the second one"): its value and token place.
+///
+/// In German and Spanish it names a row behind an article, or at the end: "den zweiten", "la segunda". Before a day or
+/// a month it names that ("la última semana"), and "el cuarto azul" is a room.
 pub fn ordinal_within(words: &[Token]) -> Option<(i64, usize)> {
     words.iter().enumerate().find_map(|(at, token)| {
-        let value = word_value(&token.text)?;
         let next = words.get(at + 1).map(|t| t.text.as_str());
+        if let Some(value) = value_in(WITH_ARTICLE, &token.text) {
+            let led = words[..at].last().is_some_and(|t| t.one_of(ARTICLES));
+            let ends = words.get(at + 1).is_none_or(|t| t.kind == Kind::Mark || is_filler(&t.text));
+            let timed = next.is_some_and(super::dates::is_unit) || dated(words, at + 1);
+            return (led && !timed && (ends || !token.text.starts_with("cuart"))).then_some((value, at));
+        }
+        let value = value_in(ORDINALS, &token.text)?;
         let english =
             next.is_none_or(|next| matches!(next, "one" | "of")) || words[..at].last().is_some_and(|t| t.word("the"));
         (english || same_stem(&token.text, "drugi") || value == 1).then_some((value, at))
     })
 }
 
-fn word_value(word: &str) -> Option<i64> {
-    ORDINALS.iter().find(|(words, _)| words.contains(&word)).map(|(_, value)| *value)
+const ARTICLES: &[&str] = &["der", "die", "das", "den", "dem", "el", "la", "lo", "al", "del"];
+
+/// True where a day or month is named, after "de" or at once.
+fn dated(words: &[Token], at: usize) -> bool {
+    let after = at + usize::from(words.get(at).is_some_and(|t| t.one_of(&["de", "del"])));
+    [at, after].into_iter().any(|at| super::dates::names_day(words, at))
+}
+
+/// The value of an ordinal in words.
+pub fn word_value(word: &str) -> Option<i64> {
+    value_in(ORDINALS, word).or_else(|| value_in(WITH_ARTICLE, word))
+}
+
+/// The same, and "die Zwei", "el dos".
+fn value_of(word: &str) -> Option<i64> {
+    word_value(word).or_else(|| numeral(word).filter(|n| (2..=20).contains(n)).and_then(|n| i64::try_from(n).ok()))
+}
+
+fn value_in(ordinals: &[(&[&str], i64)], word: &str) -> Option<i64> {
+    ordinals.iter().find(|(words, _)| words.contains(&word)).map(|(_, value)| *value)
 }
 
 /// The place in a list of `count`, from 0.
@@ -87,6 +226,26 @@ mod tests {
             ("broj 5", Some(5)),
             ("the last one", Some(-1)),
             ("zadnji molim", Some(-1)),
+            ("der zweite", Some(2)),
+            ("Den dritten bitte", Some(3)),
+            ("ich nehme den ersten", Some(1)),
+            ("Nummer 4", Some(4)),
+            ("die letzte", Some(-1)),
+            ("das fünfte", Some(5)),
+            ("el segundo", Some(2)),
+            ("la tercera, por favor", Some(3)),
+            ("quiero el primero", Some(1)),
+            ("número 4", Some(4)),
+            ("el último", Some(-1)),
+            ("die zwei", Some(2)),
+            ("el dos", Some(2)),
+            ("a las dos", None),
+            ("um zwei", None),
+            ("zwei bücher", None),
+            ("eine", None),
+            ("a las 2", None),
+            ("um 2", None),
+            ("el segundo o el tercero", None),
             ("book the second one", None),
             ("2 or 3", None),
             ("hello", None),
@@ -94,6 +253,30 @@ mod tests {
             ("84300", None),
         ] {
             assert_eq!(ordinal(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ordinal_within_a_sentence_names_a_row() {
+        for (text, expected) in [
+            ("reserve the second one", Some(2)),
+            ("rezerviraj drugu", Some(2)),
+            ("buche den zweiten", Some(2)),
+            ("buch den letzten morgen 9-12", Some(-1)),
+            ("reserva la segunda", Some(2)),
+            ("reserva el tercero mañana de 9 a 12", Some(3)),
+            ("reserva la primera sala", Some(1)),
+            ("reserva el cuarto azul", None),
+            ("a las nueve y cuarto", None),
+            ("am ersten Dezember", None),
+            ("el primero de diciembre", None),
+            ("letzte Woche", None),
+            ("die letzte Woche", None),
+            ("la última semana", None),
+            ("zuerst das blaue", None),
+            ("den letzten Freitag", None),
+        ] {
+            assert_eq!(ordinal_within(&tokens(text)).map(|(value, _)| value), expected, "{text}");
         }
     }
 

@@ -151,6 +151,43 @@ pub fn verb(title: &str) -> Option<String> {
     singular("ies", "y").or_else(|| singular("es", "")).or_else(|| singular("s", ""))
 }
 
+/// True for a word that says what is to be done, at the beginning of a sentence: "book", "buche", "reserva".
+pub fn leads(word: &str) -> bool {
+    const GERMAN: &[&str] = &[
+        "buch",
+        "reservier",
+        "stornier",
+        "bestell",
+        "verlanger",
+        "verlaenger",
+        "meld",
+        "trag",
+        "schick",
+        "sende",
+        "losch",
+        "loesch",
+        "anzeig",
+        "leih",
+        "verschieb",
+        "erstell",
+        "speicher",
+        "lad",
+        "offne",
+        "schliess",
+    ];
+    const SPANISH: &[&str] = &[
+        "reserv", "cancel", "anul", "pide", "pedir", "anot", "registr", "registra", "prolong", "prorrog", "renuev",
+        "renov", "enviar", "envia", "borr", "elimin", "crea", "crear", "compr", "inform", "report", "sugier",
+        "sugerir", "prest", "apunt", "anad",
+    ];
+    let ends = |stems: &[&str], endings: &[&str]| {
+        stems.iter().any(|stem| word.strip_prefix(stem).is_some_and(|rest| endings.contains(&rest)))
+    };
+    verb(word).is_some()
+        || ends(GERMAN, &["", "e", "n", "en", "st", "t"])
+        || ends(SPANISH, &["", "a", "e", "ar", "ir", "o", "ame", "alo", "ala", "alos", "alas", "arlo", "arla"])
+}
+
 /// The title with its verb in base form and small first letter ("Creates a loan" -> "create a loan").
 pub fn plain_title(title: &str) -> Option<String> {
     let verb = verb(title)?;
@@ -176,6 +213,17 @@ pub fn participle(verb: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_what_is_to_be_done() {
+        for word in ["book", "buche", "buch", "reserviere", "verlangere", "reserva", "reservame", "resérvalo", "anula"]
+        {
+            assert!(leads(&crate::language::fold(word)), "{word}");
+        }
+        for word in ["Tesla", "roten", "azul", "bucher", "raum", "sala", "dune"] {
+            assert!(!leads(&crate::language::fold(word)), "{word}");
+        }
+    }
 
     #[test]
     fn titles_give_their_verb() {

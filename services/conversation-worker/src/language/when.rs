@@ -1,11 +1,14 @@
 //! Days and times of a whole sentence: "tomorrow 9-12", "od 9 do 12", "yes, but until 1".
 
+mod clock;
+
+use clock::{at_hour, clock, counts, explicit};
 use jiff::civil::{Date, Time};
 
 use super::{
     Token,
     choose::is_filler,
-    dates::{Atom, BadDate, atom},
+    dates::{Atom, BadDate, atom, is_morning, names_day, part_in},
     token::Kind,
 };
 
@@ -52,9 +55,12 @@ pub fn when(words: &[Token], today: Date, base: Option<Date>) -> When {
     found
 }
 
-const TO: &[&str] = &["to", "until", "till", "do", "through", "and", "i"];
-const UNTIL: &[&str] = &["until", "till", "do", "til"];
-const FROM: &[&str] = &["from", "od", "between", "izmedu", "since"];
+const TO: &[&str] = &["to", "until", "till", "do", "through", "and", "i", "bis", "und", "a", "al", "hasta", "y"];
+const UNTIL: &[&str] = &["until", "till", "do", "til", "bis", "hasta"];
+const FROM: &[&str] =
+    &["from", "od", "between", "izmedu", "since", "von", "vom", "ab", "zwischen", "de", "desde", "entre"];
+/// Articles and the like between such a word and its day.
+const ARTICLES: &[&str] = &["the", "zum", "zur", "den", "dem", "el", "la", "los", "nachsten", "naechsten"];
 
 fn days(words: &[Token], today: Date, base: Option<Date>, found: &mut When) {
     let mut at = 0;
@@ -64,7 +70,8 @@ fn days(words: &[Token], today: Date, base: Option<Date>, found: &mut When) {
             at += 1;
             continue;
         };
-        let until = at.checked_sub(1).is_some_and(|b| words[b].one_of(UNTIL));
+        let lead = (0..at).rev().find(|before| !words[*before].one_of(ARTICLES));
+        let until = lead.is_some_and(|before| words[before].one_of(UNTIL));
         let connected = end_of_first == Some(at.wrapping_sub(1))
             && (words[at - 1].one_of(TO) || words[at - 1].is("-") || words[at - 1].is("–"));
         let (first, last) = match atom {
@@ -89,7 +96,10 @@ fn days(words: &[Token], today: Date, base: Option<Date>, found: &mut When) {
                 }
             }
             (Some(_), false) => {
-                if end_of_first.is_some_and(|end| at <= end + 1) {
+                // "Sunday, the 22nd", "Freitag, den 4.12."
+                let beside =
+                    |t: &Token| t.is(",") || t.is("(") || t.one_of(&["the", "den", "dem", "der", "el", "dana"]);
+                if end_of_first.is_some_and(|end| at <= end + 1 || words[end..at].iter().all(beside)) {
                     found.first = Some(first);
                 }
             }
@@ -98,7 +108,8 @@ fn days(words: &[Token], today: Date, base: Option<Date>, found: &mut When) {
         if at > 0
             && words[at - 1].one_of(&[
                 "on", "u", "until", "till", "do", "from", "od", "for", "za", "since", "the", "to", "dana", "and", "i",
-                "in",
+                "in", "am", "bis", "von", "vom", "ab", "fur", "fuer", "den", "dem", "zum", "im", "und", "el", "al",
+                "del", "de", "desde", "hasta", "para", "en", "a", "y", "los",
             ])
         {
             found.used[at - 1] = true;
@@ -138,12 +149,12 @@ fn times(words: &[Token], found: &mut When) {
         {
             let led = at > 0 && words[at - 1].one_of(FROM);
             let link = at + len;
-            let joined = words
-                .get(link)
-                .is_some_and(|t| t.is("-") || t.is("–") || (t.one_of(TO) && (led || !t.one_of(&["and", "i"]))));
+            let joined = words.get(link).is_some_and(|t| {
+                t.is("-") || t.is("–") || (t.one_of(TO) && (led || !t.one_of(&["and", "i", "und", "y"])))
+            });
             if joined
                 && let Some((end, end_len)) = clock(words, link + 1, &found.used)
-                && (led || !measured(words, link + 1 + end_len))
+                && (led || !measured(words, link + 1 + end_len) || at_hour(words, link + 1))
             {
                 found.start = Some(start);
                 found.end = Some(end);
@@ -154,27 +165,51 @@ fn times(words: &[Token], found: &mut When) {
             }
         }
         let lead = &words[at];
+        // "bis spätestens 18 Uhr", "antes de las 18".
+        let by = lead.one_of(UNTIL)
+            && words.get(at + 1).is_some_and(|t| t.one_of(&["spatestens", "spaetestens", "etwa"]))
+            || lead.word("antes") && words.get(at + 1).is_some_and(|t| t.word("de"));
+        if let Some((time, len)) = clock(words, at + 2, &found.used).filter(|_| by && found.end.is_none()) {
+            found.end = Some(time);
+            mark(found, at, len + 2);
+            at += len + 2;
+            continue;
+        }
         if let Some((time, len)) = clock(words, at + 1, &found.used) {
-            let free = !measured(words, at + 1 + len);
+            let hour = at_hour(words, at + 1);
+            let free = hour || !measured(words, at + 1 + len);
             if lead.one_of(UNTIL) && free && found.end.is_none() {
                 found.end = Some(time);
                 mark(found, at, len + 1);
                 at += len + 1;
                 continue;
             }
+            // "from Friday at 2 until Monday at 9": the second time is the end.
+            let second = found.last.is_some() && found.start.is_some() && found.end.is_none();
+            if second && free && (lead.one_of(&["at", "u"]) || hour) {
+                found.end = Some(time);
+                mark(found, at, len + 1);
+                at += len + 1;
+                continue;
+            }
             let spans = lead.one_of(FROM) && clock(words, at + 2 + len, &found.used).is_some();
-            if !spans && lead.one_of(&["at", "u", "from", "od", "@", "around", "oko"]) && free && found.start.is_none()
-            {
+            let begins = lead.one_of(&["at", "u", "from", "od", "@", "around", "oko", "ab", "von", "gegen", "desde"])
+                || (hour && lead.one_of(&["a", "sobre", "hacia", "de", "para", "ab", "so"]));
+            if !spans && begins && free && found.start.is_none() {
                 found.start = Some(time);
                 mark(found, at, len + 1);
                 at += len + 1;
                 continue;
             }
         }
-        if found.start.is_none()
+        if (found.start.is_none() || (found.last.is_some() && found.end.is_none()))
             && let Some((time, len)) = clock(words, at, &found.used).filter(|(_, len)| explicit(words, at, *len))
+            && !counts(words, at + len)
         {
-            found.start = Some(time);
+            match found.start {
+                None => found.start = Some(time),
+                Some(_) => found.end = Some(time),
+            }
             mark(found, at, len);
             at += len;
             continue;
@@ -191,90 +226,64 @@ fn measured(words: &[Token], at: usize) -> bool {
         t.kind == Kind::Digits && !t.glued
             || (t.kind == Kind::Word
                 && !is_filler(&t.text)
-                && !is_part_of_day(&t.text)
+                && !is_part_of_day(words, at)
                 && super::dates::atom(words, at, Date::constant(2000, 1, 1), None).is_none())
             || matches!(t.text.as_str(), "€" | "$" | "%")
     })
 }
 
-/// True for a time that is one without a word before it: "9:30", "9am", "9h", "noon".
-fn explicit(words: &[Token], at: usize, len: usize) -> bool {
-    words[at].kind == Kind::Word
-        || words[at..at + len]
-            .iter()
-            .any(|t| t.is(":") || t.one_of(&["am", "pm", "h", "sati", "sata", "o'clock", "a", "p", "hrs"]))
-}
-
-/// A time of day at `at`, and how many tokens it takes.
-fn clock(words: &[Token], at: usize, used: &[bool]) -> Option<(Clock, usize)> {
-    let first = words.get(at)?;
-    if used.get(at).copied().unwrap_or(true) {
-        return None;
-    }
-    match first.text.as_str() {
-        "noon" | "podne" | "midday" => return Some((Clock { hour: 12, minute: 0, vague: false }, 1)),
-        "midnight" | "ponoc" | "ponoci" => return Some((Clock { hour: 24, minute: 0, vague: false }, 1)),
-        _ => {}
-    }
-    let hour = first.number().filter(|h| first.text.len() <= 2 && *h <= 24)?;
-    if at > 0 && first.glued && (words[at - 1].kind == Kind::Word || words[at - 1].is("#") || words[at - 1].is("/")) {
-        return None;
-    }
-    let mut hour = u8::try_from(hour).ok()?;
-    let mut len = 1;
-    let mut minute = 0;
-    let separator = words.get(at + 1).filter(|t| t.glued && (t.is(":") || t.is(".")));
-    if let (Some(separator), Some(minutes)) = (separator, words.get(at + 2).filter(|t| t.glued && t.text.len() == 2)) {
-        match minutes.number().filter(|m| *m < 60).and_then(|m| u8::try_from(m).ok()) {
-            Some(m) => {
-                minute = m;
-                len = 3;
-            }
-            None if separator.is(":") => return None,
-            None => {}
-        }
-    }
-    let mut vague = (1..=11).contains(&hour) && !(first.text.len() == 2 && first.text.starts_with('0'));
-    match words.get(at + len).map(|t| t.text.as_str()) {
-        Some("am") => {
-            hour %= 12;
-            vague = false;
-            len += 1;
-        }
-        Some("pm") => {
-            hour = hour % 12 + 12;
-            vague = false;
-            len += 1;
-        }
-        Some("h" | "sati" | "sata" | "o'clock" | "hrs") => len += 1,
-        Some(_) | None => {}
-    }
-    (hour < 24 || minute == 0).then_some((Clock { hour, minute, vague }, len))
-}
-
-fn is_part_of_day(word: &str) -> bool {
-    PARTS.iter().any(|(words, ..)| words.contains(&word))
+fn is_part_of_day(words: &[Token], at: usize) -> bool {
+    part(words, at).is_some()
 }
 
 const PARTS: &[(&[&str], u8, u8)] = &[
-    (&["morning", "ujutro", "jutro", "prijepodne"], 8, 12),
-    (&["afternoon", "popodne", "poslijepodne"], 12, 18),
-    (&["evening", "tonight", "navecer", "vecer", "veceras", "uvecer"], 18, 22),
+    (&["morning", "ujutro", "jutro", "prijepodne", "vormittag", "vormittags", "morgens"], 8, 12),
+    (&["afternoon", "popodne", "poslijepodne", "nachmittag", "nachmittags"], 12, 18),
+    (&["evening", "tonight", "navecer", "vecer", "veceras", "uvecer", "abend", "abends"], 18, 22),
 ];
 
+/// First and last hour of the part of a day that is named at `at`.
+fn part(words: &[Token], at: usize) -> Option<(u8, u8)> {
+    let word = words.get(at).filter(|t| t.kind == Kind::Word)?;
+    let text = part_in(&word.text).unwrap_or(&word.text);
+    if let Some((_, from, to)) = PARTS.iter().find(|(names, ..)| names.contains(&text)) {
+        return Some((*from, *to));
+    }
+    let compound = text != word.text;
+    let before = |options: &[&str]| at.checked_sub(1).is_some_and(|b| words[b].one_of(options));
+    let on_day = || at.checked_sub(1).is_some_and(|b| names_day(words, b));
+    let german = || before(&["heute", "morgen", "ubermorgen", "uebermorgen", "gestern"]) || on_day();
+    let spanish = || before(&["la", "esta", "manana", "hoy", "ayer"]) || on_day();
+    match text {
+        "morgen" if compound || is_morning(words, at) => Some((8, 12)),
+        "fruh" | "frueh" if compound || german() || before(&["der"]) => Some((8, 12)),
+        "nacht" if compound || german() || before(&["der"]) => Some((20, 24)),
+        "mittag" if compound => Some((12, 14)),
+        "manana" if is_morning(words, at) => Some((8, 12)),
+        "madrugada" if before(&["la", "esta"]) => Some((0, 6)),
+        // "tarde" alone is "late".
+        "tarde" if spanish() => Some((12, 18)),
+        "noche" if spanish() => Some((18, 22)),
+        _ => None,
+    }
+}
+
 fn part_of_day(words: &[Token], found: &mut When) {
-    let Some((at, from, to)) = words.iter().enumerate().find_map(|(at, t)| {
-        PARTS.iter().find(|(names, ..)| names.contains(&t.text.as_str())).map(|(_, from, to)| (at, *from, *to))
-    }) else {
+    let Some((at, (from, to))) = (0..words.len()).find_map(|at| part(words, at).map(|hours| (at, hours))) else {
         return;
     };
     // "Good morning" is a greeting.
-    if at > 0 && words[at - 1].one_of(&["good", "dobro", "dobra"]) {
+    if at > 0 && words[at - 1].one_of(&["good", "dobro", "dobra", "guten", "schonen", "schoenen", "gute"]) {
         return;
     }
     found.used[at] = true;
-    if at > 0 && words[at - 1].one_of(&["in", "the", "u"]) {
-        found.used[at - 1] = true;
+    let mut before = at;
+    while before > 0
+        && at - before < 3
+        && words[before - 1].one_of(&["in", "the", "u", "am", "der", "por", "de", "la", "en", "esta"])
+    {
+        before -= 1;
+        found.used[before] = true;
     }
     if found.start.is_none() && found.end.is_none() {
         found.start = Some(Clock { hour: from, minute: 0, vague: false });
@@ -298,7 +307,11 @@ fn afternoon(found: &mut When) {
         start.hour += 12;
         start.vague = false;
     }
-    if let (Some(start), Some(end)) = (found.start, &mut found.end) {
+    // From one day to another, the end may well be the earlier hour.
+    let other_day = found.last.is_some() && found.last != found.first;
+    if let (Some(start), Some(end)) = (found.start, &mut found.end)
+        && !other_day
+    {
         *end = after(*end, start.hour, start.minute);
     }
 }

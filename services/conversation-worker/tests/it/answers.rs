@@ -1,5 +1,7 @@
 //! Messages become answers: once, in order, together where they belong together.
 
+use std::time::Duration;
+
 use crate::{
     bench::{Bench, Engine, incoming},
     on_both_engines,
@@ -48,13 +50,21 @@ async fn sixteen_copies_are_answered_once(engine: Engine) {
 
 async fn a_burst_of_two_texts_is_one_turn(engine: Engine) {
     let bench = Bench::with(engine, &[("CONVERSATION_WORKER__WORKER__BURST", "700ms")]).await;
-    let both = [incoming("385911", "m-1", "one"), incoming("385911", "m-2", "two")];
-    let accepted = bench.store.accept(&both).await.unwrap();
-    bench.coordination.ring(accepted[0].conversation, None);
     let worker = bench.start().await;
-    bench.quiet(accepted[0].conversation).await;
-    worker.stop().await;
-    assert_eq!(bench.platform.texts(), ["one|two"]);
+    // A machine that is too slow for two texts in one burst tries again.
+    for peer in ["385911", "385912", "385913", "385914", "385915"] {
+        let one = bench.say(peer, &format!("{peer}-1"), "one").await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        bench.say(peer, &format!("{peer}-2"), "two").await;
+        let rows = bench.inbox(one.conversation).await;
+        bench.quiet(one.conversation).await;
+        if rows[1].accepted_at.since(rows[0].accepted_at) < Duration::from_millis(650) {
+            worker.stop().await;
+            assert_eq!(bench.platform.texts().last().map(String::as_str), Some("one|two"));
+            return;
+        }
+    }
+    panic!("no two texts were accepted within 650 ms");
 }
 
 async fn while_a_question_is_open_texts_do_not_merge(engine: Engine) {
@@ -62,6 +72,7 @@ async fn while_a_question_is_open_texts_do_not_merge(engine: Engine) {
     let worker = bench.start().await;
     let asked = bench.say("385911", "m-1", "ask").await.conversation;
     bench.quiet(asked).await;
+    assert_eq!(bench.snapshot(asked).await.state["question_seq"], 1);
     let both = [incoming("385911", "m-2", "ask"), incoming("385911", "m-3", "two")];
     bench.store.accept(&both).await.unwrap();
     bench.coordination.ring(asked, None);

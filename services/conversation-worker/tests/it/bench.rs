@@ -3,16 +3,17 @@
 use std::{
     future::Future,
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use conversation_worker::{App, Config, DEFAULTS, Parts};
 use coordination::Coordination;
-use domain::{Content, ConversationId, Incoming, SystemClock, Tenant};
+use domain::{Content, ConversationId, Incoming, Tenant};
 use service_kit::config::{Args, load};
 use sqlx::ConnectOptions as _;
-use store::{Accepted, Direction, JournalRow, Role, Store, StoreConfig, history::ConversationRow};
+use store::{
+    Accepted, Direction, InboxRow, JournalRow, Lease, Role, Snapshot, Store, StoreConfig, history::ConversationRow,
+};
 use testkit::{Postgres, Sqlite};
 use tokio::{
     net::TcpListener,
@@ -21,6 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{backend::Backend, catalog::Catalog, platform::Platform, script};
 
@@ -147,7 +149,7 @@ impl Bench {
         let task = runtime.spawn(async move {
             let listen = async || TcpListener::bind("127.0.0.1:0").await;
             let (grpc, ops) = (listen().await?, listen().await?);
-            let parts = Parts { store: connect(&url).await, coordination, clock: Arc::new(SystemClock) };
+            let parts = Parts { store: connect(&url).await, coordination };
             let app = App::new(config, parts)?.with_decide(script::decide());
             address.send(grpc.local_addr()?).ok();
             app.serve(grpc, ops, stop).await
@@ -187,6 +189,27 @@ impl Bench {
     /// The journal of the last turn.
     pub async fn steps(&self, id: ConversationId) -> Vec<JournalRow> {
         self.store.last_steps(&tenant(), id, 1).await.unwrap()
+    }
+
+    /// A lease that nobody has: enough to read with.
+    pub fn reader(&self, id: ConversationId) -> Lease {
+        let account = "infobip:main".parse().unwrap();
+        Lease { conversation: id, tenant: tenant(), account, peer: String::new(), epoch: 0, owner: Uuid::nil() }
+    }
+
+    /// All that was accepted in a conversation.
+    pub async fn inbox(&self, id: ConversationId) -> Vec<InboxRow> {
+        self.store.inbox_range(&self.reader(id), 1, 100).await.unwrap()
+    }
+
+    /// The conversation's row and state.
+    pub async fn snapshot(&self, id: ConversationId) -> Snapshot {
+        self.store.snapshot(&self.reader(id)).await.unwrap()
+    }
+
+    /// Takes the conversation as another worker would.
+    pub async fn claim(&self, id: ConversationId) -> Lease {
+        self.store.claim(id, Uuid::now_v7()).await.unwrap().unwrap()
     }
 
     /// Changes rows behind everybody's back.

@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use domain::ConversationId;
+use serde_json::json;
+use store::{Step, StepKind, StepStatus};
 
 use crate::{
-    bench::{Bench, Engine, eventually},
+    bench::{Bench, Engine, eventually, incoming, tenant},
     on_both_engines,
 };
 
@@ -13,6 +15,9 @@ on_both_engines!(
     a_keyed_call_that_was_cut_is_repeated_with_its_key_and_has_one_effect,
     a_once_call_that_was_cut_is_reported_unknown_and_never_repeated,
     what_may_be_repeated_is_tried_again_within_the_turn,
+    a_call_that_was_cut_is_told_though_the_document_changed,
+    a_call_that_the_turn_does_not_come_to_any_more_is_told_as_unknown,
+    a_turn_that_dies_after_its_call_never_asks_for_it_again,
     a_worker_that_lost_its_lease_commits_nothing,
     a_catalogue_that_is_away_postpones_the_turn,
 );
@@ -75,6 +80,69 @@ async fn what_may_be_repeated_is_tried_again_within_the_turn(engine: Engine) {
         assert_eq!(bench.backend.requests().len() - before, requests, "{word} {failures:?}");
     }
     worker.stop().await;
+}
+
+async fn a_call_that_was_cut_is_told_though_the_document_changed(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    bench.backend.hold();
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "looked").await.conversation;
+    eventually("the backend has the request", async || bench.backend.requests().len() == 1).await;
+    worker.kill().await;
+    bench.backend.release();
+    bench.catalog.changed.store(true, Ordering::SeqCst);
+    bench.meddle("update conversations set lease_until = 0").await;
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["looked: unknown"]);
+    assert_eq!(bench.backend.requests().len(), 1);
+}
+
+async fn a_call_that_the_turn_does_not_come_to_any_more_is_told_as_unknown(engine: Engine) {
+    // A release that decided otherwise made the call, as first or as second step.
+    for (n, said) in [(1, "hello"), (1, "keyed"), (2, "hello")] {
+        let bench = Bench::new(engine).await;
+        let conversation = bench.store.accept(&[incoming("385911", "m-1", said)]).await.unwrap()[0].conversation;
+        let lease = bench.claim(conversation).await;
+        bench.store.journal(&lease, 1, &Step::range(1)).await.unwrap();
+        let made = Step {
+            n,
+            kind: StepKind::Call,
+            request_hash: "of another release".to_owned(),
+            idempotency_key: None,
+            status: StepStatus::Done,
+            request: json!({ "operation_id": "demo/POST /once", "risk": "once" }),
+            result: Some(json!({ "outcome": "answered", "status": 201, "body": null })),
+            format: 1,
+        };
+        bench.store.journal(&lease, 1, &made).await.unwrap();
+        bench.store.yield_now(&lease).await.unwrap();
+        bench.coordination.ring(conversation, None);
+        let worker = bench.start().await;
+        bench.quiet(conversation).await;
+        worker.stop().await;
+        let texts = bench.platform.texts();
+        assert!(texts.len() == 1 && texts[0].contains("don't know whether"), "{n} {said}: {texts:?}");
+        assert_eq!(bench.backend.requests(), []);
+    }
+}
+
+async fn a_turn_that_dies_after_its_call_never_asks_for_it_again(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "ask").await.conversation;
+    bench.quiet(conversation).await;
+    bench.say("385911", "m-2", "doomed").await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    let texts = bench.platform.texts();
+    assert!(texts[1].contains("don't know whether"), "{texts:?}");
+    assert_eq!(bench.snapshot(conversation).await.state.get("question_seq"), None, "no question is open any more");
+    let letters = bench.store.list_dead_letters(&tenant(), None, 10).await.unwrap();
+    assert!(letters.len() == 1 && letters[0].unknown_effect, "{letters:?}");
+    assert_eq!(bench.backend.requests().len(), 1);
 }
 
 async fn a_worker_that_lost_its_lease_commits_nothing(engine: Engine) {

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use openapi::{Operation, Risk};
@@ -20,6 +20,8 @@ use tonic::{Request, Response, Status};
 pub struct Catalog {
     /// Searches asked.
     pub searches: Arc<AtomicUsize>,
+    /// Knows no operation any more.
+    pub changed: Arc<AtomicBool>,
     /// Answers UNAVAILABLE so many times.
     pub away: Arc<AtomicUsize>,
 }
@@ -111,7 +113,8 @@ impl CatalogService for Catalog {
     ) -> Result<Response<pb::GetOperationResponse>, Status> {
         let request = request.into_inner();
         let name = request.operation_id.rsplit('/').next().unwrap_or_default().to_owned();
-        let found = operation(&name).filter(|operation| operation.content_hash == request.content_hash);
+        let changed = self.changed.load(Ordering::SeqCst);
+        let found = operation(&name).filter(|found| !changed && found.content_hash == request.content_hash);
         let operation = found.ok_or_else(|| Status::not_found("no such operation"))?;
         Ok(Response::new(pb::GetOperationResponse {
             summary: Some(summary(&operation)),

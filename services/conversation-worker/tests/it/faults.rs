@@ -1,7 +1,12 @@
 //! What happens when a turn, a worker or a bell does not survive.
 
+use std::{sync::atomic::Ordering, time::Duration};
+
+use serde_json::json;
+use store::Step;
+
 use crate::{
-    bench::{Bench, Engine, eventually, tenant},
+    bench::{Bench, Engine, eventually, incoming, tenant},
     on_both_engines,
 };
 
@@ -11,6 +16,11 @@ on_both_engines!(
     a_lost_bell_is_rung_again_by_the_sweeper,
     a_killed_worker_is_followed_when_its_lease_ends,
     a_worker_that_stops_hands_its_conversation_on,
+    a_worker_that_stops_begins_no_further_step,
+    a_message_that_cannot_be_read_becomes_a_dead_letter_and_the_conversation_goes_on,
+    a_message_that_waited_out_an_outage_is_not_given_up_at_its_first_try,
+    a_range_that_is_rewritten_keeps_what_the_turn_knew,
+    a_counter_without_rows_stops_nothing,
 );
 
 async fn five_unexplained_deaths_make_a_dead_letter_and_the_conversation_goes_on(engine: Engine) {
@@ -79,4 +89,86 @@ async fn a_worker_that_stops_hands_its_conversation_on(engine: Engine) {
     second.stop().await;
     assert_eq!(bench.platform.texts(), ["keyed: 201"]);
     assert_eq!(bench.backend.requests().len(), 1, "the step was finished, not repeated");
+}
+
+async fn a_worker_that_stops_begins_no_further_step(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    bench.backend.hold();
+    let first = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "twice").await.conversation;
+    eventually("the backend has the request", async || bench.backend.requests().len() == 1).await;
+    let stopping = tokio::spawn(first.stop());
+    tokio::time::sleep(Duration::from_millis(500)).await; // it has heard of it
+    bench.backend.release();
+    stopping.await.unwrap();
+    assert_eq!(bench.backend.requests().len(), 1, "the second call is left to another");
+    assert_eq!(bench.inbox(conversation).await[0].attempts, 0, "that is no death");
+    let second = bench.start().await;
+    bench.quiet(conversation).await;
+    second.stop().await;
+    assert_eq!(bench.platform.texts(), ["twice: 201, 200"]);
+    assert_eq!(bench.backend.requests().len(), 2);
+}
+
+async fn a_message_that_cannot_be_read_becomes_a_dead_letter_and_the_conversation_goes_on(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let accepted = bench.store.accept(&[incoming("385911", "m-1", "x"), incoming("385911", "m-2", "hello")]).await;
+    let conversation = accepted.unwrap()[0].conversation;
+    bench.meddle("update inbox set payload = '{}', attempts = 4 where seq = 1").await;
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts().last().map(String::as_str), Some("hello"));
+    let letters = bench.store.list_dead_letters(&tenant(), None, 10).await.unwrap();
+    assert_eq!(letters.iter().map(|letter| (letter.seq, letter.attempts)).collect::<Vec<_>>(), [(1, 5)]);
+}
+
+async fn a_message_that_waited_out_an_outage_is_not_given_up_at_its_first_try(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let conversation = bench.store.accept(&[incoming("385911", "m-1", "safe")]).await.unwrap()[0].conversation;
+    bench.meddle("update inbox set accepted_at = accepted_at - 86400000000").await;
+    bench.catalog.away.store(2, Ordering::SeqCst);
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["safe: 200"]);
+}
+
+async fn a_range_that_is_rewritten_keeps_what_the_turn_knew(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let both = [incoming("385911", "m-1", "one"), incoming("385911", "m-2", "two")];
+    let conversation = bench.store.accept(&both).await.unwrap()[0].conversation;
+    let lease = bench.claim(conversation).await;
+    let mut range = Step::range(2);
+    range.request["ground"] = json!({ "began": 7, "question_sent_at": 5, "identity": {} });
+    bench.store.count_attempt(&lease, 1).await.unwrap();
+    bench.store.journal(&lease, 1, &range).await.unwrap();
+    bench.store.yield_now(&lease).await.unwrap();
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["one", "two"], "each alone after a death");
+    let steps = bench.store.steps(&bench.reader(conversation), 1).await.unwrap();
+    assert_eq!(steps[0].last_seq(), Some(1));
+    assert_eq!(steps[0].request["ground"], range.request["ground"]);
+}
+
+async fn a_counter_without_rows_stops_nothing(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "one").await.conversation;
+    bench.quiet(conversation).await;
+    bench.meddle("update conversations set unsent = 1").await;
+    bench.coordination.ring(conversation, None);
+    eventually("a pause", async || {
+        let seen = bench.snapshot(conversation).await;
+        seen.wake_at > seen.now
+    })
+    .await;
+    bench.say("385911", "m-2", "two").await;
+    eventually("an answer", async || bench.platform.texts() == ["one", "two"]).await;
+    worker.stop().await;
 }

@@ -13,6 +13,7 @@ mod rpc;
 mod script;
 mod sends;
 mod talk;
+mod waiting;
 
 /// Makes of each `async fn name(engine: Engine)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both_engines {

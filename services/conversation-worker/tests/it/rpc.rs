@@ -60,6 +60,8 @@ async fn a_posted_message_is_answered_on_the_watched_stream(engine: Engine) {
     let posted = client.post_message(post("ana", "hello", "")).await.unwrap().into_inner();
     assert_eq!((posted.seq, posted.duplicate), (1, false));
     let id = posted.conversation_id;
+    let kept = bench.inbox(id.parse().unwrap()).await;
+    assert_eq!(kept[0].incoming.written_at, None, "our clock is not the database's");
     assert_eq!(watch(&mut client, &id, "", 1).await, ["1.1 hello sent"]);
     let mut again = post("ana", "and again", "");
     again.conversation_id.clone_from(&id);

@@ -1,6 +1,7 @@
 //! A dialogue that does what its messages say, so that tests reach every point of the protocol.
 //!
-//! `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `panic`: does not survive.
+//! `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
+//! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `ask`: asks a question. Anything else is said back; texts of one turn are joined by `|`.
 
 use std::sync::Arc;
@@ -18,6 +19,12 @@ pub fn decide() -> Decide {
     Arc::new(|input, history| match said(input).as_str() {
         "panic" => panic!("a turn that does not survive"),
         word @ ("keyed" | "once" | "safe") => act(input, word, history),
+        "looked" => looked(input, history),
+        "twice" => twice(input, history),
+        "doomed" => match history {
+            [] => Next::Do(call("once")),
+            _ => panic!("a turn that does not survive its call"),
+        },
         "ask" => done(input, "Sure?", true),
         "endless" => Next::Do(search("endless")),
         other => done(input, other, false),
@@ -50,17 +57,60 @@ fn act(input: &Input, word: &str, history: &[Outcome]) -> Next {
                 language: "en".to_owned(),
             }))
         }
-        [_, Outcome::Call(outcome)] => {
-            let text = match outcome {
-                CallOutcome::Answered { status, .. } => format!("{word}: {status}"),
-                CallOutcome::Away { .. } => format!("{word}: away"),
-                CallOutcome::Unknown { .. } => format!("{word}: unknown"),
-                CallOutcome::NoCredentials { .. } => format!("{word}: no credentials"),
-            };
-            done(input, &text, false)
+        [_, Outcome::Call(outcome)] => done(input, &format!("{word}: {}", end(outcome)), false),
+        other => panic!("unexpected history {other:?}"),
+    }
+}
+
+fn looked(input: &Input, history: &[Outcome]) -> Next {
+    match history {
+        [] => Next::Do(Action::Operation { id: "demo/POST /once".to_owned(), content_hash: "hash-of-once".to_owned() }),
+        [Outcome::Operation(Ok(_))] => Next::Do(call("once")),
+        [Outcome::Operation(Err(_))] => done(input, "looked: gone", false),
+        [_, Outcome::Call(outcome)] => done(input, &format!("looked: {}", end(outcome)), false),
+        other => panic!("unexpected history {other:?}"),
+    }
+}
+
+fn twice(input: &Input, history: &[Outcome]) -> Next {
+    match history {
+        [] => Next::Do(call("keyed")),
+        [_] => Next::Do(call("safe")),
+        [Outcome::Call(first), Outcome::Call(second)] => {
+            done(input, &format!("twice: {}, {}", end(first), end(second)), false)
         }
         other => panic!("unexpected history {other:?}"),
     }
+}
+
+fn end(outcome: &CallOutcome) -> String {
+    match outcome {
+        CallOutcome::Answered { status, .. } => status.to_string(),
+        CallOutcome::Away { .. } => "away".to_owned(),
+        CallOutcome::Unknown { .. } => "unknown".to_owned(),
+        CallOutcome::NoCredentials { .. } => "no credentials".to_owned(),
+    }
+}
+
+/// A call of the operation of this name.
+pub fn call(name: &str) -> Action {
+    let (method, risk) = match name {
+        "safe" => ("GET", Risk::Safe),
+        "keyed" => ("POST", Risk::Keyed),
+        _ => ("POST", Risk::Once),
+    };
+    let mut arguments = Map::new();
+    if risk != Risk::Safe {
+        arguments.insert("body:name".to_owned(), json!("x"));
+    }
+    Action::Call(Call {
+        operation_id: format!("demo/{method} /{name}"),
+        content_hash: format!("hash-of-{name}"),
+        arguments,
+        risk,
+        purpose: Purpose::Act,
+        language: "en".to_owned(),
+    })
 }
 
 fn search(text: &str) -> Action {
@@ -69,5 +119,6 @@ fn search(text: &str) -> Action {
 
 fn done(input: &Input, text: &str, question: bool) -> Next {
     let reply = Reply { text: text.to_owned(), ..Reply::default() };
-    Next::Done(Box::new(Answer { replies: vec![reply], question, state: input.state.clone(), ..Answer::default() }))
+    let state = input.state.clone();
+    Next::Done(Box::new(Answer { replies: vec![reply], question, asks: question, state, ..Answer::default() }))
 }

@@ -1,9 +1,19 @@
 use super::*;
 
+/// The sections of all services.
+fn sections() -> Value {
+    let names = ["admin", "chat", "coordination", "database", "grpc", "http", "telemetry", "tenants"];
+    names.into_iter().map(|name| (name.to_owned(), json!({}))).collect()
+}
+
 fn check(service: &str, env: &[(&str, &str)], expected: &[(&str, Value)]) {
+    check_over(service, &sections(), env, expected);
+}
+
+fn check_over(service: &str, below: &Value, env: &[(&str, &str)], expected: &[(&str, Value)]) {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut problems = Problems::default();
-    let found: BTreeMap<String, Value> = settings(service, &env, &|_| true, &mut problems)
+    let found: BTreeMap<String, Value> = settings(service, &env, below, &mut problems)
         .into_iter()
         .map(|setting| (setting.path.join("/"), setting.value))
         .collect();
@@ -33,15 +43,101 @@ fn each_service_takes_its_own_database_url() {
 fn plain_variables_become_settings() {
     check(
         "ingress-gateway",
-        &[("LOG_LEVEL", "WARNING"), ("PORT", "9000"), ("DB_POOL_SIZE", "10"), ("DB_MAX_OVERFLOW", "5")],
+        &[("LOG_LEVEL", "WARNING"), ("AI_RATE_LIMIT", "30"), ("DB_POOL_SIZE", "10"), ("DB_MAX_OVERFLOW", "5")],
         &[
             ("telemetry/level", json!("warn")),
-            ("http/listen", json!("0.0.0.0:9000")),
+            ("chat/messages_per_minute", json!("30")),
             ("database/max_connections", json!(15)),
         ],
     );
     check("migrator", &[("DEBUG", "true")], &[("telemetry/level", json!("debug"))]);
     check("migrator", &[("LOG_LEVEL", ""), ("SWAGGER_URL", " ")], &[]);
+}
+
+#[test]
+fn a_port_moves_the_public_listener_alone_and_keeps_its_ip() {
+    let at = |ip: &str| {
+        let mut below = sections();
+        below["http"]["listen"] = json!(format!("{ip}:8000"));
+        below
+    };
+    let port = [("PORT", "9000")];
+    check_over("ingress-gateway", &at("0.0.0.0"), &port, &[("http/listen", json!("0.0.0.0:9000"))]);
+    check_over("dragoman", &at("127.0.0.1"), &port, &[("http/listen", json!("127.0.0.1:9000"))]);
+    check_over("dragoman", &at("[::1]"), &port, &[("http/listen", json!("[::1]:9000"))]);
+    check_over("admin-service", &at("0.0.0.0"), &port, &[]);
+}
+
+#[test]
+fn a_second_redis_for_the_cache_counts_beside_the_first() {
+    let cache = ("CACHE_REDIS_URL", "redis://cache");
+    let cached = ("coordination/cache_url", json!("redis://cache"));
+    check(
+        "ingress-gateway",
+        &[("REDIS_URL", "redis://r"), cache],
+        &[("coordination/kind", json!("redis")), ("coordination/url", json!("redis://r")), cached.clone()],
+    );
+    let mut below = sections();
+    below["coordination"]["kind"] = json!("redis");
+    check_over("ingress-gateway", &below, &[cache], &[cached]);
+    check("ingress-gateway", &[cache], &[]);
+}
+
+#[test]
+fn the_dashboards_variables_are_the_web_account() {
+    let channel = ("tenants/default/accounts/web:main/channel", json!("web"));
+    let key = |key: &str| ("tenants/default/accounts/web:main/session_key", json!(key));
+    check(
+        "ingress-gateway",
+        &[("DASHBOARD_ALLOWED_ORIGINS", "https://a.example, https://b.example"), ("JWT_SECRET", "j")],
+        &[
+            channel.clone(),
+            ("tenants/default/accounts/web:main/allowed_origins", json!(["https://a.example", "https://b.example"])),
+            key("j"),
+        ],
+    );
+    check("ingress-gateway", &[("DASHBOARD_SECRET_KEY", "d"), ("JWT_SECRET", "j")], &[channel, key("d")]);
+    check("ingress-gateway", &[("JWT_SECRET", "j")], &[]);
+    let mut below = sections();
+    below["tenants"] = json!({ "default": { "accounts": { "web:main": { "channel": "web" } } } });
+    check_over("ingress-gateway", &below, &[("JWT_SECRET", "j")], &[key("j")]);
+}
+
+#[test]
+fn the_first_embedding_variable_that_is_set_is_the_embedding_model() {
+    let mut below = sections();
+    below["embedding"] = json!({ "provider": "none" });
+    let known = [("OPENAI_API_KEY", "o"), ("MISTRAL_API_KEY", "m"), ("GOOGLE_GENERATIVE_AI_API_KEY", "g")];
+    let of = |provider: &str, key: &str, name: &str| {
+        [("embedding/provider", json!(provider)), ("embedding/api_key", json!(key)), ("embedding/name", json!(name))]
+    };
+    check_over("embedding-service", &below, &known, &of("google", "g", "gemini-embedding-001"));
+    check_over("embedding-service", &below, &known[..2], &of("openai", "o", "text-embedding-3-small"));
+    let azure = [
+        ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com"),
+        ("AZURE_OPENAI_API_KEY", "a"),
+        ("AZURE_OPENAI_API_VERSION", "2024-10-21"),
+        ("OPENAI_API_KEY", "o"),
+        ("AZURE_OPENAI_EMBEDDING_DEPLOYMENT", "vectors"),
+    ];
+    check_over(
+        "embedding-service",
+        &below,
+        &azure,
+        &[
+            ("embedding/provider", json!("azure")),
+            ("embedding/base_url", json!("https://r.openai.azure.com")),
+            ("embedding/api_key", json!("a")),
+            ("embedding/api_version", json!("2024-10-21")),
+            ("embedding/name", json!("vectors")),
+        ],
+    );
+    check_over("embedding-service", &below, &azure[..4], &of("openai", "o", "text-embedding-3-small"));
+    check_over("embedding-service", &below, &[("MISTRAL_API_KEY", "m")], &[]);
+    below["embedding"] = json!({ "provider": "none", "name": "text-embedding-3-large" });
+    check_over("embedding-service", &below, &known[..1], &of("openai", "o", "text-embedding-3-small")[..2]);
+    below["embedding"] = json!({ "provider": "compatible" });
+    check_over("embedding-service", &below, &azure, &[]);
 }
 
 #[test]
@@ -124,13 +220,13 @@ fn admin_variables_become_keys_and_addresses() {
 #[test]
 fn a_section_that_a_service_lacks_takes_no_variable() {
     let env = [("REDIS_URL".to_owned(), "redis://r".to_owned())].into();
-    assert_eq!(settings("migrator", &env, &|name| name == "database", &mut Problems::default()), []);
+    assert_eq!(settings("migrator", &env, &json!({ "database": {} }), &mut Problems::default()), []);
 }
 
 #[test]
 fn a_port_that_is_no_number_is_a_problem() {
     let env = [("PORT".to_owned(), "http".to_owned())].into();
     let mut problems = Problems::default();
-    assert_eq!(settings("ingress-gateway", &env, &|_| true, &mut problems), []);
+    assert_eq!(settings("ingress-gateway", &env, &sections(), &mut problems), []);
     assert!(!problems.is_empty());
 }

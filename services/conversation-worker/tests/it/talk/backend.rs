@@ -95,7 +95,7 @@ impl Library {
         match fault {
             Some(Fault::Away) => CallOutcome::Away { reason: "connection refused".to_owned() },
             Some(Fault::NoCredentials) => CallOutcome::NoCredentials { reason: "401".to_owned() },
-            Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body },
+            Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body, cut: None },
             Some(Fault::Unknown { done }) => {
                 if done {
                     self.answer(call);
@@ -104,23 +104,23 @@ impl Library {
             }
             None => {
                 let (status, body) = self.answer(call);
-                CallOutcome::Answered { status, body }
+                CallOutcome::Answered { status, body, cut: None }
             }
         }
     }
 
     fn answer(&mut self, call: &Call) -> (u16, Value) {
         let args = &call.arguments;
-        let croatian = call.language == "hr";
+        let language = call.language.as_str();
         let name = call.operation_id.strip_prefix("library/").unwrap_or_default();
         match name {
             "GET /books" => {
                 let genre = text(args, "query:genre");
                 let rows = BOOKS.iter().filter(|book| genre.is_none_or(|genre| genre == book.5));
-                (200, found(rows.map(|book| book_row(book, croatian)), text(args, "query:search")))
+                (200, found(rows.map(|book| book_row(book, language)), text(args, "query:search")))
             }
             "GET /books/{book_id}" => {
-                one(BOOKS.iter().find(|book| is(args, "path:book_id", book.0)).map(|book| book_row(book, croatian)))
+                one(BOOKS.iter().find(|book| is(args, "path:book_id", book.0)).map(|book| book_row(book, language)))
             }
             "POST /books/{book_id}/damage-reports" => match title_of(args) {
                 None => not_found(),
@@ -133,14 +133,14 @@ impl Library {
                 None => not_found(),
                 Some(title) => (201, json!({"book": title, "pages": args["body:pages"]})),
             },
-            "GET /rooms" => (200, found(ROOMS.iter().map(|room| room_row(room, croatian)), text(args, "query:search"))),
+            "GET /rooms" => (200, found(ROOMS.iter().map(|room| room_row(room, language)), text(args, "query:search"))),
             "GET /rooms/free" => {
                 let (from, to) = (moment_of(args, "query:from"), moment_of(args, "query:to"));
                 let rows = ROOMS.iter().filter(|room| self.is_free(room.0, from, to));
-                (200, found(rows.map(|room| room_row(room, croatian)), None))
+                (200, found(rows.map(|room| room_row(room, language)), None))
             }
             "GET /rooms/{room_id}" => {
-                one(ROOMS.iter().find(|room| is(args, "path:room_id", room.0)).map(|room| room_row(room, croatian)))
+                one(ROOMS.iter().find(|room| is(args, "path:room_id", room.0)).map(|room| room_row(room, language)))
             }
             "GET /room-bookings" => (200, self.list(args)),
             "POST /room-bookings" => self.take(args),
@@ -273,28 +273,32 @@ fn member_name(id: &str) -> &'static str {
     MEMBERS.iter().find(|member| member.0 == id).map_or("Ivo Ivić", |member| member.1)
 }
 
-fn colour(english: &str, croatian: bool) -> &str {
-    match (croatian, english) {
-        (true, "red") => "crvena",
-        (true, "grey") => "siva",
-        (true, "blue") => "plava",
-        (true, "green") => "zelena",
-        (true, "white") => "bijela",
-        (true, "black") => "crna",
-        (_, english) => english,
-    }
+/// A colour's name in Croatian, German and Spanish.
+const COLOURS: &[(&str, [&str; 3])] = &[
+    ("red", ["crvena", "rot", "roja"]),
+    ("grey", ["siva", "grau", "gris"]),
+    ("blue", ["plava", "blau", "azul"]),
+    ("green", ["zelena", "grün", "verde"]),
+    ("white", ["bijela", "weiß", "blanca"]),
+    ("black", ["crna", "schwarz", "negra"]),
+];
+
+fn colour(english: &'static str, language: &str) -> &'static str {
+    let place = ["hr", "de", "es"].iter().position(|known| *known == language);
+    let named = COLOURS.iter().find(|(name, _)| *name == english);
+    place.and_then(|at| Some(named?.1[at])).unwrap_or(english)
 }
 
-fn book_row(book: &(&str, &str, &str, &str, &str, &str, i64), croatian: bool) -> Value {
+fn book_row(book: &(&str, &str, &str, &str, &'static str, &str, i64), language: &str) -> Value {
     json!({
         "id": book.0, "title": book.1, "author": book.2, "shelf": book.3,
-        "cover": colour(book.4, croatian), "genre": book.5, "pages": book.6,
+        "cover": colour(book.4, language), "genre": book.5, "pages": book.6,
     })
 }
 
-fn room_row(room: &(&str, &str, &str, &str, i64, i64), croatian: bool) -> Value {
+fn room_row(room: &(&str, &str, &str, &'static str, i64, i64), language: &str) -> Value {
     json!({
-        "id": room.0, "name": room.1, "code": room.2, "colour": colour(room.3, croatian), "seats": room.4, "floor": room.5,
+        "id": room.0, "name": room.1, "code": room.2, "colour": colour(room.3, language), "seats": room.4, "floor": room.5,
     })
 }
 

@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use conversation_worker::turn::{
-    Action, Answer, Call, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State, turn,
+    Action, Answer, Call, ChatOutcome, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State, turn,
 };
 use domain::{Choice, Content, Micros, Reply};
+use llm::ChatRequest;
 use openapi::Risk;
 
 pub use super::people::{ANA, MARKO, Person, STRANGER};
@@ -21,6 +22,9 @@ const ACTIONS_MAX: usize = 20;
 /// From an answer's end to the record that it was sent.
 const SENDING: Duration = Duration::from_millis(300);
 
+/// A scripted model.
+pub type Model = Arc<dyn Fn(&ChatRequest, usize) -> ChatOutcome + Send + Sync>;
+
 /// A conversation.
 #[derive(Clone)]
 pub struct Talk {
@@ -30,6 +34,10 @@ pub struct Talk {
     pub catalogue: Catalogue,
     /// The tenant's settings.
     pub settings: Settings,
+    /// What answers free speech: the question and its number, from 1.
+    pub model: Option<Model>,
+    /// What the model was asked.
+    pub questions: Vec<ChatRequest>,
     /// Replies are recorded as sent; false holds them back until [`Talk::deliver`].
     pub delivers: bool,
     clock: Micros,
@@ -52,6 +60,8 @@ impl Talk {
             library: Library::new(),
             catalogue: Catalogue::default(),
             settings: settings(),
+            model: None,
+            questions: Vec::new(),
             delivers: true,
             clock: local("2026-11-21T10:00:00"),
             state: State::default(),
@@ -167,6 +177,7 @@ impl Talk {
             question_sent_at: self.question_sent_at,
             settings: Arc::new(self.settings.clone()),
             identity: self.identity.get(&person.number).cloned().unwrap_or_default(),
+            model: self.model.is_some(),
             seq,
             token_seed: format!("{:064x}", 0x1000 + seq),
         };
@@ -181,10 +192,10 @@ impl Talk {
         let json = serde_json::to_string(&answer.state).expect("a state is written");
         self.state = serde_json::from_str(&json).expect("a state is read again");
         assert_eq!(self.state, answer.state, "a state survives being stored\n{}", self.transcript);
-        // As the worker: a silent answer leaves the question that was open as it was sent.
+        // As the worker: an answer that does not ask leaves the question that is open as it was sent.
         if !answer.question {
             self.question_sent_at = None;
-        } else if !answer.replies.is_empty() {
+        } else if answer.asks && !answer.replies.is_empty() {
             self.question_sent_at = self.delivers.then(|| self.clock + SENDING);
         }
         if !answer.replies.is_empty() {
@@ -327,7 +338,8 @@ impl Talk {
                 Next::Done(answer) => return (*answer, history),
                 Next::Do(action) => action,
             };
-            assert!(history.len() < ACTIONS_MAX, "the turn goes round in circles at {action:?}\n{}", self.transcript);
+            let most = if input.model { 3 * ACTIONS_MAX } else { ACTIONS_MAX };
+            assert!(history.len() < most, "the turn goes round in circles at {action:?}\n{}", self.transcript);
             history.push(match action {
                 Action::Search(query) => {
                     assert!((1..=20).contains(&query.k), "k is {}\n{}", query.k, self.transcript);
@@ -340,6 +352,14 @@ impl Talk {
                     let found =
                         found.filter(|operation| content_hash.is_empty() || operation.content_hash == content_hash);
                     Outcome::Operation(found.cloned().ok_or_else(|| "it is not in the catalogue".to_owned()))
+                }
+                Action::Chat(question) => {
+                    assert!(input.model, "no model is asked where there is none\n{}", self.transcript);
+                    let model = self.model.clone().expect("a model");
+                    self.questions.push(question.request.clone());
+                    let answer = model(&question.request, self.questions.len());
+                    let _ = writeln!(self.transcript, "   ~> {answer:?}");
+                    Outcome::Chat(answer)
                 }
                 Action::Call(call) => {
                     let _ = writeln!(

@@ -67,6 +67,6 @@ fn a_check_of_identity_that_fails_does_not_make_a_stranger() {
 #[test]
 fn somebody_else_cannot_be_named_as_the_member() {
     let mut talk = Talk::new();
-    talk.says("book the red room tomorrow 9-12 for mem_2").says("yes");
-    assert!(talk.effects().iter().all(|call| call.arguments["body:member_id"] == "mem_1"), "{}", talk.transcript());
+    talk.says("book the red room tomorrow 9-12 for mem_2").expect(&["Ana Horvat"]).says("yes");
+    assert_eq!(talk.only_effect().arguments["body:member_id"], "mem_1", "{}", talk.transcript());
 }

@@ -116,6 +116,28 @@ fn too_many_rows_become_a_count_five_rows_and_more() {
 }
 
 #[test]
+fn rows_that_are_out_of_reach_are_not_called_all() {
+    let mut talk = busy();
+    for at in 0..40 {
+        let (hour, minute) = (8 + at / 4, at % 4 * 15);
+        let time = |minute: usize| format!("2026-11-30T{hour:02}:{minute:02}:00+01:00");
+        talk.library.book("rom_3", &time(minute), &time(minute + 14), "mem_9");
+    }
+    talk.says("all room bookings this month").expect(&["77"]);
+    for _ in 0..9 {
+        talk.taps("More");
+    }
+    // The fiftieth row is the last that is kept.
+    assert_eq!(talk.text().lines().filter(|line| line.starts_with("50. ")).count(), 1, "{}", talk.transcript());
+    for _ in 0..2 {
+        talk.expect(&["77", "first 50"]).expect_no("That was all").expect_buttons(&["Only mine", "By room"]);
+        talk.says("more");
+    }
+    talk.taps("Only mine").expect(&["Gundulić", "Ana Horvat"]).expect_no("Ivo");
+    talk.says("more").expect(&["That was all"]);
+}
+
+#[test]
 fn only_mine_is_a_filter_that_the_person_fills() {
     let mut talk = busy();
     talk.says("all room bookings this month").expect_buttons(&["Only mine"]);

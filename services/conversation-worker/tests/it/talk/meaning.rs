@@ -1,9 +1,11 @@
 //! What is meant: not sure, nothing near, words that steer, languages, other kinds of message, replay.
 
-use conversation_worker::turn::{Next, turn};
+use conversation_worker::turn::{Next, Outcome, SearchAnswer, turn};
 use domain::Content;
+use serde_json::Value;
 
 use super::{
+    backend::Fault,
     driver::{ANA, Talk},
     effects::asked,
     world::operation,
@@ -143,6 +145,25 @@ fn what_was_wrong_may_be_said_in_words() {
 }
 
 #[test]
+fn wrong_is_understood_while_a_value_is_asked_for() {
+    let described = || {
+        let mut talk = Talk::new();
+        talk.says("report damage").says("the atlas").expect(&["happened"]);
+        talk
+    };
+    for word in ["wrong", "Krivo!", "pogrešno"] {
+        let mut talk = described();
+        talk.says(word).expect_any(&["sorry", "žao"]).expect_any(&["Wrong detail", "Krivi podatak"]).expect_effects(0);
+    }
+    for description in ["not right", "wrong page torn out", "krivo uvezana", "the colour is wrong"] {
+        let mut talk = described();
+        talk.says(description).expect_buttons(&["Readable"]).taps("Readable").expect(&[description]);
+    }
+    described().says("page torn").says("nije dobro").expect_any(&["sorry", "žao"]).expect_effects(0);
+    asked().taps("Change").says("that's wrong").expect(&["sorry"]).expect_effects(0);
+}
+
+#[test]
 fn the_wish_for_a_person_is_noted() {
     for sentence in ["a person please", "želim razgovarati s osobom"] {
         let mut talk = Talk::new();
@@ -242,14 +263,65 @@ fn a_replay_from_the_journal_asks_nobody_again() {
 
 #[test]
 fn a_journal_of_another_decision_ends_with_an_apology_and_no_effect() {
-    let mut talk = asked();
-    talk.taps("Yes");
+    let mut talk = Talk::new();
+    talk.says("Which rooms are free tomorrow?").says("which loans do I have");
     let (input, history) = talk.last_run();
+    assert!(!input.state.offers.is_empty(), "there are buttons of before\n{}", talk.transcript());
+    let Next::Done(answer) = turn(input, &turned(history)) else { panic!("another kind of outcome ends the turn") };
+    let [reply] = answer.replies.as_slice() else { panic!("one apology is expected: {:?}", answer.replies) };
+    assert!(reply.text.starts_with("Sorry"), "{}", reply.text);
+    assert!(reply.text.contains("write it again"), "{}", reply.text);
+    assert!(answer.state.offers.is_empty(), "no button of before counts");
+}
+
+#[test]
+fn a_journal_of_another_decision_that_holds_an_effect_asks_nobody_to_repeat_it() {
+    let journal_after = |fault: Option<Fault>, language: &str| {
+        let mut talk = asked();
+        if let Some(fault) = fault {
+            talk.library.fault("POST /room-bookings", fault);
+        }
+        talk.says(language).expect_effects(1);
+        let (input, history) = talk.last_run();
+        let Next::Done(answer) = turn(input, &turned(history)) else { panic!("another kind of outcome ends the turn") };
+        assert!(answer.state.open.is_none() && !answer.question, "the old yes no longer counts");
+        let [reply] = answer.replies.as_slice() else { panic!("one message is expected: {:?}", answer.replies) };
+        reply.text.clone()
+    };
+    for happened in [None, Some(Fault::Unknown { done: true }), Some(Fault::Refused(500, Value::Null))] {
+        let text = journal_after(happened.clone(), "yes");
+        assert!(text.contains("Library") && text.contains("don't know whether it was done"), "{happened:?}: {text}");
+        assert!(!text.contains("write it again"), "{happened:?}: {text}");
+    }
+    for not_done in [Fault::Away, Fault::NoCredentials, Fault::Refused(403, Value::Null)] {
+        let text = journal_after(Some(not_done.clone()), "yes");
+        assert!(text.contains("write it again"), "{not_done:?}: {text}");
+    }
+}
+
+#[test]
+fn a_look_up_before_another_decision_is_no_effect() {
+    let mut talk = asked();
+    talk.says("which loans do I have").expect(&["Dune"]).expect_effects(0);
+    let (input, history) = talk.last_run();
+    let call = history.iter().position(|outcome| matches!(outcome, Outcome::Call(_))).expect("a look-up");
+    let mut other = history[..=call].to_vec();
+    assert!(history.len() > other.len(), "the turn goes on after its look-up");
+    other.push(turned(&history[call + 1..=call + 1]).remove(0));
+    let Next::Done(answer) = turn(input, &other) else { panic!("another kind of outcome ends the turn") };
+    assert!(answer.replies[0].text.contains("write it again"), "{:?}", answer.replies);
+}
+
+/// A journal in which nothing stands where this release looks for it.
+fn turned(history: &[Outcome]) -> Vec<Outcome> {
     let mut turned = history.to_vec();
     turned.reverse();
-    turned.insert(0, conversation_worker::turn::Outcome::Search(Default::default()));
-    let Next::Done(answer) = turn(input, &turned) else { panic!("another kind of outcome ends the turn") };
-    assert!(!answer.replies.is_empty());
+    let first = match turned.first() {
+        Some(Outcome::Search(_)) => Outcome::Operation(Err("gone".to_owned())),
+        _ => Outcome::Search(SearchAnswer::default()),
+    };
+    turned.insert(0, first);
+    turned
 }
 
 #[test]

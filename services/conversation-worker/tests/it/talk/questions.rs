@@ -30,6 +30,22 @@ fn an_old_button_after_two_minutes_asks_again() {
 }
 
 #[test]
+fn an_answer_that_does_not_ask_moves_no_clock() {
+    let photo = || Content::Media { media: "image".to_owned(), url: None, caption: None };
+    let mut talk = asked();
+    talk.wait(75).sends(ANA, photo()).expect_no("Krleža");
+    talk.wait(75).says("yes").expect_effects(0).expect(&["Krleža"]);
+    let mut talk = asked();
+    talk.wait(75).person_says(MARKO, "yes").expect(&["Ana"]);
+    talk.wait(75).says("yes").expect_effects(0).expect(&["Krleža"]);
+    // Nor is a question seen because something else was.
+    let mut talk = asked();
+    talk.forget_delivery();
+    talk.sends(ANA, photo());
+    talk.says("yes").expect_effects(0).expect(&["Krleža"]);
+}
+
+#[test]
 fn a_yes_within_ninety_seconds_counts() {
     asked().wait(80).says("yes").expect(&["4711"]).expect_effects(1);
 }
@@ -99,6 +115,116 @@ fn a_yes_written_before_the_question_was_sent_does_nothing() {
         written: Some((asked_at + Duration::from_secs(5)).floor_second()),
     };
     talk.sends_at(ANA, Content::Text { text: "yes".to_owned() }, late).expect_effects(0).expect(&["Krleža"]);
+}
+
+#[test]
+fn words_for_a_question_that_nobody_has_seen_show_it_again_and_do_nothing() {
+    for question in questions() {
+        // Nothing is recorded; recorded only after the words were accepted; written before it was sent.
+        for (sent, written) in [(None, None), (Some(30), None), (Some(10), Some(5))] {
+            let mut talk = (question.talk)();
+            let asked_at = talk.now();
+            let after = |seconds: u64| asked_at + Duration::from_secs(seconds);
+            match sent {
+                Some(seconds) => talk.deliver_at(after(seconds)),
+                None => talk.forget_delivery(),
+            };
+            let moment = Moment { accepted: after(20), written: written.map(|at| after(at).floor_second()) };
+            let text = Content::Text { text: question.words.to_owned() };
+            talk.sends_at(ANA, text, moment).expect(&["first", question.shown]).expect_effects(0);
+            assert!(talk.called().is_empty(), "{:?}\n{}", talk.called(), talk.transcript());
+            assert!(talk.answer().asks && talk.answer().trace.report.is_none(), "{}", talk.transcript());
+            // Now it was seen.
+            talk.says(question.words).expect(&[question.then]);
+        }
+    }
+}
+
+#[test]
+fn a_button_proves_that_its_question_was_seen() {
+    for question in questions() {
+        let mut talk = (question.talk)();
+        if let Some(choice) = talk.choices().first().cloned() {
+            talk.forget_delivery().taps_choice(ANA, &choice).expect_no("look at this first");
+        }
+    }
+}
+
+#[test]
+fn what_leaves_a_question_needs_no_look_at_it() {
+    for question in questions() {
+        let mut talk = (question.talk)();
+        talk.forget_delivery().says("cancel").expect(&["nothing was done"]);
+        assert!(!talk.answer().question, "{}", talk.transcript());
+        let mut talk = (question.talk)();
+        talk.forget_delivery().says("help").expect(&["You can always write", question.shown]);
+    }
+}
+
+#[test]
+fn other_words_than_a_yes_are_no_yes() {
+    for word in ["right", "right now", "eight", "night", "light", "might", "kasno", "surely", "dobra"] {
+        asked().says(word).expect_effects(0);
+    }
+    for word in ["about", "lista", "cancer", "nekako", "stan"] {
+        let mut talk = asked();
+        talk.says(word).expect_effects(0).expect_no("nothing was done");
+    }
+}
+
+/// An open question, words that answer it, and what is said when it is shown again and when it is answered.
+struct Question {
+    talk: fn() -> Talk,
+    words: &'static str,
+    shown: &'static str,
+    then: &'static str,
+}
+
+/// One of each kind.
+fn questions() -> Vec<Question> {
+    let question = |talk, words, shown, then| Question { talk, words, shown, then };
+    vec![
+        question(|| said(&["report damage"]), "the atlas", "Dune", "What happened"),
+        question(|| said(&["report damage", "the atlas"]), "page torn", "What happened", "Readable"),
+        question(|| said(&["report damage", "the atlas", "page torn"]), "readable", "Needs repair", "Atlas"),
+        question(
+            || {
+                let mut talk = Talk::new();
+                talk.catalogue.unsure("book status", &["GET /books", "GET /loans", "GET /room-bookings"]);
+                talk.says("book status");
+                talk
+            },
+            "loans",
+            "Room bookings",
+            "Dune",
+        ),
+        question(asked, "yes", "12:00", "4711"),
+        question(asked, "no", "12:00", "nothing was done"),
+        question(asked, "yes, but until 1", "12:00", "13:00"),
+        question(asked, "the blue one", "Krleža", "Tesla"),
+        question(asked, "change", "12:00", "different"),
+        question(
+            || said(&["book the red room tomorrow 9-12", "change"]),
+            "until 13:30",
+            "should be different",
+            "13:30",
+        ),
+        question(|| said(&["my loans", "wrong"]), "the second is not mine", "What was wrong", "Thank you"),
+        question(
+            || said(&["my loans", "wrong", "the second is not mine"]),
+            "yes",
+            "talk to a person",
+            "noted that you",
+        ),
+    ]
+}
+
+fn said(texts: &[&str]) -> Talk {
+    let mut talk = Talk::new();
+    for text in texts {
+        talk.says(text);
+    }
+    talk
 }
 
 #[test]

@@ -139,6 +139,16 @@ fn hours_that_nobody_gave_are_asked_and_not_made_up() {
 }
 
 #[test]
+fn a_day_that_answers_a_question_for_a_time_is_kept() {
+    let mut talk = Talk::new();
+    talk.says("book a room").says("the red one").expect(&["From", "day"]);
+    talk.says("tomorrow").expect(&["what time on Sunday 22 November"]).expect_no("right").expect_effects(0);
+    talk.says("9-12").expect(&["Sun 22 Nov", "09:00", "12:00"]).expect_effects(0).says("yes");
+    assert_eq!(time_of(talk.only_effect(), "body:from"), instant("2026-11-22T09:00:00"), "{}", talk.transcript());
+    assert_eq!(time_of(talk.only_effect(), "body:to"), instant("2026-11-22T12:00:00"), "{}", talk.transcript());
+}
+
+#[test]
 fn an_end_before_its_begin_never_reaches_a_plan() {
     let mut talk = Talk::new();
     talk.says("book the red room tomorrow from 15:00 to 12:00").expect_effects(0);

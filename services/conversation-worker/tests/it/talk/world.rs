@@ -10,53 +10,214 @@ use conversation_worker::turn::{
 };
 use openapi::{ImportOptions, Operation, Producers};
 
-/// Sentences that mean an operation, in both languages; its summary counts as one more.
+/// Sentences that mean an operation, in all languages; its summary counts as one more.
 const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "GET /books",
-        &["find books", "show me the poetry books", "which novels do you have", "koje knjige imate", "nađi knjige"],
+        &[
+            "find books",
+            "show me the poetry books",
+            "which novels do you have",
+            "koje knjige imate",
+            "nađi knjige",
+            "welche bücher habt ihr",
+            "suche bücher",
+            "zeig mir die gedichtbände",
+            "qué libros tenéis",
+            "busca libros",
+        ],
     ),
-    ("GET /books/{book_id}", &["details of a book", "tell me more about a book", "više o knjizi"]),
+    (
+        "GET /books/{book_id}",
+        &[
+            "details of a book",
+            "tell me more about a book",
+            "više o knjizi",
+            "mehr über ein buch",
+            "más sobre un libro",
+        ],
+    ),
     (
         "POST /books/{book_id}/damage-reports",
-        &["report damage", "a book is damaged", "prijavi štetu", "prijavi oštećenje knjige"],
+        &[
+            "report damage",
+            "a book is damaged",
+            "prijavi štetu",
+            "prijavi oštećenje knjige",
+            "schaden melden",
+            "ein buch ist beschädigt",
+            "melde einen schaden",
+            "avisar de daños",
+            "un libro está dañado",
+            "informa de un daño",
+        ],
     ),
     (
         "POST /books/{book_id}/progress",
-        &["record pages", "record 120 pages of a book", "upiši stranice", "upiši 120 stranica za knjigu"],
+        &[
+            "record pages",
+            "record 120 pages of a book",
+            "upiši stranice",
+            "upiši 120 stranica za knjigu",
+            "seiten eintragen",
+            "trage 120 seiten für ein buch ein",
+            "anota páginas",
+            "anota 120 páginas del libro",
+        ],
     ),
-    ("GET /rooms", &["all rooms", "list rooms", "sve sobe"]),
+    ("GET /rooms", &["all rooms", "list rooms", "sve sobe", "alle räume", "todas las salas"]),
     (
         "GET /rooms/free",
-        &["which rooms are free tomorrow", "free rooms", "koje su sobe slobodne sutra", "slobodne sobe"],
+        &[
+            "which rooms are free tomorrow",
+            "free rooms",
+            "koje su sobe slobodne sutra",
+            "slobodne sobe",
+            "welche räume sind morgen frei",
+            "freie räume",
+            "qué salas están libres mañana",
+            "salas libres",
+        ],
     ),
-    ("GET /rooms/{room_id}", &["details of a room", "how many seats has the room", "više o sobi"]),
+    (
+        "GET /rooms/{room_id}",
+        &[
+            "details of a room",
+            "how many seats has the room",
+            "više o sobi",
+            "mehr über einen raum",
+            "más sobre una sala",
+        ],
+    ),
     (
         "GET /room-bookings",
-        &["all room bookings this month", "my bookings", "room bookings", "sve rezervacije soba", "moje rezervacije"],
+        &[
+            "all room bookings this month",
+            "my bookings",
+            "room bookings",
+            "sve rezervacije soba",
+            "moje rezervacije",
+            "alle raumbuchungen in diesem monat",
+            "meine buchungen",
+            "alle buchungen",
+            "todas las reservas de este mes",
+            "mis reservas",
+            "lista de reservas hechas",
+        ],
     ),
     (
         "POST /room-bookings",
-        &["book a room", "book the room tomorrow", "reserve a room", "rezerviraj sobu", "rezerviraj sobu sutra"],
+        &[
+            "book a room",
+            "book the room tomorrow",
+            "reserve a room",
+            "rezerviraj sobu",
+            "rezerviraj sobu sutra",
+            "buche einen raum",
+            "buche den raum morgen",
+            "buch den raum morgen",
+            "buch es morgen",
+            "buche ihn morgen",
+            "raum reservieren",
+            "reserva una sala",
+            "reserva la sala",
+            "reserva la sala mañana",
+            "reservar una sala",
+        ],
     ),
     (
         "DELETE /room-bookings/{booking_id}",
-        &["cancel a booking", "cancel my booking of the room", "otkaži rezervaciju"],
+        &[
+            "cancel a booking",
+            "cancel my booking of the room",
+            "otkaži rezervaciju",
+            "storniere eine buchung",
+            "storniere meine buchung des raums",
+            "anula una reserva",
+            "cancela mi reserva de la sala",
+        ],
     ),
-    ("GET /loans", &["which loans do I have", "my loans", "loans", "moje posudbe", "koje posudbe imam"]),
-    ("POST /loans", &["borrow a book", "lend me a book", "posudi mi knjigu"]),
-    ("PATCH /loans/{loan_id}", &["extend a loan", "extend the loan of a book until friday", "produži posudbu"]),
-    ("POST /suggestions", &["suggest a purchase", "suggest buying a book", "predloži kupnju"]),
-    ("GET /branches", &["opening hours", "when are you open", "radno vrijeme", "kada radite"]),
+    (
+        "GET /loans",
+        &[
+            "which loans do I have",
+            "my loans",
+            "loans",
+            "moje posudbe",
+            "koje posudbe imam",
+            "meine ausleihen",
+            "welche ausleihen habe ich",
+            "mis préstamos",
+            "qué préstamos tengo",
+        ],
+    ),
+    (
+        "POST /loans",
+        &[
+            "borrow a book",
+            "lend me a book",
+            "posudi mi knjigu",
+            "leih mir ein buch",
+            "ein buch ausleihen",
+            "préstame un libro",
+        ],
+    ),
+    (
+        "PATCH /loans/{loan_id}",
+        &[
+            "extend a loan",
+            "extend the loan of a book until friday",
+            "produži posudbu",
+            "verlängere eine ausleihe",
+            "verlängere die ausleihe bis freitag",
+            "prorroga un préstamo",
+            "prorroga el préstamo hasta el viernes",
+        ],
+    ),
+    (
+        "POST /suggestions",
+        &[
+            "suggest a purchase",
+            "suggest buying a book",
+            "predloži kupnju",
+            "schlage einen kauf vor",
+            "sugiere una compra",
+        ],
+    ),
+    (
+        "GET /branches",
+        &[
+            "opening hours",
+            "when are you open",
+            "radno vrijeme",
+            "kada radite",
+            "öffnungszeiten",
+            "wann habt ihr offen",
+            "horario de apertura",
+            "a qué hora abrís",
+        ],
+    ),
     ("GET /members", &["find members by phone number"]),
-    ("PATCH /members/{member_id}", &["change my e-mail address", "change contact", "promijeni moj e-mail"]),
+    (
+        "PATCH /members/{member_id}",
+        &[
+            "change my e-mail address",
+            "change contact",
+            "promijeni moj e-mail",
+            "ändere meine e-mail-adresse",
+            "cambia mi correo",
+            "cambia mi dirección de correo",
+        ],
+    ),
 ];
 
 /// Words that say nothing about what is meant.
 const STOP: &[&str] = &[
     "a", "an", "the", "of", "to", "in", "on", "is", "are", "do", "does", "i", "me", "my", "you", "it", "for", "and",
     "u", "na", "za", "je", "su", "se", "mi", "od", "the", "please", "what", "s", "has", "have", "by", "more", "about",
-    "yes", "no",
+    "yes", "no", "der", "die", "das", "den", "dem", "des", "ein", "eine", "einen", "ist", "sind", "ich", "mir", "von",
+    "fur", "in", "am", "im", "bis", "el", "la", "los", "las", "lo", "un", "una", "de", "del", "que", "es", "en", "al",
+    "por", "mi", "para", "y", "und",
 ];
 
 /// The library's operations, imported once.
@@ -195,7 +356,7 @@ fn words(text: &str) -> BTreeSet<String> {
     meaning.map(|word| word.trim_end_matches('s').chars().take(5).collect()).collect()
 }
 
-/// Lower case, without Croatian letters and marks, words parted by one space.
+/// Lower case, without accents and marks, words parted by one space.
 pub fn fold(text: &str) -> String {
     let lower = text.to_lowercase();
     let plain = lower.chars().map(|letter| match letter {
@@ -203,6 +364,12 @@ pub fn fold(text: &str) -> String {
         'š' => 's',
         'ž' => 'z',
         'đ' => 'd',
+        'á' | 'ä' => 'a',
+        'é' => 'e',
+        'í' => 'i',
+        'ñ' => 'n',
+        'ó' | 'ö' => 'o',
+        'ú' | 'ü' => 'u',
         letter if letter.is_alphanumeric() => letter,
         _ => ' ',
     });
