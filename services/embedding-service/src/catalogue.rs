@@ -4,6 +4,7 @@ mod import;
 mod keep;
 mod overlay;
 mod snapshot;
+mod warm;
 
 use std::{
     collections::HashMap,
@@ -14,14 +15,18 @@ use std::{
 use domain::Tenant;
 use service_kit::tenants::Tenants;
 use store::{Store, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use import::{Changes, ImportError};
 pub use keep::{Gates, keep};
 pub use overlay::{Overlay, OverlayError};
 pub use snapshot::{DocumentInfo, Snapshot, Stored, entry_of};
+pub use warm::warm;
 
-use crate::work::{Work, WorkError};
+use crate::{
+    embedding::Remote,
+    work::{Work, WorkError},
+};
 use snapshot::Parsed;
 
 /// Why the catalogue could not be read or built.
@@ -41,6 +46,8 @@ pub struct Catalogue {
     store: Store,
     work: Work,
     configured: Arc<Tenants>,
+    remote: Option<Arc<Remote>>,
+    built: Arc<Notify>,
     tenants: Arc<Mutex<HashMap<Tenant, Arc<OfTenant>>>>,
 }
 
@@ -52,9 +59,9 @@ struct OfTenant {
 }
 
 impl Catalogue {
-    /// An empty one over a database.
-    pub fn new(store: Store, work: Work, configured: Tenants) -> Self {
-        Self { store, work, configured: Arc::new(configured), tenants: Arc::default() }
+    /// An empty one over a database; with a remote model, operations have vectors too.
+    pub fn new(store: Store, work: Work, configured: Tenants, remote: Option<Arc<Remote>>) -> Self {
+        Self { store, work, configured: Arc::new(configured), remote, built: Arc::default(), tenants: Arc::default() }
     }
 
     /// The tenant's catalogue as last built; built now if it never was.
@@ -116,11 +123,19 @@ impl Catalogue {
         let catalogue = self.clone();
         let of = tenant.clone();
         let supplied = move |document: &str| catalogue.supplied(&of, document);
-        let (snapshot, now) =
-            self.work.run(move || Snapshot::build(version, documents, &overlays, &examples, before, supplied)).await?;
+        let remote = self.remote.clone();
+        let build = move || {
+            let (snapshot, now) = Snapshot::build(version, documents, &overlays, &examples, before, supplied);
+            if let Some(remote) = &remote {
+                snapshot.find_meaning(remote);
+            }
+            (snapshot, now)
+        };
+        let (snapshot, now) = self.work.run(build).await?;
         *parsed = now;
         let snapshot = Arc::new(snapshot);
         of_tenant.snapshot.send_replace(Arc::clone(&snapshot));
+        self.built.notify_one();
         tracing::info!(tenant = %tenant, version, operations = snapshot.operations().len(), "catalogue built");
         Ok(snapshot)
     }
@@ -129,6 +144,16 @@ impl Catalogue {
     fn supplied(&self, tenant: &Tenant, document: &str) -> Vec<String> {
         let config = self.configured.0.get(tenant).and_then(|tenant| tenant.documents.get(document));
         config.and_then(|config| config.tenant_header.as_ref()).map(|header| header.name.clone()).into_iter().collect()
+    }
+
+    /// The remote model, where there is one.
+    pub(crate) fn remote(&self) -> Option<&Arc<Remote>> {
+        self.remote.as_ref()
+    }
+
+    /// Waits until a catalogue was built since the last time; for one waiter.
+    async fn changed(&self) {
+        self.built.notified().await;
     }
 
     /// Where its CPU work is done.

@@ -2,16 +2,21 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
+use secrecy::SecretString;
+
 use serde::Deserialize;
 use service_kit::{
     cli::Settings,
     config::{DatabaseConfig, OpsConfig, Problems, Validate},
     grpc::GrpcConfig,
+    models::{AZURE_API_VERSION, ModelConfig, ModelProvider},
     telemetry::TelemetryConfig,
     tenants::Tenants,
 };
 
-use crate::vectors::Limits;
+use url::Url;
+
+use crate::{embedding::RemoteConfig, vectors::Limits};
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +42,9 @@ pub struct Config {
     /// CPU work.
     #[serde(default)]
     pub work: WorkConfig,
+    /// The embedding model.
+    #[serde(default)]
+    pub embedding: EmbeddingConfig,
     /// Documents by tenant.
     #[serde(default)]
     pub tenants: Tenants,
@@ -118,6 +126,106 @@ impl WorkConfig {
     }
 }
 
+/// `[embedding]`: the remote model; the default is none.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmbeddingConfig {
+    /// Who serves it.
+    pub provider: ModelProvider,
+    /// Address up to the part that `embeddings` follows; of an Azure resource. The known providers have one.
+    pub base_url: Option<Url>,
+    /// Key; endpoints of one's own may want none.
+    pub api_key: Option<SecretString>,
+    /// The model; at Azure the deployment.
+    pub name: Option<String>,
+    /// Azure's API version.
+    pub api_version: Option<String>,
+    /// Length of the vectors that is asked for; none: the model's own.
+    pub dimensions: Option<u32>,
+    /// Requests of a minute; 0 = without a limit.
+    pub requests_per_minute: usize,
+    /// Texts of a day; 0 = without a limit.
+    pub texts_per_day: u64,
+    /// Longest wait of a search for its sentence's vector.
+    #[serde(with = "humantime_serde")]
+    pub query_timeout: Duration,
+    /// Longest request.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl Default for EmbeddingConfig {
+    fn default() -> Self {
+        Self {
+            provider: ModelProvider::None,
+            base_url: None,
+            api_key: None,
+            name: None,
+            api_version: None,
+            dimensions: None,
+            requests_per_minute: 300,
+            texts_per_day: 0,
+            query_timeout: Duration::from_millis(800),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl EmbeddingConfig {
+    /// What it shares with other models.
+    fn model(&self) -> ModelConfig {
+        ModelConfig {
+            provider: self.provider,
+            base_url: self.base_url.clone(),
+            api_key: self.api_key.clone(),
+            name: self.name.clone(),
+            api_version: self.api_version.clone(),
+            ..ModelConfig::default()
+        }
+    }
+
+    /// The remote model, if there is one; its operations' vectors are at most `vectors_max`.
+    pub(crate) fn remote(&self, vectors_max: usize) -> Option<RemoteConfig> {
+        let model = self.model();
+        let (endpoint, name) = (model.endpoint()?, self.name.clone()?);
+        let provider = match (self.provider, self.api_key.clone()) {
+            (ModelProvider::None, _) => return None,
+            (ModelProvider::Azure, api_key) => llm::Provider::Azure {
+                endpoint,
+                api_key: api_key?,
+                api_version: self.api_version.clone().unwrap_or_else(|| AZURE_API_VERSION.to_owned()),
+                deployment: name,
+            },
+            (_, api_key) => llm::Provider::OpenAiCompatible { base_url: endpoint, api_key, model: name },
+        };
+        let limits = llm::EmbedderLimits { whole: self.timeout, ..llm::EmbedderLimits::default() };
+        // Repeats are ours: they count against the limits too.
+        let retry = llm::Retry { attempts: 1, ..llm::Retry::default() };
+        let llm = llm::EmbedderConfig { provider, dimensions: self.dimensions, limits, retry };
+        Some(RemoteConfig {
+            llm,
+            requests_per_minute: self.requests_per_minute,
+            texts_per_day: self.texts_per_day,
+            query_timeout: self.query_timeout,
+            vectors_max,
+        })
+    }
+}
+
+impl Validate for EmbeddingConfig {
+    fn validate(&self, problems: &mut Problems) {
+        self.model().validate(problems);
+        if self.dimensions.is_some_and(|dimensions| !(1..=16_384).contains(&dimensions)) {
+            problems.add("dimensions", "must be from 1 to 16384");
+        }
+        for (path, value) in [("query_timeout", self.query_timeout), ("timeout", self.timeout)] {
+            if value.is_zero() {
+                problems.add(path, "must be longer than 0");
+            }
+        }
+    }
+}
+
 impl Settings for Config {
     fn telemetry(&self) -> &TelemetryConfig {
         &self.telemetry
@@ -130,8 +238,10 @@ impl Settings for Config {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("grpc", |problems| self.grpc.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
+        problems.within("embedding", |problems| self.embedding.validate(problems));
         if self.catalog.poll < Duration::from_millis(10) {
             problems.add("catalog.poll", "must be 10ms or longer");
         }

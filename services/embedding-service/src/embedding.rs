@@ -1,13 +1,17 @@
-//! Text to vectors, through a cache on disk.
+//! Text to vectors, through caches on disk: a built-in model that knows spelling, and a remote one where configured.
 
 mod cache;
 mod lexical;
+mod limits;
+mod remote;
 
 use std::{io, path::Path, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 
 use cache::{Cache, Key};
+pub use limits::Purpose;
+pub use remote::{Found, Remote, RemoteConfig, RemoteError, is_about_texts};
 
 /// Name of the built-in model.
 pub const LEXICAL: &str = "lexical-hash-v1";
@@ -29,8 +33,11 @@ pub enum EmbedError {
         size_bytes: usize,
     },
     /// No model has this name.
-    #[error("there is no model `{0}`; there is `{LEXICAL}`")]
+    #[error("there is no model `{0}`; `{LEXICAL}` is always there")]
     UnknownModel(String),
+    /// The remote model gave none.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 /// A vector and where it came from.
@@ -39,7 +46,7 @@ pub struct Embedded {
     /// Unit length.
     pub vector: Arc<[f32]>,
     /// Model that made it.
-    pub model: &'static str,
+    pub model: Arc<str>,
     /// It was in the cache.
     pub cached: bool,
 }
@@ -47,7 +54,9 @@ pub struct Embedded {
 /// The models and their cache.
 #[derive(Debug)]
 pub struct Embedder {
-    cache: Cache,
+    cache: Arc<Cache>,
+    lexical: Arc<str>,
+    remote: Option<Arc<Remote>>,
 }
 
 impl Embedder {
@@ -57,10 +66,35 @@ impl Embedder {
     /// When the file cannot be read or written.
     pub fn open(folder: &Path, vectors_max: usize) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        Ok(Self { cache: Cache::open(&folder.join("embeddings.cache"), DIMENSION, vectors_max)? })
+        let cache = Arc::new(Cache::open(&folder.join("embeddings.cache"), vectors_max)?);
+        Ok(Self { cache, lexical: LEXICAL.into(), remote: None })
     }
 
-    /// The vector of a text. An empty model name means the default.
+    /// With a remote model, which is the default one from then on.
+    ///
+    /// # Errors
+    /// When the model's configuration or the files cannot be used.
+    pub fn with_remote(
+        self,
+        config: RemoteConfig,
+        folder: &Path,
+        clock: Arc<dyn domain::Clock>,
+    ) -> anyhow::Result<Self> {
+        let remote = Remote::open(config, folder, Arc::clone(&self.cache), clock)?;
+        Ok(Self { remote: Some(remote), ..self })
+    }
+
+    /// The remote model, where there is one.
+    pub fn remote(&self) -> Option<&Arc<Remote>> {
+        self.remote.as_ref()
+    }
+
+    /// The remote model, if this name means it: an empty one is the default.
+    pub fn remote_of(&self, model: &str) -> Option<&Arc<Remote>> {
+        self.remote.as_ref().filter(|remote| model.is_empty() || model == &**remote.name())
+    }
+
+    /// The vector of a text by the built-in model.
     ///
     /// # Errors
     /// [`EmbedError`].
@@ -68,21 +102,47 @@ impl Embedder {
         if !model.is_empty() && model != LEXICAL {
             return Err(EmbedError::UnknownModel(model.to_owned()));
         }
-        match text.len() {
-            0 => return Err(EmbedError::Empty),
-            size_bytes if size_bytes > TEXT_BYTES_MAX => return Err(EmbedError::TooLong { size_bytes }),
-            _ => {}
-        }
+        check(text)?;
         let key = key(LEXICAL, text);
+        let model = Arc::clone(&self.lexical);
         if let Some(vector) = self.cache.find(&key) {
             metrics::counter!("embedding_cache_total", "result" => "hit").increment(1);
-            return Ok(Embedded { vector, model: LEXICAL, cached: true });
+            return Ok(Embedded { vector, model, cached: true });
         }
         metrics::counter!("embedding_cache_total", "result" => "miss").increment(1);
         let vector: Arc<[f32]> = lexical::embed(text).into();
         self.cache.keep(key, &vector);
-        Ok(Embedded { vector, model: LEXICAL, cached: false })
+        Ok(Embedded { vector, model, cached: false })
     }
+}
+
+/// Vectors of texts by the remote model, in their order; bad ones among them cost the others nothing.
+pub async fn embed_remote(remote: &Arc<Remote>, texts: &[String]) -> Vec<Result<Embedded, EmbedError>> {
+    let checked: Vec<Result<(), EmbedError>> = texts.iter().map(|text| check_remote(text)).collect();
+    let sound = texts.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
+    let sound: Vec<String> = sound.map(|(text, _)| text.clone()).collect();
+    let mut found = remote.vectors(&sound, Purpose::Call).await.into_iter();
+    let all = checked.into_iter().map(|checked| {
+        checked?;
+        let found = found.next().unwrap_or(Err(RemoteError::Ended))?;
+        let result = if found.cached { "hit" } else { "miss" };
+        metrics::counter!("embedding_cache_total", "result" => result).increment(1);
+        Ok(Embedded { vector: found.vector, model: Arc::clone(remote.name()), cached: found.cached })
+    });
+    all.collect()
+}
+
+fn check(text: &str) -> Result<(), EmbedError> {
+    match text.len() {
+        0 => Err(EmbedError::Empty),
+        size_bytes if size_bytes > TEXT_BYTES_MAX => Err(EmbedError::TooLong { size_bytes }),
+        _ => Ok(()),
+    }
+}
+
+/// Providers refuse a whole request for one blank text.
+fn check_remote(text: &str) -> Result<(), EmbedError> {
+    if text.trim().is_empty() { Err(EmbedError::Empty) } else { check(text) }
 }
 
 /// Hash of model and text: model names hold no NUL.

@@ -4,7 +4,7 @@
 //! kept when [`Frames::sync`] has returned after it was appended.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -14,6 +14,29 @@ use sha2::{Digest as _, Sha256};
 const HEAD: usize = 12;
 /// A longer record is damage, not data.
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Takes a folder for this process, as long as the lock is held: two that append to one file destroy each other's
+/// records.
+///
+/// # Errors
+/// When another process has it (`WouldBlock`), or the lock cannot be written.
+pub fn lock(folder: &Path) -> io::Result<FolderLock> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(FolderLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            format!("{} is in use by another process; each needs a folder of its own", folder.display()),
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A folder that belongs to this process.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
 
 /// An open file of records.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use catalogue::Catalogue;
-pub use config::{CatalogConfig, Config, FilesConfig, VectorsConfig, WorkConfig};
+pub use config::{CatalogConfig, Config, EmbeddingConfig, FilesConfig, VectorsConfig, WorkConfig};
 use embedding::Embedder;
 use vectors::Collections;
 use work::Work;
@@ -78,6 +78,8 @@ pub struct App {
     work: Work,
     readiness: Readiness,
     gates: catalogue::Gates,
+    /// Where there is a remote model; shown, not counted.
+    embeddings: Option<service_kit::Gate>,
 }
 
 impl App {
@@ -88,16 +90,25 @@ impl App {
     pub fn new(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let folder = &config.files.folder;
         let unusable = || format!("cannot use the files in {}: see files.folder", folder.display());
-        let embedder = Embedder::open(folder, config.files.cache_vectors_max).with_context(unusable)?;
+        // The collections first: they lock the folder for this process.
         let collections =
             Collections::open(&folder.join("collections"), config.vectors.limits()).with_context(unusable)?;
+        let embedder = Embedder::open(folder, config.files.cache_vectors_max).with_context(unusable)?;
+        let embedder = match config.embedding.remote(config.files.cache_vectors_max) {
+            Some(remote) => embedder
+                .with_remote(remote, folder, Arc::clone(&parts.clock))
+                .context("cannot use the embedding model: see [embedding]")?,
+            None => embedder,
+        };
+        let remote = embedder.remote().cloned();
         let work = Work::new(config.work.threads(), config.work.queue);
         let readiness = Readiness::new(SERVICE);
         // Closed from now on, so that nobody takes a service that has not begun for a ready one.
         let gates =
             catalogue::Gates { database: readiness.register("database"), catalog: readiness.register("catalog") };
         Ok(Self {
-            catalogue: Catalogue::new(parts.store.clone(), work.clone(), config.tenants.clone()),
+            catalogue: Catalogue::new(parts.store.clone(), work.clone(), config.tenants.clone(), remote.clone()),
+            embeddings: remote.map(|_| readiness.register_optional("embeddings")),
             embedder: Arc::new(embedder),
             collections: Arc::new(collections),
             work,
@@ -127,6 +138,10 @@ impl App {
             self.gates.clone(),
             stop.clone(),
         ));
+        let warming = self.embedder.remote().cloned().zip(self.embeddings.clone()).map(|(remote, gate)| {
+            let clock = Arc::clone(&self.parts.clock);
+            tokio::spawn(catalogue::warm(self.catalogue.clone(), remote, clock, gate, stop.clone()))
+        });
         let serving = self.serve_grpc(grpc, stop.clone());
         let stop_serving = stop.clone();
         let watching = async move {
@@ -137,6 +152,10 @@ impl App {
         };
         let (served, kept) = tokio::join!(serving, watching);
         drained.cancel();
+        if let Some(warming) = warming {
+            stop.cancel();
+            warming.await.context("the embeddings' task failed")?;
+        }
         ops.await.context("the operations listener's task failed")?;
         kept?;
         Ok(served?)

@@ -12,9 +12,11 @@ use std::{
 
 use domain::Tenant;
 
-pub use collection::{Collection, Found, Point, Schema, Stats};
+pub use collection::{Collection, Found, Point, Room, Schema, Stats};
 pub use log::{distance_from_wire, distance_to_wire};
 use vector_index::{MAX_DIMENSION, VectorError};
+
+use crate::frames::{self, FolderLock};
 
 /// Largest id of a point, in bytes.
 pub const ID_BYTES_MAX: usize = 128;
@@ -70,6 +72,9 @@ pub enum CollectionError {
     /// The collection has too many points.
     #[error("the collection would have more than {0} points")]
     TooManyPoints(usize),
+    /// What was found does not go into one answer.
+    #[error("the answer would have more than {0} bytes; ask for fewer hits, or search fewer times in one call")]
+    AnswerTooLarge(usize),
     /// The disk refused.
     #[error("cannot write the collection")]
     Disk(#[from] io::Error),
@@ -81,6 +86,8 @@ pub struct Collections {
     folder: PathBuf,
     limits: Limits,
     open: RwLock<Open>,
+    /// Held as long as anybody can write.
+    _lock: FolderLock,
 }
 
 /// Open collections by tenant and name.
@@ -90,9 +97,10 @@ impl Collections {
     /// Opens what is under `folder`.
     ///
     /// # Errors
-    /// When a file cannot be read or is of another kind.
+    /// When another process has the folder open, or a file cannot be read or is of another kind.
     pub fn open(folder: &Path, limits: Limits) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        let lock = frames::lock(folder)?;
         let mut open = BTreeMap::new();
         for tenant_folder in fs::read_dir(folder)? {
             let tenant_folder = tenant_folder?;
@@ -112,7 +120,7 @@ impl Collections {
                 }
             }
         }
-        Ok(Self { folder: folder.to_owned(), limits, open: RwLock::new(open) })
+        Ok(Self { folder: folder.to_owned(), limits, open: RwLock::new(open), _lock: lock })
     }
 
     /// Creates a collection; one of the same name and schema is left as it is.

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use channels::{BuildError, Channel, infobip};
+use coordination::CoordinationConfig;
 use domain::{Account, Tenant};
-use secrecy::{ExposeSecret as _, SecretString};
-use service_kit::tenants::{AccountConfig, InfobipAuth, InfobipConfig};
+use secrecy::ExposeSecret as _;
+use service_kit::tenants::{AccountConfig, InfobipAuth, InfobipConfig, Tenants, WebConfig};
 use uuid::Uuid;
 
 use crate::Config;
 
 /// Where the Infobip variables of the environment lead.
 const USUAL_ACCOUNT: (&str, &str) = ("infobip", "main");
+/// Shortest key of sessions, in bytes: as long as the signature (RFC 2104, 3).
+const SESSION_KEY_BYTES_MIN: usize = 32;
 
 /// Why the configured accounts cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +40,21 @@ pub enum AppError {
         #[source]
         source: BuildError,
     },
+    /// A key that could be guessed.
+    #[error("account `{account}`: session_key")]
+    SessionKey {
+        /// The account.
+        account: Account,
+        /// What is wrong.
+        #[source]
+        source: ShortKey,
+    },
 }
+
+/// A key that could be guessed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("has {0} bytes; it must have {SESSION_KEY_BYTES_MIN} or more")]
+pub struct ShortKey(usize);
 
 /// An account that gets webhooks.
 pub(crate) struct WebhookAccount {
@@ -80,7 +97,8 @@ impl Accounts {
                         tenant: tenant.clone(),
                         account: account.clone(),
                         allowed_origins: settings.allowed_origins.iter().map(|origin| normal(origin)).collect(),
-                        session_key: session_key(settings.session_key.as_ref()),
+                        session_key: session_key(settings)
+                            .map_err(|source| AppError::SessionKey { account: account.clone(), source })?,
                         debug: settings.debug,
                     }),
                 }
@@ -129,11 +147,30 @@ fn normal(origin: &str) -> String {
     origin.trim().trim_end_matches('/').to_ascii_lowercase()
 }
 
+/// All accounts of web chat.
+pub(crate) fn web(tenants: &Tenants) -> impl Iterator<Item = (&Tenant, &Account, &WebConfig)> {
+    tenants.0.iter().flat_map(|(tenant, settings)| {
+        settings.accounts.iter().filter_map(move |(account, settings)| match settings {
+            AccountConfig::Web(settings) => Some((tenant, account, settings)),
+            AccountConfig::Infobip(_) => None,
+        })
+    })
+}
+
+/// Web accounts without a key of their own, where several gateways can be at work: they take each other's sessions
+/// for forged.
+pub(crate) fn with_sessions_of_one_process(config: &Config) -> impl Iterator<Item = (&Tenant, &Account)> {
+    let alone = matches!(config.coordination, CoordinationConfig::Memory);
+    let keyless = move |settings: &WebConfig| !alone && settings.session_key.is_none();
+    web(&config.tenants).filter(move |(.., settings)| keyless(settings)).map(|(tenant, account, _)| (tenant, account))
+}
+
 /// Without a configured key, sessions live as long as the process.
-fn session_key(configured: Option<&SecretString>) -> Vec<u8> {
-    match configured {
-        Some(key) => key.expose_secret().as_bytes().to_vec(),
-        None => [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat(),
+pub(crate) fn session_key(account: &WebConfig) -> Result<Vec<u8>, ShortKey> {
+    match account.session_key.as_ref().map(|key| key.expose_secret().as_bytes()) {
+        Some(key) if key.len() < SESSION_KEY_BYTES_MIN => Err(ShortKey(key.len())),
+        Some(key) => Ok(key.to_vec()),
+        None => Ok([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()),
     }
 }
 
@@ -161,4 +198,51 @@ fn infobip(account: &Account, settings: &InfobipConfig) -> Result<Channel, AppEr
     infobip::Infobip::new(config)
         .map(Channel::Infobip)
         .map_err(|source| AppError::Build { account: account.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::config::{self, Args};
+
+    use super::*;
+    use crate::{DEFAULTS, SERVICE};
+
+    /// Reads a configuration with this web account.
+    fn configured(coordination: &str, account: &str) -> Result<Config, config::ConfigErrors> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("gateway.toml");
+        let account = format!("[tenants.acme.accounts.\"web:main\"]\nchannel = \"web\"\n{account}");
+        std::fs::write(&file, format!("[coordination]\n{coordination}\n{account}")).expect("written");
+        let args = Args { config: Some(file), ..Args::default() };
+        config::load(SERVICE, DEFAULTS, &args, std::iter::empty())
+    }
+
+    #[test]
+    fn a_short_session_key_is_refused_and_not_told() {
+        let key = |length: usize| format!("session_key = \"{}\"", "k".repeat(length));
+        assert!(configured("kind = \"memory\"", &key(32)).is_ok());
+        let errors = configured("kind = \"memory\"", &key(31)).expect_err("too short").to_string();
+        assert!(errors.contains("tenants.acme.accounts.\"web:main\".session_key: has 31 bytes"), "{errors}");
+        assert!(!errors.contains("kkk"), "{errors}");
+        // A process that composes its services has no such check of its configuration.
+        let mut config = configured("kind = \"memory\"", &key(32)).expect("a configuration");
+        for account in config.tenants.0.values_mut().flat_map(|tenant| tenant.accounts.values_mut()) {
+            *account = AccountConfig::Web(WebConfig { session_key: Some("short".into()), ..WebConfig::default() });
+        }
+        assert!(matches!(Accounts::new(&config), Err(AppError::SessionKey { source: ShortKey(5), .. })));
+    }
+
+    #[test]
+    fn sessions_of_one_process_are_told_where_there_can_be_several() {
+        let (redis, key) =
+            ("kind = \"redis\"\nurl = \"redis://localhost\"", "session_key = \"0123456789abcdef0123456789abcdef\"");
+        for (coordination, account, expected) in
+            [(redis, "", vec!["web:main"]), (redis, key, vec![]), ("kind = \"memory\"", "", vec![])]
+        {
+            let config = configured(coordination, account).expect("a configuration");
+            let told: Vec<String> =
+                with_sessions_of_one_process(&config).map(|(_, account)| account.to_string()).collect();
+            assert_eq!(told, expected, "{coordination} {account}");
+        }
+    }
 }

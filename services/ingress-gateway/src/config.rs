@@ -12,6 +12,8 @@ use service_kit::{
     tenants::Tenants,
 };
 
+use crate::accounts;
+
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +94,10 @@ pub struct ChatConfig {
     pub messages_per_minute: NonZeroU32,
     /// Event streams at the same time and session.
     pub streams_max: usize,
+    /// Messages a minute without a session, from one address.
+    pub newcomer_messages_per_minute: NonZeroU32,
+    /// Event streams at the same time that began without a session, from one address.
+    pub newcomer_streams_max: usize,
 }
 
 impl Default for ChatConfig {
@@ -104,6 +110,8 @@ impl Default for ChatConfig {
             session_lifetime: Duration::from_hours(24),
             messages_per_minute: NonZeroU32::MIN.saturating_add(59),
             streams_max: 2,
+            newcomer_messages_per_minute: NonZeroU32::MIN.saturating_add(599),
+            newcomer_streams_max: 100,
         }
     }
 }
@@ -136,9 +144,15 @@ impl Settings for Config {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
         self.webhook.validate(&self.tenants, problems);
         self.chat.validate(&self.tenants, problems);
+        for (tenant, name, account) in accounts::web(&self.tenants) {
+            if let Err(error) = accounts::session_key(account) {
+                problems.add(&format!("tenants.{tenant}.accounts.\"{name}\".session_key"), error.to_string());
+            }
+        }
     }
 }
 

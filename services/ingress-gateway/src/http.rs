@@ -1,11 +1,13 @@
 //! The public listener: limits per connection, a drain at the end, and what is counted of each request.
 
 use std::{
+    net::SocketAddr,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use ::http::Method;
 use axum::{
     Router,
     extract::{MatchedPath, Request},
@@ -17,12 +19,14 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use service_kit::telemetry;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument as _;
+use tower::ServiceExt as _;
+use tracing::{Instrument as _, field};
 
 /// Longest request head, in bytes; a longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -51,8 +55,8 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Limits, sh
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let serving = connection(stream, app.clone(), limits, shutdown.clone());
+            Ok((stream, peer)) => {
+                let serving = connection(stream, peer, app.clone(), limits, shutdown.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(permit);
@@ -69,7 +73,8 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Limits, sh
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, app: Router, limits: Limits, shutdown: CancellationToken) {
+async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, limits: Limits, shutdown: CancellationToken) {
+    let Ok(app) = app.into_make_service_with_connect_info::<SocketAddr>().oneshot(peer).await;
     // Only costs latency if it fails.
     let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
@@ -95,21 +100,43 @@ async fn connection(stream: TcpStream, app: Router, limits: Limits, shutdown: Ca
 /// Counts and times a request, in a span that its log lines carry.
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let method = request.method().as_str().to_owned();
-    let span = tracing::info_span!("http", http.request.method = %method, http.route = %path);
-    if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
-        service_kit::telemetry::set_parent(&span, parent);
+    let method = method_name(request.method());
+    let span = tracing::info_span!(
+        "http",
+        http.request.method = method,
+        http.route = %path,
+        trace_id = field::Empty,
+    );
+    match request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
+        Some(parent) => telemetry::set_parent(&span, parent),
+        None => telemetry::record_trace_id(&span),
     }
     let started = Instant::now();
     let active = Active::start();
     let response = next.run(request).instrument(span).await;
     drop(active);
     let status = response.status().as_u16().to_string();
-    metrics::counter!("http_requests_total", "method" => method.clone(), "path" => path.clone(), "status" => status)
+    metrics::counter!("http_requests_total", "method" => method, "path" => path.clone(), "status" => status)
         .increment(1);
     metrics::histogram!("http_request_duration_seconds", "method" => method, "path" => path)
         .record(started.elapsed().as_secs_f64());
     response
+}
+
+/// A method as label: what a stranger may choose freely is none.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::CONNECT => "CONNECT",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
 }
 
 /// A request under way; one that is dropped by its client ends too.
@@ -125,5 +152,45 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         metrics::gauge!("http_requests_active").decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use ::http::header::HeaderName;
+    use axum::{body::Body, middleware::from_fn, routing::get};
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// What is logged inside of a request with these headers.
+    async fn logged(headers: &[(HeaderName, &'static str)]) -> String {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let lines = tracing_subscriber::fmt::layer().json().with_writer(move || writer.try_clone().expect("a writer"));
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let subscriber =
+            tracing_subscriber::registry().with(lines).with(tracing_opentelemetry::layer().with_tracer(tracer));
+        let logging = tracing::subscriber::set_default(subscriber);
+        let app = Router::new().route("/", get(async || tracing::info!("inside"))).layer(from_fn(observe));
+        let mut request = Request::new(Body::empty());
+        request.headers_mut().extend(headers.iter().map(|(name, value)| (name.clone(), value.parse().expect("text"))));
+        let Ok(response) = app.oneshot(request).await;
+        assert_eq!(response.status(), 200);
+        drop(logging);
+        io::read_to_string(reader).expect("lines")
+    }
+
+    #[tokio::test]
+    async fn log_lines_of_a_request_carry_a_trace_id() {
+        let own = logged(&[]).await;
+        let (_, id) = own.split_once(r#""trace_id":""#).unwrap_or_else(|| panic!("no trace id in {own}"));
+        assert!(id.bytes().take(32).all(|byte| byte.is_ascii_hexdigit()), "{own}");
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let given = logged(&[(HeaderName::from_static("traceparent"), parent)]).await;
+        assert!(given.contains(r#""trace_id":"0af7651916cd43dd8448eb211c80319c""#), "{given}");
     }
 }

@@ -24,7 +24,7 @@ use store::{Role, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use accounts::AppError;
+pub use accounts::{AppError, ShortKey};
 pub use config::{ChatConfig, Config, WebhookConfig};
 
 /// Name of the service.
@@ -88,12 +88,19 @@ impl App {
     /// # Errors
     /// [`AppError`] when an account's settings cannot be used.
     pub fn new(config: Config, parts: Parts) -> Result<Self, AppError> {
+        for (tenant, account) in accounts::with_sessions_of_one_process(&config) {
+            tracing::warn!(
+                %tenant, %account,
+                "sessions end with this process and no other gateway knows them: \
+                 set tenants.{tenant}.accounts.\"{account}\".session_key to 32 or more random bytes"
+            );
+        }
         let shared = Shared {
             accounts: accounts::Accounts::new(&config)?,
             store: parts.store,
             coordination: parts.coordination,
             clock: parts.clock,
-            streams: chat::Streams::new(config.chat.streams_max),
+            streams: chat::Streams::default(),
             stopping: CancellationToken::new(),
             config,
         };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use ingress_gateway::{App, Config, DEFAULTS, Parts, SERVICE};
-use service_kit::{cli, net};
+use service_kit::{cli, net, ops};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -14,7 +14,9 @@ fn main() -> ExitCode {
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let http = net::bind(SERVICE, "http.listen", config.http.listen).await?;
     let ops = net::bind(SERVICE, "ops.listen", config.ops.listen).await?;
-    let parts = Parts::connect(&config).await?;
+    let Some((parts, ops)) = ops::while_connecting(SERVICE, ops, Parts::connect(&config), &shutdown).await? else {
+        return Ok(()); // stopped while it waited
+    };
     let app = App::new(config, parts).context("cannot use the configured accounts")?;
     tracing::info!(listen = %http.local_addr()?, "listening");
     app.serve(http, ops, shutdown).await

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use openapi::{Document, ImportOptions, Location, Operation};
@@ -11,7 +11,10 @@ use sha2::{Digest as _, Sha256};
 use store::catalogue::{CatalogDocument, Example, Overlay as OverlayRow};
 
 use super::overlay::Overlay;
-use crate::retrieval::{Entry, Index, text};
+use crate::{
+    embedding::Remote,
+    retrieval::{Entry, Index, Meaning, text},
+};
 
 /// Longest title, in characters.
 const TITLE_CHARS: usize = 120;
@@ -47,7 +50,7 @@ pub struct Stored {
     pub hidden: bool,
 }
 
-/// The catalogue at one version. Never changed.
+/// The catalogue at one version. Never changed, but for the vectors, which come when they are there.
 #[derive(Debug)]
 pub struct Snapshot {
     /// -1 before the first build.
@@ -55,12 +58,19 @@ pub struct Snapshot {
     documents: BTreeMap<String, DocumentInfo>,
     operations: BTreeMap<String, Stored>,
     index: Index,
+    meaning: RwLock<Option<Arc<Meaning>>>,
 }
 
 impl Snapshot {
     /// The place of a catalogue that was not built yet.
     pub fn unbuilt() -> Self {
-        Self { version: -1, documents: BTreeMap::new(), operations: BTreeMap::new(), index: Index::new(Vec::new()) }
+        Self {
+            version: -1,
+            documents: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            index: Index::new(Vec::new()),
+            meaning: RwLock::default(),
+        }
     }
 
     /// Builds from what the database holds. A document that cannot be read any more is left out and logged.
@@ -118,7 +128,8 @@ impl Snapshot {
             };
             infos.insert(row.id, info);
         }
-        (Self { version, documents: infos, operations, index: Index::new(entries) }, parsed)
+        let index = Index::new(entries);
+        (Self { version, documents: infos, operations, index, meaning: RwLock::default() }, parsed)
     }
 
     /// False for the place of one that was not built yet.
@@ -144,6 +155,17 @@ impl Snapshot {
     /// What is searched.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The operations' vectors, once there are enough of them.
+    pub fn meaning(&self) -> Option<Arc<Meaning>> {
+        self.meaning.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the vectors that are kept. Asks for none.
+    pub fn find_meaning(&self, remote: &Remote) {
+        let found = Meaning::new(self.index.entries(), |text| remote.find_operation(text));
+        *self.meaning.write().unwrap_or_else(PoisonError::into_inner) = found.map(Arc::new);
     }
 }
 

@@ -30,11 +30,12 @@ struct Inner {
 impl Cache {
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn open(path: &Path, dimension: usize, vectors_max: usize) -> io::Result<Self> {
+    pub fn open(path: &Path, vectors_max: usize) -> io::Result<Self> {
         let mut vectors = HashMap::new();
         let file = Frames::open(path, MAGIC, |record| {
             let Some((key, values)) = record.split_first_chunk::<32>() else { return };
-            let vector = super::from_bytes(values).filter(|vector| vector.len() == dimension);
+            let sound = |vector: &Vec<f32>| !vector.is_empty() && vector.iter().all(|value| value.is_finite());
+            let vector = super::from_bytes(values).filter(sound);
             if let Some(vector) = vector {
                 vectors.insert(*key, vector.into());
             }
@@ -83,13 +84,13 @@ mod tests {
     fn full_cache_starts_anew_in_memory_and_on_disk() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("cache");
-        let cache = Cache::open(&path, 1, 2).expect("a cache");
+        let cache = Cache::open(&path, 2).expect("a cache");
         for number in 0..3u8 {
             cache.keep([number; 32], &Arc::from([f32::from(number)]));
         }
         let found = |cache: &Cache| (0..3u8).filter(|number| cache.find(&[*number; 32]).is_some()).collect::<Vec<_>>();
         assert_eq!(found(&cache), [2]);
         drop(cache);
-        assert_eq!(found(&Cache::open(&path, 1, 2).expect("a cache")), [2]);
+        assert_eq!(found(&Cache::open(&path, 2).expect("a cache")), [2]);
     }
 }

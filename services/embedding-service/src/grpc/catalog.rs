@@ -11,7 +11,7 @@ use proto::catalog::v1::{
     self as pb,
     catalog_service_server::{CatalogService, CatalogServiceServer},
 };
-use service_kit::grpc::{Caller, GrpcError, into_status};
+use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
@@ -26,7 +26,9 @@ const IMPORT_BYTES_MAX: usize = 33 * 1024 * 1024;
 
 /// The service; its streams end with `stop`.
 pub fn server(catalogue: Catalogue, stop: CancellationToken) -> CatalogServiceServer<Catalog> {
-    CatalogServiceServer::new(Catalog { catalogue, stop }).max_decoding_message_size(IMPORT_BYTES_MAX)
+    CatalogServiceServer::new(Catalog { catalogue, stop })
+        .max_decoding_message_size(IMPORT_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The service's parts.

@@ -1,27 +1,30 @@
 //! `dragoman.embedding.v1.EmbeddingService`.
 
-use std::{pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _};
 use proto::embedding::v1::{
     self as pb,
     embedding_service_server::{EmbeddingService, EmbeddingServiceServer},
 };
-use service_kit::grpc::{GrpcError, into_status};
+use service_kit::grpc::{GrpcError, MESSAGE_BYTES_MAX, into_status};
 use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::work_status;
 use crate::{
-    embedding::{EmbedError, Embedded, Embedder, to_bytes},
+    embedding::{EmbedError, Embedded, Embedder, RemoteError, embed_remote, to_bytes},
     work::Work,
 };
 
-/// Texts of one stream at work at the same time.
+/// Pieces of one stream at work at the same time.
 const STREAM_AHEAD: usize = 4;
+/// Texts that came together and are asked for together.
+const STREAM_TEXTS: usize = 96;
 
 /// The service.
 pub fn server(embedder: Arc<Embedder>, work: Work) -> EmbeddingServiceServer<Embedding> {
-    EmbeddingServiceServer::new(Embedding(Shared { embedder, work }))
+    EmbeddingServiceServer::new(Embedding(Shared { embedder, work })).max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The service's parts.
@@ -35,8 +38,50 @@ struct Shared {
 
 impl Shared {
     async fn embed(self, model: String, text: String) -> Result<Embedded, Status> {
+        if let Some(remote) = self.embedder.remote_of(&model) {
+            let embedded = embed_remote(remote, &[text]).await.pop();
+            return embedded.unwrap_or(Err(RemoteError::Ended.into())).map_err(embed_status);
+        }
         let embedded = self.work.run(move || self.embedder.embed(&model, &text)).await;
-        embedded.map_err(work_status)?.map_err(into_status)
+        embedded.map_err(work_status)?.map_err(embed_status)
+    }
+
+    /// Texts of a stream that came together, in their order; the remote model is asked for its share at once.
+    async fn embed_all(
+        self,
+        messages: Vec<Result<pb::EmbedBatchRequest, Status>>,
+    ) -> Vec<Result<pb::EmbedBatchResponse, Status>> {
+        let is_remote = |message: &pb::EmbedBatchRequest| self.embedder.remote_of(&message.model).is_some();
+        let remote: Vec<(usize, String)> = messages
+            .iter()
+            .enumerate()
+            .filter_map(|(at, message)| Some((at, message.as_ref().ok().filter(|message| is_remote(message))?)))
+            .map(|(at, message)| (at, message.text.clone()))
+            .collect();
+        let (places, texts): (Vec<usize>, Vec<String>) = remote.into_iter().unzip();
+        let mut found: BTreeMap<usize, Result<Embedded, EmbedError>> = BTreeMap::new();
+        if let Some(model) = self.embedder.remote().filter(|_| !texts.is_empty()) {
+            found.extend(places.into_iter().zip(embed_remote(model, &texts).await));
+        }
+        let mut answers = Vec::with_capacity(messages.len());
+        for (at, message) in messages.into_iter().enumerate() {
+            let embedded = match (found.remove(&at), message) {
+                (Some(found), _) => found.map_err(embed_status),
+                (None, Ok(message)) => self.clone().embed(message.model, message.text).await,
+                (None, Err(status)) => Err(status),
+            };
+            let is_end = embedded.is_err();
+            answers.push(embedded.map(|embedded| pb::EmbedBatchResponse {
+                dimension: dimension(&embedded),
+                vector: to_bytes(&embedded.vector).into(),
+                model: embedded.model.to_string(),
+                cached: embedded.cached,
+            }));
+            if is_end {
+                break;
+            }
+        }
+        answers
     }
 }
 
@@ -48,7 +93,7 @@ impl EmbeddingService for Embedding {
         Ok(Response::new(pb::EmbedResponse {
             dimension: dimension(&embedded),
             vector: to_bytes(&embedded.vector).into(),
-            model: embedded.model.to_owned(),
+            model: embedded.model.to_string(),
             cached: embedded.cached,
         }))
     }
@@ -60,21 +105,10 @@ impl EmbeddingService for Embedding {
         request: Request<Streaming<pb::EmbedBatchRequest>>,
     ) -> Result<Response<Self::EmbedBatchStream>, Status> {
         let shared = self.0.clone();
-        let answers = request.into_inner().map(move |message| {
-            let shared = shared.clone();
-            async move {
-                let message = message?;
-                let embedded = shared.embed(message.model, message.text).await?;
-                Ok(pb::EmbedBatchResponse {
-                    dimension: dimension(&embedded),
-                    vector: to_bytes(&embedded.vector).into(),
-                    model: embedded.model.to_owned(),
-                    cached: embedded.cached,
-                })
-            }
-        });
+        let pieces = request.into_inner().ready_chunks(STREAM_TEXTS);
+        let answers = pieces.map(move |piece| shared.clone().embed_all(piece)).buffered(STREAM_AHEAD);
         // In order; the first failure ends the stream.
-        let answers = answers.buffered(STREAM_AHEAD).scan(false, |failed, answer: Result<_, Status>| {
+        let answers = answers.flat_map(futures::stream::iter).scan(false, |failed, answer: Result<_, Status>| {
             let before = std::mem::replace(failed, *failed || answer.is_err());
             std::future::ready((!before).then_some(answer))
         });
@@ -90,6 +124,20 @@ impl GrpcError for EmbedError {
     fn code(&self) -> Code {
         match self {
             Self::Empty | Self::TooLong { .. } | Self::UnknownModel(_) => Code::InvalidArgument,
+            Self::Remote(RemoteError::NotNow(_) | RemoteError::QuotaSpent(_)) => Code::ResourceExhausted,
+            Self::Remote(RemoteError::Llm(_)) => Code::Unavailable,
+            Self::Remote(RemoteError::Ended) => Code::Internal,
         }
+    }
+}
+
+/// With the pause to keep, where the model's limits are reached.
+pub(super) fn embed_status(error: EmbedError) -> Status {
+    match error {
+        EmbedError::Remote(RemoteError::NotNow(wait) | RemoteError::QuotaSpent(wait)) => {
+            let details = ErrorDetails::with_retry_info(Some(wait.max(Duration::from_millis(100))));
+            Status::with_error_details(error.code(), error.to_string(), details)
+        }
+        error => into_status(error),
     }
 }

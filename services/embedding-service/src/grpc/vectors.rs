@@ -7,13 +7,13 @@ use proto::embedding::v1::{
     self as pb,
     vector_service_server::{VectorService, VectorServiceServer},
 };
-use service_kit::grpc::{Caller, GrpcError, into_status};
+use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::{page::Page, work_status};
+use super::{embedding::embed_status, page::Page, work_status};
 use crate::{
-    embedding::{EmbedError, Embedder, from_bytes},
-    vectors::{CollectionError, Collections, Point, Schema, distance_from_wire, distance_to_wire},
+    embedding::{EmbedError, Embedder, embed_remote, from_bytes, to_bytes},
+    vectors::{Collection, CollectionError, Collections, Point, Room, Schema, distance_from_wire, distance_to_wire},
     work::Work,
 };
 
@@ -22,10 +22,13 @@ const IDS_MAX: usize = 10_000;
 const SEARCHES_MAX: usize = 100;
 const K_DEFAULT: usize = 10;
 const K_MAX: usize = 1_000;
+/// Most that a response of a batch has beside its hits: tag and length.
+const RESPONSE_BYTES: usize = 8;
 
 /// The service.
 pub fn server(collections: Arc<Collections>, embedder: Arc<Embedder>, work: Work) -> VectorServiceServer<Vectors> {
     VectorServiceServer::new(Vectors { shared: Arc::new(Shared { collections, embedder }), work })
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The service's parts.
@@ -62,17 +65,15 @@ impl GrpcError for VectorsError {
     fn code(&self) -> Code {
         use CollectionError as C;
         match self {
-            Self::OutOfRange { .. }
-            | Self::Distance(_)
-            | Self::CutVector
-            | Self::VectorOrText
-            | Self::Stream(_)
-            | Self::Embed(_) => Code::InvalidArgument,
+            Self::OutOfRange { .. } | Self::Distance(_) | Self::CutVector | Self::VectorOrText | Self::Stream(_) => {
+                Code::InvalidArgument
+            }
+            Self::Embed(error) => error.code(),
             Self::Collection(error) => match error {
                 C::NotFound(_) => Code::NotFound,
                 C::Exists(_) => Code::AlreadyExists,
                 C::Name(_) | C::Dimension(_) | C::Id(_) | C::Payload { .. } | C::Vector { .. } => Code::InvalidArgument,
-                C::TooManyCollections(_) | C::TooManyPoints(_) => Code::ResourceExhausted,
+                C::TooManyCollections(_) | C::TooManyPoints(_) | C::AnswerTooLarge(_) => Code::ResourceExhausted,
                 C::Disk(_) => Code::Internal,
             },
         }
@@ -176,8 +177,9 @@ impl VectorService for Vectors {
 
     async fn search(&self, request: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
-        let search = request.into_inner();
-        self.with(move |shared| shared.search(&tenant, search)).await.map(Response::new)
+        let search = self.with_vector(request.into_inner()).await?;
+        let search = move |shared: &Shared| shared.search(&tenant, search, &mut Room::new(MESSAGE_BYTES_MAX));
+        self.with(search).await.map(Response::new)
     }
 
     async fn batch_search(
@@ -189,7 +191,12 @@ impl VectorService for Vectors {
         if searches.len() > SEARCHES_MAX {
             return Err(into_status(out_of_range("number of searches", searches.len(), 0, SEARCHES_MAX)));
         }
-        let all = move |shared: &Shared| searches.into_iter().map(|search| shared.search(&tenant, search)).collect();
+        let searches =
+            futures::future::try_join_all(searches.into_iter().map(|search| self.with_vector(search))).await?;
+        let all = move |shared: &Shared| {
+            let mut room = Room::new(MESSAGE_BYTES_MAX);
+            searches.into_iter().map(|search| shared.search(&tenant, search, &mut room)).collect()
+        };
         let responses = self.with(all).await?;
         Ok(Response::new(pb::BatchSearchResponse { responses }))
     }
@@ -212,6 +219,18 @@ impl VectorService for Vectors {
 }
 
 impl Vectors {
+    /// A search by text as one by the text's vector, where a remote model makes it.
+    async fn with_vector(&self, mut search: pb::SearchRequest) -> Result<pb::SearchRequest, Status> {
+        let Some(remote) = self.shared.embedder.remote() else { return Ok(search) };
+        if search.vector.is_empty() && !search.text.is_empty() {
+            let texts = [std::mem::take(&mut search.text)];
+            for embedded in embed_remote(remote, &texts).await {
+                search.vector = to_bytes(&embedded.map_err(embed_status)?.vector).into();
+            }
+        }
+        Ok(search)
+    }
+
     async fn upsert_points(&self, tenant: Tenant, name: String, points: Vec<pb::Point>) -> Result<i64, Status> {
         let upsert = move |shared: &Shared| {
             let points: Vec<Point> = points.into_iter().map(point).collect::<Result<_, _>>()?;
@@ -222,7 +241,12 @@ impl Vectors {
 }
 
 impl Shared {
-    fn search(&self, tenant: &Tenant, search: pb::SearchRequest) -> Result<pb::SearchResponse, VectorsError> {
+    fn search(
+        &self,
+        tenant: &Tenant,
+        search: pb::SearchRequest,
+        room: &mut Room,
+    ) -> Result<pb::SearchResponse, VectorsError> {
         let k = match usize::try_from(search.k) {
             Ok(0) => K_DEFAULT,
             Ok(k) if k <= K_MAX => k,
@@ -233,9 +257,10 @@ impl Shared {
             (true, false) => self.embedder.embed("", &search.text)?.vector.to_vec(),
             _ => return Err(VectorsError::VectorOrText),
         };
-        let found = self
-            .collections
-            .read(tenant, &search.collection, |collection| collection.search(&vector, k, search.filter.as_ref()))?;
+        room.take(RESPONSE_BYTES)?;
+        let filter = search.filter.as_ref();
+        let find = |collection: &Collection| collection.search(&vector, k, filter, room);
+        let found = self.collections.read(tenant, &search.collection, find)?;
         let hit =
             |found: crate::vectors::Found| pb::SearchHit { id: found.id, score: found.score, payload: found.payload };
         Ok(pb::SearchResponse { hits: found.into_iter().map(hit).collect() })

@@ -1,5 +1,7 @@
 //! What is asked of the index and what it answers.
 
+use super::meaning::Meaning;
+
 /// What to search for and where.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Question<'a> {
@@ -11,6 +13,8 @@ pub struct Question<'a> {
     pub documents: &'a [String],
     /// Only operations with one of these tags; empty means all.
     pub tags: &'a [String],
+    /// The operations' vectors and the sentence's, of unit length; none: the words alone.
+    pub meaning: Option<(&'a Meaning, &'a [f32])>,
 }
 
 /// The ranked operations.

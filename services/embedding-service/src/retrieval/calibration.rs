@@ -78,7 +78,7 @@ impl Calibration {
 
     fn of_document(index: &Index, name: &str, members: &[usize]) -> Self {
         let only = [name.to_owned()];
-        let best = |text: &str| index.best(Question { text, k: 1, documents: &only, tags: &[] });
+        let best = |text: &str| index.best(Question { text, k: 1, documents: &only, ..Question::default() });
         let mut bank: Vec<f64> =
             BANK.iter().filter_map(|line| best(line).map(|entry| index.evidence(line, entry))).collect();
         bank.sort_by(f64::total_cmp);
@@ -103,8 +103,10 @@ impl Calibration {
     }
 
     /// Probability that an operation of this evidence and score is meant; `scores` are all scores, best first.
-    pub fn probability(&self, evidence: f64, score: f64, scores: &[f64]) -> f64 {
+    /// `meaning` is how likely its vector makes it that it is near at all, 0 without a model: words or meaning will do.
+    pub fn probability(&self, evidence: f64, meaning: f64, score: f64, scores: &[f64]) -> f64 {
         let near = 1.0 / (1.0 + (-(evidence - self.middle) / EVIDENCE_SCALE).exp());
+        let near = near.max(meaning);
         let rivals =
             scores.iter().take(RIVALS).map(|rival| ((rival - score) / RIVAL_SCALE).exp()).sum::<f64>().max(1.0);
         near * (0.6 + 0.4 * self.told_apart) / rivals
@@ -119,25 +121,25 @@ mod tests {
 
     #[test]
     fn clear_winner_with_evidence_is_sure() {
-        assert!(SHARP.probability(1.0, 5.0, &[5.0, 3.0, 1.0]) > 0.9);
+        assert!(SHARP.probability(1.0, 0.0, 5.0, &[5.0, 3.0, 1.0]) > 0.9);
     }
 
     #[test]
     fn close_rivals_share() {
-        let probability = SHARP.probability(1.0, 5.0, &[5.0, 5.0]);
+        let probability = SHARP.probability(1.0, 0.0, 5.0, &[5.0, 5.0]);
         assert!((0.45..0.55).contains(&probability), "{probability}");
     }
 
     #[test]
     fn no_evidence_is_nothing_near_however_great_the_score() {
-        assert!(SHARP.probability(0.0, 9.0, &[9.0, 1.0]) < 0.01);
+        assert!(SHARP.probability(0.0, 0.0, 9.0, &[9.0, 1.0]) < 0.01);
     }
 
     #[test]
     fn probabilities_stay_between_zero_and_one() {
         for evidence in [0.0, 0.5, 1.3] {
             for score in [-5.0, 0.0, 40.0] {
-                let probability = SHARP.probability(evidence, score, &[1.0, 0.5]);
+                let probability = SHARP.probability(evidence, 0.0, score, &[1.0, 0.5]);
                 assert!((0.0..=1.0).contains(&probability), "{probability}");
             }
         }

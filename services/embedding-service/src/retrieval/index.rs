@@ -3,6 +3,9 @@
 //! `0.4 z(BM25) + 0.6 z(characters)` over short texts, a boost for documents that fit, what the names and the method
 //! add, then a walk that puts the producers of needed ids behind the first hits. The weights and what each part is
 //! worth were measured on RestBench; `examples/eval_retrieval.rs` measures them again.
+//!
+//! With vectors of a model, the lexical legs weigh half where the documents know the sentence's words, and the less the
+//! fewer they know; the vectors weigh the rest ([`Meaning`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,6 +15,7 @@ use super::{
     calibration::Calibration,
     entry::Entry,
     legs::{Bm25, TfIdf, counts},
+    meaning::Meaning,
     producers::Producers,
     scored::{Scored, mean, ratio, z_scores},
     sentence::{Intent, Sentence, is_verb},
@@ -21,6 +25,10 @@ use super::{
 const DOCUMENT_WEIGHT: f64 = 0.5;
 const BM25_WEIGHT: f64 = 0.4;
 const CHARACTERS_WEIGHT: f64 = 0.6;
+/// Weight of the lexical legs beside vectors where all words are known; the vectors have the rest.
+const LEXICAL_WEIGHT: f64 = 0.5;
+/// Share of known words up to which the lexical legs say nothing beside vectors, and how much more makes them whole.
+const COVERAGE_GATE: (f64, f64) = (0.25, 0.35);
 const NAMES_WEIGHT: f64 = 3.0;
 const METHOD_WEIGHT: f64 = 2.0;
 /// How far behind its sibling a simpler operation may be to come first, and its lead then.
@@ -59,6 +67,15 @@ struct Asked {
     grams: Vec<(u64, f32)>,
     /// Terms of the subjects; `None` for a word that no document knows.
     subjects: Vec<Option<u64>>,
+}
+
+/// A sentence beside the operations' vectors.
+struct Nearness<'a> {
+    meaning: &'a Meaning,
+    /// For each entry; none without a vector.
+    scores: Vec<Option<f64>>,
+    /// Weight of the lexical legs.
+    lexical: f64,
 }
 
 impl Index {
@@ -118,16 +135,22 @@ impl Index {
     pub fn search(&self, question: Question<'_>) -> Answer {
         let asked = self.ask(question.text);
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
-        let ranked = self.rank(&asked, &allowed);
+        let coverage = self.coverage(&asked, &allowed);
+        let nearness = question.meaning.map(|(meaning, sentence)| Nearness {
+            meaning,
+            scores: meaning.scores(sentence),
+            lexical: LEXICAL_WEIGHT * ((coverage - COVERAGE_GATE.0) / COVERAGE_GATE.1).clamp(0.0, 1.0),
+        });
+        let ranked = self.rank(&asked, &allowed, nearness.as_ref());
         let mut hits = self.with_producers(&asked, &ranked, question.k);
-        self.give_probabilities(&asked, &ranked, &mut hits);
-        Answer { hits, coverage: self.coverage(&asked, &allowed) }
+        self.give_probabilities(&asked, &ranked, nearness.as_ref(), &mut hits);
+        Answer { hits, coverage }
     }
 
-    /// The best operation, without producers and probabilities.
+    /// The best operation by the words alone, without producers and probabilities.
     pub fn best(&self, question: Question<'_>) -> Option<usize> {
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
-        self.rank(&self.ask(question.text), &allowed).first().map(|scored| scored.entry)
+        self.rank(&self.ask(question.text), &allowed, None).first().map(|scored| scored.entry)
     }
 
     fn is_allowed(&self, entry: usize, question: &Question<'_>) -> bool {
@@ -193,19 +216,26 @@ impl Index {
     }
 
     /// Scores of the allowed entries, best first; ties in the entries' order.
-    fn rank(&self, asked: &Asked, allowed: &[usize]) -> Vec<Scored> {
+    fn rank(&self, asked: &Asked, allowed: &[usize], nearness: Option<&Nearness<'_>>) -> Vec<Scored> {
         let bm25 = self.leg(allowed, |rows| self.bm25.score(&asked.words, rows));
         let characters = self.leg(allowed, |rows| self.characters.score(&asked.grams, rows));
+        let vector = nearness.map(|nearness| {
+            let lexical = |at: usize| BM25_WEIGHT * bm25[at] + CHARACTERS_WEIGHT * characters[at];
+            vector_leg(&nearness.scores, allowed, lexical)
+        });
+        let lexical = nearness.map_or(1.0, |nearness| nearness.lexical);
+        let names = nearness.map_or(1.0, |nearness| nearness.lexical / LEXICAL_WEIGHT);
         let mut ranked: Vec<Scored> = allowed
             .iter()
             .enumerate()
             .map(|(at, entry)| Scored {
                 entry: *entry,
-                bm25: BM25_WEIGHT * bm25[at],
-                characters: CHARACTERS_WEIGHT * characters[at],
-                names: NAMES_WEIGHT * self.name_match(asked, *entry),
+                bm25: lexical * BM25_WEIGHT * bm25[at],
+                characters: lexical * CHARACTERS_WEIGHT * characters[at],
+                names: names * NAMES_WEIGHT * self.name_match(asked, *entry),
                 method: METHOD_WEIGHT * self.shapes[*entry].affinity(&asked.sentence),
                 document: 0.0,
+                vector: vector.as_ref().map(|vector| (1.0 - lexical) * vector[at]),
             })
             .collect();
         let boosts = self.document_boosts(&ranked);
@@ -314,13 +344,19 @@ impl Index {
         hits
     }
 
-    fn give_probabilities(&self, asked: &Asked, ranked: &[Scored], hits: &mut [Hit]) {
+    fn give_probabilities(&self, asked: &Asked, ranked: &[Scored], nearness: Option<&Nearness<'_>>, hits: &mut [Hit]) {
         let scores: Vec<f64> = ranked.iter().map(Scored::total).collect();
         for hit in hits {
-            let calibration = self.calibrations.get(&self.entries[hit.entry].document);
+            let document = &self.entries[hit.entry].document;
+            let calibration = self.calibrations.get(document);
+            let near = |nearness: &Nearness<'_>| {
+                let score = nearness.scores.get(hit.entry).copied().flatten()?;
+                Some(nearness.meaning.near(document, score))
+            };
+            let meaning = nearness.and_then(near).unwrap_or(0.0);
             let evidence = self.evidence_for(asked, hit.entry);
             hit.probability =
-                calibration.map_or(0.0, |calibration| calibration.probability(evidence, hit.score, &scores));
+                calibration.map_or(0.0, |calibration| calibration.probability(evidence, meaning, hit.score, &scores));
         }
     }
 
@@ -370,6 +406,17 @@ impl Index {
         let found = asked.subjects.iter().flatten().filter(|term| known(term)).count();
         ratio(found, total)
     }
+}
+
+/// The vector leg, z-scored over the allowed entries; one without a vector has its lexical score instead.
+fn vector_leg(scores: &[Option<f64>], allowed: &[usize], lexical: impl Fn(usize) -> f64) -> Vec<f64> {
+    let of = |entry: &usize| scores.get(*entry).copied().flatten();
+    let mut z = z_scores(allowed.iter().filter_map(of).collect()).into_iter();
+    let leg = allowed.iter().enumerate().map(|(at, entry)| match of(entry) {
+        Some(_) => z.next().unwrap_or(0.0),
+        None => lexical(at),
+    });
+    leg.collect()
 }
 
 /// The idf BM25 gives to a word of one operation.

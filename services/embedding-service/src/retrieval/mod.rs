@@ -1,4 +1,4 @@
-//! The right operation: pure retrieval over names and texts, without a model.
+//! The right operation: pure retrieval over names and texts; vectors of a model, where there are any, come from outside.
 
 pub mod affinity;
 mod answer;
@@ -6,6 +6,7 @@ pub mod calibration;
 pub mod entry;
 pub mod index;
 pub mod legs;
+pub mod meaning;
 pub mod producers;
 mod scored;
 pub mod sentence;
@@ -14,6 +15,7 @@ pub mod text;
 pub use answer::{Answer, Hit, Question};
 pub use entry::Entry;
 pub use index::Index;
+pub use meaning::Meaning;
 
 #[cfg(test)]
 mod tests;

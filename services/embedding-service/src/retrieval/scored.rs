@@ -11,12 +11,14 @@ pub struct Scored {
     pub names: f64,
     pub method: f64,
     pub document: f64,
+    /// The vector leg; none without a model.
+    pub vector: Option<f64>,
 }
 
 impl Scored {
     /// The parts together.
     pub fn total(&self) -> f64 {
-        self.bm25 + self.characters + self.names + self.method + self.document
+        self.bm25 + self.characters + self.names + self.method + self.document + self.vector.unwrap_or(0.0)
     }
 
     /// As an answer's hit; with the graph's weight when it is here as a producer.
@@ -28,6 +30,7 @@ impl Scored {
             ("method", self.method),
             ("document", self.document),
         ];
+        parts.extend(self.vector.map(|value| ("vector", value)));
         parts.extend(producer.map(|weight| ("producer", weight)));
         Hit { entry: self.entry, score: self.total(), probability: 0.0, parts, producer: producer.is_some() }
     }
@@ -39,7 +42,7 @@ pub fn ratio(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-/// Their mean; NaN for none.
+/// Their mean; 0 for none.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() * ratio(1, values.len())
 }

@@ -17,6 +17,9 @@ const REWRITE_BATCH: usize = 500;
 /// Dead points below which a log is never rewritten.
 const DEAD_MIN: usize = 1_000;
 
+/// Most that an encoded hit has beside its id and payload: score, tags and lengths.
+const HIT_BYTES: usize = 16;
+
 /// What a collection's vectors are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schema {
@@ -46,6 +49,29 @@ pub struct Found {
     pub score: f32,
     /// Its payload.
     pub payload: Option<Struct>,
+}
+
+/// Bytes that an answer may still have, so that nobody can ask for more than fits in memory.
+#[derive(Debug)]
+pub struct Room {
+    left: usize,
+    most: usize,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub fn new(most: usize) -> Self {
+        Self { left: most, most }
+    }
+
+    /// Takes some of it.
+    ///
+    /// # Errors
+    /// `AnswerTooLarge`.
+    pub fn take(&mut self, bytes: usize) -> Result<(), CollectionError> {
+        self.left = self.left.checked_sub(bytes).ok_or(CollectionError::AnswerTooLarge(self.most))?;
+        Ok(())
+    }
 }
 
 /// Size of a collection.
@@ -183,11 +209,17 @@ impl Collection {
         Ok(removed)
     }
 
-    /// The `k` nearest points whose payload has all fields of `filter` with equal values.
+    /// The `k` nearest points whose payload has all fields of `filter` with equal values, as long as `room` lasts.
     ///
     /// # Errors
-    /// `Vector`.
-    pub fn search(&self, vector: &[f32], k: usize, filter: Option<&Struct>) -> Result<Vec<Found>, CollectionError> {
+    /// `Vector`, `AnswerTooLarge`.
+    pub fn search(
+        &self,
+        vector: &[f32],
+        k: usize,
+        filter: Option<&Struct>,
+        room: &mut Room,
+    ) -> Result<Vec<Found>, CollectionError> {
         self.check_open()?;
         let keep = |id: &str| {
             let Some(filter) = filter.filter(|filter| !filter.fields.is_empty()) else { return true };
@@ -198,12 +230,12 @@ impl Collection {
         };
         let hits = self.index.search(vector, k, keep);
         let hits = hits.map_err(|reason| CollectionError::Vector { id: String::new(), reason })?;
-        let found = hits.into_iter().map(|hit| Found {
-            payload: self.payloads.get(&*hit.id).cloned(),
-            id: hit.id.as_ref().to_owned(),
-            score: hit.score,
+        let found = hits.into_iter().map(|hit| {
+            let payload = self.payloads.get(&*hit.id);
+            room.take(HIT_BYTES + hit.id.len() + payload.map_or(0, Struct::encoded_len))?;
+            Ok(Found { id: hit.id.as_ref().to_owned(), score: hit.score, payload: payload.cloned() })
         });
-        Ok(found.collect())
+        found.collect()
     }
 
     /// Removes the file; the collection is closed then.

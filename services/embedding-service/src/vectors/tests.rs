@@ -20,7 +20,8 @@ fn point(id: &str, vector: [f32; 2]) -> Point {
 }
 
 fn nearest(collections: &Collections, of: &str, name: &str, filter: Option<&Struct>) -> Vec<String> {
-    let found = collections.read(&tenant(of), name, |collection| collection.search(&[0.0, 0.0], 10, filter));
+    let found = collections
+        .read(&tenant(of), name, |collection| collection.search(&[0.0, 0.0], 10, filter, &mut Room::new(1_000)));
     found.expect("found").into_iter().map(|found| found.id).collect()
 }
 
@@ -123,7 +124,9 @@ fn log_that_is_mostly_dead_is_rewritten() {
     drop(collections);
     let collections = Collections::open(folder.path(), LIMITS).expect("collections");
     assert_eq!(stats(&collections), after);
-    let found = collections.read(&acme, "notes", |notes| notes.search(&[7.0, 0.0], 1, None)).expect("found");
+    let found = collections
+        .read(&acme, "notes", |notes| notes.search(&[7.0, 0.0], 1, None, &mut Room::new(1_000)))
+        .expect("found");
     assert_eq!(found[0].score, 0.0);
 }
 
@@ -137,4 +140,30 @@ fn deleted_collection_is_gone_for_good() {
     assert!(matches!(collections.read(&acme, "notes", |_| Ok(())), Err(CollectionError::NotFound(_))));
     drop(collections);
     assert!(Collections::open(folder.path(), LIMITS).expect("collections").list(&acme, "", 9).is_empty());
+}
+
+#[test]
+fn folder_belongs_to_whoever_opened_it_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = Collections::open(folder.path(), LIMITS).expect("collections");
+    let error = Collections::open(folder.path(), LIMITS).expect_err("it is taken");
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    drop(first);
+    assert!(Collections::open(folder.path(), LIMITS).is_ok());
+}
+
+#[test]
+fn found_points_take_what_room_there_is_and_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let collections = Collections::open(folder.path(), LIMITS).expect("collections");
+    let acme = tenant("acme");
+    collections.create(&acme, "notes", FLAT).expect("created");
+    let points = ["a", "b"].map(|id| Point { payload: payload(&[("text", "twelve bytes")]), ..point(id, [1.0, 0.0]) });
+    collections.upsert(&acme, "notes", points.to_vec()).expect("stored");
+    let search =
+        |k, bytes| collections.read(&acme, "notes", |notes| notes.search(&[0.0, 0.0], k, None, &mut Room::new(bytes)));
+    let one = (1..).find(|bytes| search(1, *bytes).is_ok()).expect("enough for one");
+    assert!(one > 1 + 12, "id and text count: {one}");
+    assert_eq!(search(2, 2 * one).expect("both").len(), 2);
+    assert!(matches!(search(2, 2 * one - 1), Err(CollectionError::AnswerTooLarge(most)) if most == 2 * one - 1));
 }

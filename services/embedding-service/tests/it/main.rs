@@ -3,6 +3,8 @@
 mod catalogue;
 mod embeddings;
 mod postgres;
+mod remote;
 mod start;
 mod support;
 mod vectors;
+mod waiting;

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use domain::{SystemClock, Tenant};
-use embedding_service::{App, CatalogConfig, Config, FilesConfig, Parts, VectorsConfig, WorkConfig};
+use domain::{Clock, SystemClock, Tenant};
+use embedding_service::{App, CatalogConfig, Config, EmbeddingConfig, FilesConfig, Parts, VectorsConfig, WorkConfig};
 use proto::{
     catalog::v1::{self as pb, catalog_service_client::CatalogServiceClient},
     embedding::v1::{embedding_service_client::EmbeddingServiceClient, vector_service_client::VectorServiceClient},
@@ -78,6 +78,7 @@ pub fn config(folder: &Path) -> Config {
         files: FilesConfig { folder: folder.join("files"), cache_vectors_max: 1_000 },
         vectors: VectorsConfig { collections_max: 3, points_max: 1_000 },
         work: WorkConfig { threads: 2, queue: 64 },
+        embedding: EmbeddingConfig::default(),
         tenants: Tenants::default(),
     }
 }
@@ -106,11 +107,15 @@ impl Service {
     }
 
     pub async fn spawn(config: Config, store: Store) -> Self {
+        Self::spawn_at(config, store, Arc::new(SystemClock)).await
+    }
+
+    pub async fn spawn_at(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
         service_kit::install_crypto();
         let grpc = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let ops = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", grpc.local_addr().expect("an address"));
-        let parts = Parts { store: store.clone(), clock: Arc::new(SystemClock) };
+        let parts = Parts { store: store.clone(), clock };
         let app = App::new(config, parts).expect("an app");
         let readiness = app.readiness().clone();
         let shutdown = CancellationToken::new();

@@ -136,3 +136,24 @@ async fn deleted_collection_is_gone_and_its_name_is_free() {
     assert_eq!(list.collections.iter().map(|collection| collection.dimension).collect::<Vec<_>>(), [3]);
     service.stop().await;
 }
+
+#[tokio::test]
+async fn answer_beyond_the_largest_message_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Service::start(&folder).await;
+    create(&service, "acme-key", "notes", 2).await.expect("created");
+    let long = "x".repeat(60 * 1024);
+    let points = |from: u32| (from..from + 40).map(|id| point(&id.to_string(), [1.0, 0.0], &long)).collect();
+    assert_eq!(upsert(&service, "notes", vec![points(0), points(40)]).await.expect("stored"), 80);
+    let ask = |k| pb::SearchRequest { k, ..near("notes", [1.0, 0.0]) };
+    assert_eq!(found(&service, ask(60)).await.len(), 60);
+    let refused = |outcome: Result<(), tonic::Status>| {
+        let status = outcome.expect_err("refused");
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert!(status.message().contains("ask for fewer"), "{status:?}");
+    };
+    let mut client = service.vectors("acme-key");
+    refused(client.search(ask(80)).await.map(|_| ()));
+    refused(client.batch_search(pb::BatchSearchRequest { searches: vec![ask(40), ask(40)] }).await.map(|_| ()));
+    service.stop().await;
+}

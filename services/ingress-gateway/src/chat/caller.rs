@@ -1,6 +1,10 @@
 //! Who asks: a browser's session or the holder of an API key.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    time::Duration,
+};
 
 use axum::response::{IntoResponse as _, Response};
 use domain::ConversationId;
@@ -11,7 +15,7 @@ use http::{
 use store::StoreError;
 
 use super::session::Session;
-use crate::{Shared, accounts::WebAccount, respond};
+use crate::{ChatConfig, Shared, accounts::WebAccount, respond};
 
 /// The service's name in API keys.
 pub(crate) const SERVICE: &str = "chat";
@@ -21,6 +25,8 @@ pub(crate) struct Caller<'a> {
     pub account: &'a WebAccount,
     /// The opaque id of the session or key; conversations belong to it.
     pub subject: String,
+    /// Where somebody without a session came from. A new session's limits are never reached, so the address has some.
+    newcomer_from: Option<IpAddr>,
     set_cookie: Option<HeaderValue>,
 }
 
@@ -61,8 +67,8 @@ pub(crate) fn unavailable(error: &StoreError) -> Response {
 }
 
 impl<'a> Caller<'a> {
-    /// Finds out who asks. `may_begin`: somebody unknown gets a session, where that is allowed.
-    pub async fn identify(shared: &'a Shared, headers: &HeaderMap, may_begin: bool) -> Result<Self, CallerError> {
+    /// Finds out who asks. With the address they come from, somebody unknown gets a session, where that is allowed.
+    pub async fn identify(shared: &'a Shared, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Self, CallerError> {
         if let Some(authorization) = headers.get(AUTHORIZATION) {
             return Self::by_key(shared, authorization).await;
         }
@@ -74,10 +80,11 @@ impl<'a> Caller<'a> {
             .ok_or(CallerError::NoAccount)?;
         let (now, lifetime) = (shared.clock.now(), shared.config.chat.session_lifetime);
         let session = Session::find(headers, account, now, lifetime);
+        let newcomer_from = from.filter(|_| session.is_none());
         let signed_anew = match session {
             Some(session) if now.since(session.issued_at) > lifetime / 2 => Some(session.renewed(now)),
             Some(_) => None,
-            None if may_begin && shared.config.chat.anonymous => Some(Session::new(now)),
+            None if newcomer_from.is_some() && shared.config.chat.anonymous => Some(Session::new(now)),
             None => return Err(CallerError::Unauthenticated),
         };
         let session = session.or(signed_anew).ok_or(CallerError::Unauthenticated)?;
@@ -85,6 +92,7 @@ impl<'a> Caller<'a> {
         Ok(Self {
             account,
             subject: format!("s-{}", session.id.simple()),
+            newcomer_from,
             set_cookie: signed_anew.and_then(|session| session.cookie(account, lifetime, secure)),
         })
     }
@@ -104,12 +112,28 @@ impl<'a> Caller<'a> {
             return Err(CallerError::Forbidden);
         }
         let account = shared.accounts.web_of_tenant(&found.tenant).ok_or(CallerError::NoAccount)?;
-        Ok(Self { account, subject: format!("k-{}", found.name), set_cookie: None })
+        Ok(Self { account, subject: format!("k-{}", found.name), newcomer_from: None, set_cookie: None })
     }
 
     /// The peer of a conversation of this caller.
     pub fn peer(&self, name: &str) -> String {
         format!("{}/{name}", self.subject)
+    }
+
+    /// What limits the caller's messages: keys and how many a minute.
+    pub fn message_limits(&self, config: &ChatConfig) -> Vec<(String, NonZeroU32)> {
+        let newcomer = self.newcomer_from.map(|from| (newcomer_key(from), config.newcomer_messages_per_minute));
+        newcomer.into_iter().chain([(self.key(), config.messages_per_minute)]).collect()
+    }
+
+    /// Whom a stream of the caller belongs to, and how many they may have.
+    pub fn stream_owners(&self, config: &ChatConfig) -> Vec<(String, usize)> {
+        let newcomer = self.newcomer_from.map(|from| (newcomer_key(from), config.newcomer_streams_max));
+        newcomer.into_iter().chain([(self.key(), config.streams_max)]).collect()
+    }
+
+    fn key(&self) -> String {
+        format!("chat:{}:{}:{}", self.account.tenant, self.account.account, self.subject)
     }
 
     /// The last finished seq of a conversation, if it is one of this caller's.
@@ -136,6 +160,18 @@ impl<'a> Caller<'a> {
     }
 }
 
+/// The key that newcomers of one place share: an IPv6 host has a /64 of addresses to choose from (RFC 6177, 2).
+fn newcomer_key(from: IpAddr) -> String {
+    let place = match from.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    };
+    format!("newcomers:{place}")
+}
+
 /// A conversation that belongs to the caller.
 pub(crate) struct Own {
     pub peer: String,
@@ -143,4 +179,18 @@ pub(crate) struct Own {
     pub next_seq: i64,
     /// Seq of the last message that was answered.
     pub done_seq: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newcomers_of_one_network_share_a_key() {
+        let key = |address: &str| newcomer_key(address.parse().expect("an address"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.2"), key("192.0.2.1"));
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:3:4:5:6"));
+        assert_ne!(key("2001:db8:1:3::1"), key("2001:db8:1:2::1"));
+    }
 }

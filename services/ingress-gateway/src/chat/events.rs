@@ -40,7 +40,7 @@ pub(crate) async fn handle(
     Path(conversation): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let caller = match Caller::identify(&shared, &headers, false).await {
+    let caller = match Caller::identify(&shared, &headers, None).await {
         Ok(caller) => caller,
         Err(error) => return error.respond(),
     };
@@ -58,7 +58,7 @@ pub(crate) async fn handle(
         Some(Some(place)) => place.min(Place::behind(own.next_seq)),
         Some(None) => return respond::problem(StatusCode::BAD_REQUEST, "`Last-Event-ID` is not one of ours"),
     };
-    let Some(slot) = shared.streams.open(&caller.subject) else {
+    let Some(slot) = shared.streams.open(&caller.stream_owners(&shared.config.chat)) else {
         return too_many();
     };
     let watch = Watch::open(&shared, caller.account, conversation, place, None).await;
@@ -95,7 +95,7 @@ pub(crate) fn no_conversation() -> Response {
 }
 
 pub(crate) fn too_many() -> Response {
-    let response = respond::problem(StatusCode::TOO_MANY_REQUESTS, "this session has too many streams open");
+    let response = respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many streams are open");
     respond::retry_after(response, Duration::from_secs(5))
 }
 

@@ -1,8 +1,12 @@
 //! `POST /api/v1/chat`: a message comes in like any other, and its answer is waited for.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::State, response::Response};
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, State},
+    response::Response,
+};
 use channels::web;
 use domain::{ConversationId, Incoming};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
@@ -23,16 +27,22 @@ use crate::{Shared, body, respond};
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// `POST /api/v1/chat`
-pub(crate) async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+pub(crate) async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     if !shared.config.chat.enabled {
         return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "AI temporarily unavailable");
     }
-    let caller = match Caller::identify(&shared, &headers, true).await {
+    let caller = match Caller::identify(&shared, &headers, Some(from.ip())).await {
         Ok(caller) => caller,
         Err(error) => return error.respond(),
     };
     let response = answer(&shared, &caller, &headers, body).await;
-    caller.signed(response)
+    // A refused request begins no session: it would come by one past the limits.
+    if response.status().is_success() { caller.signed(response) } else { response }
 }
 
 async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body: Body) -> Response {
@@ -47,12 +57,13 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
         Ok(request) => request,
         Err(error) => return respond::problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    let limit = shared.config.chat.messages_per_minute.get();
-    if let Err(wait) = shared.coordination.allow(&rate_key(caller), limit, Duration::from_secs(60)).await {
-        return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
+    for (key, per_minute) in caller.message_limits(&shared.config.chat) {
+        if let Err(wait) = shared.coordination.allow(&key, per_minute.get(), Duration::from_secs(60)).await {
+            return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
+        }
     }
     let slot = if events::wanted(headers) {
-        match shared.streams.open(&caller.subject) {
+        match shared.streams.open(&caller.stream_owners(&shared.config.chat)) {
             Some(slot) => Some(slot),
             None => return events::too_many(),
         }
@@ -157,8 +168,4 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
         kind.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json"))
     })
-}
-
-fn rate_key(caller: &Caller<'_>) -> String {
-    format!("chat:{}:{}:{}", caller.account.tenant, caller.account.account, caller.subject)
 }

@@ -132,3 +132,22 @@ async fn too_many_messages_of_one_session_have_to_wait() {
     assert_eq!(third.status(), 429);
     assert!(third.headers().contains_key("retry-after"));
 }
+
+#[tokio::test]
+async fn newcomers_of_one_address_share_a_limit_that_sessions_do_not_feel() {
+    let gateway = Gateway::start_with("[chat]\nanswer_wait = \"1ms\"\nnewcomer_messages_per_minute = 2").await;
+    let post = || gateway.post(PATH).json(&json!({"message": "Hello"}));
+    let first = post().send().await.expect("an answer");
+    let cookie = session_cookie(&first).expect("a session");
+    assert_eq!(post().send().await.expect("an answer").status(), 202);
+    let third = post().send().await.expect("an answer");
+    assert_eq!(third.status(), 429);
+    assert!(third.headers().contains_key("retry-after"));
+    let refused = post().header("content-type", "text/plain").send().await.expect("an answer");
+    for response in [third, refused] {
+        assert_eq!(session_cookie(&response), None, "a session would be a way around the limit");
+    }
+    let forged = post().header("cookie", format!("{cookie}0")).send().await.expect("an answer");
+    assert_eq!(forged.status(), 429, "a forged session is none");
+    assert_eq!(post().header("cookie", cookie).send().await.expect("an answer").status(), 202);
+}

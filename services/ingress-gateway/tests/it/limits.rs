@@ -1,6 +1,9 @@
 //! Limits of requests and connections, and the end of the service.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -8,6 +11,25 @@ use tokio::{
 };
 
 use crate::support::{Gateway, PATIENCE, signature};
+
+const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+
+async fn ask(stream: &mut TcpStream) {
+    stream.write_all(REQUEST).await.expect("written");
+    read_answer(stream).await;
+}
+
+/// Reads the answer to one [`REQUEST`]; the connection stays open.
+async fn read_answer(stream: &mut TcpStream) {
+    let (mut answer, mut part) = (String::new(), [0; 4096]);
+    while !answer.ends_with('}') {
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut part)).await.expect("an answer in time");
+        let read = read.expect("an answer");
+        assert_ne!(read, 0, "closed after `{answer}`");
+        answer.push_str(str::from_utf8(&part[..read]).expect("UTF-8"));
+    }
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
 
 async fn raw(gateway: &Gateway, request: &[u8]) -> String {
     let address = gateway.url.trim_start_matches("http://");
@@ -60,14 +82,22 @@ async fn slow_senders_are_cut_off() {
 
 #[tokio::test]
 async fn connections_are_limited_and_come_free_again() {
-    let gateway = Gateway::start_with("[webhook]\nconnections_max = 2\nheader_read_timeout = \"500ms\"").await;
+    let gateway = Gateway::start_with("[webhook]\nconnections_max = 2\nheader_read_timeout = \"1h\"").await;
     let address = gateway.url.trim_start_matches("http://").to_owned();
-    let mut silent = Vec::new();
-    for _ in 0..8 {
-        silent.push(TcpStream::connect(&address).await.expect("a connection"));
+    let connect = async || TcpStream::connect(&address).await.expect("a connection");
+    // Connections are accepted in their order: once the second is answered, the silent one is counted.
+    let (silent, mut busy) = (connect().await, connect().await);
+    ask(&mut busy).await;
+    let mut further = connect().await;
+    further.write_all(REQUEST).await.expect("written");
+    // Many answers on the second connection are time enough for one on the further connection.
+    for _ in 0..50 {
+        ask(&mut busy).await;
     }
-    let answer = raw(&gateway, b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let early = further.try_read(&mut [0; 1]).expect_err("no answer while both places are taken");
+    assert_eq!(early.kind(), ErrorKind::WouldBlock);
+    drop(silent);
+    read_answer(&mut further).await;
 }
 
 #[tokio::test]
@@ -76,4 +106,16 @@ async fn the_service_ends_when_told_to_also_with_idle_connections() {
     assert_eq!(gateway.get("/health").send().await.expect("an answer").status(), 200);
     gateway.shutdown.cancel();
     tokio::time::timeout(PATIENCE, gateway.serving).await.expect("in time").expect("no panic").expect("no error");
+}
+
+#[tokio::test]
+async fn a_method_of_a_strangers_choice_is_no_label() {
+    service_kit::telemetry::render_metrics();
+    let gateway = Gateway::start().await;
+    let method = reqwest::Method::from_bytes(b"BREW").expect("a method");
+    let response = gateway.client.request(method, format!("{}/health", gateway.url)).send().await;
+    assert_eq!(response.expect("an answer").status(), 405);
+    let metrics = service_kit::telemetry::render_metrics();
+    assert!(metrics.contains(r#"http_requests_total{method="other",path="/health",status="405"} 1"#), "{metrics}");
+    assert!(!metrics.contains("BREW"));
 }

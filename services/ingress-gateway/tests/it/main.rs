@@ -5,4 +5,5 @@ mod limits;
 mod sessions;
 mod streams;
 mod support;
+mod waiting;
 mod webhooks;

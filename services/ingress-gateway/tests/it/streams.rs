@@ -159,6 +159,18 @@ async fn a_session_has_two_streams_at_the_same_time() {
 }
 
 #[tokio::test]
+async fn newcomers_of_one_address_share_their_streams() {
+    let gateway = Gateway::start_with("[chat]\nnewcomer_streams_max = 1").await;
+    let begin = || post(&gateway, "", json!({"message": "Hello"}));
+    let first = begin().await;
+    let cookie = session_cookie(&first).expect("a session");
+    assert_eq!(begin().await.status(), 429);
+    let second = post(&gateway, &cookie, json!({"message": "Hello"})).await;
+    assert_eq!(second.status(), 200, "a session has its own");
+    assert_eq!(post(&gateway, &cookie, json!({"message": "Hello"})).await.status(), 429, "the first counts too");
+}
+
+#[tokio::test]
 async fn streams_end_when_the_service_stops() {
     let gateway = Gateway::start().await;
     let mut events = Events::of(post(&gateway, "", json!({"message": "Hello"})).await);

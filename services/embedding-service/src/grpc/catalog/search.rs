@@ -56,8 +56,18 @@ pub async fn search(
     if snapshot.version() < wanted {
         return Err(into_status(SearchError::Version { is: snapshot.version(), wanted }));
     }
+    let meaning = match (catalogue.remote(), snapshot.meaning()) {
+        (Some(remote), Some(meaning)) => {
+            let left = remaining().map(|left| left.saturating_sub(ANSWER_TIME));
+            let sentence = remote.question(&request.text, left).await;
+            sentence.filter(|sentence| sentence.len() == meaning.dimension()).map(|sentence| (meaning, sentence))
+        }
+        _ => None,
+    };
     let searched = catalogue.work().run(move || {
-        let question = Question { text: &request.text, k, documents: &request.document_ids, tags: &request.tags };
+        let meaning = meaning.as_ref().map(|(meaning, sentence)| (&**meaning, &**sentence));
+        let question =
+            Question { text: &request.text, k, documents: &request.document_ids, tags: &request.tags, meaning };
         let answer = snapshot.index().search(question);
         to_wire(&snapshot, &answer)
     });

@@ -1,0 +1,228 @@
+//! Vectors of the operations, made in the background. Until they are there, and whenever they cannot be had, the words
+//! alone decide.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use domain::{Clock, Micros, Tenant};
+use service_kit::Gate;
+use tokio_util::sync::CancellationToken;
+
+use super::{Catalogue, Snapshot};
+use crate::{
+    embedding::{Purpose, Remote, RemoteError, is_about_texts},
+    retrieval::meaning::{self, NEUTRAL},
+};
+
+/// Longest sleep before the wall clock is looked at again.
+const LOOK: Duration = Duration::from_secs(30);
+/// Pause before a request that failed without a word about when to come back.
+const FAILURE_PAUSE: Duration = Duration::from_millis(500);
+/// Pause when the machine has too much to do to build what came.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Texts after which what came is used.
+const TEXTS_OF_A_ROUND: usize = 4_096;
+
+/// Makes what is missing, now and after each change of a catalogue, until `stop`. The gate says what is waited for; it
+/// does not count for readiness.
+pub async fn warm(
+    catalogue: Catalogue,
+    remote: Arc<Remote>,
+    clock: Arc<dyn Clock>,
+    gate: Gate,
+    stop: CancellationToken,
+) {
+    let (refused, complete) = (HashSet::new(), HashMap::new());
+    let mut warmer = Warmer { catalogue, remote, clock, gate, refused, complete, told: String::new() };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = warmer.run() => {}
+    }
+}
+
+struct Warmer {
+    catalogue: Catalogue,
+    remote: Arc<Remote>,
+    clock: Arc<dyn Clock>,
+    gate: Gate,
+    /// Texts that the provider does not take; asked for again after a restart only.
+    refused: HashSet<String>,
+    /// Catalogues that have all there is.
+    complete: HashMap<Tenant, Weak<Snapshot>>,
+    told: String,
+}
+
+/// Why there is more to do, and when.
+struct Stopped {
+    wait: Duration,
+    why: String,
+}
+
+impl Warmer {
+    async fn run(&mut self) {
+        loop {
+            match self.round().await {
+                Ok(is_any) => {
+                    metrics::gauge!("embedding_pending_texts").set(0.0);
+                    metrics::gauge!("embedding_resumes_at_seconds").set(0.0);
+                    if !self.told.is_empty() {
+                        tracing::info!("all operations have vectors");
+                        self.told.clear();
+                    }
+                    match is_any {
+                        true => self.gate.set(true),
+                        false => self.gate.set_reason("there are no operations yet"),
+                    }
+                    self.catalogue.changed().await;
+                }
+                Err(stopped) => self.wait(stopped).await,
+            }
+        }
+    }
+
+    /// Sleeps by the wall clock, which may jump.
+    async fn wait(&mut self, stopped: Stopped) {
+        let resumes = self.clock.now() + stopped.wait;
+        if self.told != stopped.why {
+            tracing::warn!(
+                reason = stopped.why,
+                resumes_at = utc(resumes),
+                "operations wait for their vectors; searching by words meanwhile"
+            );
+            self.told.clone_from(&stopped.why);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "seconds of a date are far below 2^52")]
+        metrics::gauge!("embedding_resumes_at_seconds").set(resumes.seconds() as f64);
+        self.gate.set_reason(format!("{}; goes on at {}, searching by words meanwhile", stopped.why, utc(resumes)));
+        loop {
+            let left = resumes.since(self.clock.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+    }
+
+    /// Looks at each tenant's catalogue once; false when there are no operations at all.
+    async fn round(&mut self) -> Result<bool, Stopped> {
+        let mut is_any = false;
+        let tenants: BTreeSet<Tenant> = self.catalogue.known_tenants().into_iter().collect();
+        for tenant in tenants {
+            loop {
+                let snapshot = Arc::clone(&self.catalogue.watch(&tenant).borrow());
+                let missing = self.missing(&snapshot);
+                is_any |= !snapshot.index().entries().is_empty();
+                #[expect(clippy::cast_precision_loss, reason = "counts of texts are far below 2^52")]
+                metrics::gauge!("embedding_pending_texts").set(missing.len() as f64);
+                if missing.is_empty() {
+                    // It may have been built while some were still on their way.
+                    let is_complete = |known: &Weak<Snapshot>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(&snapshot));
+                    if !self.complete.get(&tenant).is_some_and(is_complete) {
+                        self.use_what_came(&snapshot).await?;
+                        self.complete.insert(tenant.clone(), Arc::downgrade(&snapshot));
+                    }
+                    break;
+                }
+                self.gate.set_reason(format!("{} texts wait for their vectors", missing.len()));
+                let part = &missing[..missing.len().min(TEXTS_OF_A_ROUND)];
+                let outcome = self.embed(part).await;
+                self.use_what_came(&snapshot).await?;
+                if let Err(error) = outcome {
+                    return Err(self.stopped(&error, self.missing(&snapshot).len()));
+                }
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// The texts without a vector, each once: neutral lines first, since nothing works without them.
+    fn missing(&self, snapshot: &Snapshot) -> Vec<String> {
+        let mut seen = HashSet::new();
+        let entries = snapshot.index().entries();
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let neutral = NEUTRAL.iter().map(|line| (*line).to_owned());
+        let all = neutral.chain(entries.iter().flat_map(meaning::texts));
+        all.filter(|text| {
+            !self.refused.contains(text) && self.remote.find_operation(text).is_none() && seen.insert(text.clone())
+        })
+        .collect()
+    }
+
+    /// Batch after batch. Where the provider does not take a batch's texts, smaller ones find out which it is.
+    async fn embed(&mut self, texts: &[String]) -> Result<(), RemoteError> {
+        let (mut at, mut most) = (0, usize::MAX);
+        while at < texts.len() {
+            let rest = &texts[at..];
+            let size = self.remote.batches(rest).first().map_or(rest.len(), |batch| batch.end).min(most);
+            let batch = &rest[..size];
+            let outcomes = self.remote.vectors(batch, Purpose::WarmUp).await;
+            match outcomes.into_iter().find_map(Result::err) {
+                None => {
+                    at += size;
+                    most = most.saturating_mul(2);
+                }
+                Some(RemoteError::Llm(error)) if is_about_texts(&error) => {
+                    if size == 1 {
+                        tracing::warn!(%error, "the embedding model does not take an operation's text; going on without");
+                        self.refused.extend(batch.iter().cloned());
+                        at += 1;
+                    }
+                    most = (size / 2).max(1);
+                }
+                Some(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn use_what_came(&self, snapshot: &Arc<Snapshot>) -> Result<(), Stopped> {
+        let (snapshot, remote) = (Arc::clone(snapshot), Arc::clone(&self.remote));
+        let built = self.catalogue.work().run(move || snapshot.find_meaning(&remote)).await;
+        built.map_err(|error| Stopped { wait: BUSY_PAUSE, why: error.to_string() })
+    }
+
+    fn stopped(&self, error: &RemoteError, missing: usize) -> Stopped {
+        let (wait, why) = match error {
+            RemoteError::QuotaSpent(wait) => (*wait, error.to_string()),
+            RemoteError::NotNow(wait) => (*wait, error.to_string()),
+            RemoteError::Llm(cause) => (FAILURE_PAUSE, cause.to_string()),
+            RemoteError::Ended => (FAILURE_PAUSE, error.to_string()),
+        };
+        Stopped { wait, why: format!("{why}; {missing} texts have no vector") }
+    }
+}
+
+/// `2026-11-21T00:00:00Z`; civil from days by H. Hinnant, *chrono-Compatible Low-Level Date Algorithms*.
+fn utc(at: Micros) -> String {
+    let seconds = at.seconds();
+    let (days, time) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time / 3_600, time / 60 % 60, time % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_people_read_them() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_219_199, "2026-11-20T23:59:59Z"),
+        ] {
+            assert_eq!(utc(Micros(seconds * 1_000_000)), expected);
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! A remote embedding model behind caches and limits: each text is asked for once, by whoever wants it first.
+//!
+//! A vector's key is the hash of model, asked dimension, version of our text and the text, so that vectors of two models
+//! are never mixed. Operations' vectors have a file of their own: nobody's texts push them out. What persons say is kept
+//! in memory only.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use domain::Clock;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, join_all},
+};
+use llm::LlmError;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    cache::{Cache, Key},
+    limits::{Admission, Limits, Purpose, Spent},
+};
+use crate::retrieval::{meaning::NEUTRAL, sentence::Sentence};
+
+/// Of what is sent for a text; another version makes all vectors anew.
+const TEXT_VERSION: u8 = 1;
+/// Sentences whose vectors are remembered.
+const QUESTIONS_MAX: usize = 5_000;
+/// Longest wait of a call for its turn.
+const CALL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Where the day's texts and the length of vectors are kept.
+const LEDGER: &str = "remote-embeddings.json";
+
+/// How a remote model is used.
+#[derive(Clone, Debug)]
+pub struct RemoteConfig {
+    /// The model.
+    pub llm: llm::EmbedderConfig,
+    /// Requests of a minute; 0 = without a limit.
+    pub requests_per_minute: usize,
+    /// Texts of a day (UTC); 0 = without a limit.
+    pub texts_per_day: u64,
+    /// How long a search waits for its sentence's vector.
+    pub query_timeout: Duration,
+    /// Vectors of operations that are kept.
+    pub vectors_max: usize,
+}
+
+/// Why there is no vector.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// The minute's requests are made, or the provider wants or needs a pause.
+    #[error("the embedding model takes no request now")]
+    NotNow(Duration),
+    /// The day's texts are used up.
+    #[error("the day's embeddings are used up")]
+    QuotaSpent(Duration),
+    /// The model gave none.
+    #[error("the embedding model gave no vector")]
+    Llm(#[from] LlmError),
+    /// The task ended early: our bug.
+    #[error("a request for embeddings ended early")]
+    Ended,
+}
+
+/// A vector of unit length.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// It.
+    pub vector: Arc<[f32]>,
+    /// It was there already.
+    pub cached: bool,
+}
+
+type Outcome = Result<Arc<[f32]>, RemoteError>;
+type Flight = Shared<BoxFuture<'static, Outcome>>;
+
+/// The model.
+pub struct Remote {
+    config: RemoteConfig,
+    /// What names the model in keys.
+    id: String,
+    name: Arc<str>,
+    llm: Mutex<llm::Embedder>,
+    /// Length of all vectors, once it is known.
+    dimension: OnceLock<usize>,
+    learning: tokio::sync::Mutex<()>,
+    operations: Cache,
+    calls: Arc<Cache>,
+    questions: Mutex<HashMap<Key, Arc<[f32]>>>,
+    in_flight: Mutex<HashMap<Key, Flight>>,
+    limits: Mutex<Limits>,
+    ledger: PathBuf,
+    /// As the last start left them.
+    other_dimensions: BTreeMap<String, usize>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a restart must not forget.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Ledger {
+    /// Length of each model's vectors.
+    dimensions: BTreeMap<String, usize>,
+    spent: Spent,
+}
+
+/// A text that is to be sent.
+struct Wanted {
+    key: Key,
+    text: String,
+    answer: oneshot::Sender<Outcome>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// Opens the caches under `folder`; connects to nothing. `calls` keeps what EmbeddingService is asked for.
+    ///
+    /// # Errors
+    /// When the model's configuration or the files cannot be used.
+    pub fn open(
+        config: RemoteConfig,
+        folder: &Path,
+        calls: Arc<Cache>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let llm = llm::Embedder::new(config.llm.clone())?;
+        let dimensions = config.llm.dimensions.map_or_else(|| "own".to_owned(), |asked| asked.to_string());
+        let id = format!("{} {dimensions}", endpoint(&config.llm.provider));
+        fs::create_dir_all(folder)?;
+        let path = folder.join(LEDGER);
+        let kept = read_ledger(&path)?;
+        let asked = config.llm.dimensions.and_then(|asked| usize::try_from(asked).ok());
+        let dimension = asked.or(kept.dimensions.get(&id).copied());
+        Ok(Arc::new(Self {
+            name: config.llm.provider.model().into(),
+            llm: Mutex::new(llm),
+            dimension: dimension.map_or_else(OnceLock::new, OnceLock::from),
+            learning: tokio::sync::Mutex::default(),
+            operations: Cache::open(&folder.join("operations.cache"), config.vectors_max)?,
+            calls,
+            questions: Mutex::default(),
+            in_flight: Mutex::default(),
+            limits: Mutex::new(Limits::new(config.requests_per_minute, config.texts_per_day, kept.spent)),
+            ledger: path,
+            other_dimensions: kept.dimensions,
+            clock,
+            id,
+            config,
+        }))
+    }
+
+    /// The model's name, as configured.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The vector of an operation's text, if it is kept.
+    pub fn find_operation(&self, text: &str) -> Option<Arc<[f32]>> {
+        self.fitting(self.operations.find(&self.key(&normalised(text))))
+    }
+
+    /// How the texts are best divided into requests.
+    pub fn batches(&self, texts: &[String]) -> Vec<std::ops::Range<usize>> {
+        lock(&self.llm).batches(texts)
+    }
+
+    /// The vector of what a person says, or none when it is not there in time: the words alone decide then. Numbers,
+    /// addresses and quoted text are not sent.
+    pub async fn question(self: &Arc<Self>, text: &str, left: Option<Duration>) -> Option<Arc<[f32]>> {
+        let sentence = Sentence::new(text).text;
+        let kept = sentence.split_whitespace().filter(|word| !word.contains(|c: char| c.is_numeric() || c == '@'));
+        let sentence = kept.collect::<Vec<_>>().join(" ");
+        if !sentence.contains(char::is_alphabetic) {
+            return None;
+        }
+        let wait = left.map_or(self.config.query_timeout, |left| left.min(self.config.query_timeout));
+        let texts = [sentence];
+        let found = tokio::time::timeout(wait, self.vectors(&texts, Purpose::Question)).await;
+        let (found, result) = match found.map(|mut found| found.pop()) {
+            Ok(Some(Ok(found))) => (Some(found.vector), if found.cached { "cached" } else { "embedded" }),
+            Ok(Some(Err(error))) => (None, class(&error)),
+            Ok(None) => (None, "ended"),
+            Err(_) => {
+                // Those who come next need not wait for it as well; the request itself goes on.
+                self.failed(None);
+                (None, "late")
+            }
+        };
+        metrics::counter!("embedding_questions_total", "result" => result).increment(1);
+        found
+    }
+
+    /// The vectors of texts, in their order. What is on its way already is not asked for again; what nobody waits for any
+    /// more is kept all the same.
+    pub async fn vectors(self: &Arc<Self>, texts: &[String], purpose: Purpose) -> Vec<Result<Found, RemoteError>> {
+        let mut wanted = Vec::new();
+        let mut flights = Vec::with_capacity(texts.len());
+        {
+            let mut in_flight = lock(&self.in_flight);
+            for text in texts {
+                let text = normalised(text);
+                let key = self.key(&text);
+                if let Some(vector) = self.find(&key, purpose) {
+                    flights.push((std::future::ready(Ok(vector)).boxed().shared(), true));
+                } else if let Some(flight) = in_flight.get(&key) {
+                    flights.push((flight.clone(), false));
+                } else {
+                    let (answer, answered) = oneshot::channel();
+                    let flight = answered.map(|outcome| outcome.unwrap_or(Err(RemoteError::Ended))).boxed().shared();
+                    in_flight.insert(key, flight.clone());
+                    flights.push((flight, false));
+                    wanted.push(Wanted { key, text, answer });
+                }
+            }
+        }
+        if !wanted.is_empty() {
+            let landing = Landing { remote: Arc::clone(self), wanted };
+            tokio::spawn(landing.fly(purpose));
+        }
+        let all = flights
+            .into_iter()
+            .map(|(flight, cached)| async move { flight.await.map(|vector| Found { vector, cached }) });
+        join_all(all).await
+    }
+
+    /// From any of the places; kept where this purpose wants it.
+    fn find(&self, key: &Key, purpose: Purpose) -> Option<Arc<[f32]>> {
+        let of_operation = self.operations.find(key);
+        let elsewhere = || self.calls.find(key).or_else(|| lock(&self.questions).get(key).cloned());
+        let is_kept = of_operation.is_some() || purpose == Purpose::Question;
+        let found = self.fitting(of_operation.or_else(elsewhere))?;
+        if !is_kept {
+            self.keep(*key, &found, purpose);
+        }
+        Some(found)
+    }
+
+    fn keep(&self, key: Key, vector: &Arc<[f32]>, purpose: Purpose) {
+        match purpose {
+            Purpose::WarmUp => self.operations.keep(key, vector),
+            Purpose::Call => self.calls.keep(key, vector),
+            Purpose::Question => {
+                let mut questions = lock(&self.questions);
+                if questions.len() >= QUESTIONS_MAX {
+                    questions.clear();
+                }
+                questions.insert(key, Arc::clone(vector));
+            }
+        }
+    }
+
+    fn fitting(&self, vector: Option<Arc<[f32]>>) -> Option<Arc<[f32]>> {
+        vector.filter(|vector| self.dimension.get() == Some(&vector.len()))
+    }
+
+    fn key(&self, text: &str) -> Key {
+        let head = Sha256::new().chain_update(&self.id).chain_update([0, TEXT_VERSION, 0]);
+        head.chain_update(text).finalize().into()
+    }
+
+    /// Waits for its turn where a call may; how many of the texts may be sent.
+    async fn admitted(self: &Arc<Self>, purpose: Purpose, texts: usize) -> Result<usize, RemoteError> {
+        let until = Instant::now() + CALL_WAIT_MAX;
+        loop {
+            let remote = Arc::clone(self);
+            let asked = move || {
+                let mut limits = lock(&remote.limits);
+                let admission = limits.admit(purpose, texts, Instant::now().into_std(), remote.clock.now());
+                // Before the request: one that is cut off by a crash was made.
+                if limits.has_quota() && matches!(admission, Admission::Go(_)) {
+                    remote.write_ledger(limits.spent());
+                }
+                admission
+            };
+            match tokio::task::spawn_blocking(asked).await.map_err(|_| RemoteError::Ended)? {
+                Admission::Go(texts) => return Ok(texts),
+                Admission::QuotaSpent(wait) => return Err(RemoteError::QuotaSpent(wait)),
+                Admission::NotNow(wait) if purpose == Purpose::Call && Instant::now() + wait <= until => {
+                    tokio::time::sleep(wait).await;
+                }
+                Admission::NotNow(wait) => return Err(RemoteError::NotNow(wait)),
+            }
+        }
+    }
+
+    /// One request; its vectors of unit length, all of the one dimension.
+    async fn ask(&self, texts: &[String], purpose: Purpose) -> Result<Vec<Arc<[f32]>>, RemoteError> {
+        let llm = lock(&self.llm).clone();
+        let outcome = llm.embed(texts).await.and_then(|embedded| {
+            let vectors: Option<Vec<Arc<[f32]>>> = embedded.vectors.iter().map(|vector| unit(vector)).collect();
+            let vectors = vectors.ok_or_else(|| LlmError::Nonsense("a vector has no length".to_owned()))?;
+            let expected = self.dimension.get().copied();
+            match vectors.iter().find(|vector| expected.is_some_and(|expected| expected != vector.len())) {
+                None => Ok(vectors),
+                Some(other) => Err(LlmError::Nonsense(format!(
+                    "a vector has {} dimensions, not {}; if the model is another one now, set embedding.dimensions",
+                    other.len(),
+                    expected.unwrap_or_default()
+                ))),
+            }
+        });
+        let result = outcome.as_ref().err().map_or("ok", LlmError::class);
+        metrics::counter!("embedding_requests_total", "purpose" => purpose.name(), "result" => result).increment(1);
+        match outcome {
+            Ok(vectors) => {
+                let texts = u64::try_from(vectors.len()).unwrap_or_default();
+                metrics::counter!("embedding_texts_total", "purpose" => purpose.name()).increment(texts);
+                lock(&self.limits).succeeded();
+                Ok(vectors)
+            }
+            Err(error) => {
+                if let LlmError::Nonsense(_) = error {
+                    // It may have taken a wrong length for the right one.
+                    if let Ok(fresh) = llm::Embedder::new(self.config.llm.clone()) {
+                        *lock(&self.llm) = fresh;
+                    }
+                }
+                if !is_about_texts(&error) {
+                    let asked = if let LlmError::Busy { retry_after } = error { retry_after } else { None };
+                    self.failed(asked);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn failed(&self, asked: Option<Duration>) {
+        lock(&self.limits).failed(asked, Instant::now().into_std());
+    }
+
+    /// Finds out how long the model's vectors are, where neither the configuration nor an earlier start says so: two
+    /// requests have to agree, since one wrong answer would spoil all that follow.
+    async fn learn(self: &Arc<Self>, purpose: Purpose) -> Result<(), RemoteError> {
+        if self.dimension.get().is_some() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.learning.lock().await;
+        if self.dimension.get().is_some() {
+            return Ok(());
+        }
+        let mut seen = Vec::new();
+        for line in &NEUTRAL[..2] {
+            self.admitted(purpose, 1).await?;
+            seen.extend(self.ask(&[normalised(line)], purpose).await?);
+            if let Ok(fresh) = llm::Embedder::new(self.config.llm.clone()) {
+                *lock(&self.llm) = fresh;
+            }
+        }
+        let [first, second] = seen.as_slice() else { return Err(RemoteError::Ended) };
+        if first.len() != second.len() {
+            self.failed(None);
+            let reason = format!("vectors have {} and {} dimensions", first.len(), second.len());
+            return Err(LlmError::Nonsense(reason).into());
+        }
+        let _ = self.dimension.set(first.len());
+        for (line, vector) in NEUTRAL.iter().zip(&seen) {
+            self.operations.keep(self.key(&normalised(line)), vector);
+        }
+        let remote = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || remote.write_ledger(lock(&remote.limits).spent())).await;
+        written.map_err(|_| RemoteError::Ended)
+    }
+
+    fn write_ledger(&self, spent: Spent) {
+        let mut dimensions = self.other_dimensions.clone();
+        dimensions.extend(self.dimension.get().map(|dimension| (self.id.clone(), *dimension)));
+        let ledger = Ledger { dimensions, spent };
+        let beside = self.ledger.with_extension("new");
+        let bytes = serde_json::to_vec(&ledger).unwrap_or_default();
+        let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, &self.ledger));
+        if let Err(error) = written {
+            tracing::warn!(%error, file = %self.ledger.display(), "cannot keep count of the day's embeddings");
+        }
+    }
+}
+
+/// Texts on their way; whoever waits for one gets an answer however it ends.
+struct Landing {
+    remote: Arc<Remote>,
+    wanted: Vec<Wanted>,
+}
+
+impl Landing {
+    async fn fly(mut self, purpose: Purpose) {
+        if let Err(error) = self.all(purpose).await {
+            for wanted in std::mem::take(&mut self.wanted) {
+                lock(&self.remote.in_flight).remove(&wanted.key);
+                let _ = wanted.answer.send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Asks until none is left.
+    async fn all(&mut self, purpose: Purpose) -> Result<(), RemoteError> {
+        let remote = Arc::clone(&self.remote);
+        remote.learn(purpose).await?;
+        // What was asked for to learn is there now.
+        let there: Vec<Key> = self.wanted.iter().map(|wanted| wanted.key).collect();
+        for (at, key) in there.iter().enumerate().rev() {
+            if let Some(vector) = remote.find(key, purpose) {
+                self.land(at..at + 1, &[vector], purpose);
+            }
+        }
+        while !self.wanted.is_empty() {
+            let texts: Vec<String> = self.wanted.iter().map(|wanted| wanted.text.clone()).collect();
+            let first = remote.batches(&texts).first().map_or(texts.len(), |batch| batch.end);
+            let admitted = remote.admitted(purpose, first).await?.min(first);
+            let vectors = remote.ask(&texts[..admitted], purpose).await?;
+            self.land(0..admitted, &vectors, purpose);
+        }
+        Ok(())
+    }
+
+    fn land(&mut self, which: std::ops::Range<usize>, vectors: &[Arc<[f32]>], purpose: Purpose) {
+        for (wanted, vector) in self.wanted.drain(which).zip(vectors) {
+            // Kept before it is no longer on its way: there is no moment in which somebody would ask again.
+            self.remote.keep(wanted.key, vector, purpose);
+            lock(&self.remote.in_flight).remove(&wanted.key);
+            let _ = wanted.answer.send(Ok(Arc::clone(vector)));
+        }
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        for wanted in &self.wanted {
+            lock(&self.remote.in_flight).remove(&wanted.key);
+        }
+    }
+}
+
+/// True when the provider takes requests, but not these texts: fewer at once, or others, may do.
+pub fn is_about_texts(error: &LlmError) -> bool {
+    matches!(error, LlmError::Refused { status: 400 | 413 | 422, .. })
+}
+
+fn class(error: &RemoteError) -> &'static str {
+    match error {
+        RemoteError::NotNow(_) => "not_now",
+        RemoteError::QuotaSpent(_) => "quota_spent",
+        RemoteError::Llm(error) => error.class(),
+        RemoteError::Ended => "ended",
+    }
+}
+
+/// Names model and place: two endpoints of one's own may serve two models under one name.
+fn endpoint(provider: &llm::Provider) -> String {
+    match provider {
+        llm::Provider::OpenAiCompatible { base_url, model, .. } => format!("{base_url} {model}"),
+        llm::Provider::Azure { endpoint, deployment, .. } => format!("{endpoint} {deployment}"),
+    }
+}
+
+/// The text with its blanks joined.
+fn normalised(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The vector with length 1; none where that cannot be.
+fn unit(vector: &[f32]) -> Option<Arc<[f32]>> {
+    let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    #[expect(clippy::cast_possible_truncation, reason = "parts of a unit vector are at most 1")]
+    let unit: Arc<[f32]> = vector.iter().map(|value| (f64::from(*value) / length) as f32).collect();
+    (length > 0.0 && unit.iter().all(|value| value.is_finite())).then_some(unit)
+}
+
+fn read_ledger(path: &Path) -> io::Result<Ledger> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            tracing::warn!(%error, file = %path.display(), "the count of the day's embeddings cannot be read; it begins anew");
+            Ledger::default()
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ledger::default()),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Maps and counts of finished values are sound after a panic elsewhere.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
