@@ -3,15 +3,15 @@
 mod list_dead_letters;
 mod replay_dead_letter;
 
-use coordination::Coordination;
 use proto::admin::v1 as pb;
 use service_kit::grpc::into_status;
-use store::{Store, StoreError};
+use store::{StoreError, audit::Actor};
 use tonic::{Code, Request, Response, Status};
 
+use crate::dead_letters::DeadLetters;
+
 pub(crate) struct Admin {
-    pub store: Store,
-    pub coordination: Coordination,
+    pub letters: DeadLetters,
 }
 
 #[tonic::async_trait]
@@ -29,7 +29,8 @@ impl pb::admin_service_server::AdminService for Admin {
         request: Request<pb::ReplayDeadLetterRequest>,
     ) -> Result<Response<pb::ReplayDeadLetterResponse>, Status> {
         let caller = service_kit::grpc::Caller::of(&request)?.clone();
-        self.replay(&caller, request.into_inner()).await.map(Response::new).map_err(into_status)
+        let actor = Actor { name: caller.name, from: request.remote_addr().map(|peer| peer.ip().to_canonical()) };
+        self.replay(&caller.tenant, &actor, request.into_inner()).await.map(Response::new).map_err(into_status)
     }
 }
 

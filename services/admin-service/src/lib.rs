@@ -1,10 +1,15 @@
-//! The operators' room: dead letters over gRPC, behind an API key and an address list, and health over HTTP.
+//! The operators' room: the console over HTTP and dead letters over gRPC, behind keys and an address list, and health.
 //!
 //! Absent on purpose: nothing here answers messages. A replay is a new inbox row and a ring; a worker does the rest.
 
+mod catalog;
 mod config;
+mod console;
+mod dead_letters;
 mod grpc;
 mod readiness;
+
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use coordination::Coordination;
@@ -19,7 +24,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use config::{AdminConfig, Config};
+use console::Console;
+use dead_letters::DeadLetters;
+
+pub use config::{AdminConfig, CatalogConfig, Config, ConsoleConfig};
 
 use proto::admin::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME};
 
@@ -60,7 +68,7 @@ impl Parts {
 pub struct Listeners {
     /// AdminService.
     pub grpc: TcpListener,
-    /// `GET /health`.
+    /// The console and `GET /health`.
     pub http: TcpListener,
     /// Probes and metrics.
     pub ops: TcpListener,
@@ -87,7 +95,7 @@ impl App {
     /// Serves until `shutdown`; calls under way get their grace period.
     ///
     /// # Errors
-    /// When the gRPC server cannot be set up or fails.
+    /// When the catalogue's address cannot be called, or the gRPC server cannot be set up or fails.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { config, parts, readiness } = self;
         let drained = CancellationToken::new();
@@ -95,7 +103,11 @@ impl App {
         let _end_tasks = drained.clone().drop_guard();
         tokio::spawn(ops::serve(listeners.ops, readiness.clone(), drained.clone()));
         tokio::spawn(readiness::watch(parts.clone(), readiness.clone(), drained.clone()));
-        let routes = health::router(config.http.health, readiness.clone());
+        let letters = DeadLetters { store: parts.store.clone(), coordination: parts.coordination.clone() };
+        // Its streams end as soon as the service stops; its other pages are short.
+        let console = Console::new(&config, letters.clone(), shutdown.clone()).context("cannot call the catalogue")?;
+        let routes = health::router(config.http.health, readiness.clone()).merge(console::router(console));
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         let ended = drained.clone().cancelled_owned();
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listeners.http, routes).with_graceful_shutdown(ended).await {
@@ -106,7 +118,7 @@ impl App {
             let store = parts.store.clone();
             key_store(move |hash| find_key(store.clone(), hash))
         };
-        let admin = grpc::Admin { store: parts.store, coordination: parts.coordination };
+        let admin = grpc::Admin { letters };
         GrpcServer::new(&config.grpc)
             .readiness(readiness)
             .reflection(proto::DESCRIPTORS)

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use admin_service::{App, Config, DEFAULTS, Listeners, Parts, SERVICE};
-use service_kit::{cli, net};
+use service_kit::{cli, net, ops};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -11,12 +11,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let listeners = Listeners {
-        grpc: net::bind(SERVICE, "grpc.listen", config.grpc.listen).await?,
-        http: net::bind(SERVICE, "http.listen", config.http.listen).await?,
-        ops: net::bind(SERVICE, "ops.listen", config.ops.listen).await?,
+    let grpc = net::bind(SERVICE, "grpc.listen", config.grpc.listen).await?;
+    let http = net::bind(SERVICE, "http.listen", config.http.listen).await?;
+    let ops = net::bind(SERVICE, "ops.listen", config.ops.listen).await?;
+    let Some((parts, ops)) = ops::while_connecting(SERVICE, ops, Parts::connect(&config), &shutdown).await? else {
+        return Ok(()); // stopped while it waited
     };
-    let parts = Parts::connect(&config).await?;
-    tracing::info!(grpc = %listeners.grpc.local_addr()?, http = %listeners.http.local_addr()?, "listening");
-    App::new(config, parts).serve(listeners, shutdown).await
+    tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
+    App::new(config, parts).serve(Listeners { grpc, http, ops }, shutdown).await
 }

@@ -44,7 +44,7 @@ impl Admin {
             token => Some(Uuid::parse_str(token).map_err(|_invalid| ListError::PageToken)?),
         };
         // One more than the page tells whether there is a next one.
-        let mut letters = self.store.list_dead_letters(&caller.tenant, before, size + 1).await?;
+        let mut letters = self.letters.store.list_dead_letters(&caller.tenant, before, size + 1).await?;
         let has_more = letters.len() as i64 > size;
         letters.truncate(usize::try_from(size).unwrap_or_default());
         let next_page_token = match letters.last() {

@@ -1,11 +1,9 @@
 //! ReplayDeadLetter.
 
+use domain::Tenant;
 use proto::admin::v1 as pb;
-use service_kit::{
-    grpc::{Caller, GrpcError},
-    telemetry,
-};
-use store::StoreError;
+use service_kit::grpc::GrpcError;
+use store::{StoreError, audit::Actor};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -49,14 +47,12 @@ impl GrpcError for ReplayError {
 impl Admin {
     pub(super) async fn replay(
         &self,
-        caller: &Caller,
+        tenant: &Tenant,
+        actor: &Actor,
         request: pb::ReplayDeadLetterRequest,
     ) -> Result<pb::ReplayDeadLetterResponse, ReplayError> {
         let id = Uuid::parse_str(&request.dead_letter_id).map_err(|_invalid| ReplayError::NotFound)?;
-        let replayed =
-            self.store.replay_dead_letter(&caller.tenant, id, request.accept_unknown_effects, &caller.name).await?;
-        self.coordination.ring(replayed.conversation, telemetry::traceparent().as_deref());
-        tracing::info!(conversation.id = %replayed.conversation, seq = replayed.seq, "dead letter replayed");
+        let replayed = self.letters.replay(tenant, id, request.accept_unknown_effects, actor).await?;
         Ok(pb::ReplayDeadLetterResponse { seq: replayed.seq })
     }
 }

@@ -61,6 +61,7 @@ async fn a_replay_is_a_new_message_that_rings_and_happens_once() {
     assert!(listed.dead_letters[0].replayed_at.is_some());
     let audit = running.store.list_audit(&crate::support::tenant("acme"), None, 10).await.expect("the audit");
     assert_eq!((audit.len(), audit[0].entry.actor.as_str()), (1, "acme-key"));
+    assert_eq!(audit[0].entry.detail["from"], "127.0.0.1");
 }
 
 #[tokio::test]

@@ -1,4 +1,8 @@
-//! Admin service over real sockets, on a SQLite file of its own.
+//! Admin service over real sockets, on a database of its own.
 
+mod browser;
+mod catalogue;
+mod console;
 mod dead_letters;
 mod support;
+mod waiting;

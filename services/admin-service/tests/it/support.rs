@@ -6,7 +6,7 @@ use admin_service::{App, Config, DEFAULTS, Listeners, Parts, SERVICE};
 use coordination::Coordination;
 use domain::{Account, Content, ConversationId, Incoming, Tenant};
 use proto::admin::v1::admin_service_client::AdminServiceClient;
-use serde_json::json;
+use serde_json::{Value, json};
 use service_kit::{
     config::{Args, load},
     grpc::{Client, ClientConfig, channel},
@@ -24,22 +24,70 @@ pub struct Running {
     pub ops: SocketAddr,
     pub shutdown: CancellationToken,
     pub served: JoinHandle<anyhow::Result<()>>,
-    _file: testkit::Sqlite,
+    _database: Database,
 }
 
-/// With keys `acme-key`, `other-key` (admin) and `narrow-key` (catalog only) in the database, from loopback unless
-/// `addresses` says otherwise.
+/// Where a service keeps its data; it goes away with this.
+enum Database {
+    Sqlite { _file: testkit::Sqlite },
+    Postgres { _server: testkit::Postgres },
+}
+
+/// Runs each test function on both engines, which it starts itself: `start(Engine::.., settings)`.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::support::Engine::Postgres).await;
+            })*
+        }
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::support::Engine::Sqlite).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// On SQLite, from loopback unless `addresses` says otherwise.
 pub async fn start(addresses: &[&str]) -> Running {
+    match addresses {
+        [] => start_with(Engine::Sqlite, &[]).await,
+        _ => start_with(Engine::Sqlite, &[("admin.allowed_addresses", json!(addresses))]).await,
+    }
+}
+
+/// With keys `acme-key`, `other-key` (admin) and `narrow-key` (catalog only) in the database, and settings by their
+/// path.
+pub async fn start_with(engine: Engine, settings: &[(&str, Value)]) -> Running {
     service_kit::install_crypto();
-    let file = testkit::Sqlite::new().expect("a folder");
+    let (url, database) = match engine {
+        Engine::Sqlite => {
+            let file = testkit::Sqlite::new().expect("a folder");
+            (file.url(), Database::Sqlite { _file: file })
+        }
+        Engine::Postgres => {
+            let server = testkit::Postgres::shared().await.expect("a PostgreSQL server");
+            (server.database().await.expect("a database"), Database::Postgres { _server: server })
+        }
+    };
     let store = Store::connect(&StoreConfig {
-        url: file.url(),
+        url,
         max_connections: 4,
         connect_wait: Duration::from_secs(5),
         role: Role::Admin,
     })
     .await
-    .expect("a file");
+    .expect("a database");
     store.migrate_up().await.expect("the schema");
     for (tenant, key, service) in
         [("acme", "acme-key", "admin"), ("other", "other-key", "*"), ("acme", "narrow-key", "catalog")]
@@ -47,10 +95,9 @@ pub async fn start(addresses: &[&str]) -> Running {
         let hash = store::api_keys::key_hash(key);
         store.add_api_key(&self::tenant(tenant), key, &hash, &[service.to_owned()], None).await.expect("a key");
     }
-    let mut args = Args::default();
-    if !addresses.is_empty() {
-        args.overrides.push((vec!["admin".to_owned(), "allowed_addresses".to_owned()], json!(addresses)));
-    }
+    let path = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let overrides = settings.iter().map(|(name, value)| (path(name), value.clone())).collect();
+    let args = Args { overrides, ..Args::default() };
     let config: Config = load(SERVICE, DEFAULTS, &args, std::iter::empty()).expect("valid");
     let coordination = Coordination::memory();
     let [grpc, http, ops] = [free().await, free().await, free().await];
@@ -59,7 +106,7 @@ pub async fn start(addresses: &[&str]) -> Running {
     let app = App::new(config, Parts { store: store.clone(), coordination: coordination.clone() });
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(app.serve(Listeners { grpc, http, ops }, shutdown.clone()));
-    Running { store, coordination, grpc: grpc_at, http: http_at, ops: ops_at, shutdown, served, _file: file }
+    Running { store, coordination, grpc: grpc_at, http: http_at, ops: ops_at, shutdown, served, _database: database }
 }
 
 impl Running {
@@ -70,7 +117,11 @@ impl Running {
 
     /// A message of the tenant that was given up; its conversation.
     pub async fn dead_letter(&self, tenant: &str, message: &str, unknown_effect: bool) -> ConversationId {
-        let incoming = incoming(tenant, message);
+        self.given_up(incoming(tenant, message), "the backend never answered", unknown_effect).await
+    }
+
+    /// The same for a message of one's own.
+    pub async fn given_up(&self, incoming: Incoming, reason: &str, unknown_effect: bool) -> ConversationId {
         let accepted = self.store.accept(&[incoming]).await.expect("accepted")[0];
         let lease = self.store.claim(accepted.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
         let commit = Commit {
@@ -79,11 +130,7 @@ impl Running {
             replies: Vec::new(),
             state: json!({}),
             audit: None,
-            dead_letter: Some(DeadLetterNew {
-                reason: "the backend never answered".to_owned(),
-                attempts: 5,
-                unknown_effect,
-            }),
+            dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),
         };
         self.store.commit(&lease, &commit).await.expect("committed");
         assert!(self.store.release_idle(&lease).await.expect("an answer"));
@@ -95,7 +142,7 @@ pub fn tenant(name: &str) -> Tenant {
     Tenant::new(name).expect("a name")
 }
 
-fn incoming(tenant: &str, message: &str) -> Incoming {
+pub fn incoming(tenant: &str, message: &str) -> Incoming {
     Incoming {
         tenant: self::tenant(tenant),
         account: Account::new("infobip", format!("{tenant}-main")).expect("an account"),
@@ -112,6 +159,6 @@ fn incoming(tenant: &str, message: &str) -> Incoming {
     }
 }
 
-async fn free() -> TcpListener {
+pub async fn free() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a free port")
 }
