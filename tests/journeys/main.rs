@@ -3,8 +3,10 @@
 //! Each journey runs on SQLite in one process and on PostgreSQL and Redis in five.
 
 mod chat;
+mod console;
 mod faults;
 mod fleet;
+mod free;
 mod misuse;
 mod phone_page;
 mod services;

@@ -37,6 +37,7 @@ async fn a_person_books_on_the_page_and_sees_ticks_and_what_happened_inside() {
         .new_headless_mode()
         .user_data_dir(profile.path())
         .window_size(1280, 900)
+        .viewport(None)
         .launch_timeout(Duration::from_secs(60))
         .args([
             "disable-gpu",

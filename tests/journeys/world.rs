@@ -248,6 +248,11 @@ impl World {
         set.and_then(|(_, address)| address.parse().ok()).expect("it was started")
     }
 
+    /// What a process wrote to stderr so far.
+    pub fn log_of(&self, name: &str) -> String {
+        self.processes.iter().find(|process| process.name == name).map(Process::log).unwrap_or_default()
+    }
+
     /// Names of the running processes.
     pub fn names(&self) -> Vec<&'static str> {
         self.processes.iter().map(|process| process.name).collect()

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use service_kit::{
-    config::{Args, ConfigErrors, Validate, load},
+    config::{Args, ConfigErrors, Validate, environment, load},
     tenants::Tenants,
 };
 use uuid::Uuid;
@@ -84,6 +84,9 @@ pub fn services(
     }
     gateway.tenants = tenants.clone();
     worker.tenants = tenants.clone();
+    if config.model.is_on() {
+        worker.model = config.model.clone();
+    }
     embedding.tenants = tenants.clone();
     Ok(Services { gateway, worker, embedding, admin })
 }
@@ -97,5 +100,5 @@ fn read<T: DeserializeOwned + Validate>(
     defaults: &'static str,
     overrides: Vec<(Vec<String>, Value)>,
 ) -> Result<T, ConfigErrors> {
-    load(service, defaults, &Args { config: None, command: None, overrides }, std::env::vars())
+    load(service, defaults, &Args { overrides, ..Args::default() }, environment())
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use service_kit::{
     cli::Settings,
     config::{DatabaseConfig, HttpConfig, OpsConfig, Problems, Validate},
+    models::ModelConfig,
     telemetry::TelemetryConfig,
     tenants::Tenants,
 };
@@ -25,6 +26,9 @@ pub struct Config {
     pub coordination: CoordinationConfig,
     /// Web chat.
     pub chat: Chat,
+    /// The model that free speech goes to; none by default.
+    #[serde(default)]
+    pub model: ModelConfig,
     /// Accounts and documents by tenant.
     #[serde(default)]
     pub tenants: Tenants,
@@ -40,6 +44,8 @@ pub struct Chat {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        problems.within("telemetry", |problems| self.telemetry.validate(problems));
+        problems.within("model", |problems| self.model.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
     }
 }

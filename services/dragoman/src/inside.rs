@@ -51,7 +51,7 @@ impl Journals {
                 json!({
                     "said": words(&message.body),
                     "outcome": message.status,
-                    "candidates": steps.iter().flat_map(|step| candidates(step)).collect::<Vec<_>>(),
+                    "candidates": steps.iter().map(|step| candidates(step)).find(|found| !found.is_empty()).unwrap_or_default(),
                     "calls": steps.iter().filter(|step| step.kind == "call").map(|step| call(step)).collect::<Vec<_>>(),
                 })
             })

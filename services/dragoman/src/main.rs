@@ -21,14 +21,7 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let mut args = options.args();
-    if std::env::var_os("DATABASE_URL").is_none()
-        && std::env::var_os("DRAGOMAN__DATABASE__URL").is_none()
-        && options.config.is_none()
-    {
-        let url = format!("sqlite:{}", options.run.data.join("dragoman.db").display());
-        args.overrides.push((vec!["database".to_owned(), "url".to_owned()], url.into()));
-    }
+    let args = options.args();
     match options.command {
         Some(Command::Simulate(simulation)) => {
             cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, shutdown| {
@@ -40,7 +33,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config, options: RunOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let running = start(config, &options, shutdown).await?;
+    let running = tokio::select! {
+        biased;
+        // Nothing was taken yet that would have to be finished.
+        () = shutdown.cancelled() => return Ok(()),
+        running = start(config, &options, shutdown.clone()) => running?,
+    };
     if running.phone {
         tracing::info!("write a message: http://localhost:{}/phone", running.address.port());
     }

@@ -84,7 +84,7 @@ pub struct SimulateOptions {
 }
 
 impl Cli {
-    /// What `service_kit` takes of it.
+    /// What `service_kit` takes of it. `--data` decides where the database is, unless a layer names one.
     pub fn args(&self) -> config::Args {
         let command = match self.command {
             None | Some(Command::Run | Command::Simulate(_)) => config::Command::Run,
@@ -92,6 +92,35 @@ impl Cli {
             Some(Command::PrintConfig) => config::Command::PrintConfig,
             Some(Command::Healthcheck) => config::Command::Healthcheck,
         };
-        config::Args { config: self.config.clone(), command: Some(command), overrides: Vec::new() }
+        let url = format!("sqlite:{}", self.run.data.join("dragoman.db").display());
+        let fallbacks = vec![(vec!["database".to_owned(), "url".to_owned()], url.into())];
+        config::Args { config: self.config.clone(), command: Some(command), fallbacks, ..config::Args::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+    use crate::{Config, DEFAULTS, SERVICE};
+
+    fn check(file: &str, env: &[(&str, &str)], expected: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dragoman.toml");
+        std::fs::write(&path, file).expect("written");
+        let line = ["dragoman", "--data", "elsewhere", "--config", &path.display().to_string()].map(str::to_owned);
+        let args = Cli::try_parse_from(line).expect("a command line").args();
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config: Config = config::load(SERVICE, DEFAULTS, &args, env).expect("valid");
+        assert_eq!(config.database.url.expose_secret(), expected);
+    }
+
+    #[test]
+    fn data_decides_where_the_database_is_unless_a_layer_names_one() {
+        check("[telemetry]\nlevel = \"warn\"\n", &[], "sqlite:elsewhere/dragoman.db");
+        check("[database]\nurl = \"sqlite:named.db\"\n", &[], "sqlite:named.db");
+        check("", &[("DATABASE_URL", "sqlite:variable.db")], "sqlite:variable.db");
+        check("", &[("DRAGOMAN__DATABASE__URL", "sqlite:own.db")], "sqlite:own.db");
     }
 }

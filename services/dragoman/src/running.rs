@@ -83,7 +83,8 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
 
     std::fs::create_dir_all(&options.data)
         .with_context(|| format!("cannot make the folder {}; --data names another", options.data.display()))?;
-    let store = connect(&config).await?;
+    let connecting = ops::while_connecting(SERVICE, process_ops, connect(&config), &shutdown).await?;
+    let (store, process_ops) = connecting.context("stopped while waiting for the database")?;
     let coordination = Coordination::connect(&config.coordination).context("cannot use Redis")?;
     if let Err(error) = coordination.ensure_group().await {
         tracing::warn!(%error, "Redis is away; turns go on by polling");
@@ -96,8 +97,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
 
     let embedding_parts = embedding_service::Parts { store: store.clone(), clock: clock.clone() };
     let embedding_app = embedding_service::App::new(services.embedding, embedding_parts)?;
-    let worker_parts =
-        conversation_worker::Parts { store: store.clone(), coordination: coordination.clone(), clock: clock.clone() };
+    let worker_parts = conversation_worker::Parts { store: store.clone(), coordination: coordination.clone() };
     let worker_app = conversation_worker::App::new(services.worker, worker_parts)?;
     let admin_parts = admin_service::Parts { store: store.clone(), coordination: coordination.clone() };
     let admin_app = admin_service::App::new(services.admin, admin_parts);

@@ -6,21 +6,19 @@ use anyhow::Context as _;
 use axum::Router;
 use domain::{Account, Tenant};
 use secrecy::ExposeSecret as _;
-use service_kit::net;
 use simulator::page::{Page, Someone, phone_router};
 use store::{Role, Store, StoreConfig};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, SERVICE, fakes, inside::Journals, options::SimulateOptions};
+use crate::{Config, fakes, inside::Journals, options::SimulateOptions};
 
 /// Serves until `shutdown`. The database of `config` is only read, for the page's right side.
 ///
 /// # Errors
 /// A busy port, a file that cannot be written, a database that is not there.
 pub async fn run(options: SimulateOptions, config: &Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let at = |offset: u16| SocketAddr::new(options.listen.ip(), options.listen.port().saturating_add(offset));
-    let bind = async |offset| net::bind(SERVICE, "simulate --listen", at(offset)).await;
-    let (page, api, tokens, backend) = (bind(0).await?, bind(1).await?, bind(2).await?, bind(3).await?);
+    let [page, api, tokens, backend] = listeners(options.listen).await?;
     let folder = std::env::temp_dir().join(format!("dragoman-simulate-{}", page.local_addr()?.port()));
     let platform = fakes::platform(api, options.gateway, shutdown.clone())?;
     let fleet = fakes::demo_fleet(backend, tokens, &folder, shutdown.clone())?;
@@ -42,7 +40,7 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
         infobip: platform.infobip,
         people: Someone::demo(),
         title: "Fleet desk".to_owned(),
-        suggestions: Vec::new(),
+        suggestions: simulator::fleet::SENTENCES.map(str::to_owned).to_vec(),
         inside: Arc::new(Journals {
             store,
             tenant: Tenant::new("default")?,
@@ -54,5 +52,33 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
     tokio::select! {
         served = axum::serve(page, routes) => served.context("the page's listener failed"),
         () = stop.cancelled() => Ok(()),
+    }
+}
+
+/// The page at `first`, the platform, the token server and the backend on the ports after it.
+async fn listeners(first: SocketAddr) -> anyhow::Result<[TcpListener; 4]> {
+    let bind = async |offset: u16| {
+        let port = first.port().checked_add(offset).context("--listen takes four ports in a row, up to 65535")?;
+        let address = SocketAddr::new(first.ip(), port);
+        TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on {address}; choose another address with --listen, which takes four ports in a row")
+        })
+    };
+    Ok([bind(0).await?, bind(1).await?, bind(2).await?, bind(3).await?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_port_names_the_option_that_moves_all_four() {
+        let busy = TcpListener::bind("127.0.0.1:0").await.expect("free");
+        let address = busy.local_addr().expect("bound");
+        let error = format!("{:#}", listeners(address).await.expect_err("busy"));
+        assert!(error.starts_with(&format!("cannot listen on {address}; ")), "{error}");
+        assert!(error.contains(" --listen, which takes four ports in a row: "), "{error}");
+        let error = listeners(SocketAddr::from(([127, 0, 0, 1], u16::MAX))).await.expect_err("no port after it");
+        assert!(error.to_string().contains("--listen takes four ports in a row"), "{error}");
     }
 }

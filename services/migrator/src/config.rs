@@ -49,6 +49,7 @@ pub struct RolesConfig {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        problems.within("telemetry", |problems| self.telemetry.validate(problems));
         if let Some(url) = &self.roles.bot_url
             && url.expose_secret().starts_with("postgres")
             && store::roles::user_name(url.expose_secret()).is_err()

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     if matches!(cli.command, Command::PrintConfig) {
         return cli::print_config(SERVICE, DEFAULTS, &args);
     }
-    let config = match config::load::<Config>(SERVICE, DEFAULTS, &args, std::env::vars()) {
+    let config = match config::load::<Config>(SERVICE, DEFAULTS, &args, config::environment()) {
         Ok(config) => config.with_bot_url(std::env::var("BOT_DATABASE_URL").ok()),
         Err(errors) => return cli::refuse(&errors),
     };

@@ -1,0 +1,280 @@
+//! The operators' console in a real headless Chromium, over the services of a cluster.
+//!
+//! `CONSOLE_PICTURES=<folder>` writes a picture of each page, wide and narrow, light and dark.
+//! `CONSOLE_AXE=<axe.min.js>` checks each of them with axe-core; what is serious fails the journey.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use chromiumoxide::{
+    Browser, BrowserConfig, Page,
+    cdp::browser_protocol::emulation::{MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams},
+    page::ScreenshotParams,
+};
+use domain::{Content, ConversationId, Incoming, Tenant};
+use futures::StreamExt as _;
+use serde_json::json;
+use simulator::fleet::{ANA, MARKO};
+use store::{Commit, DeadLetterNew, Role, Store, StoreConfig};
+
+use crate::world::{Deployment, KEY, PATIENCE, World, free_address, get_status};
+
+const TOKEN: &str = "5f2b0c4e9a7d18365f2b0c4e9a7d18365f2b0c4e9a7d18365f2b0c4e9a7d1836";
+
+/// A console beside the cluster's services; it ends with its owner.
+struct Console {
+    child: Child,
+    http: SocketAddr,
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Console {
+    fn start(world: &World) -> Self {
+        let [http, grpc, ops] = [free_address(), free_address(), free_address()];
+        let [embedding, ..] = world.grpc.expect("a cluster");
+        let mut command = world.command("admin-service");
+        for (name, address) in [("HTTP", http), ("GRPC", grpc), ("OPS", ops)] {
+            command.env(format!("ADMIN_SERVICE__{name}__LISTEN"), address.to_string());
+        }
+        command.env("ADMIN_SERVICE__CATALOG__URL", format!("http://{embedding}"));
+        command.env("ADMIN_SERVICE__CATALOG__API_KEY", KEY);
+        command.env("ADMIN_TOKEN_1", TOKEN).env("ADMIN_TOKEN_1_USER", "ana");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let console = Self { child: child.expect("`make test` builds the binaries first"), http };
+        let begun = Instant::now();
+        while get_status(ops, "/readyz") != Some(200) {
+            assert!(begun.elapsed() < PATIENCE, "the console was not ready in time");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        console
+    }
+}
+
+/// A message of Marko that was given up.
+async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: bool) -> ConversationId {
+    for attempt in 0..20 {
+        let incoming = Incoming {
+            tenant: Tenant::new("default").expect("a name"),
+            account: "infobip:main".parse().expect("an account"),
+            peer: MARKO.to_owned(),
+            user: MARKO.to_owned(),
+            provider: "infobip".to_owned(),
+            provider_message_id: format!("{message}-{attempt}"),
+            written_at: None,
+            contact_name: Some("Marko Kovač".to_owned()),
+            phone: Some(MARKO.to_owned()),
+            quoted: None,
+            content: Content::Text { text: "Which vehicles are free tomorrow?".to_owned() },
+            traceparent: None,
+        };
+        let accepted = store.accept(&[incoming]).await.expect("accepted")[0];
+        // A worker's sweep may be first; then the message is answered, and the next one is tried.
+        let Some(lease) = store.claim(accepted.conversation, ConversationId::new().0).await.expect("an answer") else {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        let commit = Commit {
+            first_seq: accepted.seq,
+            last_seq: accepted.seq,
+            replies: Vec::new(),
+            state: json!({}),
+            audit: None,
+            dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),
+        };
+        let committed = store.commit(&lease, &commit).await;
+        store.release_idle(&lease).await.expect("released");
+        if committed.is_ok() {
+            return accepted.conversation;
+        }
+    }
+    panic!("a worker was always first");
+}
+
+/// Waits until a JavaScript expression is true on the page, through reloads of it.
+async fn until(page: &Page, expression: &str) {
+    let begun = Instant::now();
+    loop {
+        let value = page.evaluate(format!("Boolean({expression})")).await;
+        if value.is_ok_and(|value| value.into_value::<bool>().unwrap_or(false)) {
+            return;
+        }
+        if begun.elapsed() > PATIENCE {
+            panic!("never true on the page: {expression}\n{}", text(page).await);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn text(page: &Page) -> String {
+    let text = page.evaluate("document.body.innerText").await.ok().and_then(|value| value.into_value().ok());
+    text.unwrap_or_default()
+}
+
+/// Follows the first link or button with these words, and waits for the page's heading.
+async fn follow(page: &Page, words: &str, heading: &str) {
+    let click = format!(
+        "[...document.querySelectorAll('main a, main button, nav a, nav button')].find((one) => one.textContent.trim().startsWith({words:?})).click()"
+    );
+    until(page, &format!("document.readyState === 'complete' && [...document.querySelectorAll('main a, main button, nav a')].some((one) => one.textContent.trim().startsWith({words:?}))")).await;
+    page.evaluate(click).await.expect("followed");
+    until(
+        page,
+        &format!(
+            "document.querySelector('h1')?.textContent.startsWith({heading:?}) && document.readyState === 'complete'"
+        ),
+    )
+    .await;
+}
+
+async fn write(page: &Page, field: &str, words: &str) {
+    let field = page.find_element(field).await.expect("a field");
+    field.click().await.expect("focus").type_str(words).await.expect("typed").press_key("Enter").await.expect("sent");
+}
+
+/// A picture of the page as it stands, wide and narrow, light and dark, and what axe-core says of it.
+async fn look(page: &Page, name: &str) {
+    let pictures = std::env::var_os("CONSOLE_PICTURES").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let axe = std::env::var_os("CONSOLE_AXE").filter(|path| !path.is_empty());
+    let axe = axe.map(|path| std::fs::read_to_string(path).expect("axe-core"));
+    for (width, height) in [(1280, 800), (390, 844)] {
+        let size = SetDeviceMetricsOverrideParams::new(width, height, 1.0, width < 500);
+        page.execute(size.clone()).await.expect("a size");
+        let wide = page.evaluate("document.documentElement.scrollWidth").await.expect("a width");
+        let wide: i64 = wide.into_value().expect("a number");
+        assert!(wide <= width, "{name} is {wide} pixels wide on a screen of {width}");
+        for scheme in ["light", "dark"] {
+            let media = SetEmulatedMediaParams::builder().feature(MediaFeature::new("prefers-color-scheme", scheme));
+            page.execute(media.build()).await.expect("a colour scheme");
+            page.execute(size.clone()).await.expect("a size"); // a picture of the whole page forgets it
+            if let Some(folder) = &pictures {
+                std::fs::create_dir_all(folder).expect("a folder");
+                let format = ScreenshotParams::builder().full_page(true).build();
+                page.save_screenshot(format, folder.join(format!("{name}-{width}-{scheme}.png")))
+                    .await
+                    .expect("a picture");
+            }
+            if let Some(axe) = &axe {
+                page.evaluate(axe.as_str()).await.expect("axe-core runs");
+                let run = "axe.run().then((found) => found.violations.map((v) => `${v.impact} ${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`))";
+                let found: Vec<String> = page.evaluate(run).await.expect("an answer").into_value().expect("a list");
+                for line in &found {
+                    println!("axe {name} {width} {scheme}: {line}");
+                }
+                let serious = |line: &&String| line.starts_with("serious") || line.starts_with("critical");
+                assert_eq!(found.iter().filter(serious).count(), 0, "{name}: {found:?}");
+            }
+        }
+    }
+    page.execute(SetDeviceMetricsOverrideParams::new(1280, 800, 1.0, false)).await.expect("a size");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter() {
+    let world = World::start(Deployment::Cluster).await;
+    let mut ana = world.person(ANA);
+    ana.says("Which vehicles are free tomorrow?").await;
+    ana.hears(&["ZG 5678-CD"]).await;
+    ana.says("book the red van tomorrow 9-12").await;
+    ana.hears(&["Yes"]).await;
+    world.quiet().await;
+    ana.taps("Yes");
+    ana.hears(&["4711"]).await;
+    world.quiet().await;
+    let store = Store::connect(&StoreConfig {
+        url: world.database.clone(),
+        max_connections: 2,
+        connect_wait: PATIENCE,
+        role: Role::Admin,
+    })
+    .await
+    .expect("the database");
+    for (message, reason, unknown_effect) in [
+        ("j1", "the backend never answered", false),
+        ("j2", "the backend never answered", false),
+        ("j3", "the turn asked for too much", true),
+    ] {
+        give_up(&store, message, reason, unknown_effect).await;
+    }
+    let console = Console::start(&world);
+
+    let profile = tempfile::tempdir().expect("a folder");
+    let chrome = std::env::var_os("CHROME")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
+    let config = BrowserConfig::builder()
+        .chrome_executable(chrome)
+        .no_sandbox()
+        .new_headless_mode()
+        .user_data_dir(profile.path())
+        .viewport(None)
+        .launch_timeout(Duration::from_secs(60))
+        .args(["disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync"])
+        .build()
+        .expect("a browser's configuration");
+    let (mut browser, mut events) = Browser::launch(config).await.expect("Chromium starts; CHROME names its binary");
+    let handling = tokio::spawn(async move { while events.next().await.is_some() {} });
+    let page = browser.new_page(format!("http://{}/", console.http)).await.expect("the page");
+    until(&page, "document.querySelector('#token')").await;
+    look(&page, "sign-in").await;
+    write(&page, "#token", "a-guess").await;
+    until(&page, "document.querySelector('[role=alert]')").await;
+    write(&page, "#token", TOKEN).await;
+
+    until(&page, "document.querySelector('#live')?.dataset.mode === 'live'").await;
+    until(&page, "document.querySelector('[data-figure=dead_letters] .value').textContent === '3'").await;
+    until(&page, "document.querySelector('[data-figure=operations] .value').textContent > 0").await;
+    look(&page, "overview").await;
+
+    follow(&page, "Conversations", "Conversations").await;
+    look(&page, "conversations").await;
+    page.evaluate("[...document.querySelectorAll('tbody a')].at(-1).click()").await.expect("opened");
+    until(&page, "document.querySelector('h1').textContent.startsWith('Conversation with') && document.querySelector('.event.call')").await;
+    let shown = text(&page).await;
+    assert!(!shown.contains(ANA) && !shown.contains("Horvat"), "personal data is masked: {shown}");
+    assert!(shown.contains("candidates") && shown.contains("POST") && shown.contains("answered in"), "{shown}");
+    look(&page, "conversation").await;
+
+    follow(&page, "Catalogue", "Catalogue").await;
+    look(&page, "catalogue").await;
+    follow(&page, "Search playground", "Search playground").await;
+    write(&page, "#text", "which cars can I take tomorrow").await;
+    until(&page, "document.querySelectorAll('tbody tr').length > 2").await;
+    look(&page, "search").await;
+    page.evaluate("document.querySelector('tbody a').click()").await.expect("opened");
+    until(&page, "[...document.querySelectorAll('h2')].some((one) => one.textContent === 'Parameters')").await;
+    look(&page, "operation").await;
+
+    follow(&page, "Dead letters", "Dead letters").await;
+    look(&page, "dead-letters").await;
+    follow(&page, "the backend never answered", "Dead letters").await;
+    until(&page, "document.querySelectorAll('.rows input').length === 2").await;
+    page.evaluate("document.querySelector('.rows a').click()").await.expect("opened");
+    until(&page, "document.querySelector('h1').textContent === 'the backend never answered'").await;
+    look(&page, "dead-letter").await;
+    follow(&page, "Replay", "Replay 1 dead letter?").await;
+    look(&page, "confirm").await;
+    follow(&page, "Replay 1", "Dead letters").await;
+    until(&page, "document.querySelector('.notice')?.textContent === 'Replayed 1 dead letter.'").await;
+    world.person(MARKO).hears(&["ZG 5678-CD"]).await;
+    follow(&page, "Overview", "Overview").await;
+    until(&page, "document.querySelector('[data-figure=dead_letters] .value').textContent === '2'").await;
+
+    follow(&page, "Audit", "Audit").await;
+    let audit = text(&page).await;
+    for deed in ["console.sign_in", "conversation.look", "catalogue.search", "dead_letter.look", "dead_letter.replay"] {
+        assert!(audit.contains(deed), "{deed} is not in {audit}");
+    }
+    look(&page, "audit").await;
+    browser.close().await.expect("closed");
+    handling.abort();
+}
