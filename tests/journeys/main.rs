@@ -3,6 +3,7 @@
 //! Each journey runs on SQLite in one process and on PostgreSQL and Redis in five.
 
 mod chat;
+#[expect(clippy::print_stdout, reason = "findings are for the terminal")]
 mod console;
 mod faults;
 mod fleet;

@@ -257,3 +257,41 @@ impl Validate for Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn remote(section: serde_json::Value) -> Option<RemoteConfig> {
+        serde_json::from_value::<EmbeddingConfig>(section).expect("a section").remote(10)
+    }
+
+    #[test]
+    fn providers_are_reached_where_they_are() {
+        assert!(remote(json!({})).is_none());
+        let google = remote(json!({"provider": "google", "api_key": "k", "name": "gemini-embedding-001"}));
+        assert_eq!(google.expect("a model").llm.provider.name(), "gcp.gemini");
+        let azure = json!({
+            "provider": "azure", "base_url": "https://r.openai.azure.com", "api_key": "k", "name": "vectors", "dimensions": 256,
+        });
+        let azure = remote(azure).expect("a model").llm;
+        assert_eq!((azure.provider.name(), azure.provider.model()), ("azure.ai.openai", "vectors"));
+        assert_eq!((azure.dimensions, azure.retry.attempts), (Some(256), 1));
+    }
+
+    #[test]
+    fn half_a_model_is_a_problem() {
+        for section in [
+            json!({"provider": "openai", "name": "x"}),
+            json!({"provider": "azure", "api_key": "k", "name": "x"}),
+            json!({"provider": "compatible", "base_url": "http://localhost:11434/v1"}),
+            json!({"provider": "openai", "api_key": "k", "name": "x", "dimensions": 0}),
+        ] {
+            let mut problems = Problems::default();
+            serde_json::from_value::<EmbeddingConfig>(section.clone()).expect("a section").validate(&mut problems);
+            assert!(!problems.is_empty(), "{section}");
+        }
+    }
+}

@@ -230,6 +230,7 @@ fn journaled(turn: &TimelineTurn, step: &JournalRow, mask: &Mask) -> Option<Even
         }
         "call" => called(step, result, took, mask),
         "model" => asked(step, result, took, mask),
+        "decision" if step.request["action"] == "chat" => asked(step, result, took, mask),
         "decision" if result["hits"].is_array() => searched(step, result, mask),
         kind => {
             let title = if kind == "decision" { "Decided".to_owned() } else { kind.to_owned() };
@@ -293,26 +294,43 @@ fn called(step: &JournalRow, result: &Value, took: Option<Duration>, mask: &Mask
 
 /// A call of a model: what it cost, and what it wanted.
 fn asked(step: &JournalRow, result: &Value, took: Option<Duration>, mask: &Mask) -> Event {
-    let places = [result, &result["answer"], &result["usage"], &result["answer"]["usage"], &step.request];
-    let text = |names: &[&str]| find(&places, names).and_then(|value| value.as_str().map(str::to_owned));
+    let answer = if result["answer"].is_object() { &result["answer"] } else { result };
+    let places = [answer, &answer["usage"], result, &step.request];
+    let text = |names: &[&str]| find(&places, names).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |names: &[&str]| find(&places, names).and_then(Value::as_u64);
-    let model = text(&["model", "request_model"]).unwrap_or_else(|| "not named".to_owned());
-    let event = Event::new(step.started_at, "model", format!("Model {model}"));
     let tokens = |names: &[&str]| number(names).map(|count| count.to_string()).unwrap_or_default();
-    let event = timed(event, took)
-        .fact("tokens in", tokens(&["input_tokens", "prompt_tokens", "tokens_in"]))
-        .fact("tokens out", tokens(&["output_tokens", "completion_tokens", "tokens_out"]))
-        .fact("for", text(&["purpose"]).unwrap_or_default());
-    let failed = text(&["error", "reason", "failed"]);
-    let badge = failed.clone().or_else(|| text(&["finish", "outcome"]));
-    let took_ms = number(&["took_ms", "duration_ms"]).filter(|_| took.is_none());
-    let event = event.fact("took", took_ms.map(|ms| span(Duration::from_millis(ms))).unwrap_or_default());
-    let event = match badge {
-        Some(word) => event.badge(mask.text(&word.replace('_', " ")), failed.is_some()),
-        None if step.result.is_none() => event.badge("no result yet", true),
-        None => event,
+    let took = took.or_else(|| number(&["took_ms", "duration_ms"]).map(Duration::from_millis));
+    // It is journaled with its answer, so it began before; a step with an end of its own was journaled at its begin.
+    let began = if step.finished_at.is_none() { step.started_at - took.unwrap_or_default() } else { step.started_at };
+    let wanted: Vec<&Value> = answer["tool_calls"].as_array().map_or_else(Vec::new, |calls| calls.iter().collect());
+    let names: Vec<&str> = wanted.iter().filter_map(|call| call["name"].as_str()).collect();
+    let offered = step.request["tools"].as_array().map(|tools| tools.len().to_string());
+    let estimated = answer["usage"]["estimated"] == true;
+    let model = Some(text(&["model"])).filter(|model| !model.is_empty()).unwrap_or_else(|| "not named".to_owned());
+    let event = Event::new(began, "model", format!("Model {model}"))
+        .fact("tokens in", tokens(&["input_tokens", "prompt_tokens"]))
+        .fact("tokens out", tokens(&["output_tokens", "completion_tokens"]))
+        .fact("tokens", if estimated { "estimated" } else { "" })
+        .fact("tools", offered.unwrap_or_default())
+        .fact("wanted", mask.text(&names.join(", ")));
+    let failed = result["chat"] == "failed";
+    let event = timed(event, took).fact("why", if failed { mask.text(&text(&["reason"])) } else { String::new() });
+    let end = if failed { text(&["class"]) } else { text(&["finish", "outcome"]) };
+    let mut event = match (end.is_empty(), result.is_null()) {
+        (false, _) => event.badge(mask.text(&end.replace('_', " ")), failed),
+        (true, true) => event.badge("no result yet", true),
+        (true, false) => event,
     };
-    event.json(mask, result)
+    event.text = answer["text"].as_str().filter(|text| !text.is_empty()).map(|text| mask.text(text));
+    // Arguments come as a text; read, their fields can be masked by their names.
+    let wanted: Vec<Value> = wanted
+        .into_iter()
+        .map(|call| {
+            let arguments = call["arguments"].as_str().map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+            serde_json::json!({ "name": call["name"], "arguments": arguments.unwrap_or_else(|| call["arguments"].clone()) })
+        })
+        .collect();
+    event.json(mask, &serde_json::json!({ "asked": step.request, "wanted": wanted }))
 }
 
 /// The first value under one of these names, in one of these places.
@@ -414,8 +432,12 @@ mod tests {
                 step(
                     2,
                     "model",
-                    json!({ "purpose": "answer" }),
-                    json!({ "model": "m-1", "usage": { "input_tokens": 812, "output_tokens": 40 }, "finish": "tool_calls" }),
+                    json!({ "action": "chat", "tools": ["x", "y"] }),
+                    json!({ "chat": "answered", "took_ms": 7_000, "answer": {
+                        "text": "For Ana", "model": "m-1", "finish": "tool_calls",
+                        "usage": { "input_tokens": 812, "output_tokens": 40 },
+                        "tool_calls": [{ "id": "1", "name": "x", "arguments": "{\"driver_name\":\"Zo\",\"km\":5}" }],
+                    } }),
                 ),
                 step(
                     3,
@@ -486,6 +508,10 @@ mod tests {
             "Model m-1 [tool calls]",
             "tokens in=812",
             "tokens out=40",
+            "tools=2",
+            "wanted=x",
+            "For [name]",
+            "\"driver_name\": \"[hidden]\"",
             "Called d/GET /x [404]",
             "took=42 ms",
             "Hello [name]\\n[Yes]",
@@ -510,6 +536,20 @@ mod tests {
         ] {
             assert!(text.contains(known), "{known} is not in {text}");
         }
+    }
+
+    #[test]
+    fn a_model_that_failed_is_shown_from_its_begin() {
+        let failed = json!({ "chat": "failed", "class": "timeout", "reason": "no answer in 20 s", "took_ms": 500 });
+        let step = JournalRow {
+            finished_at: None,
+            started_at: Micros(1_600_000),
+            ..step(1, "decision", json!({ "action": "chat", "model": "m-2" }), failed)
+        };
+        let view = TurnView::new(&TimelineTurn { steps: vec![step], ..turn() }, &Mask::default(), Micros(10_000_000));
+        let event = &view.events[1];
+        assert_eq!((event.kind, event.title.as_str(), event.offset.as_str()), ("model", "Model m-2", "+100 ms"));
+        assert_eq!((event.badge.as_deref(), event.bad), (Some("timeout"), true));
     }
 
     #[test]

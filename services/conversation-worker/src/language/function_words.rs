@@ -45,7 +45,7 @@ pub const ES: &str = "
 /// Words of English that do name something: what people do and ask for by message.
 pub const EN_SIGNS: &str = "
     cancel help back wrong change more hey morning second first free booked available monday tuesday wednesday
-    thursday friday saturday sunday book books booking bookings open week month until yesterday afternoon
+    thursday friday saturday sunday book books open week month until yesterday afternoon
     evening person thank extend borrow report reserve day after
 ";
 

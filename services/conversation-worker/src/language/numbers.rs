@@ -132,7 +132,7 @@ pub fn unit_fits(unit: &str, described: &str) -> bool {
     const UNITS: &[(&[&str], &[&str])] = &[
         (
             &["km", "kms", "kilometer", "kilometern", "kilometro", "kilometros"],
-            &["kilomet", "km", "distance", "entfernung", "strecke", "distancia", "odometer"],
+            &["kilomet", "km", "distance", "entfernung", "strecke", "distancia"],
         ),
         (&["m", "meter", "metern", "metro", "metros"], &["metre", "meter", "metar", "metro"]),
         (
