@@ -66,8 +66,15 @@ fn a_wrong_configuration_is_told_whole_with_exit_code_2() {
 #[test]
 fn the_example_of_tenants_is_valid_and_lacks_only_its_secrets() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/tenants.example.toml");
-    let secrets =
-        ["INFOBIP_API_KEY", "INFOBIP_SECRET_KEY", "SESSION_KEY", "CRM_KEY", "CRM_PASSWORD", "CRM_TOKEN", "CRM_SECRET"];
+    let secrets = [
+        "ACME_INFOBIP_KEY",
+        "ACME_INFOBIP_SECRET",
+        "SESSION_KEY",
+        "CRM_KEY",
+        "CRM_PASSWORD",
+        "CRM_TOKEN",
+        "CRM_SECRET",
+    ];
     let folder = tempfile::tempdir().expect("a folder");
     for binary in ["embedding-service", "conversation-worker", "ingress-gateway", "dragoman"] {
         let check = |secrets: &[(&str, &str)]| {
@@ -78,7 +85,7 @@ fn the_example_of_tenants_is_valid_and_lacks_only_its_secrets() {
         assert_eq!(check(&set), (Some(0), String::new()), "{binary}");
         let (code, said) = check(&set[1..]);
         assert_eq!(code, Some(2), "{binary}");
-        assert!(said.contains("INFOBIP_API_KEY"), "{binary}: {said}");
+        assert!(said.contains("ACME_INFOBIP_KEY"), "{binary}: {said}");
     }
 }
 
