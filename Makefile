@@ -46,6 +46,8 @@ figures: ## the figures of the README: make figures DATA=<folder>
 
 figures-model: ## the figures of the model path, with the scripted model server
 	$(CARGO) run --quiet -p embedding-service --example embedding_start
+	$(CARGO) build --quiet --workspace --bins
+	$(CARGO) test --quiet -p tests --test journeys -- --nocapture whatever_the_model
 
 start-time: ## how long the one process takes to be ready, empty and with 10,000 conversations
 	$(CARGO) build --quiet -p dragoman
