@@ -8,6 +8,7 @@ journeys! {
     a_look_up_is_answered_in_lines,
     a_sentence_becomes_one_booking_after_one_yes,
     a_croatian_sentence_asks_which_of_two_is_meant,
+    what_somebody_else_took_is_told_with_what_would_go,
     sixteen_copies_are_answered_once,
     a_stranger_is_told_and_nothing_runs,
 }
@@ -58,6 +59,17 @@ async fn a_croatian_sentence_asks_which_of_two_is_meant(world: World) {
     let effects = world.effects();
     assert_eq!(effects.len(), 1, "{effects:?}");
     assert_eq!(effects[0].operation, "POST /vehicles/{vehicle_id}/mileage");
+}
+
+async fn what_somebody_else_took_is_told_with_what_would_go(world: World) {
+    for (peer, done) in [(MARKO, "Number"), (ANA, "Possible instead")] {
+        let mut person = world.person(peer);
+        person.says("book the red van on monday 9-12").await;
+        person.hears(&["ZG 9012-EF", "09:00"]).await;
+        person.taps("Yes");
+        person.hears(&[done]).await;
+    }
+    assert_eq!(world.effects().len(), 1, "{:?}", world.effects());
 }
 
 async fn sixteen_copies_are_answered_once(world: World) {

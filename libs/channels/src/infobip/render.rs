@@ -27,9 +27,10 @@ pub fn render(reply: &Reply) -> Vec<Reply> {
     if reply.choices.is_empty() {
         return texts(&reply.text);
     }
-    match buttons(&reply.choices).or_else(|| rows(&reply.choices)) {
-        Some(choices) => interactive(reply, choices),
-        None => texts(&numbered(reply)),
+    match (buttons(&reply.choices), rows(&reply.choices)) {
+        (Some(buttons), _) => interactive(reply, buttons, false),
+        (None, Some(rows)) => interactive(reply, rows, true),
+        (None, None) => texts(&numbered(reply)),
     }
 }
 
@@ -40,8 +41,7 @@ fn texts(text: &str) -> Vec<Reply> {
 }
 
 /// Text that is too long for one interactive message goes ahead; its last part carries the choices.
-fn interactive(reply: &Reply, choices: Vec<Choice>) -> Vec<Reply> {
-    let list = choices.len() > MAX_BUTTONS || choices.iter().any(|choice| choice.description.is_some());
+fn interactive(reply: &Reply, choices: Vec<Choice>, list: bool) -> Vec<Reply> {
     let title = reply.list_title.as_deref().map(str::trim).filter(|title| !title.is_empty());
     let text = if reply.text.trim().is_empty() { title.unwrap_or(DEFAULT_LIST_TITLE) } else { reply.text.trim() };
     let mut parts = if units(text) <= INTERACTIVE_TEXT {
@@ -95,7 +95,14 @@ fn rows(choices: &[Choice]) -> Option<Vec<Choice>> {
             description: second.map(|second| shorten(&second, ROW_DESCRIPTION)),
         }
     };
-    Some(choices.iter().map(row).collect())
+    let mut rows: Vec<Choice> = choices.iter().map(row).collect();
+    // The platform refuses titles that are the same.
+    for at in 1..rows.len() {
+        if rows[..at].iter().any(|other| other.title == rows[at].title) {
+            rows[at].title = shorten(&format!("{}. {}", at + 1, rows[at].title), ROW_TITLE);
+        }
+    }
+    Some(rows)
 }
 
 /// The text with its choices as numbered lines.
@@ -126,6 +133,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn choices_of_one_title_become_a_list_whose_titles_differ() {
+        let parts = render(&reply("Possible instead:", choices(&["Octavia", "Octavia", "Change"])));
+        assert_eq!(parts.len(), 1);
+        assert!(parts[0].list_title.is_some(), "buttons of one title are refused: {:?}", parts[0]);
+        let titles: Vec<&str> = parts[0].choices.iter().map(|choice| choice.title.as_str()).collect();
+        assert_eq!(titles, ["Octavia", "2. Octavia", "Change"]);
+    }
 
     fn choices(titles: &[&str]) -> Vec<Choice> {
         titles

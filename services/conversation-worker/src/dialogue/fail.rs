@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     ask, rows,
     scope::{Scope, Step},
-    state::{Ask, Does, Frame, Offer, Task},
+    state::{Ask, Does, Frame, Offer, Row, Task},
     tell::Telling,
 };
 use crate::{
@@ -137,8 +137,10 @@ fn alternatives(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
                 let list = rows::rows(&candidate, &body).0;
                 let pick = rows::to_pick(scope, &candidate, &list, &need.id_property, &need.resource);
                 let taken = frame.arguments.get(&need.field);
-                for row in pick.into_iter().filter(|row| Some(&row.id) != taken).take(2) {
-                    let title = row.label.split(", ").next().unwrap_or(&row.label).to_owned();
+                let free: Vec<Row> = pick.into_iter().filter(|row| Some(&row.id) != taken).take(2).collect();
+                let most = scope.input.settings.limits.button_title;
+                for (row, title) in free.iter().zip(short_titles(&free, most)) {
+                    let row = row.clone();
                     let does = Does::Value { key: need.field.clone(), value: row.id, label: row.label };
                     offers.push(scope.offer(title, does, ""));
                 }
@@ -147,6 +149,14 @@ fn alternatives(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
         }
     }
     Ok(offers)
+}
+
+/// The first part of each label where these differ, else what tells the labels apart.
+fn short_titles(rows: &[Row], most: usize) -> Vec<String> {
+    let first = |row: &Row| row.label.split(", ").next().unwrap_or(&row.label).to_owned();
+    let short: Vec<String> = rows.iter().map(first).collect();
+    let seen: std::collections::BTreeSet<String> = short.iter().map(|title| cut(title, most).to_lowercase()).collect();
+    if seen.len() == short.len() { short } else { rows::distinct_titles(&rows.iter().collect::<Vec<_>>(), most) }
 }
 
 /// A call whose end nobody saw: a paired look-up may prove that it happened; its silence proves nothing.
