@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -409,10 +410,21 @@ pub fn path_of(binary: &str) -> PathBuf {
     test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps").join(binary)
 }
 
-/// A loopback address that was free a moment ago.
+/// A loopback address that was free a moment ago, below the ports that outgoing connections take, and in a stretch that
+/// few other test processes use.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 11_000;
+    const COUNT: u32 = 9_000;
+    const STRETCH: u32 = 61;
+    for _ in 0..COUNT {
+        let n = std::process::id().wrapping_mul(STRETCH).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + n).expect("a port");
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().expect("an address");
+        }
+    }
+    panic!("no port is free");
 }
 
 async fn listener() -> tokio::net::TcpListener {
