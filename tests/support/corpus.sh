@@ -10,7 +10,7 @@ cargo build --quiet --workspace --bins
 cargo build --quiet -p tests --example own_document --example signed_webhook
 failed=0
 [ ! -d "$data/openapi" ] || "$bin/examples/import" "$data/openapi" || failed=1
-[ ! -d "$data/webhooks" ] || "$bin/examples/parse_corpus" "$data/webhooks" || failed=1
+[ ! -d "$data/webhooks/infobip-whatsapp" ] || "$bin/examples/parse_corpus" "$data/webhooks/infobip-whatsapp" || failed=1
 [ ! -d "$data/webhooks/signed" ] || "$bin/examples/signed_webhook" "$data/webhooks" "$bin" || failed=1
 [ ! -d "$data/openapi" ] || "$bin/examples/right_call" "$data" || failed=1
 [ ! -d "$data/openapi" ] || "$bin/examples/own_document" "$data" "$bin/dragoman" || failed=1

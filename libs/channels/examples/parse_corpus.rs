@@ -37,10 +37,9 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
         }
     }
-    writeln!(
-        out,
-        "figure infobip_bodies {bodies}, failed {failed} (messages {messages}, receipts {receipts}, stored as unknown {unknown})"
-    )?;
+    writeln!(out, "{messages} messages, {receipts} receipts, {unknown} stored as unknown")?;
+    writeln!(out, "figure infobip_bodies {bodies}")?;
+    writeln!(out, "figure infobip_bodies_failed {failed}")?;
     Ok(if failed == 0 && bodies > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
