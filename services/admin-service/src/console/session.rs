@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use domain::{ConversationId, Tenant};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use service_kit::grpc::KeyHash;
 use sha2::Sha256;
+use tokio::time::Instant;
 
 /// A session's key is looked up again after so long: a key that was taken back ends its sessions.
 const KEY_BELIEVED: Duration = Duration::from_secs(10);
@@ -214,29 +215,46 @@ mod tests {
         sessions.open("ana", KeyHash::of("t"), acme.clone(), Scope::Some(vec![acme]))
     }
 
-    #[test]
-    fn a_session_ends_by_idling_by_age_and_by_leaving() {
-        let sessions = Sessions::new(Duration::from_millis(40), Duration::from_secs(60));
+    #[tokio::test(start_paused = true)]
+    async fn a_session_ends_by_idling_by_age_and_by_leaving() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let sessions = Sessions::new(minutes(30), minutes(100));
         let cookie = open(&sessions);
-        for _ in 0..4 {
-            std::thread::sleep(Duration::from_millis(15));
+        for _ in 0..3 {
+            tokio::time::advance(minutes(29)).await;
             assert!(sessions.find(&cookie, true).is_some(), "somebody is there");
         }
-        std::thread::sleep(Duration::from_millis(25));
+        tokio::time::advance(minutes(12)).await;
+        assert!(sessions.find(&cookie, true).is_some(), "99 minutes old");
+        tokio::time::advance(minutes(1)).await;
+        assert!(sessions.find(&cookie, true).is_none(), "somebody was there all the time, but it is too old");
+
+        let cookie = open(&sessions);
+        tokio::time::advance(minutes(29)).await;
         let session = sessions.find(&cookie, false).expect("not idle long enough");
-        std::thread::sleep(Duration::from_millis(25));
+        assert!(sessions.lasts(&session.id));
+        tokio::time::advance(minutes(1)).await;
         assert!(!sessions.lasts(&session.id), "a stream is no sign of life");
 
-        let aged = Sessions::new(Duration::from_secs(60), Duration::from_millis(20));
-        let cookie = open(&aged);
-        std::thread::sleep(Duration::from_millis(30));
-        assert!(aged.find(&cookie, true).is_none());
+        let cookie = open(&sessions);
+        let session = sessions.find(&cookie, true).expect("open");
+        sessions.end(&session.id);
+        assert!(sessions.find(&cookie, true).is_none());
+    }
 
-        let left = Sessions::new(Duration::from_secs(60), Duration::from_secs(60));
-        let cookie = open(&left);
-        let session = left.find(&cookie, true).expect("open");
-        left.end(&session.id);
-        assert!(left.find(&cookie, true).is_none());
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_looked_up_again_and_personal_data_hidden_again_after_a_while() {
+        let sessions = Sessions::new(Duration::from_secs(3_600), Duration::from_secs(3_600));
+        let session = sessions.find(&open(&sessions), true).expect("open");
+        let conversation = ConversationId::new();
+        sessions.reveal(&session.id, conversation);
+        assert!(!sessions.must_check(&session.id), "it was looked up when it signed in");
+        tokio::time::advance(KEY_BELIEVED).await;
+        assert!(sessions.must_check(&session.id) && !sessions.must_check(&session.id), "by one of those who ask");
+        tokio::time::advance(REVEALED - KEY_BELIEVED * 2).await;
+        assert!(sessions.is_revealed(&session.id, conversation));
+        tokio::time::advance(KEY_BELIEVED).await;
+        assert!(!sessions.is_revealed(&session.id, conversation));
     }
 
     #[test]
