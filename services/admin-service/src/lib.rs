@@ -79,12 +79,15 @@ pub struct App {
     config: Config,
     parts: Parts,
     readiness: Readiness,
+    gates: readiness::Gates,
 }
 
 impl App {
     /// Opens no connection.
     pub fn new(config: Config, parts: Parts) -> Self {
-        Self { config, parts, readiness: Readiness::new(SERVICE) }
+        let readiness = Readiness::new(SERVICE);
+        let gates = readiness::Gates::register(&readiness);
+        Self { config, parts, readiness, gates }
     }
 
     /// Its readiness, for a process that starts several services.
@@ -97,12 +100,12 @@ impl App {
     /// # Errors
     /// When the catalogue's address cannot be called, or the gRPC server cannot be set up or fails.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { config, parts, readiness } = self;
+        let Self { config, parts, readiness, gates } = self;
         let drained = CancellationToken::new();
         // Whatever ends this function ends its tasks.
         let _end_tasks = drained.clone().drop_guard();
         tokio::spawn(ops::serve(listeners.ops, readiness.clone(), drained.clone()));
-        tokio::spawn(readiness::watch(parts.clone(), readiness.clone(), drained.clone()));
+        tokio::spawn(gates.watch(parts.clone(), drained.clone()));
         let letters = DeadLetters { store: parts.store.clone(), coordination: parts.coordination.clone() };
         // Its streams end as soon as the service stops; its other pages are short.
         let console = Console::new(&config, letters.clone(), shutdown.clone()).context("cannot call the catalogue")?;
@@ -134,4 +137,29 @@ impl App {
 async fn find_key(store: Store, hash: KeyHash) -> Result<Option<Caller>, Box<dyn std::error::Error + Send + Sync>> {
     let key = store.find_api_key(&hash.to_string()).await?;
     Ok(key.map(|key| Caller { tenant: key.tenant, services: key.services, name: key.name }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use service_kit::config::{Args, load};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_not_ready_before_its_first_look_at_the_database() {
+        let file = testkit::Sqlite::new().expect("a folder");
+        let store = StoreConfig {
+            url: file.url(),
+            max_connections: 1,
+            connect_wait: Duration::from_secs(5),
+            role: Role::Admin,
+        };
+        let parts =
+            Parts { store: Store::connect(&store).await.expect("a database"), coordination: Coordination::memory() };
+        let config = load(SERVICE, DEFAULTS, &Args::default(), std::iter::empty()).expect("valid");
+        let app = App::new(config, parts);
+        assert!(!app.readiness().is_ready(), "{:?}", app.readiness().state());
+    }
 }
