@@ -6,6 +6,9 @@ use service_kit::telemetry;
 use store::{Store, StoreError, audit::Actor, dead_letters::Replayed};
 use uuid::Uuid;
 
+/// Longest reason for putting one away, in characters.
+pub(crate) const REASON_CHARS_MAX: usize = 300;
+
 /// Replays and puts away.
 #[derive(Clone)]
 pub(crate) struct DeadLetters {

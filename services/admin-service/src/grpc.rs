@@ -1,8 +1,10 @@
 //! AdminService: one line per RPC; each RPC has its own file.
 
+mod discard_dead_letter;
 mod list_dead_letters;
 mod replay_dead_letter;
 
+use domain::Tenant;
 use proto::admin::v1 as pb;
 use service_kit::grpc::into_status;
 use store::{StoreError, audit::Actor};
@@ -28,10 +30,24 @@ impl pb::admin_service_server::AdminService for Admin {
         &self,
         request: Request<pb::ReplayDeadLetterRequest>,
     ) -> Result<Response<pb::ReplayDeadLetterResponse>, Status> {
-        let caller = service_kit::grpc::Caller::of(&request)?.clone();
-        let actor = Actor { name: caller.name, from: request.remote_addr().map(|peer| peer.ip().to_canonical()) };
-        self.replay(&caller.tenant, &actor, request.into_inner()).await.map(Response::new).map_err(into_status)
+        let (tenant, actor) = who(&request)?;
+        self.replay(&tenant, &actor, request.into_inner()).await.map(Response::new).map_err(into_status)
     }
+
+    async fn discard_dead_letter(
+        &self,
+        request: Request<pb::DiscardDeadLetterRequest>,
+    ) -> Result<Response<pb::DiscardDeadLetterResponse>, Status> {
+        let (tenant, actor) = who(&request)?;
+        self.discard(&tenant, &actor, request.into_inner()).await.map(Response::new).map_err(into_status)
+    }
+}
+
+/// The tenant of a call, and who the audit says it was.
+fn who<T>(request: &Request<T>) -> Result<(Tenant, Actor), Status> {
+    let caller = service_kit::grpc::Caller::of(request)?.clone();
+    let from = request.remote_addr().map(|peer| peer.ip().to_canonical());
+    Ok((caller.tenant, Actor { name: caller.name, from }))
 }
 
 /// What the caller should do about an error of the store.

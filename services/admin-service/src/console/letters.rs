@@ -27,6 +27,7 @@ use super::{
     timeline::TurnView,
     times::{When, counted},
 };
+use crate::dead_letters::REASON_CHARS_MAX;
 
 /// Rows of a page.
 const ROWS: usize = 50;
@@ -34,8 +35,6 @@ const ROWS: usize = 50;
 const GROUPS: i64 = 50;
 /// Most dead letters dealt with at once; the next click takes the next ones.
 const AT_ONCE: usize = 500;
-/// Longest reason for putting one away, in characters.
-const REASON_CHARS_MAX: usize = 300;
 /// Most messages of one dead letter that are shown.
 const MESSAGES_MAX: i64 = 20;
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use proto::admin::v1::{ListDeadLettersRequest, ReplayDeadLetterRequest};
+use proto::admin::v1::{DiscardDeadLetterRequest, ListDeadLettersRequest, ReplayDeadLetterRequest};
 use tonic::Code;
 
-use crate::support::start;
+use crate::support::{Engine, on_both_engines, start, start_with, tenant};
+
+on_both_engines!(a_dead_letter_is_put_away_once_with_a_reason_by_its_own_tenant);
 
 fn page(size: i32, token: &str) -> ListDeadLettersRequest {
     ListDeadLettersRequest { page_size: size, page_token: token.to_owned() }
@@ -13,6 +15,10 @@ fn page(size: i32, token: &str) -> ListDeadLettersRequest {
 
 fn replay(id: &str, accept: bool) -> ReplayDeadLetterRequest {
     ReplayDeadLetterRequest { dead_letter_id: id.to_owned(), accept_unknown_effects: accept }
+}
+
+fn discard(id: &str, reason: &str) -> DiscardDeadLetterRequest {
+    DiscardDeadLetterRequest { dead_letter_id: id.to_owned(), reason: reason.to_owned() }
 }
 
 #[tokio::test]
@@ -59,7 +65,7 @@ async fn a_replay_is_a_new_message_that_rings_and_happens_once() {
     assert_eq!(again.code(), Code::FailedPrecondition);
     let listed = client.list_dead_letters(page(0, "")).await.expect("a page").into_inner();
     assert!(listed.dead_letters[0].replayed_at.is_some());
-    let audit = running.store.list_audit(&crate::support::tenant("acme"), None, 10).await.expect("the audit");
+    let audit = running.store.list_audit(&tenant("acme"), None, 10).await.expect("the audit");
     assert_eq!((audit.len(), audit[0].entry.actor.as_str()), (1, "acme-key"));
     assert_eq!(audit[0].entry.detail["from"], "127.0.0.1");
 }
@@ -75,6 +81,48 @@ async fn an_unknown_effect_needs_the_operators_yes() {
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("accept_unknown_effects"), "{}", refused.message());
     client.replay_dead_letter(replay(&letter.dead_letter_id, true)).await.expect("replayed");
+}
+
+async fn a_dead_letter_is_put_away_once_with_a_reason_by_its_own_tenant(engine: Engine) {
+    let running = start_with(engine, &[]).await;
+    for message in ["m1", "m2"] {
+        running.dead_letter("acme", message, false).await;
+    }
+    let mut client = running.client("acme-key");
+    let letters = client.list_dead_letters(page(0, "")).await.expect("a page").into_inner().dead_letters;
+    let [away, replayed] = [&letters[0].dead_letter_id, &letters[1].dead_letter_id];
+    client.replay_dead_letter(replay(replayed, false)).await.expect("replayed");
+    let long = "x".repeat(301);
+    for (key, request, code) in [
+        ("acme-key", discard(away, ""), Code::InvalidArgument),
+        ("acme-key", discard(away, " \n"), Code::InvalidArgument),
+        ("acme-key", discard(away, &long), Code::InvalidArgument),
+        ("acme-key", discard("no-id", "a test"), Code::NotFound),
+        ("acme-key", discard(&uuid::Uuid::nil().to_string(), "a test"), Code::NotFound),
+        ("acme-key", discard(replayed, "a test"), Code::FailedPrecondition),
+        ("other-key", discard(away, "a test"), Code::NotFound),
+        ("narrow-key", discard(away, "a test"), Code::PermissionDenied),
+    ] {
+        let refused = running.client(key).discard_dead_letter(request.clone()).await.expect_err("refused");
+        assert_eq!(refused.code(), code, "{key}: {request:?}");
+    }
+    let listed = client.list_dead_letters(page(0, "")).await.expect("a page").into_inner().dead_letters;
+    assert_eq!(listed.len(), 2, "a refused call changes nothing");
+
+    client.discard_dead_letter(discard(away, &format!(" {} ", &long[1..]))).await.expect("put away");
+    let listed = client.list_dead_letters(page(0, "")).await.expect("a page").into_inner().dead_letters;
+    assert_eq!(listed.iter().map(|letter| &letter.dead_letter_id).collect::<Vec<_>>(), [replayed]);
+    let again = client.discard_dead_letter(discard(away, "once more")).await.expect_err("once");
+    assert_eq!(again.code(), Code::FailedPrecondition);
+    let replay = client.replay_dead_letter(replay(away, true)).await.expect_err("it is away");
+    assert_eq!(replay.code(), Code::NotFound);
+
+    let audit = running.store.list_audit(&tenant("acme"), None, 10).await.expect("the audit");
+    let lines: Vec<_> = audit.iter().map(|line| (line.entry.actor.as_str(), line.entry.action.as_str())).collect();
+    assert_eq!(lines, [("acme-key", "dead_letter.discard"), ("acme-key", "dead_letter.replay")]);
+    let detail = &audit[0].entry.detail;
+    assert_eq!((&detail["reason"], &detail["from"]), (&long[1..].into(), &"127.0.0.1".into()));
+    assert_eq!(running.store.audit_break().await.expect("an answer"), None);
 }
 
 #[tokio::test]
