@@ -90,6 +90,7 @@ async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: boo
             state: json!({}),
             audit: None,
             dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),
+            alarms: store::Alarms::default(),
         };
         let committed = store.commit(&lease, &commit).await;
         store.release_idle(&lease).await.expect("released");

@@ -49,6 +49,6 @@ fn kind(content: &Content) -> &'static str {
         Content::Choice { .. } => "choice",
         Content::Media { .. } => "media",
         Content::Location { .. } => "location",
-        Content::Unknown { .. } => "other",
+        Content::Alarm { .. } | Content::Unknown { .. } => "other",
     }
 }

@@ -15,7 +15,7 @@ pub struct Incoming {
     pub peer: String,
     /// The platform's opaque user id; the peer in a chat of two.
     pub user: String,
-    /// The platform, or `internal` (notification), `replay` (dead letter).
+    /// The platform, or `internal` (notification, alarm), `replay` (dead letter).
     pub provider: String,
     /// The platform's message id: with provider and account the key that is accepted once.
     pub provider_message_id: String,
@@ -66,6 +66,11 @@ pub enum Content {
         longitude: f64,
         /// Its name, where given.
         name: Option<String>,
+    },
+    /// Nobody said anything: an alarm of our own is due.
+    Alarm {
+        /// Its name within the conversation.
+        key: String,
     },
     /// Everything else, stored with its kind and answered politely.
     Unknown {

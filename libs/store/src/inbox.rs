@@ -215,15 +215,23 @@ async fn people(tx: &mut Tx, messages: &[Incoming]) -> Result<HashMap<(Tenant, S
     Ok(found)
 }
 
-/// Inserts one message under its number, and its line of the history; false if its key is there already. The conflict
-/// clause names the message key alone: a conflict on (conversation, seq) is an error, never a skip.
-pub(crate) async fn insert(
+/// A row of the inbox before it has its number.
+pub(crate) struct NewRow {
+    pub tenant: Tenant,
+    pub person: PersonId,
+    pub provider: String,
+    pub account: Account,
+    pub provider_message_id: String,
+    pub payload: String,
+}
+
+/// Inserts a row under its number; false if its key is there already. The conflict clause names the message key alone: a
+/// conflict on (conversation, seq) is an error, never a skip.
+pub(crate) async fn insert_row(
     tx: &mut Tx,
-    message: &Incoming,
-    payload: &str,
     conversation: ConversationId,
     seq: i64,
-    person: PersonId,
+    row: &NewRow,
 ) -> Result<bool, StoreError> {
     let inserted = tx
         .execute(
@@ -235,16 +243,36 @@ pub(crate) async fn insert(
             args![
                 conversation,
                 seq,
-                &message.tenant,
-                person,
-                &message.provider,
-                &message.account,
-                &message.provider_message_id,
-                payload
+                &row.tenant,
+                row.person,
+                &row.provider,
+                &row.account,
+                &row.provider_message_id,
+                &row.payload
             ],
         )
         .await?;
-    if inserted == 0 {
+    Ok(inserted == 1)
+}
+
+/// Inserts one message under its number, and its line of the history; false if its key is there already.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    message: &Incoming,
+    payload: &str,
+    conversation: ConversationId,
+    seq: i64,
+    person: PersonId,
+) -> Result<bool, StoreError> {
+    let row = NewRow {
+        tenant: message.tenant.clone(),
+        person,
+        provider: message.provider.clone(),
+        account: message.account.clone(),
+        provider_message_id: message.provider_message_id.clone(),
+        payload: payload.to_owned(),
+    };
+    if !insert_row(tx, conversation, seq, &row).await? {
         return Ok(false);
     }
     let body = serde_json::to_string(&message.content).map_err(|error| StoreError::Payload(error.to_string()))?;

@@ -1,13 +1,14 @@
 //! All SQL of Dragoman, for PostgreSQL and SQLite, one module per subject.
 //!
 //! The database is the truth of every conversation; the protocol that these functions implement is described in
-//! ARCHITECTURE.md. Every function takes the tenant, or a lease that was given for one; accept, claim and sweep,
-//! which find the tenant in what they are given, are the exceptions. Times are the database's own.
+//! ARCHITECTURE.md. Every function takes the tenant, or a lease that was given for one; accept, claim, sweep and the
+//! ripening of alarms, which find the tenant in what they are given, are the exceptions. Times are the database's own.
 
 mod connect;
 mod engine;
 mod error;
 
+pub mod alarms;
 pub mod api_keys;
 pub mod audit;
 pub mod catalogue;
@@ -27,6 +28,7 @@ pub mod steps;
 pub mod timeline;
 pub mod work;
 
+pub use alarms::{AlarmNew, Alarms};
 pub use connect::{Role, Store, StoreConfig};
 pub use error::StoreError;
 pub use history::{Cursor, Direction};

@@ -15,6 +15,8 @@ pub const WORK_TABLES: &[&str] = &[
     "person",
     "person_keys",
     "inbox",
+    "alarms",
+    "media",
     "steps",
     "outbox",
     "receipts",

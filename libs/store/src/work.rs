@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub use crate::steps::RESULT_FORMAT;
 use crate::{
     Lease, OutboxRow, Store, StoreError,
+    alarms::{self, Alarms},
     engine::{Tx, args, clean, sql},
     outbox,
 };
@@ -119,6 +120,8 @@ pub struct Commit {
     pub audit: Option<AuditRow>,
     /// Set when the messages were given up.
     pub dead_letter: Option<DeadLetterNew>,
+    /// Alarms that it sets and takes back.
+    pub alarms: Alarms,
 }
 
 impl Store {
@@ -179,7 +182,7 @@ impl Store {
             .collect()
     }
 
-    /// Commits a turn: counters, state, outbox, history, audit and dead letter in one transaction. Gives the ids of the
+    /// Commits a turn: counters, state, outbox, history, audit, dead letter and alarms in one transaction. Gives the ids of the
     /// outbox rows, in their order.
     ///
     /// # Errors
@@ -234,6 +237,7 @@ impl Store {
             )
             .await?;
         }
+        alarms::keep(&mut tx, lease, &commit.alarms).await?;
         tx.commit().await?;
         Ok(ids)
     }

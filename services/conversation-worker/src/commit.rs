@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use coordination::FeedEvent;
 use domain::{Content, Reply};
 use serde_json::{Value, json};
-use store::{AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError, UserMapping};
+use store::{
+    Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError, UserMapping,
+};
 
 use crate::{
     dialogue,
@@ -46,6 +48,7 @@ pub async fn answer(
         state,
         audit: Some(audit(held, rows, &answer.trace, worker.models.name())),
         dead_letter: None,
+        alarms: Alarms::default(),
     };
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
@@ -82,6 +85,7 @@ pub async fn dead_letter(
         state: before.after(range.0, false, false, &state).write(),
         audit: first.map(|row| audit(held, std::slice::from_ref(row), &TurnTrace::default(), worker.models.name())),
         dead_letter: Some(letter),
+        alarms: Alarms::default(),
     };
     worker.store.commit(&held.lease, &commit).await?;
     metrics::counter!("dragoman_turns_total", "end" => "dead_letter").increment(1);
@@ -145,6 +149,7 @@ fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace, model: &str) -> Audi
         Content::Choice { title, .. } => format!("[{title}]"),
         Content::Media { media, caption, .. } => format!("[{media}] {}", caption.as_deref().unwrap_or_default()),
         Content::Location { .. } => "[location]".to_owned(),
+        Content::Alarm { .. } => "[alarm]".to_owned(),
         Content::Unknown { kind } => format!("[{kind}]"),
     };
     AuditRow {

@@ -1,4 +1,5 @@
-//! Finds conversations whose bell was lost, and rings for them. Any worker may; one at a time does.
+//! Finds conversations whose bell was lost, and rings for them; any worker may, one at a time does. Turns due alarms into
+//! messages, too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +13,8 @@ use crate::worker::Worker;
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// Bells rung in one go.
 const RINGS_MAX: i64 = 1_000;
+/// Due alarms turned into messages in one go.
+const ALARMS_MAX: i64 = 200;
 /// Every so many sweeps the stream is trimmed and silent consumers are removed.
 const TIDY_EVERY: u32 = 30;
 /// A consumer that was silent for so long is gone.
@@ -42,6 +45,10 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
                 continue;
             }
         }
+        // Before the look at the doorbell: an alarm needs none.
+        if let Err(error) = ripen(&worker).await {
+            tracing::warn!(%error, "due alarms were not turned into messages");
+        }
         match sweep(&worker).await {
             Ok(()) => gates.doorbell.set(true),
             Err(Failed::Away(away)) => gates.doorbell.set_reason(away.to_string()),
@@ -55,6 +62,14 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
             worker.tenants.refresh_titles().await;
         }
     }
+}
+
+/// Turns due alarms into messages and rings for them.
+async fn ripen(worker: &Worker) -> Result<(), StoreError> {
+    for conversation in worker.store.ripen_alarms(ALARMS_MAX).await? {
+        worker.coordination.ring(conversation, None);
+    }
+    Ok(())
 }
 
 enum Failed {

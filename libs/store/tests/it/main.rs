@@ -3,6 +3,7 @@
 mod support;
 
 mod accept;
+mod alarms;
 mod console;
 mod errors;
 mod fence;

@@ -4,7 +4,7 @@ use domain::{Account, Content, ConversationId, Incoming, OutboxId, Receipt, Rece
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection};
 use std::time::Duration;
-use store::{Accepted, Commit, Lease, OutboxNew, Role, Store, StoreConfig};
+use store::{Accepted, Alarms, Commit, Lease, OutboxNew, Role, Store, StoreConfig};
 use uuid::Uuid;
 
 /// Runs each test function on both engines.
@@ -201,7 +201,8 @@ pub fn answer(first_seq: i64, last_seq: i64, parts: i32) -> Commit {
             question: false,
         })
         .collect();
-    Commit { first_seq, last_seq, replies, state: json!({ "answered": last_seq }), audit: None, dead_letter: None }
+    let state = json!({ "answered": last_seq });
+    Commit { first_seq, last_seq, replies, state, audit: None, dead_letter: None, alarms: Alarms::default() }
 }
 
 pub fn receipt(id: Option<OutboxId>, provider_message_id: &str, status: ReceiptStatus) -> Receipt {

@@ -6,7 +6,10 @@ use domain::{Micros, OutboxId, ReceiptStatus};
 use store::{Lease, OutboxStatus, Outcome, Seen, StoreError, UnknownPolicy};
 use uuid::Uuid;
 
-use crate::support::{Db, answer, on_both_engines, receipt, tenant, text};
+use crate::{
+    alarms::alarm,
+    support::{Db, answer, on_both_engines, receipt, tenant, text},
+};
 
 on_both_engines!(counters_hold_over_random_walks);
 
@@ -58,7 +61,7 @@ impl Walk<'_> {
             // An old lease now and then: what it may still do is part of the promise.
             let lease = self.leases.get(self.random.below(self.leases.len().max(1))).cloned();
             let newest = self.leases.last().cloned();
-            match self.random.below(12) {
+            match self.random.below(13) {
                 0 | 1 => {
                     let id = format!("{peer}-{}", self.random.below(12));
                     store.accept(&[text("acme", &peer, &id), text("acme", &peer, &id)]).await.expect("accepted");
@@ -69,7 +72,14 @@ impl Walk<'_> {
                     if let Some(lease) = lease.or(newest) {
                         let row = store.snapshot(&lease).await.expect("a snapshot");
                         let parts = 1 + i32::try_from(self.random.below(2)).expect("small");
-                        match store.commit(&lease, &answer(row.done_seq + 1, row.done_seq + 1, parts)).await {
+                        let mut commit = answer(row.done_seq + 1, row.done_seq + 1, parts);
+                        let key = format!("{}", self.random.below(6));
+                        if self.random.below(3) == 0 {
+                            commit.alarms.off.push(key);
+                        } else {
+                            commit.alarms.set.push(alarm(&lease, &key, Micros(0)));
+                        }
+                        match store.commit(&lease, &commit).await {
                             Ok(ids) => {
                                 assert_eq!(row.epoch, lease.epoch, "seed {}: a commit by a fenced worker", self.seed);
                                 self.rows.extend(ids);
@@ -112,6 +122,9 @@ impl Walk<'_> {
                             let _ = store.resolve_unknown(&lease, &row, policy).await;
                         }
                     }
+                }
+                11 => {
+                    store.ripen_alarms(2).await.expect("an answer");
                 }
                 _ => {
                     if let Some(lease) = lease {

@@ -188,6 +188,7 @@ fn accepted(turn: &TimelineTurn, mask: &Mask) -> Event {
     };
     let title = match incoming.provider.as_str() {
         "replay" => "Replay of a dead letter accepted".to_owned(),
+        "internal" if matches!(incoming.content, Content::Alarm { .. }) => "Alarm of our own is due".to_owned(),
         "internal" => "Notification accepted".to_owned(),
         provider => format!("Message accepted from {provider}"),
     };
@@ -215,6 +216,7 @@ fn words(content: &Content, mask: &Mask) -> String {
         }
         Content::Location { latitude, longitude, .. } if mask.is_off() => format!("[place] {latitude}, {longitude}"),
         Content::Location { .. } => "[place]".to_owned(),
+        Content::Alarm { .. } => "[alarm]".to_owned(),
         Content::Unknown { kind } => format!("[{kind}]"),
     }
 }

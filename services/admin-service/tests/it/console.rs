@@ -96,6 +96,7 @@ async fn talk(running: &Running) -> ConversationId {
         state: json!({}),
         audit: None,
         dead_letter: None,
+        alarms: store::Alarms::default(),
     };
     store.commit(&lease, &commit).await.expect("committed");
     store.release_idle(&lease).await.expect("released");

@@ -76,7 +76,11 @@ fn text_of(input: &Input) -> Option<String> {
         .filter_map(|said| match &said.content {
             Content::Text { text } => Some(text.trim()),
             Content::Media { caption: Some(caption), .. } => Some(caption.trim()),
-            Content::Media { .. } | Content::Choice { .. } | Content::Location { .. } | Content::Unknown { .. } => None,
+            Content::Media { .. }
+            | Content::Choice { .. }
+            | Content::Location { .. }
+            | Content::Alarm { .. }
+            | Content::Unknown { .. } => None,
         })
         .filter(|text| !text.is_empty())
         .collect();

@@ -36,6 +36,7 @@ fn said_by_them(row: &MessageRow) -> String {
         Ok(Content::Choice { title, .. }) => title,
         Ok(Content::Media { media, caption, .. }) => caption.unwrap_or_else(|| format!("[{media}]")),
         Ok(Content::Location { name, .. }) => name.unwrap_or_else(|| "[location]".to_owned()),
+        Ok(Content::Alarm { .. }) => "[alarm]".to_owned(),
         Ok(Content::Unknown { kind }) => format!("[{kind}]"),
         Err(_) => String::new(),
     }

@@ -173,6 +173,7 @@ pub async fn answer(
         state: json!({}),
         audit: None,
         dead_letter: None,
+        alarms: store::Alarms::default(),
     };
     let event = |kind: &str, data: Value| FeedEvent { kind: kind.to_owned(), seq, epoch: lease.epoch, data };
     coordination

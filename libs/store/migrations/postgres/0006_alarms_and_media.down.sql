@@ -1,0 +1,2 @@
+drop table media;
+drop table alarms;
