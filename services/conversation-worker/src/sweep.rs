@@ -34,7 +34,7 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
-            () = worker.stop.cancelled() => return,
+            () = worker.stop.cancelled() => return gates.doorbell.set_reason("the worker stops"),
         }
         heartbeat.beat();
         round = round.wrapping_add(1);

@@ -95,7 +95,7 @@ async fn a_living_consumer_keeps_its_bells() {
     let (mut living, mut other) = (coordination.listen("living"), coordination.listen("other"));
     coordination.ring(ConversationId::new(), None);
     let held = hear(&mut living, 1).await;
-    let idle_min = Duration::from_millis(300);
+    let idle_min = Duration::from_secs(1);
     tokio::time::sleep(idle_min).await;
     coordination.ring(ConversationId::new(), None);
     let more = hear(&mut living, 1).await;

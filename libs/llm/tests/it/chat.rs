@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use llm::{ChatConfig, ChatLimits, Finish, LlmError, Message, Retry};
+use llm::{ChatConfig, ChatLimits, Finish, LlmError, Message, Provider, Retry};
 use serde_json::json;
 use simulator::{
     faults::Fault,
@@ -189,8 +189,12 @@ async fn no_server_is_away() {
     let chat = running.chat();
     running.server.faults().next(CHAT, Fault::CutBefore);
     assert_eq!(chat.complete(&question("x"), None).await.expect_err("away").class(), "away");
-    drop(running);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Bound, so that nobody else takes the port, and not listened to.
+    let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+    silent.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let base_url = format!("http://{}/v1", silent.local_addr().expect("an address")).parse().expect("a URL");
+    let provider = Provider::OpenAiCompatible { base_url, api_key: None, model: "gpt-4o-mini".to_owned() };
+    let chat = self::chat(ChatConfig { provider, ..running.config() });
     let error = chat.complete(&question("x"), None).await.expect_err("away");
     assert_eq!(error.class(), "away");
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");

@@ -47,11 +47,11 @@ async fn a_ping_waits_for_no_writer() {
     let mut writer = SqliteConnection::connect(&db.url).await.expect("a connection");
     writer.execute("begin immediate").await.expect("the lock");
     // The one writing connection waits for the file's lock.
-    let blocked = tokio::spawn({
+    let mut blocked = tokio::spawn({
         let store = store.clone();
         async move { store.accept(&[crate::support::text("acme", "p", "m1")]).await }
     });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut blocked).await.is_err(), "it waits");
     tokio::time::timeout(Duration::from_millis(500), store.ping()).await.expect("at once").expect("there");
     writer.execute("rollback").await.expect("an end");
     blocked.await.expect("no panic").expect("accepted");

@@ -9,7 +9,10 @@ use std::{
 use conversation_worker::{App, Config, DEFAULTS, Parts};
 use coordination::Coordination;
 use domain::{Content, ConversationId, Incoming, Tenant};
-use service_kit::config::{Args, load};
+use service_kit::{
+    Readiness,
+    config::{Args, load},
+};
 use sqlx::ConnectOptions as _;
 use store::{
     Accepted, Direction, InboxRow, JournalRow, Lease, Role, Snapshot, Store, StoreConfig, history::ConversationRow,
@@ -60,6 +63,8 @@ pub struct Bench {
 pub struct Running {
     /// Where its gRPC server is.
     pub grpc: SocketAddr,
+    /// What it says of itself.
+    pub readiness: Readiness,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
     runtime: Runtime,
@@ -151,10 +156,11 @@ impl Bench {
             let (grpc, ops) = (listen().await?, listen().await?);
             let parts = Parts { store: connect(&url).await, coordination };
             let app = App::new(config, parts)?.with_decide(script::decide());
-            address.send(grpc.local_addr()?).ok();
+            address.send((grpc.local_addr()?, app.readiness().clone())).ok();
             app.serve(grpc, ops, stop).await
         });
-        Running { grpc: bound.await.unwrap(), shutdown, task, runtime }
+        let (grpc, readiness) = bound.await.unwrap();
+        Running { grpc, readiness, shutdown, task, runtime }
     }
 
     /// Accepts a text of `peer` under the platform's id and rings, as the gateway does.

@@ -1,6 +1,6 @@
 //! What happens when a turn, a worker or a bell does not survive.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use store::Step;
@@ -97,8 +97,12 @@ async fn a_worker_that_stops_begins_no_further_step(engine: Engine) {
     let first = bench.start().await;
     let conversation = bench.say("385911", "m-1", "twice").await.conversation;
     eventually("the backend has the request", async || bench.backend.requests().len() == 1).await;
+    let readiness = first.readiness.clone();
     let stopping = tokio::spawn(first.stop());
-    tokio::time::sleep(Duration::from_millis(500)).await; // it has heard of it
+    eventually("it has heard of it", async || {
+        readiness.state().gates["doorbell"].as_deref() == Some("the worker stops")
+    })
+    .await;
     bench.backend.release();
     stopping.await.unwrap();
     assert_eq!(bench.backend.requests().len(), 1, "the second call is left to another");

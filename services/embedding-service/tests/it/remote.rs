@@ -11,7 +11,7 @@ use std::{
 
 use domain::{Clock, Micros};
 use embedding_service::Config;
-use futures::future::join_all;
+use futures::{future::join_all, stream::FuturesUnordered};
 use proto::{catalog::v1 as pb, embedding::v1 as vectors};
 use serde_json::json;
 use simulator::model::{self, BadVectors, Server};
@@ -148,15 +148,21 @@ async fn what_is_on_its_way_is_not_asked_for_again() {
     service.embedding("acme-key").embed(embed("the length is known")).await.expect("a vector");
     model.server.forget_requests();
     let hold = model.server.faults().hold("POST /v1/embeddings");
-    let calls = (0..20).map(|_| {
-        let mut client = service.embedding("acme-key");
-        async move { client.embed(embed("free  rooms")).await.expect("a vector").into_inner() }
-    });
-    let (answers, ()) = tokio::join!(join_all(calls), async {
-        hold.reached().await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        hold.release();
-    });
+    let mut calls: FuturesUnordered<_> = (0..20)
+        .map(|_| {
+            let mut client = service.embedding("acme-key");
+            async move { client.embed(embed("free  rooms")).await.expect("a vector").into_inner() }
+        })
+        .collect();
+    tokio::select! {
+        _ = calls.next() => panic!("answered before the model was asked"),
+        () = hold.reached() => {}
+    }
+    let early = tokio::time::timeout(Duration::from_millis(300), calls.next()).await;
+    assert!(early.is_err(), "answered before the model answered: {early:?}");
+    hold.release();
+    let answers: Vec<_> = calls.collect().await;
+    assert_eq!(answers.len(), 20);
     assert_eq!(model.server.embedded_inputs(), 1);
     assert!(
         answers.iter().all(|answer| answer.vector == answers[0].vector && answer.model == "text-embedding-3-small")
