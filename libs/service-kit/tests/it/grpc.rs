@@ -8,7 +8,8 @@ use std::{
 
 use futures::Stream;
 use proto::admin::v1::{
-    ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse,
+    DiscardDeadLetterRequest, DiscardDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
+    ReplayDeadLetterRequest, ReplayDeadLetterResponse,
     admin_service_client::AdminServiceClient,
     admin_service_server::{AdminService, AdminServiceServer, SERVICE_NAME},
 };
@@ -55,6 +56,13 @@ impl AdminService for Probe {
         _request: Request<ReplayDeadLetterRequest>,
     ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
         Ok(Response::new(ReplayDeadLetterResponse { seq: 1 }))
+    }
+
+    async fn discard_dead_letter(
+        &self,
+        _request: Request<DiscardDeadLetterRequest>,
+    ) -> Result<Response<DiscardDeadLetterResponse>, Status> {
+        Ok(Response::new(DiscardDeadLetterResponse {}))
     }
 }
 
