@@ -359,7 +359,8 @@ fn embedding(env: &BTreeMap<String, String>, below: &Value, add: &mut dyn FnMut(
     }
 }
 
-/// `ADMIN_TOKEN_1..5` with `ADMIN_TOKEN_1_USER..` are API keys of the default tenant for the admin service.
+/// `ADMIN_TOKEN_1..5` with `ADMIN_TOKEN_1_USER..` and `ADMIN_TOKEN_1_TENANT..` (`default` without) are API keys for the
+/// admin service.
 fn admin_tokens(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str)) {
     for number in 1..=5 {
         let variable = format!("ADMIN_TOKEN_{number}");
@@ -368,7 +369,9 @@ fn admin_tokens(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Val
         };
         let name = text(env, &format!("{variable}_USER")).map_or_else(|| format!("admin-{number}"), str::to_owned);
         add(&["grpc", "keys", &name, "key"], json!(token.trim()), &variable);
-        add(&["grpc", "keys", &name, "tenant"], json!("default"), &variable);
+        let tenant = format!("{variable}_TENANT");
+        let (tenant, from) = text(env, &tenant).map_or(("default", &variable), |name| (name, &tenant));
+        add(&["grpc", "keys", &name, "tenant"], json!(tenant), from);
         add(&["grpc", "keys", &name, "services"], json!(["admin"]), &variable);
     }
 }

@@ -207,11 +207,20 @@ fn several_documents_share_the_backend_of_their_variables() {
 fn admin_variables_become_keys_and_addresses() {
     check(
         "admin-service",
-        &[("ADMIN_TOKEN_1", "aa"), ("ADMIN_TOKEN_1_USER", "ana"), ("ADMIN_ALLOWED_IPS", "10.0.0.0/8, ::1/128")],
+        &[
+            ("ADMIN_TOKEN_1", "aa"),
+            ("ADMIN_TOKEN_1_USER", "ana"),
+            ("ADMIN_TOKEN_2", "bb"),
+            ("ADMIN_TOKEN_2_TENANT", "acme"),
+            ("ADMIN_ALLOWED_IPS", "10.0.0.0/8, ::1/128"),
+        ],
         &[
             ("grpc/keys/ana/key", json!("aa")),
             ("grpc/keys/ana/tenant", json!("default")),
             ("grpc/keys/ana/services", json!(["admin"])),
+            ("grpc/keys/admin-2/key", json!("bb")),
+            ("grpc/keys/admin-2/tenant", json!("acme")),
+            ("grpc/keys/admin-2/services", json!(["admin"])),
             ("admin/allowed_addresses", json!(["10.0.0.0/8", "::1/128"])),
         ],
     );
