@@ -31,7 +31,7 @@ ready() {
 
 export DATABASE_URL="$TEST_DATABASE_URL" REDIS_URL="$TEST_REDIS_URL"
 "$bin/migrator" up
-# The worker's key opens the catalogue; `developer` opens everything, for grpcurl.
+# The worker's key opens the catalogue, for the console as well; `developer` opens everything, for grpcurl and the console.
 key=$("$bin/migrator" keys add "worker-$$" --service catalog)
 developer=$("$bin/migrator" keys add "developer-$$")
 
@@ -45,13 +45,14 @@ done
 EMBEDDING_SERVICE__FILES__FOLDER="$work/embedding" start "$bin/embedding-service" --config "$work/tenants.toml"
 CONVERSATION_WORKER__CATALOG__API_KEY="$key" start "$bin/conversation-worker" --config "$work/tenants.toml"
 start "$bin/ingress-gateway" --config "$work/tenants.toml"
-start "$bin/admin-service"
+ADMIN_SERVICE__CATALOG__API_KEY="$key" start "$bin/admin-service"
 ready "$bin/embedding-service" --config "$work/tenants.toml"
 ready "$bin/conversation-worker" --config "$work/tenants.toml"
 ready "$bin/ingress-gateway" --config "$work/tenants.toml"
 ready "$bin/admin-service"
 cat >&2 <<TEXT
 ready. The phone page: http://localhost:8090/phone
+The operator's console: http://localhost:8080/console, with the key $developer
 gRPC (50051, 50052, 50053): grpcurl -plaintext -H 'authorization: Bearer $developer' localhost:50052 list
 TEXT
 while all_run; do sleep 1; done

@@ -14,6 +14,7 @@ LIMITS = {
     "conversation-worker": (("256Mi", "100m"), ("1Gi", "1")),
     "admin-service": (("256Mi", "100m"), ("512Mi", "500m")),
 }
+CATALOGUE = "http://embedding-service:50051"
 INTERNAL = {"namespaceSelector": {"matchLabels": {"name": "internal"}}}
 problems = []
 
@@ -61,6 +62,7 @@ def compose(workspace, settings):
             continue
         must(service["healthcheck"]["test"][:2] == ["CMD", service["command"][0]], f"{place}: the health check asks another program")
         must(service.get("restart") == "unless-stopped", f"{place}: it is not restarted")
+    catalogue("compose.yaml", {name: service.get("environment") or {} for name, service in services.items()}, settings)
     example = set(re.findall(r"^(\w+)=$", open("deploy/stack.example.env").read(), re.M))
     needed = set(re.findall(r"\$\{(\w+):\?", open("compose.yaml").read()))
     must(example == needed, f"stack.example.env: compose.yaml needs other secrets: {sorted(example ^ needed)}")
@@ -88,6 +90,19 @@ def variables(place, environment, settings):
             section = rest.split("__")[0].lower()
             known = prefix in prefixes and section in settings[prefixes[prefix]]
             must(known, f"{place}: {variable} sets nothing")
+
+
+def catalogue(place, environments, settings):
+    """Who asks the catalogue knows its address and has a key that is known there."""
+    keys = [value for name, value in environments["embedding-service"].items() if re.fullmatch(r"EMBEDDING_SERVICE__GRPC__KEYS__\w+__KEY", name)]
+    for part in asking(settings):
+        prefix = part.upper().replace("-", "_")
+        must(environments[part].get(f"{prefix}__CATALOG__URL") == CATALOGUE, f"{place}, {part}: the catalogue is not asked at {CATALOGUE}")
+        must(environments[part].get(f"{prefix}__CATALOG__API_KEY") in keys, f"{place}, {part}: embedding-service does not know its key")
+
+
+def asking(settings):
+    return [part for part in PARTS if "url" in settings[part].get("catalog", {})]
 
 
 def manifests(workspace, settings):
@@ -123,6 +138,13 @@ def manifests(workspace, settings):
     deny = policies.get("default-deny", {}).get("spec")
     must(deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}, "NetworkPolicy default-deny: it has to select everything and allow nothing")
     must([rule.get("from") for rule in policies["admin-service"]["spec"]["ingress"]] == [[INTERNAL]], "NetworkPolicy admin-service: open to others than namespaces labelled name=internal")
+    named_pod = lambda name: {"podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}}
+    allowed = lambda rules, side, peer: any(peer in rule.get(side, []) and {"protocol": "TCP", "port": 50051} in rule["ports"] for rule in rules)
+    for part in asking(settings):
+        must(allowed(policies[part]["spec"].get("egress", []), "to", named_pod("embedding-service")), f"NetworkPolicy {part}: it may not call embedding-service")
+        must(allowed(policies["embedding-service"]["spec"]["ingress"], "from", named_pod(part)), f"NetworkPolicy embedding-service: {part} may not call it")
+    pods = {**named("Deployment"), **named("StatefulSet")}
+    catalogue("deploy/k8s", {name: {variable["name"]: str(variable.get("value", variable.get("valueFrom"))) for variable in containers(found)[0].get("env", [])} for name, found in pods.items()}, settings)
     must(any(port["port"] == 53 for port in policies["dns"]["spec"]["egress"][0]["ports"]), "NetworkPolicy dns: names cannot be looked up")
 
 
