@@ -12,7 +12,11 @@ fault() {
     rm -rf "$work/tree"
     mkdir "$work/tree"
     cp -R "$root/deploy" "$root/compose.yaml" "$root/Cargo.toml" "$work/tree/"
-    ln -s "$root/services" "$root/libs" "$work/tree/"
+    ln -s "$root/services" "$work/tree/"
+    mkdir "$work/tree/libs"
+    ln -s "$root"/libs/* "$work/tree/libs/"
+    rm "$work/tree/libs/domain"
+    cp -R "$root/libs/domain" "$work/tree/libs/"
     sed -e "$3" "$root/$2" >"$work/tree/$2"
     planted=$((planted + 1))
     if cmp -s "$root/$2" "$work/tree/$2"; then
@@ -31,6 +35,7 @@ fault() {
 k8s=deploy/k8s
 worker=$k8s/40-conversation-worker.yaml
 scaling=$k8s/41-conversation-worker-scaling.yaml
+names=libs/domain/src/telemetry.rs
 policies=$k8s/70-network-policies.yaml
 
 fault dockerfile deploy/Dockerfile 's|distroless/cc-debian12:nonroot|distroless/cc-debian12|' DL3006
@@ -56,6 +61,8 @@ fault prometheus deploy/prometheus/rules.yml 's|max(dragoman_outbound_held) > 0|
 fault dashboards deploy/grafana/dashboards/dragoman.json 's|dragoman_doorbell_lag|dragoman_doorbell_lags|' "no code records dragoman_doorbell_lags"
 fault dashboards deploy/grafana/dashboards/dragoman.json 's|"max(dragoman_doorbell_lag)"|"max(dragoman_doorbell_lag))"|' "unexpected right parenthesis"
 fault dashboards deploy/prometheus/rules.yml 's|dragoman_redis_settings_unsafe|dragoman_redis_unsafe|' "no code records dragoman_redis_unsafe"
+fault dashboards $names 's|Gauge Count DOORBELL_LAG|Counter Count DOORBELL_LAG|' "has no such gauge"
+fault dashboards $names 's|Gauge Count DOORBELL_LAG|Gauge Count DOORBELL_DELAY|' "nobody records DOORBELL_DELAY"
 fault dashboards deploy/prometheus/runbooks.md 's|^## DeadLetter|## DeadLetters|' "runbooks.md differ"
 fault dashboards deploy/prometheus/rules_test.yml 's|alertname: SlowAnswers$|alertname: PartDown|' "tests that see it fire differ"
 fault dashboards deploy/prometheus/rules.yml 's|severity: SEV4|severity: low|' "severity is SEV1"

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{ConversationId, Micros};
+use domain::{ConversationId, Micros, telemetry::metric};
 use moka::{Expiry, sync::Cache};
 use tokio::sync::Notify;
 
@@ -85,7 +85,7 @@ impl Memory {
         if queue.waiting.len() >= QUEUE_MAX {
             drop(queue);
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!("dragoman_bells_dropped_total").increment(1);
+            metrics::counter!(metric::BELLS_DROPPED).increment(1);
             return;
         }
         let id = queue.next_id();

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::ConversationId;
+use domain::{ConversationId, telemetry::metric};
 use fred::{
     clients::{Client, WithOptions},
     interfaces::{ClientLike as _, ConfigInterface as _, KeysInterface as _, LuaInterface as _},
@@ -230,7 +230,7 @@ async fn warn_if_unsafe(client: Client) {
     };
     let (append_only, policy) = (setting("appendonly").await, setting("maxmemory-policy").await);
     let is_safe = append_only.as_deref() == Some("yes") && policy.as_deref() == Some("noeviction");
-    metrics::gauge!("dragoman_redis_settings_unsafe").set(if is_safe { 0.0 } else { 1.0 });
+    metrics::gauge!(metric::REDIS_SETTINGS_UNSAFE).set(if is_safe { 0.0 } else { 1.0 });
     if !is_safe {
         let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "not told".to_owned());
         tracing::warn!(

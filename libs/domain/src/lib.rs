@@ -1,7 +1,8 @@
-//! Plain values and rules of Dragoman: ids, messages, time. No I/O, no tokio.
+//! Plain values and rules of Dragoman: ids, messages, time, the names of telemetry. No I/O, no tokio.
 
 pub mod id;
 pub mod message;
+pub mod telemetry;
 pub mod time;
 
 pub use id::{Account, ConversationId, OutboxId, PersonId, Tenant};

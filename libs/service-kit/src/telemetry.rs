@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use domain::telemetry::{Kind, Metric, Unit, metric};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{
     Context,
@@ -162,9 +163,25 @@ fn metrics_handle() -> PrometheusHandle {
             let handle = recorder.handle();
             // An error means that the process brought its own recorder: then ours stays empty.
             let _ = metrics::set_global_recorder(recorder);
+            describe();
             handle
         })
         .clone()
+}
+
+/// Gives every metric its HELP text.
+fn describe() {
+    for Metric { name, kind, unit, help } in metric::ALL {
+        let unit = match unit {
+            Unit::Count => metrics::Unit::Count,
+            Unit::Seconds => metrics::Unit::Seconds,
+        };
+        match kind {
+            Kind::Counter => metrics::describe_counter!(*name, unit, *help),
+            Kind::Gauge => metrics::describe_gauge!(*name, unit, *help),
+            Kind::Histogram => metrics::describe_histogram!(*name, unit, *help),
+        }
+    }
 }
 
 /// W3C `traceparent` of the current span; none outside a sampled trace.
@@ -248,9 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_rendered_with_buckets() {
+    fn metrics_are_rendered_with_buckets_and_help() {
         render_metrics();
-        metrics::histogram!("dragoman_test_seconds").record(0.2);
-        assert!(render_metrics().contains("dragoman_test_seconds_bucket{le=\"0.25\"} 1"), "{}", render_metrics());
+        metrics::histogram!(metric::TURN_DURATION).record(0.2);
+        let text = render_metrics();
+        assert!(text.contains("dragoman_turn_duration_seconds_bucket{le=\"0.25\"} 1"), "{text}");
+        assert!(text.contains("# HELP dragoman_turn_duration_seconds Time from"), "{text}");
     }
 }

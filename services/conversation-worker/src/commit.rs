@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use coordination::FeedEvent;
-use domain::{Content, Reply};
+use domain::{Content, Reply, telemetry::metric};
 use serde_json::{Value, json};
 use store::{
     Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError, UserMapping,
@@ -53,7 +53,7 @@ pub async fn answer(
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
     worker.store.commit(&held.lease, &commit).await?;
-    metrics::counter!("dragoman_turns_total", "end" => "answered").increment(1);
+    metrics::counter!(metric::TURNS, "end" => "answered").increment(1);
     tell(worker, held, &commit);
     Ok(())
 }
@@ -88,7 +88,7 @@ pub async fn dead_letter(
         alarms: Alarms::default(),
     };
     worker.store.commit(&held.lease, &commit).await?;
-    metrics::counter!("dragoman_turns_total", "end" => "dead_letter").increment(1);
+    metrics::counter!(metric::TURNS, "end" => "dead_letter").increment(1);
     tell(worker, held, &commit);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::Micros;
+use domain::{Micros, telemetry::metric};
 use store::{OutboxRow, OutboxStatus, Seen, Snapshot, StoreError, outbox::IN_FLIGHT};
 
 use crate::{
@@ -46,7 +46,7 @@ pub async fn run(worker: Arc<Worker>, held: Arc<Held>) {
             Ok(true) => return,
             Ok(false) => errors = 0,
             Err(StoreError::Fenced) => {
-                metrics::counter!("dragoman_writes_fenced_total").increment(1);
+                metrics::counter!(metric::WRITES_FENCED).increment(1);
                 tracing::info!("another worker has taken the conversation over");
                 return;
             }
@@ -113,7 +113,7 @@ impl Drain<'_> {
         }
         if seen.next_seq > seen.done_seq {
             if self.turns >= TURNS_MAX || self.started.elapsed() > TIME_MAX {
-                metrics::counter!("dragoman_worker_yields_total").increment(1);
+                metrics::counter!(metric::WORKER_YIELDS).increment(1);
                 return self.hand_over().await;
             }
             match self.turn(&seen).await? {

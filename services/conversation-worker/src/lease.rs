@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::ConversationId;
+use domain::{ConversationId, telemetry::metric};
 use store::{Lease, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ impl Held {
 
     fn fence(&self) {
         if !self.fenced.swap(true, Ordering::AcqRel) {
-            metrics::counter!("dragoman_worker_leases_fenced_total").increment(1);
+            metrics::counter!(metric::WORKER_LEASES_FENCED).increment(1);
         }
     }
 }
@@ -112,7 +112,7 @@ impl Leases {
                 () = stop.cancelled() => return,
             }
             let mine: Vec<_> = self.lock().values().cloned().collect();
-            metrics::gauge!("dragoman_worker_leases").set(count(mine.len()));
+            metrics::gauge!(metric::WORKER_LEASES).set(count(mine.len()));
             if mine.is_empty() {
                 continue;
             }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use coordination::{Away, Bell, Listener};
+use domain::telemetry::metric;
 use futures::FutureExt as _;
 use service_kit::{Heartbeat, telemetry};
 use store::Lease;
@@ -122,7 +123,7 @@ async fn answer_bell(worker: Arc<Worker>, bell: Bell, permit: OwnedSemaphorePerm
     if !worker.alone.is_taken() {
         match worker.store.claim(bell.conversation, worker.leases.owner).await {
             Ok(Some(lease)) => work(&worker, lease, asked_at, bell.traceparent.as_deref()).await,
-            Ok(None) => metrics::counter!("dragoman_worker_claims_lost_total").increment(1),
+            Ok(None) => metrics::counter!(metric::WORKER_CLAIMS_LOST).increment(1),
             Err(error) => {
                 tracing::warn!(conversation.id = %bell.conversation, %error, "a conversation was not claimed")
             }
@@ -176,7 +177,7 @@ async fn work(worker: &Arc<Worker>, lease: Lease, asked_at: Instant, traceparent
     if drained.is_err() {
         // The attempt stays counted: a message that does this again and again becomes a dead letter.
         span.in_scope(|| tracing::error!("a turn panicked; handing the conversation on"));
-        metrics::counter!("dragoman_turns_panicked_total").increment(1);
+        metrics::counter!(metric::TURNS_PANICKED).increment(1);
         match worker.store.yield_now(&held.held.lease).await {
             Ok(true) => worker.coordination.ring(conversation, None),
             Ok(false) => {}
@@ -195,7 +196,7 @@ impl<'a> Working<'a> {
     fn begin(worker: &'a Worker, lease: Lease, asked_at: Instant) -> Self {
         let held = worker.leases.hold(lease, asked_at);
         worker.busy.send_modify(|busy| *busy += 1);
-        metrics::gauge!("dragoman_worker_busy_conversations").set(count(*worker.busy.borrow()));
+        metrics::gauge!(metric::WORKER_BUSY_CONVERSATIONS).set(count(*worker.busy.borrow()));
         Self { worker, held }
     }
 }
@@ -204,6 +205,6 @@ impl Drop for Working<'_> {
     fn drop(&mut self) {
         self.worker.leases.forget(&self.held);
         self.worker.busy.send_modify(|busy| *busy = busy.saturating_sub(1));
-        metrics::gauge!("dragoman_worker_busy_conversations").set(count(*self.worker.busy.borrow()));
+        metrics::gauge!(metric::WORKER_BUSY_CONVERSATIONS).set(count(*self.worker.busy.borrow()));
     }
 }

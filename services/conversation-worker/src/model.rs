@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use coordination::FeedEvent;
+use domain::telemetry::metric;
 use llm::{Chat, ChatConfig, ConfigError, Provider};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -77,16 +78,16 @@ impl Models {
             }
         };
         let end = answered.as_ref().map_or_else(|error| error.class(), |_| "answered");
-        metrics::histogram!("gen_ai_client_operation_duration_seconds", "model" => chat.model().to_owned(), "end" => end)
+        metrics::histogram!(metric::GEN_AI_CLIENT_OPERATION_DURATION, "model" => chat.model().to_owned(), "end" => end)
             .record(began.elapsed());
         match answered {
             Ok(answer) => {
-                let tokens = metrics::counter!("ai_tokens_used_total", "model" => chat.model().to_owned());
+                let tokens = metrics::counter!(metric::AI_TOKENS_USED, "model" => chat.model().to_owned());
                 tokens.increment(answer.usage.input_tokens + answer.usage.output_tokens);
                 ChatOutcome::Answered { answer, took_ms: took() }
             }
             Err(error) => {
-                metrics::counter!("ai_errors_total", "model" => chat.model().to_owned(), "class" => error.class())
+                metrics::counter!(metric::AI_ERRORS, "model" => chat.model().to_owned(), "class" => error.class())
                     .increment(1);
                 tracing::warn!(%error, class = error.class(), "the model gave no answer; the dialogue goes on");
                 ChatOutcome::Failed { class: error.class().to_owned(), reason: error.to_string(), took_ms: took() }

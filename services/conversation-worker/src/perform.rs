@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::telemetry::metric;
 use openapi::{Operation, Risk};
 use serde_json::{Value, json};
 use store::{Step, StoreError};
@@ -103,7 +104,7 @@ impl Performer<'_> {
                 Outcome::Call(CallOutcome::Unknown { reason: "its journaled result cannot be read".to_owned() })
             }));
         }
-        metrics::counter!("dragoman_calls_resumed_total").increment(1);
+        metrics::counter!(metric::CALLS_RESUMED).increment(1);
         let outcome = match serde_json::from_value::<Call>(step.request.clone()) {
             Err(error) => CallOutcome::Unknown { reason: format!("its journaled request cannot be read: {error}") },
             Ok(call) if call.risk == Risk::Once => {
@@ -241,9 +242,9 @@ impl Performer<'_> {
             let key = key.filter(|_| risk != Risk::Safe);
             let began = std::time::Instant::now();
             let ended = Ended::of(risk, ready.backend.send(ready.prepared.clone(), key, ready.deadline).await);
-            metrics::histogram!("dragoman_backend_call_duration_seconds", "document" => ready.operation.document.clone())
+            metrics::histogram!(metric::BACKEND_CALL_DURATION, "document" => ready.operation.document.clone())
                 .record(began.elapsed());
-            metrics::counter!("dragoman_backend_calls_total", "document" => ready.operation.document.clone(), "end" => ended.label())
+            metrics::counter!(metric::BACKEND_CALLS, "document" => ready.operation.document.clone(), "end" => ended.label())
                 .increment(1);
             let (outcome, wait) = match ended {
                 Ended::Final(outcome) => (outcome, None),

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::Micros;
+use domain::{Micros, telemetry::metric};
 use futures::FutureExt as _;
 use serde_json::Value;
 use service_kit::telemetry;
@@ -166,7 +166,7 @@ impl Turn<'_> {
             Ok(answer) => {
                 commit::answer(self.worker, self.held, &rows, &self.envelope, *answer).await?;
                 let age = self.now().since(input.now);
-                metrics::histogram!("dragoman_turn_duration_seconds").record(age);
+                metrics::histogram!(metric::TURN_DURATION).record(age);
                 Ok(Step::Again)
             }
             Err(Broken::Store(error)) => Err(error.into()),
@@ -326,7 +326,7 @@ impl Turn<'_> {
         }
         self.worker.store.reset_attempts(&self.held.lease, self.seq).await?;
         let wait = jitter((tried / 4).clamp(BACK_OFF.0, BACK_OFF.1));
-        metrics::counter!("dragoman_turns_postponed_total").increment(1);
+        metrics::counter!(metric::TURNS_POSTPONED).increment(1);
         tracing::warn!(reason, wait_ms = wait.as_millis(), "the turn met an infrastructure error; will retry");
         Ok(Step::Wait(self.now() + wait))
     }

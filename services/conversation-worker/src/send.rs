@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use channels::{Channel, RejectClass, SendOutcome};
-use domain::{Micros, Receipt, ReceiptStatus, Reply};
+use domain::{Micros, Receipt, ReceiptStatus, Reply, telemetry::metric};
 use store::{OutboxRow, OutboxStatus, Outcome, StoreError};
 use tokio::time::Instant;
 
@@ -89,7 +89,7 @@ pub async fn resolve(worker: &Worker, held: &Held, row: &OutboxRow) -> Result<()
         count_unknown(held);
     }
     if status == OutboxStatus::Held {
-        metrics::counter!("dragoman_outbound_held_total").increment(1);
+        metrics::counter!(metric::OUTBOUND_HELDS).increment(1);
         tracing::error!(outbox.id = %row.id, "nobody knows whether this message arrived; it is held for an operator");
     }
     Ok(())
@@ -100,7 +100,7 @@ async fn post(channel: &Channel, peer: &str, row: &OutboxRow, part: &Reply) -> S
     // The channel has the deadline itself; this is the net under it.
     let net = DEADLINE + MARGIN / 2;
     let sent = tokio::time::timeout(net, channel.send(peer, row.id, part, DEADLINE)).await;
-    metrics::histogram!("dragoman_send_duration_seconds", "channel" => channel.name()).record(begun.elapsed());
+    metrics::histogram!(metric::SEND_DURATION, "channel" => channel.name()).record(begun.elapsed());
     sent.unwrap_or_else(|_elapsed| SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() })
 }
 
@@ -149,8 +149,7 @@ fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
         SendOutcome::NotSent { .. } => "not_sent",
         SendOutcome::Unknown { .. } => "unknown",
     };
-    metrics::counter!("dragoman_outbound_sends_total", "channel" => account.channel().to_owned(), "end" => end)
-        .increment(1);
+    metrics::counter!(metric::OUTBOUND_SENDS, "channel" => account.channel().to_owned(), "end" => end).increment(1);
     match sent {
         _ if unconfigured => {
             tracing::error!(%account, "an answer waits for an account that is not configured any more")
@@ -167,16 +166,14 @@ fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
         SendOutcome::NotSent { reason } => tracing::warn!(%account, reason, "a message did not leave; will retry"),
         SendOutcome::Unknown { reason } => {
             tracing::warn!(%account, reason, "nobody knows whether a message arrived");
-            metrics::counter!("dragoman_outbound_unknown_total", "channel" => account.channel().to_owned())
-                .increment(1);
+            metrics::counter!(metric::OUTBOUND_UNKNOWN, "channel" => account.channel().to_owned()).increment(1);
         }
         SendOutcome::Sent { .. } => {}
     }
 }
 
 fn count_unknown(held: &Held) {
-    metrics::counter!("dragoman_outbound_unknown_total", "channel" => held.lease.account.channel().to_owned())
-        .increment(1);
+    metrics::counter!(metric::OUTBOUND_UNKNOWN, "channel" => held.lease.account.channel().to_owned()).increment(1);
 }
 
 #[cfg(test)]

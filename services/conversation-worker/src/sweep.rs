@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use coordination::Away;
+use domain::telemetry::metric;
 use service_kit::{Gate, Heartbeat};
 use store::{StoreError, SweepInput};
 
@@ -95,19 +96,19 @@ async fn sweep(worker: &Worker) -> Result<(), Failed> {
         worker.coordination.ring(*conversation, None);
     }
     if !lost.is_empty() {
-        metrics::counter!("dragoman_sweeper_rings_total").increment(u64::try_from(lost.len()).unwrap_or(0));
+        metrics::counter!(metric::SWEEPER_RINGS).increment(u64::try_from(lost.len()).unwrap_or(0));
         tracing::debug!(conversations = lost.len(), "rang again");
     }
     if let Some(lag) = group.lag {
-        metrics::gauge!("dragoman_doorbell_lag").set(gauge(lag));
+        metrics::gauge!(metric::DOORBELL_LAG).set(gauge(lag));
     }
     Ok(())
 }
 
 /// The true backlog, from the database; an alert compares it with the lag.
 async fn measure(worker: &Worker) -> Result<(), StoreError> {
-    metrics::gauge!("dragoman_backlog_conversations").set(gauge(worker.store.runnable_count().await?));
-    metrics::gauge!("dragoman_outbound_held").set(gauge(worker.store.held_count().await?));
+    metrics::gauge!(metric::BACKLOG_CONVERSATIONS).set(gauge(worker.store.runnable_count().await?));
+    metrics::gauge!(metric::OUTBOUND_HELD).set(gauge(worker.store.held_count().await?));
     Ok(())
 }
 

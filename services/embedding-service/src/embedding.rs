@@ -10,6 +10,7 @@ use std::{io, path::Path, sync::Arc};
 use sha2::{Digest as _, Sha256};
 
 use cache::{Cache, Key};
+use domain::telemetry::metric;
 pub use limits::Purpose;
 pub use remote::{Found, Remote, RemoteConfig, RemoteError, is_about_texts};
 
@@ -106,10 +107,10 @@ impl Embedder {
         let key = key(LEXICAL, text);
         let model = Arc::clone(&self.lexical);
         if let Some(vector) = self.cache.find(&key) {
-            metrics::counter!("embedding_cache_total", "result" => "hit").increment(1);
+            metrics::counter!(metric::EMBEDDING_CACHE, "result" => "hit").increment(1);
             return Ok(Embedded { vector, model, cached: true });
         }
-        metrics::counter!("embedding_cache_total", "result" => "miss").increment(1);
+        metrics::counter!(metric::EMBEDDING_CACHE, "result" => "miss").increment(1);
         let vector: Arc<[f32]> = lexical::embed(text).into();
         self.cache.keep(key, &vector);
         Ok(Embedded { vector, model, cached: false })
@@ -126,7 +127,7 @@ pub async fn embed_remote(remote: &Arc<Remote>, texts: &[String]) -> Vec<Result<
         checked?;
         let found = found.next().unwrap_or(Err(RemoteError::Ended))?;
         let result = if found.cached { "hit" } else { "miss" };
-        metrics::counter!("embedding_cache_total", "result" => result).increment(1);
+        metrics::counter!(metric::EMBEDDING_CACHE, "result" => result).increment(1);
         Ok(Embedded { vector: found.vector, model: Arc::clone(remote.name()), cached: found.cached })
     });
     all.collect()

@@ -5,6 +5,7 @@ pub mod embedding;
 mod page;
 pub mod vectors;
 
+use domain::telemetry::metric;
 use service_kit::grpc::{GrpcError, into_status};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -15,7 +16,7 @@ use crate::work::{RETRY_PAUSE, WorkError};
 fn work_status(error: WorkError) -> Status {
     match error {
         WorkError::Busy => {
-            metrics::counter!("embedding_service_refused_total").increment(1);
+            metrics::counter!(metric::EMBEDDING_SERVICE_REFUSED).increment(1);
             let details = ErrorDetails::with_retry_info(Some(RETRY_PAUSE));
             Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
         }

@@ -14,6 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use domain::telemetry::metric;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -116,9 +117,9 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let response = next.run(request).instrument(span).await;
     drop(active);
     let status = response.status().as_u16().to_string();
-    metrics::counter!("http_requests_total", "method" => method, "path" => path.clone(), "status" => status)
+    metrics::counter!(metric::HTTP_REQUESTS, "method" => method, "path" => path.clone(), "status" => status)
         .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "method" => method, "path" => path)
+    metrics::histogram!(metric::HTTP_REQUEST_DURATION, "method" => method, "path" => path)
         .record(started.elapsed().as_secs_f64());
     response
 }
@@ -144,14 +145,14 @@ struct Active;
 
 impl Active {
     fn start() -> Self {
-        metrics::gauge!("http_requests_active").increment(1.0);
+        metrics::gauge!(metric::HTTP_REQUESTS_ACTIVE).increment(1.0);
         Self
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        metrics::gauge!("http_requests_active").decrement(1.0);
+        metrics::gauge!(metric::HTTP_REQUESTS_ACTIVE).decrement(1.0);
     }
 }
 

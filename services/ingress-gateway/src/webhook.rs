@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use channels::Parsed;
-use domain::{ConversationId, Incoming};
+use domain::{ConversationId, Incoming, telemetry::metric};
 use http::{HeaderMap, StatusCode};
 use store::{Accepted, StoreError};
 
@@ -73,7 +73,7 @@ async fn receive(shared: &Shared, account: &WebhookAccount, headers: &HeaderMap,
 }
 
 fn counted(account: &WebhookAccount, outcome: &'static str, status: StatusCode) -> Response {
-    metrics::counter!("webhooks_total", "channel" => account.channel.name(), "outcome" => outcome).increment(1);
+    metrics::counter!(metric::WEBHOOKS, "channel" => account.channel.name(), "outcome" => outcome).increment(1);
     status.into_response()
 }
 
@@ -107,7 +107,7 @@ async fn store_parsed(
     for message in &mut messages {
         message.traceparent = traceparent.map(str::to_owned);
     }
-    metrics::counter!("messages_received_total", "channel" => account.channel.name()).increment(messages.len() as u64);
+    metrics::counter!(metric::MESSAGES_RECEIVED, "channel" => account.channel.name()).increment(messages.len() as u64);
     let mut ring = accept(shared, account, &messages).await?;
     if !parsed.receipts.is_empty() {
         match shared.store.record_receipts(&account.tenant, &parsed.receipts).await {

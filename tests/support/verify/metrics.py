@@ -1,5 +1,5 @@
 """Prints a dashboard's expressions as recording rules, for promtool; fails when one names a metric that the code lacks,
-or when alerts, runbooks and tests do not belong together one to one."""
+when the code and the table of names differ, or when alerts, runbooks and tests do not belong together one to one."""
 
 import json
 import pathlib
@@ -9,17 +9,24 @@ import sys
 import yaml
 
 WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan"}
+NAMES = "libs/domain/src/telemetry.rs"
 SUFFIXES = r"_(bucket|count|sum)$"
 
 
-def metrics_of_the_code():
-    found = set()
-    for file in [*pathlib.Path("services").rglob("*.rs"), *pathlib.Path("libs").rglob("*.rs")]:
-        text = file.read_text()
-        found.update(re.findall(r'(?:counter|gauge|histogram)!\(\s*"(\w+)"', text))
-        # Names that are kept in one place: constants whose value is a metric's name.
-        found.update(re.findall(r'const [A-Z_]+: &(?:\'static )?str = "([a-z]+_[a-z_]+)"', text))
-    return found
+def metrics_of_the_code(problems):
+    """The names of the table, each recorded somewhere, as what the table says it is."""
+    table = re.findall(r'(Counter|Gauge|Histogram) \w+ (\w+) = "(\w+)";', pathlib.Path(NAMES).read_text())
+    kinds = {constant: kind.lower() for kind, constant, _ in table}
+    recorded = set()
+    for crate in [*pathlib.Path("services").iterdir(), *pathlib.Path("libs").iterdir()]:
+        for file in crate.rglob("*.rs"):
+            for kind, name in re.findall(r"\b(counter|gauge|histogram)!\(\s*([^,)]+)", file.read_text()):
+                constant = name.removeprefix("metric::")
+                recorded.add(constant)
+                if kinds.get(constant) != kind:
+                    problems.append(f"{file}: {kind}!({name}): {NAMES} has no such {kind}")
+    problems += [f"{NAMES}: nobody records {constant}" for constant in sorted(kinds.keys() - recorded)]
+    return {name for _, _, name in table}
 
 
 def metrics_of(expression):
@@ -29,7 +36,8 @@ def metrics_of(expression):
 
 
 def main():
-    known, problems, rules = metrics_of_the_code() | {"up"}, [], []
+    problems, rules = [], []
+    known = metrics_of_the_code(problems) | {"up"}
     alerts = [rule for group in yaml.safe_load(open("deploy/prometheus/rules.yml"))["groups"] for rule in group["rules"]]
     expressions = [(f"alert {rule['alert']}", rule["expr"]) for rule in alerts]
     for file in sorted(pathlib.Path("deploy/grafana/dashboards").glob("*.json")):

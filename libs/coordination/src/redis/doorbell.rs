@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use domain::ConversationId;
+use domain::{ConversationId, telemetry::metric};
 use fred::{
     clients::{Client, WithOptions},
     interfaces::{ClientLike as _, LuaInterface as _, StreamsInterface as _},
@@ -239,7 +239,7 @@ async fn send_ring(client: &WithOptions<Client>, names: &Names, ring: Ring) -> R
 
 fn count_dropped(dropped: &AtomicU64) {
     dropped.fetch_add(1, Ordering::Relaxed);
-    metrics::counter!("dragoman_bells_dropped_total").increment(1);
+    metrics::counter!(metric::BELLS_DROPPED).increment(1);
 }
 
 fn items(value: Value) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! The feed over Redis's publish and subscribe: one connection of this process for all of its watchers.
 
-use domain::ConversationId;
+use domain::{ConversationId, telemetry::metric};
 use fred::{
     clients::{Client, WithOptions},
     interfaces::{EventInterface as _, PubsubInterface as _},
@@ -14,7 +14,7 @@ use crate::{FeedEvent, Subscription, feed::Hub};
 impl Redis {
     pub fn publish(&self, conversation: ConversationId, event: FeedEvent) {
         if self.events.try_send((conversation, event)).is_err() {
-            metrics::counter!("dragoman_feed_events_dropped_total").increment(1);
+            metrics::counter!(metric::FEED_EVENTS_DROPPED).increment(1);
         }
     }
 
@@ -43,7 +43,7 @@ pub(super) async fn send_events(
         };
         if let Err(error) = client.publish::<(), _, _>(names.feed(conversation), text).await {
             tracing::debug!(%error, "a feed event was lost; watchers read the store");
-            metrics::counter!("dragoman_feed_events_dropped_total").increment(1);
+            metrics::counter!(metric::FEED_EVENTS_DROPPED).increment(1);
         }
     }
 }

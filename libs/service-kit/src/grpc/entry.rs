@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use domain::telemetry::metric;
 use futures::FutureExt as _;
 use http::{HeaderMap, Request, Response};
 use tokio::time::Instant;
@@ -98,7 +99,7 @@ where
                 // What a stranger may choose is no label.
                 let method = if entered && code != Code::Unimplemented { path } else { "other".to_owned() };
                 metrics::histogram!(
-                    "rpc_server_call_duration_seconds",
+                    metric::RPC_SERVER_CALL_DURATION,
                     "rpc_method" => method,
                     "rpc_status_code" => format!("{code:?}"),
                 )

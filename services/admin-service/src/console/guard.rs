@@ -11,6 +11,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Redirect, Response},
 };
+use domain::telemetry::metric;
 use ipnet::IpNet;
 
 use super::{Console, error::ConsoleError, sign_in, sign_in::Cookies};
@@ -41,7 +42,7 @@ pub async fn admit(
         request.extensions_mut().insert(origin);
         next.run(request).await
     } else {
-        metrics::counter!("dragoman_console_refused_total", "reason" => "address").increment(1);
+        metrics::counter!(metric::CONSOLE_REFUSED, "reason" => "address").increment(1);
         tracing::info!("the console was called from an address that is not in admin.allowed_addresses");
         ConsoleError::Address.into_response()
     };

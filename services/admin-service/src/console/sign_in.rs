@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
-use domain::Tenant;
+use domain::{Tenant, telemetry::metric};
 use serde_json::json;
 use service_kit::grpc::Caller;
 use store::{
@@ -238,7 +238,7 @@ fn limit_key(address: IpAddr) -> String {
 }
 
 fn count(end: &'static str) {
-    metrics::counter!("dragoman_console_sign_ins_total", "end" => end).increment(1);
+    metrics::counter!(metric::CONSOLE_SIGN_INS, "end" => end).increment(1);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Clock, Micros, Tenant};
+use domain::{Clock, Micros, Tenant, telemetry::metric};
 use service_kit::Gate;
 use tokio_util::sync::CancellationToken;
 
@@ -66,8 +66,8 @@ impl Warmer {
         loop {
             match self.round().await {
                 Ok(is_any) => {
-                    metrics::gauge!("embedding_pending_texts").set(0.0);
-                    metrics::gauge!("embedding_resumes_at_seconds").set(0.0);
+                    metrics::gauge!(metric::EMBEDDING_PENDING_TEXTS).set(0.0);
+                    metrics::gauge!(metric::EMBEDDING_RESUMES_AT).set(0.0);
                     if !self.told.is_empty() {
                         tracing::info!("all operations have vectors");
                         self.told.clear();
@@ -95,7 +95,7 @@ impl Warmer {
             self.told.clone_from(&stopped.why);
         }
         #[expect(clippy::cast_precision_loss, reason = "seconds of a date are far below 2^52")]
-        metrics::gauge!("embedding_resumes_at_seconds").set(resumes.seconds() as f64);
+        metrics::gauge!(metric::EMBEDDING_RESUMES_AT).set(resumes.seconds() as f64);
         self.gate.set_reason(format!("{}; goes on at {}, searching by words meanwhile", stopped.why, utc(resumes)));
         loop {
             let left = resumes.since(self.clock.now());
@@ -116,7 +116,7 @@ impl Warmer {
                 let missing = self.missing(&snapshot);
                 is_any |= !snapshot.index().entries().is_empty();
                 #[expect(clippy::cast_precision_loss, reason = "counts of texts are far below 2^52")]
-                metrics::gauge!("embedding_pending_texts").set(missing.len() as f64);
+                metrics::gauge!(metric::EMBEDDING_PENDING_TEXTS).set(missing.len() as f64);
                 if missing.is_empty() {
                     // It may have been built while some were still on their way.
                     let is_complete = |known: &Weak<Snapshot>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(&snapshot));

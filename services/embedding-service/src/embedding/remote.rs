@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use domain::Clock;
+use domain::{Clock, telemetry::metric};
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared, join_all},
@@ -197,7 +197,7 @@ impl Remote {
                 (None, "late")
             }
         };
-        metrics::counter!("embedding_questions_total", "result" => result).increment(1);
+        metrics::counter!(metric::EMBEDDING_QUESTIONS, "result" => result).increment(1);
         found
     }
 
@@ -311,11 +311,11 @@ impl Remote {
             }
         });
         let result = outcome.as_ref().err().map_or("ok", LlmError::class);
-        metrics::counter!("embedding_requests_total", "purpose" => purpose.name(), "result" => result).increment(1);
+        metrics::counter!(metric::EMBEDDING_REQUESTS, "purpose" => purpose.name(), "result" => result).increment(1);
         match outcome {
             Ok(vectors) => {
                 let texts = u64::try_from(vectors.len()).unwrap_or_default();
-                metrics::counter!("embedding_texts_total", "purpose" => purpose.name()).increment(texts);
+                metrics::counter!(metric::EMBEDDING_TEXTS, "purpose" => purpose.name()).increment(texts);
                 lock(&self.limits).succeeded();
                 Ok(vectors)
             }

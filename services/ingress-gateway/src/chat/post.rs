@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use channels::web;
-use domain::{ConversationId, Incoming};
+use domain::{ConversationId, Incoming, telemetry::metric};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
 use store::StoreError;
@@ -154,7 +154,7 @@ async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> 
     };
     let accepted = shared.store.accept(std::slice::from_ref(&incoming)).await?;
     let accepted = accepted.first().ok_or(StoreError::NotFound("accepted message"))?;
-    metrics::counter!("messages_received_total", "channel" => web::NAME).increment(1);
+    metrics::counter!(metric::MESSAGES_RECEIVED, "channel" => web::NAME).increment(1);
     Ok(Some(Accepted {
         conversation: accepted.conversation,
         seq: accepted.seq,
