@@ -2,12 +2,14 @@
 //!
 //! The database is the truth of every conversation; the protocol that these functions implement is described in
 //! ARCHITECTURE.md. Every function takes the tenant, or a lease that was given for one; accept, claim, sweep and the
-//! ripening of alarms, which find the tenant in what they are given, are the exceptions. Times are the database's own.
+//! ripening of alarms, which find the tenant in what they are given, and the look at all switches are the exceptions.
+//! Times are the database's own.
 
 mod connect;
 mod engine;
 mod error;
 
+pub mod ai_services;
 pub mod alarms;
 pub mod api_keys;
 pub mod audit;
@@ -25,6 +27,7 @@ pub mod receipts;
 pub mod reports;
 pub mod roles;
 pub mod steps;
+pub mod switches;
 pub mod timeline;
 pub mod work;
 

@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_catalogue"),
     migration!(3, "0003_people_and_operators"),
     migration!(4, "0004_discarded"),
+    migration!(5, "0005_switches"),
     migration!(6, "0006_alarms_and_media"),
 ];
 

@@ -29,11 +29,12 @@ pub const WORK_TABLES: &[&str] = &[
     "catalog_overlays",
     "catalog_examples",
     "catalog_notes",
+    "ai_services",
 ];
 /// Tables the bot's user only adds to.
 pub const INSERT_ONLY_TABLES: &[&str] = &["hallucination_reports", "ai_metrics", "ai_audit_log"];
 /// Tables the bot's user only reads.
-pub const READ_ONLY_TABLES: &[&str] = &["api_keys", "schema_migrations"];
+pub const READ_ONLY_TABLES: &[&str] = &["api_keys", "schema_migrations", "switches"];
 
 /// A user with its password, as a URL names it.
 struct User {

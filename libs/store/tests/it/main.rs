@@ -12,6 +12,7 @@ mod migrations;
 mod operators;
 mod rights;
 mod send;
+mod switches;
 mod tenants;
 mod turn;
 mod walk;

@@ -1,12 +1,17 @@
 //! What the bot's user of PostgreSQL may do: the whole matrix, from the tables that are really there.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::ReceiptStatus;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use store::{
     AuditRow, DeadLetterNew, ModelUse, Outcome, ReportNew, Role, Seen, Step, Store, UnknownPolicy, UserMapping,
+    ai_services::AiService,
+    audit::Actor,
     catalogue::CatalogDocument,
     roles::{self, INSERT_ONLY_TABLES, READ_ONLY_TABLES, WORK_TABLES},
 };
@@ -171,5 +176,12 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     let seen = store.snapshot(&lease).await.expect("a snapshot");
     let as_seen = Seen { next_seq: seen.next_seq, wake_at: seen.wake_at };
     assert!(store.park(&lease, domain::Micros(1), as_seen).await.expect("an answer"));
+    let told = AiService { service: "w".to_owned(), start_values: BTreeMap::new(), model: None };
+    store.tell_ai_service(&told).await.expect("told");
+    store.tell_ai_service(&told).await.expect("told again");
+    assert_eq!(store.ai_services().await.expect("a list").len(), 1);
+    admin.set_switch(&acme, "AI_ENABLED", "false", &Actor::from("ops")).await.expect("set");
+    assert_eq!(store.switched().await.expect("a list").len(), 1);
+    store.set_switch(&acme, "AI_ENABLED", "true", &Actor::from("bot")).await.expect_err("operators only");
     drop(users.server);
 }

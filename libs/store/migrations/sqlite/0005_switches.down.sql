@@ -1,0 +1,2 @@
+drop table ai_services;
+drop table switches;
