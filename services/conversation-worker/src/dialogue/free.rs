@@ -7,6 +7,7 @@
 //! on from where the turn is.
 
 mod grounds;
+mod prompt;
 mod tools;
 
 use llm::{ChatAnswer, ChatRequest, Message, ToolCall};
@@ -27,28 +28,19 @@ use crate::{
     turn::{CallOutcome, Cut, Hit, Purpose, Suggestion},
 };
 use grounds::Grounds;
+use prompt::{GIVEN_TOKENS, RESULT_TOKENS, SAID_TOKENS, TITLES_TOKENS, TOLD_TOKENS, TOOLS_TOKENS};
 use tools::Offered;
 
 /// Most requests to the model in one turn.
 const STEPS_MAX: usize = 8;
 /// Most operations offered.
 const TOOLS_MAX: usize = 10;
-/// Tokens that all tools together may take; the rest of a prompt's 6,000 is for the rules, the talk and results.
-const TOOLS_TOKENS: usize = 3_000;
-/// Tokens of one result.
-const RESULT_TOKENS: usize = 900;
-/// Tokens of all messages and tools.
-const PROMPT_TOKENS: usize = 6_000;
 /// Most calls of one answer that are looked at.
 const CALLS_MAX: usize = 4;
 /// Answers that cannot be used, after which the dialogue goes on.
 const BAD_MAX: usize = 2;
 /// Look-ups of one turn.
 const LOOKUPS_MAX: usize = 8;
-/// Most characters of what the model gave, as it sees it again.
-const ARGUMENTS_CHARS: usize = 500;
-/// Most characters of what the person said, as the model sees it.
-const SAID_CHARS: usize = 2_000;
 /// Tokens of an answer.
 const ANSWER_TOKENS: u32 = 700;
 /// Below this share of known words an English line is searched for, too.
@@ -92,7 +84,7 @@ pub fn english(scope: &mut Scope<'_>, sentence: &str, coverage: f64) -> Step<Opt
                        nouns, no names, no numbers. Only that line."
                     .to_owned(),
             },
-            Message::User { text: masked.text().to_owned() },
+            Message::User { text: prompt::head(masked.text(), SAID_TOKENS) },
         ],
         tools: Vec::new(),
         max_tokens: Some(40),
@@ -173,15 +165,17 @@ impl Talk {
         if let Some(told) = scope.state.told.as_ref().filter(|_| !scope.is_older(scope.state.offered_at, OPEN_S)) {
             grounds.text(&told.question);
             grounds.text(&told.answer);
-            messages.push(Message::User { text: masked.more(&cut(&told.question, 500)) });
-            messages.push(Message::Assistant { text: masked.more(&cut(&told.answer, 1_500)), tool_calls: Vec::new() });
+            let (question, answer) = (masked.more(&told.question), masked.more(&told.answer));
+            messages.push(Message::User { text: prompt::head(&question, TOLD_TOKENS.0) });
+            let text = prompt::head(&answer, TOLD_TOKENS.1);
+            messages.push(Message::Assistant { text, tool_calls: Vec::new() });
         }
         if let Some(last) = &scope.state.last {
             for row in &last.rows {
                 grounds.json(row, &scope.place);
             }
         }
-        messages.push(Message::User { text: cut(masked.text(), SAID_CHARS) });
+        messages.push(Message::User { text: prompt::head(masked.text(), SAID_TOKENS) });
         Self {
             offered,
             others,
@@ -204,7 +198,8 @@ impl Talk {
                 secret: self.secret.clone(),
                 masked: self.masked.clone(),
             });
-            let Some(answer) = scope.chat(self.request(), speak)? else { return self.leave(scope) };
+            let Some(request) = self.request() else { return self.leave(scope) };
+            let Some(answer) = scope.chat(request, speak)? else { return self.leave(scope) };
             if answer.tool_calls.is_empty() {
                 return self.close(scope, &answer);
             }
@@ -217,22 +212,14 @@ impl Talk {
         self.leave(scope)
     }
 
-    /// The talk so far, oldest results shortened until it fits.
-    fn request(&self) -> ChatRequest {
-        let mut request = ChatRequest {
+    /// The talk so far, as much of it as fits.
+    fn request(&self) -> Option<ChatRequest> {
+        prompt::fit(ChatRequest {
             messages: self.messages.clone(),
             tools: self.offered.iter().map(|one| one.tool.clone()).collect(),
             max_tokens: Some(ANSWER_TOKENS),
             temperature: Some(0.0),
-        };
-        let mut at = 0;
-        while llm::estimate::request(&request) > PROMPT_TOKENS && at < request.messages.len() {
-            if let Message::ToolResult { content, .. } = &mut request.messages[at] {
-                *content = "(left out for length)".to_owned();
-            }
-            at += 1;
-        }
-        request
+        })
     }
 
     /// A text of the model: said when it has its grounds, else what we know is told in our words.
@@ -271,11 +258,11 @@ impl Talk {
             }
         }
         let seen = |call: &ToolCall| {
-            let long = call.arguments.chars().count() > ARGUMENTS_CHARS;
+            let long = llm::estimate::text(&call.arguments) > GIVEN_TOKENS;
             let arguments = if long { "{}".to_owned() } else { call.arguments.clone() };
-            ToolCall { arguments, ..call.clone() }
+            ToolCall { arguments, name: call.name.chars().take(tools::NAME_MAX).collect(), id: call.id.clone() }
         };
-        let text = cut(&answer.text, ARGUMENTS_CHARS);
+        let text = prompt::head(&answer.text, GIVEN_TOKENS);
         self.messages.push(Message::Assistant { text, tool_calls: calls.iter().map(seen).collect() });
         for call in calls {
             let (result, end) = self.one(scope, &call)?;
@@ -360,8 +347,11 @@ impl Talk {
 fn rules(scope: &Scope<'_>, secret: &str) -> String {
     let mut systems: Vec<String> =
         scope.input.settings.documents.iter().map(|document| cut(document.title.trim(), 80)).collect();
-    systems.retain(|title| !title.is_empty());
-    systems.truncate(10);
+    let mut tokens = 0;
+    systems.retain(|title| {
+        tokens += llm::estimate::text(title) + 1;
+        !title.is_empty() && tokens <= TITLES_TOKENS
+    });
     let now = crate::language::format::now(scope.input.now, &scope.place);
     let person = match scope.input.settings.documents.iter().find_map(|info| scope.mapping(&info.id)) {
         Some(_) => "The person is known; who they are is filled in for you.",

@@ -13,7 +13,7 @@ use super::super::{
 use crate::language::format::{Place, cut, humanise};
 
 /// Longest name of a tool that every provider takes.
-const NAME_MAX: usize = 64;
+pub const NAME_MAX: usize = 64;
 /// Most characters of a tool's description.
 const DESCRIPTION_CHARS: usize = 300;
 /// Most characters of a property's description.
