@@ -1,10 +1,10 @@
 //! The model behind free speech: asked within its deadlines, its text passed on sentence by sentence to those who watch.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use coordination::FeedEvent;
 use domain::telemetry::metric;
-use llm::{Chat, ChatConfig, ConfigError, Provider};
+use llm::{Chat, ChatConfig, ConfigError, LlmError, Provider};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service_kit::models::{AZURE_API_VERSION, ModelConfig, ModelProvider};
@@ -61,7 +61,7 @@ impl Models {
             return ChatOutcome::Failed { class: "none".to_owned(), reason: "no model".to_owned(), took_ms: 0 };
         };
         let answered = match &question.speak {
-            None => chat.complete(&question.request, None).await,
+            None => within(question.within, chat.complete(&question.request, None)).await,
             Some(speak) => {
                 let (deltas, received) = mpsc::channel(DELTAS);
                 let asking = async {
@@ -94,6 +94,12 @@ impl Models {
             }
         }
     }
+}
+
+/// An answer in this time, or an error as of a slow model.
+async fn within<T>(limit: Option<Duration>, asking: impl Future<Output = Result<T, LlmError>>) -> Result<T, LlmError> {
+    let Some(limit) = limit else { return asking.await };
+    tokio::time::timeout(limit, asking).await.unwrap_or(Err(LlmError::Slow { limit }))
 }
 
 /// Passes finished sentences on that may be shown; true when any was. After one that may not, nothing more is.

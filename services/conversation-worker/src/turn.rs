@@ -4,7 +4,7 @@
 //! outside takes the next outcome from the history, or ends the run with the action that is needed. So a replay
 //! from the journal asks nobody again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{Content, Micros, PersonId, Reply};
 use llm::{ChatAnswer, ChatRequest};
@@ -53,6 +53,9 @@ pub struct Question {
     /// How its text may be passed on while it comes; none when it may not.
     #[serde(skip)]
     pub speak: Option<Speak>,
+    /// Longest that the answer is waited for, where that is shorter than the model's own deadlines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Duration>,
 }
 
 /// A sentence to find operations for.

@@ -10,6 +10,8 @@ mod grounds;
 mod prompt;
 mod tools;
 
+use std::time::Duration;
+
 use llm::{ChatAnswer, ChatRequest, Message, ToolCall};
 use openapi::Risk;
 use serde_json::{Map, Value, json};
@@ -45,6 +47,8 @@ const LOOKUPS_MAX: usize = 8;
 const ANSWER_TOKENS: u32 = 700;
 /// Below this share of known words an English line is searched for, too.
 const COVERAGE_LOW: f64 = 0.35;
+/// How long that line is waited for; without it the sentence's own hits stand.
+const LINE_WAIT: Duration = Duration::from_secs(3);
 
 /// How a model's text may be passed on while it comes: what it may say, and what has to be put back into it.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +94,7 @@ pub fn english(scope: &mut Scope<'_>, sentence: &str, coverage: f64) -> Step<Opt
         max_tokens: Some(40),
         temperature: Some(0.0),
     };
-    let Some(answer) = scope.chat(request, None)? else { return Ok(None) };
+    let Some(answer) = scope.aside(request, LINE_WAIT)? else { return Ok(None) };
     let line: String =
         answer.text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
     Ok(Some(line.trim().to_owned()).filter(|line| !line.is_empty()))

@@ -1,6 +1,6 @@
 //! What a running turn has at hand: the history to take outcomes from, the state, what is to be said.
 
-use std::{collections::BTreeMap, slice, sync::Arc};
+use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
 
 use domain::{Choice, Micros, PersonId, Reply};
 use llm::{ChatAnswer, ChatRequest};
@@ -61,6 +61,7 @@ pub struct Scope<'a> {
     pub lead: Vec<String>,
     tokens: u32,
     model_failed: bool,
+    model_helped: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -79,6 +80,7 @@ impl<'a> Scope<'a> {
             lead: Vec::new(),
             tokens: 0,
             model_failed: false,
+            model_helped: false,
         }
     }
 
@@ -157,7 +159,21 @@ impl<'a> Scope<'a> {
         if self.model_failed {
             return Ok(None);
         }
-        match self.next(Action::Chat(Box::new(Question { request, speak })))? {
+        let answer = self.ask(Question { request, speak, within: None })?;
+        self.model_failed = answer.is_none();
+        Ok(answer)
+    }
+
+    /// Asks the model for something that may as well be missing, within its own short time and once in a turn.
+    pub fn aside(&mut self, request: ChatRequest, within: Duration) -> Step<Option<ChatAnswer>> {
+        if self.model_failed || std::mem::replace(&mut self.model_helped, true) {
+            return Ok(None);
+        }
+        self.ask(Question { request, speak: None, within: Some(within) })
+    }
+
+    fn ask(&mut self, question: Question) -> Step<Option<ChatAnswer>> {
+        match self.next(Action::Chat(Box::new(question)))? {
             Outcome::Chat(ChatOutcome::Answered { answer, took_ms }) => {
                 let (tokens, took_ms) = (answer.usage.input_tokens + answer.usage.output_tokens, *took_ms);
                 self.trace.models.push(ModelTrace { model: answer.model.clone(), tokens, took_ms, error: None });
@@ -166,7 +182,6 @@ impl<'a> Scope<'a> {
             Outcome::Chat(ChatOutcome::Failed { class, took_ms, .. }) => {
                 let (error, took_ms) = (Some(class.clone()), *took_ms);
                 self.trace.models.push(ModelTrace { model: String::new(), tokens: 0, took_ms, error });
-                self.model_failed = true;
                 Ok(None)
             }
             Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) => Err(Stop::Broken),

@@ -146,6 +146,34 @@ fn a_line_in_english_is_searched_where_few_words_are_known() {
     });
     talk.says("was habe ich ausgeliehen").expect(&["Dune"]);
     assert_eq!(talk.called(), ["GET /loans"], "{}", talk.transcript());
+    let used: Vec<u64> = talk.answer().trace.models.iter().map(|used| used.tokens).collect();
+    assert_eq!(used, [110, 110, 110], "the line is counted with the others");
+}
+
+#[test]
+fn the_line_in_english_is_asked_for_in_few_words_without_personal_data() {
+    let mut talk = talk(|request, n| {
+        let all = serde_json::to_string(&request.messages).expect("JSON");
+        assert!(!all.contains("ivo@example.com"), "{all}");
+        assert!(llm::estimate::request(request) < 1_000, "{}", llm::estimate::request(request));
+        assert_eq!((n, request.max_tokens), (1, Some(40)), "and nothing else");
+        says("")
+    });
+    talk.says(&format!("ivo@example.com {}", "šššš ".repeat(1_900)));
+    assert_eq!(talk.questions.len(), 1, "{}", talk.transcript());
+}
+
+#[test]
+fn without_the_line_in_english_the_sentence_is_searched_alone_and_the_model_answers_all_the_same() {
+    for failure in ["slow", "away", "nonsense", "refused"] {
+        let mut talk = talk(move |request, n| match (n, result(request)) {
+            (1, _) => ChatOutcome::Failed { class: failure.to_owned(), reason: "scripted".to_owned(), took_ms: 3_000 },
+            (_, None) => calls("listLoans", &json!({})),
+            _ => says("Dune."),
+        });
+        talk.says("moje posudbe xyzzy plugh quux corge grault").expect(&["Dune"]);
+        assert_eq!(talk.questions.len(), 3, "{failure}: {}", talk.transcript());
+    }
 }
 
 #[test]
