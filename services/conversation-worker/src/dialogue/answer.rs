@@ -74,8 +74,8 @@ pub fn tell(
     let day = show::day_of(scope, operation, &frame);
     let about = headline(scope, operation, &frame, &title);
     if list.is_empty() {
-        let nothing = scope.text(if is_list { "nothing-found" } else { "result-none" }, &[]);
-        let text = if is_list { format!("{about}: {}", crate::language::format::small(&nothing)) } else { nothing };
+        let text =
+            if is_list { scope.text("nothing-of", &[("about", &about)]) } else { scope.text("result-none", &[]) };
         remember(scope, operation, frame, title, Vec::new(), 0, 0, is_list, day);
         let offers = follow_ups(scope, operation, others, 0)?;
         scope.keep_offers(&offers);

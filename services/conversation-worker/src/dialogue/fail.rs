@@ -10,7 +10,7 @@ use super::{
     tell::Telling,
 };
 use crate::{
-    language::format::{cut, read_date},
+    language::format::{capital, cut, read_date},
     turn::{CallOutcome, Purpose},
 };
 
@@ -241,7 +241,8 @@ pub fn message(body: &Value) -> Option<String> {
             && !text.contains("Exception")
             && !text.contains(" at line ");
         (readable && text.chars().count() >= 3).then(|| {
-            let text = cut(&text, 300);
+            let plain = text.split(' ').next().is_some_and(|word| !word.contains(char::is_uppercase));
+            let text = cut(&if plain { capital(&text) } else { text }, 300);
             if text.ends_with(['.', '!', '?', '…']) { text } else { format!("{text}.") }
         })
     };

@@ -10,6 +10,8 @@ pub fn check(replies: &[Reply], transcript: &str) {
     assert!(replies.len() <= 3, "more than three messages at once\n{}", transcript);
     let mut ids = BTreeSet::new();
     for reply in replies {
+        let first = reply.text.chars().find(|letter| !letter.is_whitespace());
+        assert!(first.is_none_or(|letter| !letter.is_lowercase()), "{:?} begins small\n{transcript}", reply.text);
         check_words(&reply.text, transcript);
         assert!(!reply.text.trim().is_empty(), "an empty message\n{}", transcript);
         assert!(reply.text.chars().count() <= 2_000, "a message too long to read\n{}", transcript);
@@ -59,6 +61,7 @@ static JARGON: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
         ("a method and path", r"\b(GET|POST|PUT|PATCH|DELETE)\b|/\w+/\w"),
         ("marks of direction", r"[\u{2066}-\u{2069}]"),
         ("an unfilled text", r"\{ ?\$|\bSome\(|\bNone\b"),
+        ("a small I", r": i |^i (can|found|do|don)"),
         ("jargon in Croatian", r"(?i)\bparametar\w*|\boperacij\w*"),
     ]
     .into_iter()

@@ -95,6 +95,17 @@ fn my_is_a_filter_in_both_languages() {
 fn an_empty_result_is_said_to_be_empty() {
     let mut talk = Talk::new();
     talk.person_says(MARKO, "my loans").expect_any(&["nothing", "no ", "none"]).expect_no("Dune");
+    for (sentence, said) in [
+        ("my loans", "Loans: nothing found."),
+        ("moje posudbe", "Loans: nema ničega."),
+        ("meine Ausleihen", "Loans: nichts gefunden."),
+        ("mis préstamos", "Loans: no he encontrado nada."),
+    ] {
+        let mut talk = Talk::new();
+        talk.settings.languages = ["en", "hr", "de", "es"].map(str::to_owned).to_vec();
+        talk.person_says(MARKO, sentence);
+        assert_eq!(talk.text(), said, "{}", talk.transcript());
+    }
 }
 
 #[test]
