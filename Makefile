@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model start-time
+.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time
 
 CARGO = cargo
 ARGS =
@@ -43,6 +43,10 @@ figures: ## the figures of the README: make figures DATA=<folder>
 	@[ -d "$(DATA)" ] || { echo "make figures needs DATA=<folder> (with openapi/ in it)" >&2; exit 2; }
 	$(CARGO) run --quiet -p embedding-service --example right_call -- "$(DATA)"
 	$(MAKE) start-time
+
+eval-retrieval: ## how often the right operations are found, on public benchmarks: make eval-retrieval DATA=<folder>
+	@[ -d "$(DATA)/tool-retrieval" ] || { echo "make eval-retrieval needs DATA=<folder> (with tool-retrieval/ and openapi/ in it)" >&2; exit 2; }
+	$(CARGO) run --quiet -p embedding-service --example eval_retrieval -- "$(DATA)"
 
 figures-model: ## the figures of the model path, with the scripted model server
 	$(CARGO) run --quiet -p embedding-service --example embedding_start
