@@ -232,6 +232,7 @@ pub fn entry_of(operation: &Operation) -> Entry {
         parameters: names(&[Location::Path, Location::Query]),
         body: names(&[Location::Body]),
         values: values.filter_map(|value| value.as_str().map(str::to_owned)).collect(),
+        answer: operation.response.as_ref().map(|outline| outline.item_fields.clone()).unwrap_or_default(),
         yields: operation.produces.clone(),
         needs: operation.needs.iter().map(|need| need.resource.clone()).collect(),
         others: Vec::new(),

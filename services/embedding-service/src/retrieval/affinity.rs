@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
-    entry::Entry,
+    entry::{Entry, spaced},
     sentence::{Intent, Sentence},
+    text,
 };
 
 /// What an operation's method and path say about it.
@@ -17,6 +18,8 @@ pub struct Shape {
     ends_with_parameter: bool,
     neighbours: bool,
     counts: bool,
+    /// Finds things by what people call them.
+    pub looks_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +55,7 @@ impl Shape {
             simplest: parameters,
             ends_with_parameter: segments.last().is_some_and(|last| is_parameter(last)),
             neighbours: segments.windows(2).any(|two| is_parameter(two[0]) && is_parameter(two[1])),
+            looks_up: Method::of(entry) == Method::Get && looks_up(entry),
             counts: segments.last().is_some_and(|segment| segment.to_ascii_lowercase().contains("count")),
         }
     }
@@ -146,6 +150,18 @@ fn sibling_key(entry: &Entry) -> SiblingKey<'_> {
 /// True when two operations do the same with the same resource.
 pub fn are_siblings(one: &Entry, other: &Entry) -> bool {
     sibling_key(one) == sibling_key(other)
+}
+
+/// True for a search: its path says so, or a parameter does.
+fn looks_up(entry: &Entry) -> bool {
+    let fixed = entry.segments().filter(|segment| !is_parameter(segment));
+    let mut words = fixed.map(|segment| text::fold(&spaced(segment))).collect::<Vec<_>>();
+    words.retain(|words| words.split(' ').any(|word| ["search", "lookup", "find"].contains(&word)));
+    let by_parameter = || {
+        let mut names = entry.parameters.iter().map(|name| name.to_ascii_lowercase());
+        names.any(|name| ["q", "query", "search", "keyword", "keywords", "term", "name"].contains(&name.as_str()))
+    };
+    !words.is_empty() || by_parameter() && !entry.path.ends_with('}')
 }
 
 fn is_parameter(segment: &str) -> bool {

@@ -27,6 +27,8 @@ pub struct Entry {
     pub body: Vec<String>,
     /// Words that parameters allow as values.
     pub values: Vec<String>,
+    /// Names of the answer's fields, of a row where it is a list.
+    pub answer: Vec<String>,
     /// Resources that it yields.
     pub yields: Vec<String>,
     /// Resources whose ids it needs, beside those of its path.

@@ -1,8 +1,8 @@
 //! The retrieval index: from a sentence to ranked operations.
 //!
-//! `0.4 z(BM25) + 0.6 z(characters)` over short texts, a boost for documents that fit, what the names and the method
-//! add, then a walk that puts the producers of needed ids behind the first hits. The weights and what each part is
-//! worth were measured on RestBench; `examples/eval_retrieval.rs` measures them again.
+//! `0.4 z(BM25) + 0.6 z(characters)` over short texts, a boost for documents that fit, what the names, the method and the
+//! answer's fields add, one for searches where the sentence names something, then a walk that puts the producers of
+//! needed ids behind the first hits. `examples/eval_retrieval.rs` measures what the weights are worth.
 //!
 //! With vectors of a model, the lexical legs weigh half where the documents know the sentence's words, and the less the
 //! fewer they know; the vectors weigh the rest ([`Meaning`]).
@@ -12,13 +12,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{
     affinity::{Shape, are_siblings},
     answer::{Answer, Hit, Question},
+    asked::{Asked, Vocabulary},
     calibration::Calibration,
-    entry::Entry,
+    entry::{Entry, spaced},
     legs::{Bm25, TfIdf, counts},
     meaning::Meaning,
     producers::Producers,
     scored::{Scored, mean, ratio, z_scores},
-    sentence::{Intent, Sentence, is_verb},
+    sentence::Intent,
     text,
 };
 
@@ -30,6 +31,9 @@ const LEXICAL_WEIGHT: f64 = 0.5;
 /// Share of known words up to which the lexical legs say nothing beside vectors, and how much more makes them whole.
 const COVERAGE_GATE: (f64, f64) = (0.25, 0.35);
 const NAMES_WEIGHT: f64 = 3.0;
+const ANSWER_WEIGHT: f64 = 2.0;
+/// Of a search, where the sentence names something that no document knows.
+const LOOKUP_WEIGHT: f64 = 1.4;
 const METHOD_WEIGHT: f64 = 2.0;
 /// How far behind its sibling a simpler operation may be to come first, and its lead then.
 const SIBLING_REACH: f64 = 2.5;
@@ -50,24 +54,16 @@ pub struct Index {
     characters: TfIdf,
     names: Vec<Vec<NameSet>>,
     known: Vec<BTreeSet<u64>>,
-    vocabulary: BTreeMap<String, u64>,
+    /// Terms of each answer's fields, and how rare they are among answers.
+    answers: Vec<NameSet>,
+    answer_idf: HashMap<u64, f64>,
+    vocabulary: Vocabulary,
     producers: Producers,
     calibrations: BTreeMap<String, Calibration>,
 }
 
 /// Distinct terms of a path, a title or an overlay text.
 type NameSet = Vec<u64>;
-
-/// A sentence as the index sees it.
-struct Asked {
-    sentence: Sentence,
-    /// Terms for BM25 and names.
-    words: Vec<(u64, f32)>,
-    /// Character grams.
-    grams: Vec<(u64, f32)>,
-    /// Terms of the subjects; `None` for a word that no document knows.
-    subjects: Vec<Option<u64>>,
-}
 
 /// A sentence beside the operations' vectors.
 struct Nearness<'a> {
@@ -82,9 +78,9 @@ impl Index {
     /// Builds the index; about 0.1 ms an operation.
     pub fn new(entries: Vec<Entry>) -> Self {
         let mut row_entry: Vec<usize> = (0..entries.len()).collect();
-        let mut vocabulary = BTreeMap::new();
-        let mut term = |word: String| *vocabulary.entry(word).or_insert_with_key(|word| text::hash(word.chars()));
-        let mut terms = |text: &str| text::words(text).into_iter().map(&mut term).collect::<Vec<u64>>();
+        let mut vocabulary = Vocabulary::default();
+        let mut terms =
+            |text: &str| text::words(text).into_iter().map(|word| vocabulary.insert(word)).collect::<Vec<u64>>();
         let mut word_rows = Vec::with_capacity(entries.len());
         let mut gram_rows = Vec::with_capacity(entries.len());
         for entry in &entries {
@@ -106,6 +102,17 @@ impl Index {
                 texts.iter().chain(&entry.others).map(|text| distinct(terms(text))).collect()
             })
             .collect();
+        let answers: Vec<NameSet> = entries
+            .iter()
+            .map(|entry| distinct(entry.answer.iter().flat_map(|name| terms(&spaced(name))).collect()))
+            .collect();
+        let mut answer_idf: HashMap<u64, f64> = HashMap::new();
+        for term in answers.iter().flatten() {
+            *answer_idf.entry(*term).or_default() += 1.0;
+        }
+        for idf in answer_idf.values_mut() {
+            *idf = (1.0 + (ratio(entries.len(), 1) - *idf + 0.5) / (*idf + 0.5)).ln();
+        }
         let mut known = vec![BTreeSet::new(); entries.len()];
         for (row, words) in word_rows.iter().enumerate() {
             known[row_entry[row]].extend(words.iter().map(|(term, _)| *term));
@@ -117,6 +124,8 @@ impl Index {
             characters: TfIdf::new(&gram_rows),
             names,
             known,
+            answers,
+            answer_idf,
             vocabulary,
             producers: Producers::new(&entries),
             calibrations: BTreeMap::new(),
@@ -133,7 +142,7 @@ impl Index {
 
     /// Ranks the operations.
     pub fn search(&self, question: Question<'_>) -> Answer {
-        let asked = self.ask(question.text);
+        let asked = Asked::new(question.text, &self.vocabulary);
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
         let coverage = self.coverage(&asked, &allowed);
         let nearness = question.meaning.map(|(meaning, sentence)| Nearness {
@@ -150,69 +159,13 @@ impl Index {
     /// The best operation by the words alone, without producers and probabilities.
     pub fn best(&self, question: Question<'_>) -> Option<usize> {
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
-        self.rank(&self.ask(question.text), &allowed, None).first().map(|scored| scored.entry)
+        self.rank(&Asked::new(question.text, &self.vocabulary), &allowed, None).first().map(|scored| scored.entry)
     }
 
     fn is_allowed(&self, entry: usize, question: &Question<'_>) -> bool {
         let entry = &self.entries[entry];
         (question.documents.is_empty() || question.documents.contains(&entry.document))
             && (question.tags.is_empty() || entry.tags.iter().any(|tag| question.tags.contains(tag)))
-    }
-
-    fn ask(&self, text: &str) -> Asked {
-        let sentence = Sentence::new(text);
-        let mut words: Vec<u64> = Vec::new();
-        let runs = text::words(&sentence.text);
-        for word in &runs {
-            words.extend(self.term(word));
-        }
-        // "log out" is written "logout" in many documents.
-        let folded = text::fold(&sentence.text);
-        let plain: Vec<&str> = text::runs(&folded).collect();
-        let mut subjects = Vec::new();
-        let mut joined = BTreeSet::new();
-        for two in plain.windows(2) {
-            let parts = [text::stem(two[0]), text::stem(two[1])];
-            if let Some(term) = self.vocabulary.get(&text::stem(&two.concat())) {
-                words.push(*term);
-                if parts.iter().any(|part| !self.vocabulary.contains_key(part)) {
-                    subjects.push(Some(*term));
-                    joined.extend(parts);
-                }
-            }
-        }
-        let count = self.vocabulary.get("count").filter(|_| sentence.counts);
-        words.extend(count);
-        subjects.extend(sentence.subjects.iter().filter(|word| !joined.contains(*word)).map(|word| self.term(word)));
-        subjects.extend(count.map(|term| Some(*term)));
-        subjects.sort_unstable();
-        // What a verb of making or changing says is in the intent; as a word it counts half.
-        let mut words = counts(words);
-        let mut grams = counts(text::grams(&sentence.text));
-        for verb in plain.iter().filter(|word| is_verb(word)) {
-            halve(&mut words, &counts(self.term(&text::stem(verb)).into_iter().collect()));
-            halve(&mut grams, &counts(text::grams(verb)));
-        }
-        Asked { words, grams, subjects, sentence }
-    }
-
-    /// The term of a stem: itself, or the known word that shares most of its beginning.
-    fn term(&self, stem: &str) -> Option<u64> {
-        if let Some(term) = self.vocabulary.get(stem) {
-            return Some(*term);
-        }
-        let length = stem.chars().count();
-        if length < 5 {
-            return None;
-        }
-        let prefix = text::first_chars(stem, 4);
-        let near = self.vocabulary.range(prefix.to_owned()..).take_while(|(word, _)| word.starts_with(prefix));
-        let scored = near.filter_map(|(word, term)| {
-            let shared = word.chars().zip(stem.chars()).take_while(|(a, b)| a == b).count();
-            let longer = word.chars().count().max(length);
-            (shared * 4 >= longer * 3).then_some((shared, std::cmp::Reverse(longer), *term))
-        });
-        scored.max().map(|(_, _, term)| term)
     }
 
     /// Scores of the allowed entries, best first; ties in the entries' order.
@@ -225,6 +178,7 @@ impl Index {
         });
         let lexical = nearness.map_or(1.0, |nearness| nearness.lexical);
         let names = nearness.map_or(1.0, |nearness| nearness.lexical / LEXICAL_WEIGHT);
+        let names_something = asked.names_something();
         let mut ranked: Vec<Scored> = allowed
             .iter()
             .enumerate()
@@ -234,6 +188,8 @@ impl Index {
                 characters: lexical * CHARACTERS_WEIGHT * characters[at],
                 names: names * NAMES_WEIGHT * self.name_match(asked, *entry),
                 method: METHOD_WEIGHT * self.shapes[*entry].affinity(&asked.sentence),
+                answer: ANSWER_WEIGHT * self.answer_match(asked, *entry),
+                lookup: if names_something && self.shapes[*entry].looks_up { LOOKUP_WEIGHT } else { 0.0 },
                 document: 0.0,
                 vector: vector.as_ref().map(|vector| (1.0 - lexical) * vector[at]),
             })
@@ -296,6 +252,20 @@ impl Index {
             if shared > 0.0 { 2.0 * shared / (ours + theirs) } else { 0.0 }
         };
         self.names[entry].iter().map(of).fold(0.0, f64::max)
+    }
+
+    /// The share of the subjects that the operation's answer has, but not its texts, 0 to 1.
+    fn answer_match(&self, asked: &Asked, entry: usize) -> f64 {
+        let (mut found, mut all) = (0.0, 0.0);
+        for term in asked.subjects.iter().flatten() {
+            let in_answers = self.answer_idf.get(term).copied();
+            let weight = f64::from(self.bm25.idf(*term).unwrap_or(0.0)).max(in_answers.unwrap_or(0.0)).max(0.3);
+            all += weight;
+            if self.answers[entry].binary_search(term).is_ok() && !self.known[entry].contains(term) {
+                found += in_answers.unwrap_or(0.0);
+            }
+        }
+        if found > 0.0 { found / all } else { 0.0 }
     }
 
     /// For each document half the mean of its five best scores.
@@ -362,7 +332,7 @@ impl Index {
 
     /// How much an operation has to do with a sentence, about 0 to 1.3, whatever the other operations have.
     pub fn evidence(&self, text: &str, entry: usize) -> f64 {
-        self.evidence_for(&self.ask(text), entry)
+        self.evidence_for(&Asked::new(text, &self.vocabulary), entry)
     }
 
     /// The share of what the sentence is about that the operation's texts speak of, and a part of the share of the
@@ -422,12 +392,4 @@ fn vector_leg(scores: &[Option<f64>], allowed: &[usize], lexical: impl Fn(usize)
 /// The idf BM25 gives to a word of one operation.
 fn rarest_idf(operations: usize) -> f64 {
     (1.0 + (ratio(operations, 1) - 0.5) / 1.5).max(1.0).ln()
-}
-
-fn halve(terms: &mut [(u64, f32)], which: &[(u64, f32)]) {
-    for (term, _) in which {
-        if let Ok(at) = terms.binary_search_by_key(term, |(term, _)| *term) {
-            terms[at].1 *= 0.5;
-        }
-    }
 }

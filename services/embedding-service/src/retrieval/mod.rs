@@ -2,10 +2,12 @@
 
 pub mod affinity;
 mod answer;
+mod asked;
 pub mod calibration;
 pub mod entry;
 pub mod index;
 pub mod legs;
+mod lexicon;
 pub mod meaning;
 pub mod producers;
 mod scored;

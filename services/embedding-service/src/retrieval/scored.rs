@@ -9,6 +9,8 @@ pub struct Scored {
     pub bm25: f64,
     pub characters: f64,
     pub names: f64,
+    pub answer: f64,
+    pub lookup: f64,
     pub method: f64,
     pub document: f64,
     /// The vector leg; none without a model.
@@ -18,7 +20,14 @@ pub struct Scored {
 impl Scored {
     /// The parts together.
     pub fn total(&self) -> f64 {
-        self.bm25 + self.characters + self.names + self.method + self.document + self.vector.unwrap_or(0.0)
+        self.bm25
+            + self.characters
+            + self.names
+            + self.answer
+            + self.lookup
+            + self.method
+            + self.document
+            + self.vector.unwrap_or(0.0)
     }
 
     /// As an answer's hit; with the graph's weight when it is here as a producer.
@@ -27,6 +36,8 @@ impl Scored {
             ("bm25", self.bm25),
             ("characters", self.characters),
             ("names", self.names),
+            ("answer", self.answer),
+            ("lookup", self.lookup),
             ("method", self.method),
             ("document", self.document),
         ];

@@ -1,6 +1,6 @@
 //! What a sentence asks for, beside its words: to read, make, change or remove; and the values it brings.
 
-use super::text;
+use super::{lexicon, text};
 
 /// What the person wants to happen, by the first word that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,10 @@ pub struct Sentence {
     pub subjects: Vec<String>,
     /// What is wanted, when a word says so.
     pub intent: Option<Intent>,
+    /// Words written as names are, folded: those that a document knows are none.
+    pub names: Vec<String>,
+    /// Quoted parts.
+    pub quoted: usize,
     /// Values like numbers and codes.
     pub values: usize,
     /// True when two values are written as `x/y`.
@@ -85,6 +89,7 @@ impl Sentence {
                 kept.push(token);
             }
         }
+        let names = names(&kept);
         let text = if kept.is_empty() { sentence.to_owned() } else { kept.join(" ") };
         let folded = text::fold(&text);
         let runs: Vec<&str> = text::runs(&folded).collect();
@@ -103,6 +108,8 @@ impl Sentence {
         Self {
             subjects: runs.iter().filter(subject).map(|word| text::stem(word)).collect(),
             intent,
+            names,
+            quoted,
             values,
             pair,
             all: runs.iter().any(|word| has("all every everything sve svi svih alle alles todo todos todas", word)),
@@ -112,6 +119,27 @@ impl Sentence {
             text,
         }
     }
+}
+
+/// Words of a capital letter, folded. The first word of a sentence is one only when the next has a capital letter too;
+/// where all words have one, it says nothing.
+fn names(tokens: &[&str]) -> Vec<String> {
+    let capital =
+        |token: &&str| token.trim_start_matches(|c: char| !c.is_alphanumeric()).starts_with(char::is_uppercase);
+    let ends = |token: &str| token.ends_with(['.', '!', '?', ':']);
+    let mut names = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let begins = at == 0 || ends(tokens[at - 1]);
+        let next = tokens.get(at + 1).is_some_and(|next| capital(next) && !ends(token));
+        if capital(token) && (!begins || next) {
+            names.extend(text::runs(&text::fold(token)).map(str::to_owned));
+        }
+    }
+    let german = |token: &&str| {
+        has("der die das dem den des ein eine einen ist sind und zu fur mit von welche wer wie", &token.to_lowercase())
+    };
+    let says_nothing = tokens.len() > 2 && tokens.iter().all(capital) || tokens.iter().any(german);
+    if says_nothing { Vec::new() } else { names }
 }
 
 /// `new` and `open` say nothing about the subject at the start of a sentence; `report` in `the summary report` does.
@@ -136,7 +164,11 @@ fn intent(runs: &[&str]) -> Option<Intent> {
     };
     let plain = runs.iter().filter(|word| !has(WEAK, word)).find_map(of);
     let first_is_weak_verb = runs.first().filter(|word| has(WEAK, word)).and_then(of);
-    first_is_weak_verb.or(plain).or_else(|| runs.iter().find_map(of))
+    first_is_weak_verb.or(plain).or_else(|| runs.iter().find_map(of)).or_else(|| {
+        let meanings = runs.iter().map(|word| lexicon::meanings(word)).filter(|meanings| meanings.foreign);
+        let first = |meanings: lexicon::Meanings| Some(*meanings.words.first()?.first()?);
+        meanings.filter_map(first).find_map(|word| of(&word))
+    })
 }
 
 /// True for a plain word of making, changing and removing: what it says is in the intent already.

@@ -8,7 +8,11 @@ const STOP: &str = "a an the of to in on for and or is are was were be by with a
     if no not than there am any all its their his her so about into just s t";
 
 /// Stop words of other languages, left out of a question only: in a document they may be names.
-const STOP_ELSEWHERE: &str = "should would will may might like but we us our they them he she called named around molim te ti mi se je su sam da li na u za od do koja koji koje koju sto kako gdje kada \
+const STOP_ELSEWHERE: &str = "now right up off out here there today again away every some more most already yet still only also too very really got get \
+    neki neke neku nekoliko jedan jedna jednu jednog bi bih zelim trebam treba hocu nesto kojoj kojem ovog ove \
+    mochte hatte gern brauche paar einige bei beim zum zur im am vom auf aus fur mit wird wurde hat haben sein seiner seine diese dieser dieses \
+    quiero necesito tiene ha han fue se su sus lo al en con para como si algunas algunos alguna mas a \
+    should would will may might like but we us our they them he she called named around molim te ti mi se je su sam da li na u za od do koja koji koje koju sto kako gdje kada \
     tko sve svi moj moja moje moji imam ima ovaj ovo ta taj to pokazi prikazi \
     bitte der die das den dem des ein eine einen und oder ist sind mir mich ich meine meinen mein welche welcher was wo \
     wann wie zeig zeige gib \

@@ -1,0 +1,147 @@
+//! A small dictionary of what APIs speak about, so that a sentence in one language finds operations described in
+//! another, and a word its synonym, where no model does.
+//!
+//! A word is found by its beginning: Croatian, German and Spanish inflect at the end. German compounds are taken apart.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use super::text;
+
+/// The lines: English words, then beginnings in the other languages.
+const LINES: &str = include_str!("lexicon.txt");
+/// Shortest part of a compound.
+const PART_MIN: usize = 4;
+
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::new(LINES));
+
+struct Lexicon {
+    /// English words of each line, stemmed; the first stands for it.
+    english: Vec<Vec<&'static str>>,
+    /// Lines by the stem of an English word.
+    by_english: BTreeMap<String, Vec<usize>>,
+    /// Lines by the beginning of a word of another language.
+    by_beginning: BTreeMap<&'static str, Vec<usize>>,
+}
+
+/// What a word means in English.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meanings {
+    /// For each meaning, which are alternatives or the parts of a compound, its English words.
+    pub words: Vec<&'static [&'static str]>,
+    /// It is a word of another language.
+    pub foreign: bool,
+}
+
+/// What a folded word means; nothing for a word that the dictionary does not have.
+pub fn meanings(word: &str) -> Meanings {
+    LEXICON.meanings(word)
+}
+
+impl Lexicon {
+    fn new(lines: &'static str) -> Self {
+        let mut lexicon = Self { english: Vec::new(), by_english: BTreeMap::new(), by_beginning: BTreeMap::new() };
+        for line in lines.lines().filter(|line| !line.starts_with('#')) {
+            let mut languages = line.split('|');
+            let english: Vec<&str> = languages.next().unwrap_or_default().split_whitespace().collect();
+            let number = lexicon.english.len();
+            for word in &english {
+                lexicon.by_english.entry(text::stem(word)).or_default().push(number);
+            }
+            for beginning in languages.flat_map(str::split_whitespace) {
+                let lines = lexicon.by_beginning.entry(beginning).or_default();
+                if lines.last() != Some(&number) {
+                    lines.push(number);
+                }
+            }
+            lexicon.english.push(english);
+        }
+        lexicon
+    }
+
+    fn meanings(&'static self, word: &str) -> Meanings {
+        if let Some(lines) = self.by_english.get(&text::stem(word)) {
+            return Meanings { words: self.english_of(lines), foreign: false };
+        }
+        if let Some((_, lines)) = self.beginning(word) {
+            return Meanings { words: self.english_of(lines), foreign: true };
+        }
+        Meanings { words: self.compound(word), foreign: true }
+    }
+
+    fn english_of(&'static self, lines: &[usize]) -> Vec<&'static [&'static str]> {
+        lines.iter().map(|line| self.english[*line].as_slice()).collect()
+    }
+
+    /// The longest beginning that leaves no more than an ending.
+    fn beginning(&'static self, word: &str) -> Option<(usize, &'static [usize])> {
+        let length = word.chars().count();
+        let known = |end: usize| Some((end, self.by_beginning.get(word.get(..end)?)?.as_slice()));
+        let fits = |(end, _): &(usize, &[usize])| {
+            let known = word[..*end].chars().count();
+            length - known <= if known < 4 { 2 } else { 4 }
+        };
+        word.char_indices().map(|(at, c)| at + c.len_utf8()).rev().filter_map(known).find(fits)
+    }
+
+    /// `Benutzergruppe`: both parts; `Hauptdarsteller`: the last part, which says what it is.
+    fn compound(&'static self, word: &str) -> Vec<&'static [&'static str]> {
+        let cuts = word.char_indices().map(|(at, _)| at).filter(|at| *at >= PART_MIN && word.len() - at >= PART_MIN);
+        for cut in cuts {
+            let (first, last) = word.split_at(cut);
+            let Some((_, lines)) = self.beginning(last).filter(|(end, _)| *end >= PART_MIN) else { continue };
+            let mut words = self.english_of(lines);
+            if let Some((_, lines)) = self.beginning(first).filter(|(end, _)| *end + 2 >= first.len()) {
+                words.extend(self.english_of(lines));
+            }
+            return words;
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(word: &str, expected: &[&str]) {
+        let found: Vec<&str> = meanings(&text::fold(word)).words.iter().map(|words| words[0]).collect();
+        assert_eq!(found, expected, "{word}");
+    }
+
+    #[test]
+    fn inflected_words_are_found_by_their_beginning() {
+        check("korisnika", &["user"]);
+        check("Nachrichten", &["message"]);
+        check("archivos", &["file"]);
+        check("qwertz", &[]);
+    }
+
+    #[test]
+    fn compounds_are_taken_apart() {
+        check("Benutzergruppe", &["group", "user"]);
+        check("Hauptdarsteller", &["actor"]);
+    }
+
+    #[test]
+    fn synonyms_share_a_line() {
+        assert_eq!(meanings("picture"), meanings("images"));
+        assert!(!meanings("picture").foreign && meanings("slika").foreign);
+    }
+
+    #[test]
+    fn lines_have_four_languages() {
+        for line in LINES.lines().filter(|line| !line.starts_with('#')) {
+            assert_eq!(line.split('|').filter(|words| !words.trim().is_empty()).count(), 4, "{line}");
+            assert!(line.split_whitespace().all(|word| text::fold(word) == word), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_word_is_taken(word in any::<String>()) {
+            let _ = meanings(&word);
+        }
+    }
+}
