@@ -315,6 +315,16 @@ impl World {
         }
     }
 
+    /// Time passes until the next alarm of a conversation is due: its row is changed behind everybody's back.
+    pub async fn until_the_alarm(&self) {
+        self.quiet().await;
+        let begun = Instant::now();
+        while change(&self.database, "update alarms set due_at = 1 where due_at is not null").await == 0 {
+            assert!(begun.elapsed() < PATIENCE, "no alarm is set");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// A person on the platform.
     pub fn person(&self, peer: &'static str) -> Person<'_> {
         Person { world: self, peer, read: 0 }
@@ -476,6 +486,21 @@ impl DefaultStart {
             std::thread::sleep(Duration::from_millis(10));
         }
         Self { http, _process: process, _folder: folder }
+    }
+}
+
+/// The number of rows that a statement changes.
+async fn change(database: &str, sql: &'static str) -> u64 {
+    if database.starts_with("sqlite:") {
+        let pool = sqlx::SqlitePool::connect(database).await.expect("the database");
+        let changed = sqlx::query(sql).execute(&pool).await.expect("a change").rows_affected();
+        pool.close().await;
+        changed
+    } else {
+        let pool = sqlx::PgPool::connect(database).await.expect("the database");
+        let changed = sqlx::query(sql).execute(&pool).await.expect("a change").rows_affected();
+        pool.close().await;
+        changed
     }
 }
 

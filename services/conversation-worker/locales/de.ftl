@@ -208,9 +208,27 @@ items = { $n ->
 away = { $system } ist gerade nicht erreichbar. Bitte versuch es in ein paar Minuten noch einmal.
 away-effect = { $system } ist gerade nicht erreichbar. Es wurde noch nichts gemacht.
 unknown-found = { $system } hat nicht geantwortet, nachdem ich das gesendet hatte. Ich habe nachgesehen: Es ist da.
-unknown-open = { $system } hat nicht geantwortet, nachdem ich das gesendet hatte. Ich habe nachgesehen und sehe es noch nicht. Bitte sende es nicht noch einmal; frag mich in ein paar Minuten, ob es da ist.
+unknown-open = { $system } hat nicht geantwortet, nachdem ich das gesendet hatte. Ich habe nachgesehen und sehe es noch nicht. Bitte sende es nicht noch einmal; ich schreibe in ein paar Minuten.
 unknown-unchecked = { $system } hat nicht geantwortet, nachdem ich das gesendet hatte. Ich weiß also nicht, ob es gemacht wurde. Bitte sende es nicht noch einmal, bevor du nachgesehen hast.
 unknown-lookup = { $system } hat nicht geantwortet. Bitte versuch es noch einmal.
+unknown-again = { $system } hat nicht geantwortet, nachdem ich das gesendet hatte. Bitte sende es nicht noch einmal; ich kläre es und schreibe in ein paar Minuten.
+act-away-later = { $system } ist gerade nicht erreichbar. Ich versuche es noch { $n ->
+    [one] { $n } Minute
+   *[other] { $n } Minuten
+} lang und sage dir Bescheid; es wurde noch nichts gemacht.
+act-away-still = { $system } ist noch nicht erreichbar. Ich versuche es weiter und sage dir Bescheid; es wurde noch nichts gemacht.
+act-away-final = { $system } ist immer noch nicht erreichbar; es wurde nichts gemacht: { $what }. Noch einmal versuchen?
+act-away-ended = { $system } ist immer noch nicht erreichbar, deshalb versuche ich es nicht weiter; es wurde nichts gemacht: { $what }.
+later-stopped = Gut, ich versuche es nicht weiter; es wurde nichts gemacht: { $what }.
+later-stopped-unknown = Gut, ich höre auf. Ich weiß nicht, ob das gemacht wurde: { $what }. Bitte sieh nach, bevor du es noch einmal sendest.
+later-found = { $what }: Ich habe noch einmal nachgesehen, und es ist da.
+later-not-seen = Ich habe noch einmal nachgesehen und sehe es immer noch nicht: { $what }. Ich kann nicht sagen, ob es gemacht wurde; bitte sieh nach, bevor du es noch einmal sendest.
+later-unknown = { $system } antwortet immer noch nicht. Ich kann also nicht sagen, ob das gemacht wurde: { $what }. Bitte sieh nach, bevor du es noch einmal sendest.
+later-refused = { $system } hat es abgelehnt, als ich es noch einmal gesendet habe. Ich kann also nicht sagen, ob das erste Mal gegolten hat: { $what }. Bitte sieh nach, bevor du es noch einmal sendest.
+later-still-unknown = { $system } antwortet immer noch nicht. Ich versuche es weiter und sage dir Bescheid; bitte sende es nicht noch einmal.
+later-still-not-seen = Ich habe noch einmal nachgesehen und sehe es noch nicht. Bitte sende es nicht noch einmal; ich sehe wieder nach und schreibe.
+later-gone = { $system } bietet das nicht mehr an, deshalb versuche ich es nicht weiter; es wurde nichts gemacht: { $what }.
+later-broken = Entschuldige, bei mir ist etwas schiefgegangen, deshalb versuche ich es nicht weiter. Es wurde nichts gemacht.
 refused = Das wurde abgelehnt.
 refused-taken = Das passt nicht zu dem, was jetzt da ist.
 alternatives = Stattdessen möglich: { $list }.

@@ -208,9 +208,27 @@ items = { $n ->
 away = { $system } no está disponible ahora. Inténtalo de nuevo en unos minutos, por favor.
 away-effect = { $system } no está disponible ahora. Todavía no se ha hecho nada.
 unknown-found = { $system } no respondió después de enviar esto. Lo he comprobado: está hecho.
-unknown-open = { $system } no respondió después de enviar esto. Lo he comprobado y todavía no lo veo. No lo envíes otra vez, por favor; pregúntame en unos minutos si ya está.
+unknown-open = { $system } no respondió después de enviar esto. Lo he comprobado y todavía no lo veo. No lo envíes otra vez, por favor; te escribo en unos minutos.
 unknown-unchecked = { $system } no respondió después de enviar esto, así que no sé si se ha hecho. No lo envíes otra vez, por favor, sin haberlo comprobado.
 unknown-lookup = { $system } no respondió. Inténtalo de nuevo, por favor.
+unknown-again = { $system } no respondió después de enviar esto. No lo envíes otra vez, por favor; lo compruebo y te escribo en unos minutos.
+act-away-later = { $system } no está disponible ahora. Lo seguiré intentando { $n ->
+    [one] { $n } minuto
+   *[other] { $n } minutos
+} y te aviso; todavía no se ha hecho nada.
+act-away-still = { $system } sigue sin estar disponible. Lo sigo intentando y te aviso; todavía no se ha hecho nada.
+act-away-final = { $system } sigue sin estar disponible; no se ha hecho nada: { $what }. ¿Lo intento otra vez?
+act-away-ended = { $system } sigue sin estar disponible, así que ya no lo intento más; no se ha hecho nada: { $what }.
+later-stopped = De acuerdo, ya no lo intento más; no se ha hecho nada: { $what }.
+later-stopped-unknown = De acuerdo, lo dejo. No sé si esto se ha hecho: { $what }. Compruébalo, por favor, antes de enviarlo otra vez.
+later-found = { $what }: lo he comprobado otra vez y está hecho.
+later-not-seen = Lo he comprobado otra vez y sigo sin verlo: { $what }. No puedo decir si se ha hecho; compruébalo, por favor, antes de enviarlo otra vez.
+later-unknown = { $system } sigue sin responder, así que no puedo decir si esto se ha hecho: { $what }. Compruébalo, por favor, antes de enviarlo otra vez.
+later-refused = { $system } lo rechazó cuando lo envié otra vez, así que no puedo decir si la primera vez se hizo: { $what }. Compruébalo, por favor, antes de enviarlo otra vez.
+later-still-unknown = { $system } sigue sin responder. Lo sigo intentando y te aviso; no lo envíes otra vez, por favor.
+later-still-not-seen = Lo he comprobado otra vez y todavía no lo veo. No lo envíes otra vez, por favor; vuelvo a mirar y te escribo.
+later-gone = { $system } ya no ofrece esto, así que ya no lo intento más; no se ha hecho nada: { $what }.
+later-broken = Perdona, algo ha fallado por mi parte, así que ya no lo intento más. No se ha hecho nada.
 refused = Eso se ha rechazado.
 refused-taken = Eso no encaja con lo que hay ahora.
 alternatives = En su lugar se puede: { $list }.

@@ -169,9 +169,28 @@ items = { $n ->
 away = { $system } sada nije dostupan. Pokušaj ponovno za nekoliko minuta.
 away-effect = { $system } sada nije dostupan. Ništa još nije upisano.
 unknown-found = { $system } nije odgovorio nakon što sam ovo poslao. Provjerio sam: upisano je.
-unknown-open = { $system } nije odgovorio nakon što sam ovo poslao. Provjerio sam i još ne vidim. Nemoj slati ponovno; pitaj me za nekoliko minuta je li upisano.
+unknown-open = { $system } nije odgovorio nakon što sam ovo poslao. Provjerio sam i još ne vidim. Nemoj slati ponovno; javit ću se za nekoliko minuta.
 unknown-unchecked = { $system } nije odgovorio nakon što sam ovo poslao, pa ne znam je li upisano. Nemoj slati ponovno prije nego što provjeriš.
 unknown-lookup = { $system } nije odgovorio. Pokušaj ponovno.
+unknown-again = { $system } nije odgovorio nakon što sam ovo poslao. Nemoj slati ponovno; provjerit ću i javiti se za nekoliko minuta.
+act-away-later = { $system } sada nije dostupan. Pokušavat ću još { $n ->
+    [one] { $n } minutu
+    [few] { $n } minute
+   *[other] { $n } minuta
+} i javiti ti; ništa još nije upisano.
+act-away-still = { $system } još nije dostupan. I dalje pokušavam i javit ću ti; ništa još nije upisano.
+act-away-final = { $system } još nije dostupan; ništa nije upisano: { $what }. Da pokušam ponovno?
+act-away-ended = { $system } još nije dostupan, pa više ne pokušavam; ništa nije upisano: { $what }.
+later-stopped = Dobro, više ne pokušavam; ništa nije upisano: { $what }.
+later-stopped-unknown = Dobro, više ne pokušavam. Ne znam je li ovo upisano: { $what }. Provjeri prije nego što pošalješ ponovno.
+later-found = { $what }: provjerio sam ponovno i upisano je.
+later-not-seen = Provjerio sam ponovno i još ne vidim: { $what }. Ne mogu reći je li upisano; provjeri prije nego što pošalješ ponovno.
+later-unknown = { $system } i dalje ne odgovara, pa ne mogu reći je li ovo upisano: { $what }. Provjeri prije nego što pošalješ ponovno.
+later-refused = { $system } je odbio kad sam poslao ponovno, pa ne mogu reći je li prvo upisano: { $what }. Provjeri prije nego što pošalješ ponovno.
+later-still-unknown = { $system } i dalje ne odgovara. I dalje pokušavam i javit ću ti; nemoj slati ponovno.
+later-still-not-seen = Provjerio sam ponovno i još ne vidim. Nemoj slati ponovno; pogledat ću opet i javiti se.
+later-gone = { $system } to više ne nudi, pa više ne pokušavam; ništa nije upisano: { $what }.
+later-broken = Oprosti, kod mene je nešto pošlo po krivu, pa više ne pokušavam. Ništa nije upisano.
 refused = To je odbijeno.
 refused-taken = To se ne slaže s trenutačnim stanjem.
 alternatives = Umjesto toga moguće je: { $list }.

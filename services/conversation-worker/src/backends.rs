@@ -34,7 +34,16 @@ impl Ended {
     pub fn of(risk: Risk, answer: Result<Response, CallError>) -> Self {
         match answer {
             Ok(response) if response.status == 429 => {
-                Self::Again { outcome: away("the backend is busy (429)"), wait: response.retry_after }
+                Self::Again { outcome: untaken(risk, &response), wait: response.retry_after }
+            }
+            // Who names a time to come back has not begun.
+            Ok(response) if response.status == 503 && response.retry_after.is_some() => {
+                let outcome = untaken(risk, &response);
+                if risk == Risk::Once {
+                    Self::Final(outcome)
+                } else {
+                    Self::Again { outcome, wait: response.retry_after }
+                }
             }
             Ok(response) if response.status >= 500 || response.status == 408 => {
                 Self::ambiguous(risk, format!("the backend answered {}", response.status), response.retry_after)
@@ -47,7 +56,9 @@ impl Ended {
                 };
                 Self::Final(CallOutcome::Answered { status: response.status, body, cut: None })
             }
-            Err(CallError::NotSent(reason)) => Self::Again { outcome: away(reason), wait: None },
+            Err(CallError::NotSent(reason)) => {
+                Self::Again { outcome: CallOutcome::Away { reason, again: true, wait_s: None }, wait: None }
+            }
             Err(CallError::Credentials(reason)) => Self::Final(CallOutcome::NoCredentials { reason }),
             Err(CallError::Ambiguous(reason)) => Self::ambiguous(risk, reason, None),
             // It happened; only its words are lost, and without them a look-up is worth nothing.
@@ -79,8 +90,18 @@ impl Ended {
     }
 }
 
-fn away(reason: impl Into<String>) -> CallOutcome {
-    CallOutcome::Away { reason: reason.into() }
+/// Nothing happened, and nothing will by itself.
+pub fn away(reason: impl Into<String>) -> CallOutcome {
+    CallOutcome::Away { reason: reason.into(), again: false, wait_s: None }
+}
+
+/// The backend had the request and did not take it. What must happen once only is not sent twice on its word alone.
+fn untaken(risk: Risk, response: &Response) -> CallOutcome {
+    CallOutcome::Away {
+        reason: format!("the backend is busy ({})", response.status),
+        again: risk != Risk::Once,
+        wait_s: response.retry_after.map(|wait| wait.as_secs()),
+    }
 }
 
 /// An answer that fits, and what it lost: long texts are cut, then lists lose their last rows, the longest lists first.
@@ -198,6 +219,35 @@ mod tests {
         let (trimmed, cut) = trim(json!([nested, rows(30_000)]));
         assert_eq!((trimmed, cut), (json!([]), Some(Cut { rows: 30_000, kept: 0 })));
         assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn only_what_surely_did_not_happen_may_be_called_again_later() {
+        let response = |status, wait: Option<u64>| {
+            Ok(Response { status, body: ResponseBody::Empty, retry_after: wait.map(Duration::from_secs) })
+        };
+        let not_sent = || Err(CallError::NotSent("refused".to_owned()));
+        for (risk, answer, expected) in [
+            (Risk::Once, not_sent(), Some((true, None))),
+            (Risk::Keyed, not_sent(), Some((true, None))),
+            (Risk::Once, response(429, Some(7)), Some((false, Some(7)))),
+            (Risk::Keyed, response(429, Some(7)), Some((true, Some(7)))),
+            (Risk::Once, response(503, Some(30)), Some((false, Some(30)))),
+            (Risk::Idempotent, response(503, Some(30)), Some((true, Some(30)))),
+            (Risk::Keyed, response(503, None), None),
+            (Risk::Once, Err(CallError::Ambiguous("reset".to_owned())), None),
+        ] {
+            let ended = Ended::of(risk, answer.clone());
+            let (Ended::Final(outcome) | Ended::Again { outcome, .. }) = &ended;
+            let again = match outcome {
+                CallOutcome::Away { again, wait_s, .. } => Some((*again, *wait_s)),
+                _ => None,
+            };
+            assert_eq!(again, expected, "{risk:?} {answer:?}");
+            assert!(
+                risk != Risk::Once || !matches!((&ended, &answer), (Ended::Again { .. }, Ok(r)) if r.status == 503)
+            );
+        }
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use coordination::FeedEvent;
-use domain::{Content, Reply, telemetry::metric};
+use domain::{Content, Incoming, Reply, telemetry::metric};
 use serde_json::{Value, json};
 use store::{
-    Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError, UserMapping,
+    AlarmNew, Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError,
+    UserMapping,
 };
 
 use crate::{
@@ -48,7 +49,7 @@ pub async fn answer(
         state,
         audit: Some(audit(held, rows, &answer.trace, worker.models.name())),
         dead_letter: None,
-        alarms: Alarms::default(),
+        alarms: alarms(&answer, last),
     };
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
@@ -72,17 +73,31 @@ pub async fn dead_letter(
     letter: DeadLetterNew,
     document: &str,
 ) -> Result<(), StoreError> {
-    let (state, settings) = (without_offers(before.dialogue()), worker.tenants.settings(&held.lease.tenant));
-    let told = if letter.unknown_effect {
-        dialogue::unknown_effect(&state, &settings, document)
-    } else {
-        dialogue::apology(&state, &settings)
+    let settings = worker.tenants.settings(&held.lease.tenant);
+    let alarm = first.and_then(|row| alarm_of(&row.incoming.content));
+    let (state, told) = match alarm {
+        // Nobody said anything: what is open and offered stays.
+        Some(key) => {
+            let mut state = before.dialogue();
+            let told = dialogue::later::give_up(&mut state, &settings, key, letter.unknown_effect);
+            (state, told)
+        }
+        None => {
+            let state = without_offers(before.dialogue());
+            let told = if letter.unknown_effect {
+                dialogue::unknown_effect(&state, &settings, document)
+            } else {
+                dialogue::apology(&state, &settings)
+            };
+            (state, Some(told))
+        }
     };
+    let told: Vec<Reply> = told.into_iter().collect();
     let commit = Commit {
         first_seq: range.0,
         last_seq: range.1,
-        replies: parts(worker, held, &[told], false),
-        state: before.after(range.0, false, false, &state).write(),
+        replies: parts(worker, held, &told, false),
+        state: before.after(range.0, false, alarm.is_some() && state.open.is_some(), &state).write(),
         audit: first.map(|row| audit(held, std::slice::from_ref(row), &TurnTrace::default(), worker.models.name())),
         dead_letter: Some(letter),
         alarms: Alarms::default(),
@@ -95,9 +110,46 @@ pub async fn dead_letter(
 
 /// The answer of a turn whose journal holds a call that it does not come to any more: its end is unknown.
 pub fn unknown_effect(input: &Input, document: &str) -> Answer {
+    if let Some(key) = input.messages.last().and_then(|last| alarm_of(&last.content)) {
+        let mut state = input.state.clone();
+        let told = dialogue::later::give_up(&mut state, &input.settings, key, true);
+        return Answer {
+            replies: told.into_iter().collect(),
+            question: state.open.is_some(),
+            state,
+            ..Answer::default()
+        };
+    }
     let state = without_offers(input.state.clone());
     let told = dialogue::unknown_effect(&state, &input.settings, document);
     Answer { replies: vec![told], state, ..Answer::default() }
+}
+
+/// Key of the alarm that a message is.
+fn alarm_of(content: &Content) -> Option<&str> {
+    match content {
+        Content::Alarm { key } => Some(key),
+        Content::Text { .. }
+        | Content::Choice { .. }
+        | Content::Media { .. }
+        | Content::Location { .. }
+        | Content::Unknown { .. } => None,
+    }
+}
+
+/// The alarms of a turn as the store takes them; each will be a message of the same person in the same chat.
+fn alarms(answer: &Answer, last: &InboxRow) -> Alarms {
+    let set = answer.alarms.iter().map(|alarm| {
+        let incoming = Incoming {
+            written_at: None,
+            quoted: None,
+            traceparent: None,
+            content: Content::Alarm { key: alarm.key.clone() },
+            ..last.incoming.clone()
+        };
+        AlarmNew { key: alarm.key.clone(), person: alarm.person, due_at: alarm.due_at, incoming }
+    });
+    Alarms { set: set.collect(), off: answer.alarms_off.clone() }
 }
 
 /// The state without question and buttons: none of them starts anything again.

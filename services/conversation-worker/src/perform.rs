@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use store::{Step, StoreError};
 
 use crate::{
-    backends::{Ended, trim},
+    backends::{self, Ended, trim},
     catalog::CatalogError,
     journal::{self, Lookup},
     lease::Held,
-    turn::{Action, Call, CallOutcome, Outcome, Question, SearchQuery},
+    turn::{Action, Call, CallOutcome, CallRef, Outcome, Question, SearchQuery},
     worker::{Worker, jitter},
 };
 
@@ -157,7 +157,8 @@ impl Performer<'_> {
 
     async fn call(&self, n: i32, mut call: Call, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         let request_hash = request_hash(&Action::Call(call.clone()));
-        let key = journal::idempotency_key(self.held.lease.conversation, self.seq, n);
+        let CallRef { seq, n: step } = call.repeats.unwrap_or(CallRef { seq: self.seq, n });
+        let key = journal::idempotency_key(self.held.lease.conversation, seq, step);
         let ready = self.ready(&call).await?;
         if let Ok(ready) = &ready {
             call.risk = ready.operation.risk; // what the catalogue says, not what the turn believes
@@ -198,7 +199,7 @@ impl Performer<'_> {
 
     /// Operation, backend and request; or the outcome of a call that cannot be made.
     async fn ready(&self, call: &Call) -> Result<Result<Ready<'_>, CallOutcome>, Broken> {
-        let away = |reason: String| Ok(Err(CallOutcome::Away { reason }));
+        let away = |reason: String| Ok(Err(backends::away(reason)));
         let tenant = &self.held.lease.tenant;
         let (Some(catalog), Some(backends)) =
             (self.worker.tenants.catalog(tenant), self.worker.tenants.backends(tenant))
@@ -286,7 +287,7 @@ fn closed(outcome: &CallOutcome) -> Option<&str> {
 /// An effect that an earlier request may have had is unknown, even if the last one certainly never left.
 fn honest(outcome: CallOutcome, risk: Risk, maybe_happened: bool) -> CallOutcome {
     match outcome {
-        CallOutcome::Away { reason } | CallOutcome::NoCredentials { reason }
+        CallOutcome::Away { reason, .. } | CallOutcome::NoCredentials { reason }
             if maybe_happened && risk != Risk::Safe =>
         {
             CallOutcome::Unknown { reason }
@@ -313,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_may_have_happened_is_never_told_as_not_done() {
-        let away = || CallOutcome::Away { reason: "x".to_owned() };
+        let away = || backends::away("x");
         let unknown = CallOutcome::Unknown { reason: "x".to_owned() };
         assert_eq!(honest(away(), Risk::Keyed, true), unknown);
         assert_eq!(honest(away(), Risk::Once, true), unknown);

@@ -87,6 +87,18 @@ pub struct Call {
     pub purpose: Purpose,
     /// Language of the person, for `Accept-Language`.
     pub language: String,
+    /// The call that this one repeats, argument by argument, and with its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<CallRef>,
+}
+
+/// Which call of a conversation it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRef {
+    /// First seq of its turn.
+    pub seq: i64,
+    /// Its step in that turn.
+    pub n: i32,
 }
 
 /// What a call is for.
@@ -182,10 +194,16 @@ pub enum CallOutcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Cut>,
     },
-    /// The backend was not reached; nothing happened.
+    /// The backend was not reached, or did not take the call: nothing happened.
     Away {
         /// For the log.
         reason: String,
+        /// The same call may be made later without anybody's word.
+        #[serde(default)]
+        again: bool,
+        /// How long the backend wants to be left alone, in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_s: Option<u64>,
     },
     /// The request left us and no answer came; it may have happened.
     Unknown {
@@ -360,6 +378,21 @@ pub struct Answer {
     pub trace: TurnTrace,
     /// Mappings to store for the person who spoke.
     pub save_identity: Vec<SaveIdentity>,
+    /// Alarms to set.
+    pub alarms: Vec<Alarm>,
+    /// Keys of the alarms that nobody waits for any more.
+    pub alarms_off: Vec<String>,
+}
+
+/// A wish to go on later without being spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Comes back with it; used once in a conversation.
+    pub key: String,
+    /// When.
+    pub due_at: Micros,
+    /// Whose turn it will be.
+    pub person: PersonId,
 }
 
 /// A mapping to store.

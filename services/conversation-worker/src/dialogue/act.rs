@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     answer, ask, fail,
+    later::{self, Same},
     schema::{self, operation_verb},
     scope::{Scope, Step, YES_S, arguments_hash},
     show,
@@ -17,7 +18,7 @@ use crate::{
         format::{capital, cut},
         verbs::participle,
     },
-    turn::{CallOutcome, Purpose},
+    turn::CallOutcome,
 };
 
 /// Shows all that would be done and asks for a yes.
@@ -116,7 +117,12 @@ fn stale(scope: &mut Scope<'_>, task: Task, operation: &Operation, age_s: u64) -
 fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
     let Some(frame) = task.frames.first().cloned() else { return Ok(()) };
     scope.trace.chosen = Some(operation.id.clone());
-    let outcome = scope.call(operation, &frame.arguments, Purpose::Act)?;
+    let repeats = match later::same(scope, &frame)? {
+        Same::No => None,
+        Same::Again(call) => Some(call),
+        Same::Said => return Ok(()),
+    };
+    let (outcome, call) = scope.act(operation, &frame, repeats)?;
     scope.state.open = None;
     if let Some(person) = scope.person() {
         scope.state.acted = Some(Acted { person, at: scope.input.now });
@@ -131,15 +137,8 @@ fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
             Ok(())
         }
         CallOutcome::Answered { status, body, .. } => fail::refused(scope, task, operation, status, &body),
-        CallOutcome::Away { .. } => {
-            let system = scope.system(&operation.document);
-            let text = scope.text("away-effect", &[("system", &system)]);
-            let hash = arguments_hash(&frame);
-            let offers = offers(scope, operation, &hash, true);
-            ask::open(scope, Ask::Confirm { hash }, Some(task), text, offers);
-            Ok(())
-        }
-        CallOutcome::Unknown { .. } => fail::unknown_end(scope, &frame, operation),
+        CallOutcome::Away { again, wait_s, .. } => later::away(scope, task, operation, call, again, wait_s),
+        CallOutcome::Unknown { .. } => later::unknown(scope, &frame, operation, call),
         CallOutcome::NoCredentials { .. } => {
             let system = scope.system(&operation.document);
             let text = scope.text("no-credentials", &[("system", &system)]);
@@ -147,6 +146,14 @@ fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
             Ok(())
         }
     }
+}
+
+/// Asks whether the same is to be tried again.
+pub fn ask_again(scope: &mut Scope<'_>, task: Task, operation: &Operation, text: String) {
+    let Some(frame) = task.frames.first() else { return };
+    let hash = arguments_hash(frame);
+    let offers = offers(scope, operation, &hash, true);
+    ask::open(scope, Ask::Confirm { hash }, Some(task), text, offers);
 }
 
 /// "Booked: VW Transporter, Sun 22 Nov, 09:00-13:00. Number 4711."

@@ -159,46 +159,44 @@ fn short_titles(rows: &[Row], most: usize) -> Vec<String> {
     if seen.len() == short.len() { short } else { rows::distinct_titles(&rows.iter().collect::<Vec<_>>(), most) }
 }
 
-/// A call whose end nobody saw: a paired look-up may prove that it happened; its silence proves nothing.
-pub fn unknown_end(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> Step<()> {
-    let system = scope.system(&operation.document);
+/// Whether something that may have happened is there.
+pub enum Seen {
+    /// It is, with its number where it has one.
+    There(Option<String>),
+    /// It is not, or not yet: that proves nothing.
+    Not,
+    /// It could not be looked for.
+    Unchecked,
+}
+
+/// Looks for what a call would have made: a paired look-up may prove that it happened; its silence proves nothing.
+pub fn look_for(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> Step<Seen> {
     let pair = format!("{}/GET {}", operation.document, operation.path);
-    let mut key = "unknown-unchecked";
-    let mut handle = None;
-    if let Some(check) =
+    let Some(check) =
         scope.operation(&pair, "")?.filter(|check| check.risk == Risk::Safe && check.not_callable.is_none())
-    {
-        let mut arguments = serde_json::Map::new();
-        for field in &check.fields {
-            let given = operation
-                .fields
-                .iter()
-                .find(|own| own.name == field.name)
-                .and_then(|own| frame.arguments.get(&own.key));
-            if let Some(value) = given.filter(|_| field.required || !read_as_time(given)) {
-                arguments.insert(field.key.clone(), value.clone());
-            }
-        }
-        super::hints::defaults(&check, &mut arguments);
-        if check.check(&arguments).is_empty()
-            && let CallOutcome::Answered { status: 200..=299, body, .. } =
-                scope.call(&check, &arguments, Purpose::Lookup)?
-        {
-            key = "unknown-open";
-            let list = rows::rows(&check, &body).0;
-            if let Some(row) = list.iter().find(|row| holds(scope, row, frame, operation)) {
-                key = "unknown-found";
-                handle = Telling::new(scope.lang, &scope.place, &check).handle(row);
-            }
+    else {
+        return Ok(Seen::Unchecked);
+    };
+    let mut arguments = serde_json::Map::new();
+    for field in &check.fields {
+        let given =
+            operation.fields.iter().find(|own| own.name == field.name).and_then(|own| frame.arguments.get(&own.key));
+        if let Some(value) = given.filter(|_| field.required || !read_as_time(given)) {
+            arguments.insert(field.key.clone(), value.clone());
         }
     }
-    let mut text = scope.text(key, &[("system", &system)]);
-    if let Some(handle) = handle {
-        text.push(' ');
-        text.push_str(&scope.text("number-is", &[("number", &handle)]));
+    super::hints::defaults(&check, &mut arguments);
+    if !check.check(&arguments).is_empty() {
+        return Ok(Seen::Unchecked);
     }
-    scope.say(text);
-    Ok(())
+    let CallOutcome::Answered { status: 200..=299, body, .. } = scope.call(&check, &arguments, Purpose::Lookup)? else {
+        return Ok(Seen::Unchecked);
+    };
+    let list = rows::rows(&check, &body).0;
+    Ok(match list.iter().find(|row| holds(scope, row, frame, operation)) {
+        Some(row) => Seen::There(Telling::new(scope.lang, &scope.place, &check).handle(row)),
+        None => Seen::Not,
+    })
 }
 
 fn read_as_time(value: Option<&Value>) -> bool {

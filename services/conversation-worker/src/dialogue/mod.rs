@@ -13,6 +13,7 @@ pub mod free;
 mod hints;
 mod identity;
 mod ids;
+pub mod later;
 mod periods;
 mod read;
 mod reply;
@@ -90,8 +91,10 @@ fn text_of(input: &Input) -> Option<String> {
 fn converse(scope: &mut Scope<'_>) -> Step<()> {
     expire(scope);
     let Some(last) = scope.input.messages.last() else { return Ok(()) };
-    if let Content::Choice { id, .. } = &last.content {
-        return reply::chosen(scope, id);
+    match &last.content {
+        Content::Choice { id, .. } => return reply::chosen(scope, id),
+        Content::Alarm { key } => return later::due(scope, key),
+        Content::Text { .. } | Content::Media { .. } | Content::Location { .. } | Content::Unknown { .. } => {}
     }
     match text_of(scope.input) {
         Some(text) => reply::text(scope, &text),
@@ -168,6 +171,18 @@ pub fn unknown_effect(state: &State, settings: &Settings, document: &str) -> Rep
 fn broken(scope: &Scope<'_>, history: &[Outcome]) -> Answer {
     let input = scope.input;
     let mut state = input.state.clone();
+    if let Some(Content::Alarm { key }) = input.messages.last().map(|last| &last.content) {
+        // Nobody said anything: what is open and offered stays.
+        let told = later::give_up(&mut state, &input.settings, key, may_have_acted(scope, history));
+        let alarms_off = vec![key.clone()];
+        return Answer {
+            replies: told.into_iter().collect(),
+            question: state.open.is_some(),
+            state,
+            alarms_off,
+            ..Answer::default()
+        };
+    }
     let open = state.open.take();
     state.offers.clear();
     state.language = Some(scope.lang);

@@ -4,7 +4,7 @@ use domain::PersonId;
 use serde_json::Value;
 
 use super::{
-    act, answer, ask, ids, schema,
+    act, answer, ask, ids, later, schema,
     scope::{Scope, Step, TWICE_S},
     small, start,
     state::{Ask, Does, Offer, Open, Task},
@@ -27,6 +27,15 @@ pub fn chosen(scope: &mut Scope<'_>, token: &str) -> Step<()> {
     }
     if let Some(offer) = scope.state.offers.iter().find(|offer| offer.token == token).cloned() {
         return begin_offer(scope, &offer);
+    }
+    if let Some(person) = later::waits(&scope.state, token) {
+        if scope.person() == Some(person) {
+            later::stop(scope, Some(token))?;
+        } else {
+            let text = scope.text("only-asked-plain", &[]);
+            scope.say(text);
+        }
+        return Ok(());
     }
     if acted_just_now(scope) {
         return Ok(());
@@ -104,6 +113,10 @@ fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
             scope.say(text);
             return Ok(());
         }
+        Some(Control::Cancel | Control::No) if later::stop(scope, None)? => {
+            scope.state.offers.clear();
+            return Ok(());
+        }
         Some(Control::Cancel) => {
             scope.state.offers.clear();
             let text = scope.text("cancelled", &[]);
@@ -111,6 +124,7 @@ fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
             return Ok(());
         }
         Some(Control::Yes | Control::No) if acted_just_now(scope) => return Ok(()),
+        Some(Control::Yes) if later::remind(scope)? => return Ok(()),
         Some(Control::Yes | Control::No | Control::Back | Control::Change) => {
             let text = scope.text("no-question", &[]);
             scope.say(text);
@@ -121,6 +135,9 @@ fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
     }
     if let Some(offer) = offer_named(&scope.state.offers, text) {
         return begin_offer(scope, &offer);
+    }
+    if later::asked(scope, text)? {
+        return Ok(());
     }
     start::wish(scope, text)
 }

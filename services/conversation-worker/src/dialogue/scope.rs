@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     free::Speak,
-    state::{Does, Frame, Offer, State},
+    state::{Does, Frame, Offer, Pending, State},
 };
 use crate::{
     language::{
@@ -19,8 +19,8 @@ use crate::{
         texts,
     },
     turn::{
-        Action, Answer, Call, CallOutcome, CallTrace, ChatOutcome, DocumentInfo, Hit, Input, Mapping, ModelTrace,
-        Outcome, Purpose, Question, SaveIdentity, SearchAnswer, SearchQuery, TurnTrace,
+        Action, Alarm, Answer, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo, Hit, Input, Mapping,
+        ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer, SearchQuery, TurnTrace,
     },
 };
 
@@ -60,6 +60,10 @@ pub struct Scope<'a> {
     /// Put before the next thing that is said.
     pub lead: Vec<String>,
     tokens: u32,
+    /// Journaled steps so far.
+    steps: i32,
+    /// Alarms so far.
+    alarms: u32,
     model_failed: bool,
     model_helped: bool,
 }
@@ -79,6 +83,8 @@ impl<'a> Scope<'a> {
             saves: Vec::new(),
             lead: Vec::new(),
             tokens: 0,
+            steps: 0,
+            alarms: 0,
             model_failed: false,
             model_helped: false,
         }
@@ -90,6 +96,8 @@ impl<'a> Scope<'a> {
         if self.taken > MAX_OUTCOMES {
             return Err(Stop::Broken);
         }
+        // An operation that is looked up is no step of its own.
+        self.steps += i32::from(!matches!(action, Action::Operation { .. }));
         self.history.next().ok_or_else(|| Stop::Need(Box::new(action)))
     }
 
@@ -125,12 +133,33 @@ impl<'a> Scope<'a> {
         self.operation(&frame.operation_id, &frame.content_hash)
     }
 
-    /// Calls the backend.
+    /// Calls the backend to know something.
     pub fn call(
         &mut self,
         operation: &Operation,
         arguments: &Map<String, Value>,
         purpose: Purpose,
+    ) -> Step<CallOutcome> {
+        self.make(operation, arguments, purpose, None)
+    }
+
+    /// Makes a call that was said yes to, again if one is given; gives its end and which call that was.
+    pub fn act(
+        &mut self,
+        operation: &Operation,
+        frame: &Frame,
+        repeats: Option<CallRef>,
+    ) -> Step<(CallOutcome, CallRef)> {
+        let outcome = self.make(operation, &frame.arguments, Purpose::Act, repeats)?;
+        Ok((outcome, repeats.unwrap_or(CallRef { seq: self.input.seq, n: self.steps })))
+    }
+
+    fn make(
+        &mut self,
+        operation: &Operation,
+        arguments: &Map<String, Value>,
+        purpose: Purpose,
+        repeats: Option<CallRef>,
     ) -> Step<CallOutcome> {
         let call = Call {
             operation_id: operation.id.clone(),
@@ -139,6 +168,7 @@ impl<'a> Scope<'a> {
             risk: if purpose == Purpose::Act { operation.risk } else { Risk::Safe },
             purpose,
             language: self.lang.tag().to_owned(),
+            repeats,
         };
         let outcome = match self.next(Action::Call(call))? {
             Outcome::Call(outcome) => outcome.clone(),
@@ -243,6 +273,12 @@ impl<'a> Scope<'a> {
         self.offer(title, does, "")
     }
 
+    /// A key for an alarm, used once in a conversation: a turn is committed once.
+    pub fn alarm_key(&mut self) -> String {
+        self.alarms += 1;
+        format!("{}.{}", self.input.seq, self.alarms)
+    }
+
     /// Keeps buttons below an answer, for 300 s.
     pub fn keep_offers(&mut self, offers: &[Offer]) {
         self.state.offers = offers.to_vec();
@@ -304,7 +340,14 @@ impl<'a> Scope<'a> {
         let question = self.state.open.is_some();
         // Whatever asks, also again, leaves another question than the one it found.
         let asks = question && self.state.open != self.input.state.open;
+        let (before, after) = (&self.input.state.pending, &self.state.pending);
+        let among = |all: &[Pending], one: &Pending| all.iter().any(|other| other.alarm == one.alarm);
+        let alarm = |one: &Pending| Alarm { key: one.alarm.clone(), due_at: one.due_at, person: one.person };
+        let alarms = after.iter().filter(|one| !among(before, one)).map(alarm).collect();
+        let alarms_off = before.iter().filter(|one| !among(after, one)).map(|one| one.alarm.clone()).collect();
         Answer {
+            alarms,
+            alarms_off,
             replies: self.replies,
             question,
             asks,

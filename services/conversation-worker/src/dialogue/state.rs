@@ -7,7 +7,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{language::Lang, turn::Suggestion};
+use crate::{
+    language::Lang,
+    turn::{CallRef, Suggestion},
+};
 
 /// The dialogue's own state, stored with the conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,43 @@ pub struct State {
     pub recent: Vec<Suggestion>,
     /// Documents that did not know the person, and when that was found.
     pub strangers: BTreeMap<String, Micros>,
+    /// Effects that have not come to an end, oldest first; each waits for an alarm of its own.
+    pub pending: Vec<Pending>,
+}
+
+/// An effect that was confirmed and has not come to an end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What is done about it.
+    pub later: Later,
+    /// Key of the alarm that it waits for.
+    pub alarm: String,
+    /// When that is due.
+    pub due_at: Micros,
+    /// Who said yes.
+    pub person: PersonId,
+    /// What was said yes to, exactly.
+    pub frame: Frame,
+    /// The call that was made for that yes.
+    pub call: CallRef,
+    /// When the yes was accepted; for a look, when the call was.
+    pub since: Micros,
+    /// What was done so far.
+    pub tries: u32,
+    /// Token of the button that ends it.
+    pub stop: String,
+}
+
+/// What is done about an effect that has not come to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Later {
+    /// Nothing has happened: the call is made again.
+    Retry,
+    /// It may have happened: the call is made again with its key, or where twice is as good as once.
+    Resend,
+    /// It may have happened, and twice would be wrong: it is only looked for.
+    Look,
 }
 
 /// An open question.

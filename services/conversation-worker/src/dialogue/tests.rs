@@ -78,7 +78,7 @@ fn perform(input: &Input, probability: f64, status: u16, body: &Value) -> Answer
                 Outcome::Chat(ChatOutcome::Failed { class: "away".to_owned(), reason: "test".to_owned(), took_ms: 1 })
             }
             Next::Do(Action::Call(_)) => Outcome::Call(match status {
-                0 => CallOutcome::Away { reason: "test".to_owned() },
+                0 => CallOutcome::Away { reason: "test".to_owned(), again: true, wait_s: None },
                 1 => CallOutcome::Unknown { reason: "test".to_owned() },
                 _ => CallOutcome::Answered { status, body: body.clone(), cut: None },
             }),
@@ -212,7 +212,7 @@ proptest! {
 #[test]
 fn a_history_of_another_release_ends_in_an_apology() {
     let input = input(State::default(), Content::Text { text: "find doctors".to_owned() }, 1);
-    let history = [Outcome::Call(CallOutcome::Away { reason: "test".to_owned() })];
+    let history = [Outcome::Call(CallOutcome::Away { reason: "test".to_owned(), again: true, wait_s: None })];
     let Next::Done(answer) = turn(&input, &history) else { panic!("it ends") };
     assert_eq!(answer.replies.len(), 1);
     assert!(!answer.question);

@@ -2,13 +2,14 @@
 //!
 //! `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
-//! `ask`: asks a question. Anything else is said back; texts of one turn are joined by `|`.
+//! `remind`: wants to go on in a second, and then says so. `again`: calls `keyed` with the key of the conversation's first
+//! call. `ask`: asks a question. Anything else is said back; texts of one turn are joined by `|`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use conversation_worker::{
     Decide,
-    turn::{Action, Answer, Call, CallOutcome, Input, Next, Outcome, Purpose, SearchQuery},
+    turn::{Action, Alarm, Answer, Call, CallOutcome, CallRef, Input, Next, Outcome, Purpose, SearchQuery},
 };
 use domain::{Content, Reply};
 use openapi::Risk;
@@ -17,6 +18,8 @@ use serde_json::{Map, json};
 /// The script.
 pub fn decide() -> Decide {
     Arc::new(|input, history| match said(input).as_str() {
+        "remind" => remind(input),
+        "again" => again(input, history),
         "panic" => panic!("a turn that does not survive"),
         word @ ("keyed" | "once" | "safe") => act(input, word, history),
         "looked" => looked(input, history),
@@ -34,6 +37,7 @@ pub fn decide() -> Decide {
 fn said(input: &Input) -> String {
     let words = input.messages.iter().map(|said| match &said.content {
         Content::Text { text } => text.clone(),
+        Content::Alarm { key } => format!("alarm {key}"),
         other => format!("{other:?}"),
     });
     words.collect::<Vec<_>>().join("|")
@@ -55,6 +59,7 @@ fn act(input: &Input, word: &str, history: &[Outcome]) -> Next {
                 risk: hit.risk,
                 purpose: Purpose::Act,
                 language: "en".to_owned(),
+                repeats: None,
             }))
         }
         [_, Outcome::Call(outcome)] => done(input, &format!("{word}: {}", end(outcome)), false),
@@ -68,6 +73,26 @@ fn looked(input: &Input, history: &[Outcome]) -> Next {
         [Outcome::Operation(Ok(_))] => Next::Do(call("once")),
         [Outcome::Operation(Err(_))] => done(input, "looked: gone", false),
         [_, Outcome::Call(outcome)] => done(input, &format!("looked: {}", end(outcome)), false),
+        other => panic!("unexpected history {other:?}"),
+    }
+}
+
+fn remind(input: &Input) -> Next {
+    let Next::Done(mut answer) = done(input, "remind", false) else { panic!("it is done") };
+    let last = input.messages.last().unwrap();
+    let due_at = input.now + Duration::from_secs(1);
+    answer.alarms.push(Alarm { key: format!("{}.1", input.seq), due_at, person: last.person });
+    Next::Done(answer)
+}
+
+fn again(input: &Input, history: &[Outcome]) -> Next {
+    match history {
+        [] => {
+            let Action::Call(mut first) = call("keyed") else { panic!("it is a call") };
+            first.repeats = Some(CallRef { seq: 1, n: 2 });
+            Next::Do(Action::Call(first))
+        }
+        [Outcome::Call(outcome)] => done(input, &format!("again: {}", end(outcome)), false),
         other => panic!("unexpected history {other:?}"),
     }
 }
@@ -110,6 +135,7 @@ pub fn call(name: &str) -> Action {
         risk,
         purpose: Purpose::Act,
         language: "en".to_owned(),
+        repeats: None,
     })
 }
 

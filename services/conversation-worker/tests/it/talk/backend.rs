@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use conversation_worker::turn::{Call, CallOutcome};
+use openapi::Risk;
 use serde_json::{Map, Value, json};
 
 use super::world::fold;
@@ -12,6 +13,8 @@ use super::world::fold;
 pub enum Fault {
     /// Not reached.
     Away,
+    /// Reached, and busy for so many seconds: nothing was done.
+    Busy(u64),
     /// No answer came; it was done or not.
     Unknown {
         /// The backend did it.
@@ -39,6 +42,9 @@ pub struct Library {
     bookings: Vec<Booking>,
     next_number: i64,
     faults: BTreeMap<String, VecDeque<Fault>>,
+    /// What was answered to calls with a key, where keys are honoured.
+    keys: BTreeMap<String, (u16, Value)>,
+    lockers: Vec<(i64, String, String)>,
 }
 
 const BOOKS: &[(&str, &str, &str, &str, &str, &str, i64)] = &[
@@ -66,7 +72,13 @@ const MEMBERS: &[(&str, &str, &str)] =
 impl Library {
     /// As it is on the morning of Saturday 21 November 2026: Ana has booked Gundulić on Monday.
     pub fn new() -> Self {
-        let mut library = Self { bookings: Vec::new(), next_number: 4700, faults: BTreeMap::new() };
+        let mut library = Self {
+            bookings: Vec::new(),
+            next_number: 4700,
+            faults: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            lockers: Vec::new(),
+        };
         library.book("rom_3", "2026-11-23T14:00:00+01:00", "2026-11-23T15:00:00+01:00", "mem_1");
         library.next_number = 4711;
         library
@@ -89,24 +101,53 @@ impl Library {
         self.bookings.len()
     }
 
-    /// Answers a call.
-    pub fn call(&mut self, call: &Call) -> CallOutcome {
+    /// A locker is rented for somebody.
+    pub fn rent(&mut self, day: &str, member: &str) {
+        let number = 80 + i64::try_from(self.lockers.len()).expect("few");
+        self.lockers.push((number, day.to_owned(), member.to_owned()));
+    }
+
+    /// How many lockers are rented.
+    pub fn lockers(&self) -> usize {
+        self.lockers.len()
+    }
+
+    /// Answers a call with this key.
+    pub fn call(&mut self, call: &Call, key: &str) -> CallOutcome {
         let fault = self.faults.get_mut(&call.operation_id).and_then(VecDeque::pop_front);
         match fault {
-            Some(Fault::Away) => CallOutcome::Away { reason: "connection refused".to_owned() },
+            Some(Fault::Away) => {
+                CallOutcome::Away { reason: "connection refused".to_owned(), again: true, wait_s: None }
+            }
+            Some(Fault::Busy(wait_s)) => {
+                CallOutcome::Away { reason: "busy".to_owned(), again: call.risk != Risk::Once, wait_s: Some(wait_s) }
+            }
             Some(Fault::NoCredentials) => CallOutcome::NoCredentials { reason: "401".to_owned() },
             Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body, cut: None },
             Some(Fault::Unknown { done }) => {
                 if done {
-                    self.answer(call);
+                    self.answer_once(call, key);
                 }
                 CallOutcome::Unknown { reason: "deadline".to_owned() }
             }
             None => {
-                let (status, body) = self.answer(call);
+                let (status, body) = self.answer_once(call, key);
                 CallOutcome::Answered { status, body, cut: None }
             }
         }
+    }
+
+    /// What has its effect once for a key has it once.
+    fn answer_once(&mut self, call: &Call, key: &str) -> (u16, Value) {
+        let own = format!("{} {key}", call.operation_id);
+        if let Some(known) = self.keys.get(&own).filter(|_| call.risk == Risk::Keyed) {
+            return known.clone();
+        }
+        let answer = self.answer(call);
+        if answer.0 < 300 {
+            self.keys.insert(own, answer.clone());
+        }
+        answer
     }
 
     fn answer(&mut self, call: &Call) -> (u16, Value) {
@@ -149,6 +190,17 @@ impl Library {
                 let before = self.bookings.len();
                 self.bookings.retain(|booking| Some(booking.number) != number);
                 if self.bookings.len() < before { (204, Value::Null) } else { not_found() }
+            }
+            "GET /locker-rentals" => {
+                let member = text(args, "query:member_id");
+                let rows = self.lockers.iter().filter(|locker| member.is_none_or(|member| member == locker.2));
+                (200, rows.map(locker_row).collect())
+            }
+            "POST /locker-rentals" => {
+                let (day, member) = (text(args, "body:day"), text(args, "body:member_id"));
+                let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
+                self.rent(&owned(day), &owned(member));
+                (201, locker_row(self.lockers.last().expect("just pushed")))
             }
             "GET /loans" => {
                 let member = text(args, "query:member_id");
@@ -310,6 +362,10 @@ fn booking_row(booking: &Booking) -> Value {
         "id": booking.number, "room": room, "from": local(booking.from), "to": local(booking.to),
         "member": member_name(&booking.member),
     })
+}
+
+fn locker_row(locker: &(i64, String, String)) -> Value {
+    json!({"id": locker.0, "day": locker.1, "member_id": locker.2})
 }
 
 fn loan_row(loan: &(&str, &str, &str, &str), due: &str) -> Value {

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use conversation_worker::turn::{
-    Action, Answer, Call, ChatOutcome, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State, turn,
+    Action, Alarm, Answer, Call, CallRef, ChatOutcome, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State,
+    turn,
 };
 use domain::{Choice, Content, Micros, Reply};
 use llm::ChatRequest;
@@ -50,6 +51,7 @@ pub struct Talk {
     calls: Vec<Call>,
     turn_calls: Vec<Call>,
     last: Option<(Input, Vec<Outcome>)>,
+    alarms: Vec<Alarm>,
     transcript: String,
 }
 
@@ -73,6 +75,7 @@ impl Talk {
             calls: Vec::new(),
             turn_calls: Vec::new(),
             last: None,
+            alarms: Vec::new(),
             transcript: String::new(),
         }
     }
@@ -87,6 +90,31 @@ impl Talk {
         self.clock = self.clock + Duration::from_secs(seconds);
         let _ = writeln!(self.transcript, "// {seconds} s later");
         self
+    }
+
+    /// The alarms that are set, the next first, as seconds from now.
+    pub fn alarms(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.alarms.iter().map(|alarm| alarm.due_at.since(self.clock).as_secs()).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Time passes until the next alarm is due, and a little more.
+    #[track_caller]
+    pub fn rings(&mut self) -> &mut Self {
+        self.alarms.sort_by_key(|alarm| alarm.due_at);
+        assert!(!self.alarms.is_empty(), "no alarm is set\n{}", self.transcript);
+        let alarm = self.alarms.remove(0);
+        let at = self.clock.max(alarm.due_at + Duration::from_secs(1));
+        let person = [ANA, MARKO].into_iter().find(|person| person.id() == alarm.person).expect("somebody known");
+        self.rings_at(person, &alarm.key, at)
+    }
+
+    /// An alarm of this key comes, perhaps one that was taken back, or one that comes again.
+    pub fn rings_at(&mut self, person: Person, key: &str, at: Micros) -> &mut Self {
+        let _ = writeln!(self.transcript, "// {} s later", at.since(self.clock).as_secs());
+        let moment = Moment { accepted: at, written: None };
+        self.sends_at(person, Content::Alarm { key: key.to_owned() }, moment)
     }
 
     /// What was held back is recorded as sent now.
@@ -201,6 +229,14 @@ impl Talk {
         if !answer.replies.is_empty() {
             self.shown = answer.replies.clone();
         }
+        for key in &answer.alarms_off {
+            self.alarms.retain(|alarm| alarm.key != *key);
+        }
+        for alarm in &answer.alarms {
+            assert!(alarm.due_at > self.clock, "an alarm is for later\n{}", self.transcript);
+            assert!(self.alarms.iter().all(|known| known.key != alarm.key), "a key is new\n{}", self.transcript);
+        }
+        self.alarms.extend(answer.alarms.iter().cloned());
         self.last = Some((input, history));
         self.answer = answer;
         self
@@ -333,11 +369,13 @@ impl Talk {
 
     fn perform(&mut self, input: &Input) -> (Answer, Vec<Outcome>) {
         let mut history = Vec::new();
+        let mut n = 0;
         loop {
             let action = match turn(input, &history) {
                 Next::Done(answer) => return (*answer, history),
                 Next::Do(action) => action,
             };
+            n += i32::from(!matches!(action, Action::Operation { .. }));
             let most = if input.model { 3 * ACTIONS_MAX } else { ACTIONS_MAX };
             assert!(history.len() < most, "the turn goes round in circles at {action:?}\n{}", self.transcript);
             history.push(match action {
@@ -369,7 +407,9 @@ impl Talk {
                         serde_json::Value::Object(call.arguments.clone())
                     );
                     self.check_call(&call);
-                    let outcome = self.library.call(&call);
+                    // As the worker makes the key.
+                    let CallRef { seq, n } = call.repeats.unwrap_or(CallRef { seq: input.seq, n });
+                    let outcome = self.library.call(&call, &format!("{seq}/{n}"));
                     self.turn_calls.push(call.clone());
                     self.calls.push(call);
                     Outcome::Call(outcome)
@@ -407,6 +447,8 @@ impl Talk {
             Next::Done(again) => {
                 assert_eq!(again.replies, answer.replies, "a replay says the same\n{}", self.transcript);
                 assert_eq!(again.state, answer.state, "a replay leaves the same state\n{}", self.transcript);
+                assert_eq!(again.alarms, answer.alarms, "a replay sets the same alarms\n{}", self.transcript);
+                assert_eq!(again.alarms_off, answer.alarms_off, "a replay takes the same back\n{}", self.transcript);
             }
             Next::Do(action) => panic!("a replay wants {action:?}\n{}", self.transcript),
         }

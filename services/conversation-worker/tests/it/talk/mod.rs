@@ -12,6 +12,7 @@ mod failures;
 mod free;
 mod identity;
 mod languages;
+mod later;
 mod lookups;
 mod meaning;
 mod people;

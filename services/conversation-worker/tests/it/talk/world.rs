@@ -174,6 +174,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "prorroga el préstamo hasta el viernes",
         ],
     ),
+    ("GET /locker-rentals", &["locker rentals"]),
+    ("POST /locker-rentals", &["rent a locker"]),
     (
         "POST /suggestions",
         &[
