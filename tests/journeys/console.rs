@@ -1,4 +1,4 @@
-//! The operators' console in a real headless Chromium, over the services of a cluster.
+//! The operators' console in a real headless Chromium.
 //!
 //! `CONSOLE_PICTURES=<folder>` writes a picture of each page, wide and narrow, light and dark.
 //! `CONSOLE_AXE=<axe.min.js>` checks each of them with axe-core; what is serious fails the journey.
@@ -11,17 +11,19 @@ use std::{
 };
 
 use chromiumoxide::{
-    Browser, BrowserConfig, Page,
+    Page,
     cdp::browser_protocol::emulation::{MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams},
     page::ScreenshotParams,
 };
 use domain::{Content, ConversationId, Incoming, Tenant};
-use futures::StreamExt as _;
 use serde_json::json;
 use simulator::fleet::{ANA, MARKO};
 use store::{Commit, DeadLetterNew, Role, Store, StoreConfig};
 
-use crate::world::{Deployment, KEY, PATIENCE, World, free_address, get_status};
+use crate::{
+    browser::{Chromium, text, until, write},
+    world::{Deployment, KEY, PATIENCE, World, free_address, get_status},
+};
 
 const TOKEN: &str = "5f2b0c4e9a7d18365f2b0c4e9a7d18365f2b0c4e9a7d18365f2b0c4e9a7d1836";
 
@@ -101,26 +103,6 @@ async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: boo
     panic!("a worker was always first");
 }
 
-/// Waits until a JavaScript expression is true on the page, through reloads of it.
-async fn until(page: &Page, expression: &str) {
-    let begun = Instant::now();
-    loop {
-        let value = page.evaluate(format!("Boolean({expression})")).await;
-        if value.is_ok_and(|value| value.into_value::<bool>().unwrap_or(false)) {
-            return;
-        }
-        if begun.elapsed() > PATIENCE {
-            panic!("never true on the page: {expression}\n{}", text(page).await);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn text(page: &Page) -> String {
-    let text = page.evaluate("document.body.innerText").await.ok().and_then(|value| value.into_value().ok());
-    text.unwrap_or_default()
-}
-
 /// Follows the first link or button with these words, and waits for the page's heading.
 async fn follow(page: &Page, words: &str, heading: &str) {
     let click = format!(
@@ -135,11 +117,6 @@ async fn follow(page: &Page, words: &str, heading: &str) {
         ),
     )
     .await;
-}
-
-async fn write(page: &Page, field: &str, words: &str) {
-    let field = page.find_element(field).await.expect("a field");
-    field.click().await.expect("focus").type_str(words).await.expect("typed").press_key("Enter").await.expect("sent");
 }
 
 /// A picture of the page as it stands, wide and narrow, light and dark, and what axe-core says of it.
@@ -208,23 +185,8 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter() {
     }
     let console = Console::start(&world);
 
-    let profile = tempfile::tempdir().expect("a folder");
-    let chrome = std::env::var_os("CHROME")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
-    let config = BrowserConfig::builder()
-        .chrome_executable(chrome)
-        .no_sandbox()
-        .new_headless_mode()
-        .user_data_dir(profile.path())
-        .viewport(None)
-        .launch_timeout(Duration::from_secs(60))
-        .args(["disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync"])
-        .build()
-        .expect("a browser's configuration");
-    let (mut browser, mut events) = Browser::launch(config).await.expect("Chromium starts; CHROME names its binary");
-    let handling = tokio::spawn(async move { while events.next().await.is_some() {} });
-    let page = browser.new_page(format!("http://{}/", console.http)).await.expect("the page");
+    let chromium = Chromium::start().await;
+    let page = chromium.open(format!("http://{}/", console.http)).await;
     until(&page, "document.querySelector('#token')").await;
     look(&page, "sign-in").await;
     write(&page, "#token", "a-guess").await;
@@ -276,6 +238,5 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter() {
         assert!(audit.contains(deed), "{deed} is not in {audit}");
     }
     look(&page, "audit").await;
-    browser.close().await.expect("closed");
-    handling.abort();
+    chromium.close().await;
 }

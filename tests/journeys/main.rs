@@ -2,6 +2,7 @@
 //!
 //! Each journey runs on SQLite in one process and on PostgreSQL and Redis in five.
 
+mod browser;
 mod chat;
 #[expect(clippy::print_stdout, reason = "findings are for the terminal")]
 mod console;
