@@ -1,10 +1,10 @@
-//! One collection: an exact index, payloads, and the log that both come from.
+//! One collection: an index that is searched exactly, payloads, and the log that both come from.
 
 use std::{collections::HashMap, fs, io, path::Path};
 
 use prost::Message as _;
 use prost_types::Struct;
-use vector_index::{Distance, FlatIndex};
+use vector_index::{Config, Distance, Index, IndexError, Point as IndexPoint, Search, SearchError};
 
 use super::{
     CollectionError, ID_BYTES_MAX, PAYLOAD_BYTES_MAX,
@@ -87,7 +87,7 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Collection {
     schema: Schema,
-    index: FlatIndex,
+    index: Index,
     payloads: HashMap<String, Struct>,
     log: Frames,
     /// Points in the log that were replaced or removed since.
@@ -100,7 +100,7 @@ impl Collection {
     /// # Errors
     /// `Dimension`, `Disk`.
     pub fn create(path: &Path, schema: Schema) -> Result<Self, CollectionError> {
-        let index = FlatIndex::new(schema.dimension, schema.distance)
+        let index = Index::in_memory(Config::new(schema.dimension, schema.distance))
             .map_err(|_| CollectionError::Dimension(i64::try_from(schema.dimension).unwrap_or(i64::MAX)))?;
         let log = Frames::replace(path, MAGIC, std::iter::once(Record::Schema(schema).encode()))?;
         Ok(Self { schema, index, payloads: HashMap::new(), log, dead: 0, removed: false })
@@ -111,25 +111,29 @@ impl Collection {
     /// # Errors
     /// When the file cannot be read or written, or is of another kind.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut state: Option<(Schema, FlatIndex)> = None;
+        let mut state: Option<(Schema, Index)> = None;
         let mut payloads = HashMap::new();
         let (mut dead, mut unknown) = (0, 0);
         let log = Frames::open(path, MAGIC, |record| match (Record::decode(record), &mut state) {
             (Some(Record::Schema(schema)), None) => {
-                state = FlatIndex::new(schema.dimension, schema.distance).ok().map(|index| (schema, index));
+                let config = Config::new(schema.dimension, schema.distance);
+                state = Index::in_memory(config).ok().map(|index| (schema, index));
             }
             (Some(Record::Upsert(points)), Some((_, index))) => {
+                match index.upsert(&index_points(&points)) {
+                    Ok(new) => dead += points.len() - new,
+                    Err(_) => unknown += 1,
+                }
                 for point in points {
-                    match index.upsert(&point.id, &point.vector) {
-                        Ok(new) => dead += usize::from(!new),
-                        Err(_) => unknown += 1,
-                    }
                     put_payload(&mut payloads, point.id, point.payload);
                 }
             }
             (Some(Record::Remove(ids)), Some((_, index))) => {
+                match index.remove(&ids.iter().map(String::as_str).collect::<Vec<_>>()) {
+                    Ok(removed) => dead += removed + ids.len(),
+                    Err(_) => unknown += 1,
+                }
                 for id in ids {
-                    dead += usize::from(index.remove(&id)) + 1;
                     payloads.remove(&id);
                 }
             }
@@ -142,6 +146,7 @@ impl Collection {
             ));
         }
         let Some((schema, index)) = state else { return Ok(None) };
+        while index.compact().map_err(io::Error::other)? {}
         let mut collection = Self { schema, index, payloads, log, dead, removed: false };
         collection.rewrite_when_worth_it()?;
         Ok(Some(collection))
@@ -154,20 +159,21 @@ impl Collection {
 
     /// Its size.
     pub fn stats(&self) -> Stats {
-        Stats { points: self.index.len(), disk_bytes: self.log.bytes() }
+        Stats { points: self.index.snapshot().len(), disk_bytes: self.log.bytes() }
     }
 
     /// Inserts or replaces points: all of them on disk afterwards, or none.
     pub(super) fn upsert(&mut self, points: Vec<Point>, points_max: usize) -> Result<usize, CollectionError> {
         self.check_open()?;
         let mut new = std::collections::HashSet::new();
+        let snapshot = self.index.snapshot();
         for point in &points {
             self.check_point(point)?;
-            if !self.index.contains(&point.id) {
+            if snapshot.get(&point.id).is_none() {
                 new.insert(point.id.as_str());
             }
         }
-        if self.index.len() + new.len() > points_max {
+        if snapshot.len() + new.len() > points_max {
             return Err(CollectionError::TooManyPoints(points_max));
         }
         let count = points.len();
@@ -178,13 +184,13 @@ impl Collection {
         self.log.append(&record.encode())?;
         self.log.sync()?;
         if let Record::Upsert(points) = record {
+            let new = self.index.upsert(&index_points(&points)).map_err(refused)?;
+            self.dead += points.len() - new;
             for point in points {
-                let new = self.index.upsert(&point.id, &point.vector);
-                let new = new.map_err(|reason| CollectionError::Vector { id: point.id.clone(), reason })?;
-                self.dead += usize::from(!new);
                 put_payload(&mut self.payloads, point.id, point.payload);
             }
         }
+        while self.index.compact().map_err(refused)? {}
         self.rewrite_when_worth_it()?;
         Ok(count)
     }
@@ -192,16 +198,16 @@ impl Collection {
     /// Removes points; how many were there.
     pub(super) fn remove(&mut self, ids: &[String]) -> Result<usize, CollectionError> {
         self.check_open()?;
-        let there: Vec<String> = ids.iter().filter(|id| self.index.contains(id)).cloned().collect();
+        let snapshot = self.index.snapshot();
+        let there: Vec<String> = ids.iter().filter(|id| snapshot.get(id).is_some()).cloned().collect();
         if there.is_empty() {
             return Ok(0);
         }
         let record = Record::Remove(there.clone());
         self.log.append(&record.encode())?;
         self.log.sync()?;
-        let mut removed = 0;
+        let removed = self.index.remove(&there.iter().map(String::as_str).collect::<Vec<_>>()).map_err(refused)?;
         for id in &there {
-            removed += usize::from(self.index.remove(id));
             self.payloads.remove(id);
             self.dead += 2;
         }
@@ -221,19 +227,25 @@ impl Collection {
         room: &mut Room,
     ) -> Result<Vec<Found>, CollectionError> {
         self.check_open()?;
-        let keep = |id: &str| {
-            let Some(filter) = filter.filter(|filter| !filter.fields.is_empty()) else { return true };
-            let payload = self.payloads.get(id);
-            payload.is_some_and(|payload| {
-                filter.fields.iter().all(|(name, value)| payload.fields.get(name) == Some(value))
+        let snapshot = self.index.snapshot();
+        let filter = filter.filter(|filter| !filter.fields.is_empty());
+        let among = filter.map(|filter| {
+            snapshot.select(|point| {
+                let payload = self.payloads.get(point.id);
+                payload.is_some_and(|payload| {
+                    filter.fields.iter().all(|(name, value)| payload.fields.get(name) == Some(value))
+                })
             })
-        };
-        let hits = self.index.search(vector, k, keep);
-        let hits = hits.map_err(|reason| CollectionError::Vector { id: String::new(), reason })?;
+        });
+        let search = Search { among: among.as_ref(), exact: true, ..Search::new(vector, k) };
+        let hits = snapshot.search(&search).map_err(|error| match error {
+            SearchError::Vector(reason) => CollectionError::Vector { id: String::new(), reason },
+            SearchError::Stopped | SearchError::OtherSnapshot => CollectionError::Disk(io::Error::other(error)),
+        })?;
         let found = hits.into_iter().map(|hit| {
-            let payload = self.payloads.get(&*hit.id);
-            room.take(HIT_BYTES + hit.id.len() + payload.map_or(0, Struct::encoded_len))?;
-            Ok(Found { id: hit.id.as_ref().to_owned(), score: hit.score, payload: payload.cloned() })
+            let payload = self.payloads.get(hit.point.id);
+            room.take(HIT_BYTES + hit.point.id.len() + payload.map_or(0, Struct::encoded_len))?;
+            Ok(Found { id: hit.point.id.to_owned(), score: hit.score, payload: payload.cloned() })
         });
         found.collect()
     }
@@ -263,22 +275,34 @@ impl Collection {
 
     /// Rewrites the log when more of it is dead than alive.
     fn rewrite_when_worth_it(&mut self) -> io::Result<()> {
-        if self.dead < DEAD_MIN.max(self.index.len()) {
+        let snapshot = self.index.snapshot();
+        if self.dead < DEAD_MIN.max(snapshot.len()) {
             return Ok(());
         }
-        let ids: Vec<&str> = self.index.ids().collect();
-        let upserts = ids.chunks(REWRITE_BATCH).map(|ids| {
-            let point = |id: &&str| Point {
-                id: (*id).to_owned(),
-                vector: self.index.vector(id).unwrap_or_default().to_vec(),
-                payload: self.payloads.get(*id).cloned(),
+        let points: Vec<IndexPoint<'_>> = snapshot.points().collect();
+        let upserts = points.chunks(REWRITE_BATCH).map(|points| {
+            let point = |point: &IndexPoint<'_>| Point {
+                id: point.id.to_owned(),
+                vector: point.vector.to_vec(),
+                payload: self.payloads.get(point.id).cloned(),
             };
-            Record::Upsert(ids.iter().map(point).collect()).encode()
+            Record::Upsert(points.iter().map(point).collect()).encode()
         });
         let records = std::iter::once(Record::Schema(self.schema).encode()).chain(upserts);
         self.log = Frames::replace(self.log.path(), MAGIC, records)?;
         self.dead = 0;
         Ok(())
+    }
+}
+
+fn index_points(points: &[Point]) -> Vec<IndexPoint<'_>> {
+    points.iter().map(|point| IndexPoint { id: &point.id, tenant: 0, payload: &[], vector: &point.vector }).collect()
+}
+
+fn refused(error: IndexError) -> CollectionError {
+    match error {
+        IndexError::Vector { id, reason } => CollectionError::Vector { id, reason },
+        other => CollectionError::Disk(io::Error::other(other)),
     }
 }
 

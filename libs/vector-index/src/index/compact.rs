@@ -1,0 +1,103 @@
+//! Keeping an index in few, large segments.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{Index, IndexError};
+use crate::{
+    files::write_segment,
+    segment::{Segment, Source, build},
+    snapshot::{Part, Store},
+};
+
+/// Segments of about one size are merged when there are so many.
+const MERGE_MIN: usize = 4;
+/// A segment is about the size of another that is less than so many times larger.
+const MERGE_RATIO: usize = 4;
+
+impl Index {
+    /// Does the next piece of upkeep, if there is any: makes a segment of the tail when it has `seal_rows`, or one of
+    /// several segments of about one size, or of one that is a quarter dead. True when there may be more to do.
+    ///
+    /// Blocks for as long as that takes, but searches not at all, and writes only at the end: call it from a thread of
+    /// its own, after writes.
+    ///
+    /// # Errors
+    /// As [`IndexError`] says; the index is as it was then.
+    pub fn compact(&self) -> Result<bool, IndexError> {
+        self.compact_once(false)
+    }
+
+    /// Makes one segment of everything. As [`compact`](Self::compact) otherwise.
+    ///
+    /// # Errors
+    /// As [`IndexError`] says; the index is as it was then.
+    pub fn compact_fully(&self) -> Result<(), IndexError> {
+        self.compact_once(true).map(|_| ())
+    }
+
+    fn compact_once(&self, all: bool) -> Result<bool, IndexError> {
+        let _one = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (parts, logs_from, file) = {
+            let mut writer = self.writer();
+            let seals = writer.tail_rows() >= if all { 1 } else { self.config.seal_rows.max(1) };
+            let mut parts: Vec<Part> = Vec::new();
+            let mut logs_from = 0;
+            if all {
+                parts.extend_from_slice(&writer.segments);
+            }
+            if seals {
+                parts.extend_from_slice(&writer.pages);
+                logs_from = writer.freeze_tail()?;
+            } else if !all {
+                parts = worth_merging(&writer.segments);
+            }
+            let whole = |part: &Part| part.live.count() == part.store.rows();
+            if parts.is_empty() || matches!(&parts[..], [part @ Part { store: Store::Segment(_), .. }] if whole(part)) {
+                return Ok(false);
+            }
+            (parts, logs_from, writer.new_segment())
+        };
+        let mut segment = self.merge(&parts)?;
+        if let (Some(made), Some((path, number))) = (&segment, file) {
+            segment = Some(write_segment(&path, number, made)?);
+        }
+        let mut writer = self.writer();
+        let replaced = writer.replace(&parts, segment.map(Arc::new), logs_from);
+        self.current.store(Arc::new(writer.snapshot()));
+        Ok(replaced.map(|()| true)?)
+    }
+
+    /// A segment of what is alive in these parts.
+    fn merge(&self, parts: &[Part]) -> Result<Option<Segment>, IndexError> {
+        let rows = parts.iter().flat_map(|part| {
+            let alive = (0..part.store.rows()).filter(|row| part.live.get(*row));
+            alive.map(|row| Source {
+                id: part.store.id(row),
+                tenant: part.store.tenant(row),
+                payload: part.store.payload(row),
+                vector: part.store.vector(row),
+            })
+        });
+        let rows: Vec<Source<'_>> = rows.collect();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(build(&self.shape, rows, None)?))
+    }
+}
+
+/// The segments that should become one: small ones of about one size, or one with many dead rows.
+fn worth_merging(segments: &[Part]) -> Vec<Part> {
+    let mut by_size: Vec<&Part> = segments.iter().collect();
+    by_size.sort_by_key(|part| part.live.count());
+    for (at, smallest) in by_size.iter().enumerate() {
+        let limit = smallest.live.count().max(1) * MERGE_RATIO;
+        let alike = by_size[at..].iter().take_while(|part| part.live.count() < limit);
+        let alike: Vec<Part> = alike.map(|part| Part::clone(part)).collect();
+        if alike.len() >= MERGE_MIN {
+            return alike;
+        }
+    }
+    let dead = segments.iter().find(|part| part.live.count() < part.store.rows() / 4 * 3);
+    dead.into_iter().cloned().collect()
+}

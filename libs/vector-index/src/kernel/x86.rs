@@ -1,0 +1,282 @@
+//! Kernels for x86-64: the portable bodies compiled for wider registers, and the scans by hand where it pays.
+
+/// For processors with AVX2.
+pub mod avx2 {
+    use super::super::{BitQuery, BitRows, ByteQuery, ByteRows, Found, portable};
+
+    macro_rules! compiled {
+        ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $gives:ty)?;)*) => {$(
+            #[target_feature(enable = "avx2,popcnt")]
+            pub fn $name($($argument: $kind),*) $(-> $gives)? {
+                portable::$name($($argument),*)
+            }
+        )*};
+    }
+
+    compiled! {
+        fn dot(a: &[f32], b: &[f32]) -> f32;
+        fn squared_distance(a: &[f32], b: &[f32]) -> f32;
+        fn byte_dot(row: &[u8], query: &[i8]) -> i32;
+        fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, found: &mut Found) -> usize;
+        fn planes(values: &[f32], scale: f32, middle: f32, planes: &mut [u64]) -> i32;
+        fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]);
+        fn quantise(values: &[f32], steps: &mut [i8]) -> f32;
+        fn count_greater(keys: &[i32], than: i32) -> usize;
+        fn keep_greater(found: &mut Found, than: i32);
+    }
+
+    #[target_feature(enable = "avx2,popcnt")]
+    pub fn bytes(rows: &ByteRows<'_>, masks: &[u8], query: &ByteQuery<'_>, floor: f32, found: &mut Found) -> usize {
+        portable::bytes(rows, masks, query, floor, found, portable::byte_dot)
+    }
+}
+
+/// For processors with AVX-512 and its instructions for bytes (VNNI) and for counting bits (VPOPCNTDQ).
+pub mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::super::{BLOCK, BitQuery, BitRows, ByteQuery, ByteRows, Found, portable};
+
+    macro_rules! compiled {
+        ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $gives:ty)?;)*) => {$(
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx2,popcnt")]
+            pub fn $name($($argument: $kind),*) $(-> $gives)? {
+                portable::$name($($argument),*)
+            }
+        )*};
+    }
+
+    compiled! {
+        fn dot(a: &[f32], b: &[f32]) -> f32;
+        fn squared_distance(a: &[f32], b: &[f32]) -> f32;
+        fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]);
+        fn quantise(values: &[f32], steps: &mut [i8]) -> f32;
+        fn count_greater(keys: &[i32], than: i32) -> usize;
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load<T: bytemuck::Pod, const N: usize>(values: &[T; N]) -> __m512i {
+        const { assert!(size_of::<[T; N]>() == 64) }
+        // SAFETY: 64 readable bytes; no alignment is asked for.
+        unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl")]
+    fn load8(values: &[f32; 8]) -> __m256 {
+        // SAFETY: 32 readable bytes; no alignment is asked for.
+        unsafe { _mm256_loadu_ps(values.as_ptr()) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    pub fn byte_dot(row: &[u8], query: &[i8]) -> i32 {
+        let mut sum = _mm512_setzero_si512();
+        for (row, query) in row.as_chunks::<64>().0.iter().zip(query.as_chunks::<64>().0) {
+            sum = _mm512_dpbusd_epi32(sum, load(row), load(query));
+        }
+        _mm512_reduce_add_epi32(sum)
+    }
+
+    /// Sums of eight registers, one in each lane.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2")]
+    fn sums(parts: [__m512i; 8]) -> __m256i {
+        let halve = |part| _mm256_add_epi32(_mm512_castsi512_si256(part), _mm512_extracti64x4_epi64::<1>(part));
+        let [a, b, c, d, e, f, g, h] = parts.map(halve);
+        let low = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        let high = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
+        // Each has the sums of four in its lower half and, to be added, in its upper half.
+        _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high))
+    }
+
+    /// Adds the rows of a block that are above the floor.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl")]
+    fn keep(found: &mut Found, scores: __m256, above: __mmask8, first: u32) {
+        let numbers = _mm256_add_epi32(_mm256_set1_epi32(first as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        let at = found.len;
+        let (scores_out, rows_out) = (&mut found.scores[at..at + BLOCK], &mut found.rows[at..at + BLOCK]);
+        // SAFETY: both slices have room for eight values of four bytes; no alignment is asked for.
+        unsafe {
+            _mm256_storeu_ps(scores_out.as_mut_ptr(), _mm256_maskz_compress_ps(above, scores));
+            _mm256_storeu_si256(rows_out.as_mut_ptr().cast(), _mm256_maskz_compress_epi32(above, numbers));
+        }
+        found.len = at + above.count_ones() as usize;
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,popcnt")]
+    pub fn bytes(rows: &ByteRows<'_>, masks: &[u8], query: &ByteQuery<'_>, floor: f32, found: &mut Found) -> usize {
+        let (scales, biases) = (rows.scales.as_chunks::<8>().0, rows.biases.as_chunks::<8>().0);
+        let lines = query.values.len() / 64;
+        let values = query.values.as_chunks::<64>().0;
+        let blocks = rows.values.as_chunks::<64>().0.chunks_exact(lines * BLOCK);
+        let correction = _mm256_set1_epi32(query.correction);
+        let (scale, offset, floor) = (_mm256_set1_ps(query.scale), _mm256_set1_ps(query.offset), _mm256_set1_ps(floor));
+        for (block, ((mask, scales), lines_of_block)) in masks.iter().zip(scales).zip(blocks).enumerate() {
+            if *mask == 0 {
+                continue;
+            }
+            if found.is_full() {
+                return block;
+            }
+            let mut parts = [_mm512_setzero_si512(); 8];
+            let (r0, rest) = lines_of_block.split_at(lines);
+            let (r1, rest) = rest.split_at(lines);
+            let (r2, rest) = rest.split_at(lines);
+            let (r3, rest) = rest.split_at(lines);
+            let (r4, rest) = rest.split_at(lines);
+            let (r5, rest) = rest.split_at(lines);
+            let (r6, r7) = rest.split_at(lines);
+            let rows_of_block = [r0, r1, r2, r3, r4, r5, r6, &r7[..lines]];
+            for (line, value) in values.iter().enumerate().take(lines) {
+                let value = load(value);
+                for row in 0..8 {
+                    parts[row] = _mm512_dpbusd_epi32(parts[row], load(&rows_of_block[row][line]), value);
+                }
+            }
+            let sums = _mm256_cvtepi32_ps(_mm256_sub_epi32(sums(parts), correction));
+            let mut scores = _mm256_add_ps(_mm256_mul_ps(sums, _mm256_mul_ps(load8(scales), scale)), offset);
+            if let Some(biases) = biases.get(block) {
+                scores = _mm256_add_ps(scores, load8(biases));
+            }
+            let above = _mm256_mask_cmp_ps_mask::<_CMP_GT_OQ>(*mask, scores, floor);
+            if above != 0 {
+                keep(found, scores, above, rows.first + (block * BLOCK) as u32);
+            }
+        }
+        masks.len()
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,popcnt")]
+    pub fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, found: &mut Found) -> usize {
+        match (query.count, query.words()) {
+            (1, _) => scan_bits::<1, 0>(rows, masks, query, floor, found),
+            (2, 6) => scan_bits::<2, 6>(rows, masks, query, floor, found),
+            (2, 12) => scan_bits::<2, 12>(rows, masks, query, floor, found),
+            (2, 16) => scan_bits::<2, 16>(rows, masks, query, floor, found),
+            (2, 24) => scan_bits::<2, 24>(rows, masks, query, floor, found),
+            (2, _) => scan_bits::<2, 0>(rows, masks, query, floor, found),
+            (3, _) => scan_bits::<3, 0>(rows, masks, query, floor, found),
+            _ => scan_bits::<4, 0>(rows, masks, query, floor, found),
+        }
+    }
+
+    /// Bits that the lines of a block and each plane have in common, a row in each lane.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vpopcntdq")]
+    fn common<const PLANES: usize>(codes: &[[u64; 8]], planes: &[[u64; PLANES]]) -> [__m512i; PLANES] {
+        let mut counts = [_mm512_setzero_si512(); PLANES];
+        for (line, words) in codes.iter().zip(planes) {
+            let line = load(line);
+            for plane in 0..PLANES {
+                let both = _mm512_and_si512(line, _mm512_set1_epi64(words[plane] as i64));
+                counts[plane] = _mm512_add_epi64(counts[plane], _mm512_popcnt_epi64(both));
+            }
+        }
+        counts
+    }
+
+    /// The scan for a fixed number of planes, and of words where that is not zero.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,popcnt")]
+    fn scan_bits<const PLANES: usize, const WORDS: usize>(
+        rows: &BitRows<'_>,
+        masks: &[u8],
+        query: &BitQuery<'_>,
+        floor: f32,
+        found: &mut Found,
+    ) -> usize {
+        let planes = query.planes.as_chunks::<PLANES>().0;
+        let fixed: Option<&[[u64; PLANES]; WORDS]> = planes.try_into().ok();
+        let head_lines = rows.head_lines;
+        let sum = _mm256_set1_epi32(query.sum);
+        let (step, middle) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.middle));
+        let (offset, floor) = (_mm256_set1_ps(query.offset), _mm256_set1_ps(floor));
+        let blocks = rows.blocks.as_chunks::<8>().0.chunks_exact(head_lines + planes.len());
+        for (block, (mask, lines)) in masks.iter().zip(blocks).enumerate() {
+            if *mask == 0 {
+                continue;
+            }
+            if found.is_full() {
+                return block;
+            }
+            let (head_of_block, codes) = lines.split_at(head_lines);
+            // Of known lengths the loop is unrolled, and the planes stay in registers.
+            let counts = match (fixed, <&[[u64; 8]; WORDS]>::try_from(codes)) {
+                (Some(planes), Ok(codes)) if WORDS > 0 => common(codes, planes),
+                _ => common(codes, planes),
+            };
+            let mut whole = counts[0];
+            for (plane, count) in counts.iter().enumerate().skip(1) {
+                whole = _mm512_add_epi64(whole, _mm512_sll_epi64(*count, _mm_cvtsi32_si128(plane as i32)));
+            }
+            let whole = _mm512_cvtepi64_epi32(_mm512_add_epi64(whole, whole));
+            let whole = _mm256_cvtepi32_ps(_mm256_sub_epi32(whole, sum));
+            let head: &[[f32; 8]; 2] = bytemuck::cast_ref(&head_of_block[0]);
+            let scores = _mm256_sub_ps(_mm256_mul_ps(load8(&head[0]), whole), _mm256_mul_ps(middle, load8(&head[1])));
+            let mut scores = _mm256_add_ps(_mm256_mul_ps(step, scores), offset);
+            if let Some(biases) = head_of_block.get(1) {
+                let biases: &[[f32; 8]; 2] = bytemuck::cast_ref(biases);
+                scores = _mm256_add_ps(scores, load8(&biases[0]));
+            }
+            let above = _mm256_mask_cmp_ps_mask::<_CMP_GT_OQ>(*mask, scores, floor);
+            if above != 0 {
+                keep(found, scores, above, rows.first + (block * BLOCK) as u32);
+            }
+        }
+        masks.len()
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub fn keep_greater(found: &mut Found, than: i32) {
+        let len = found.len;
+        let mut kept = 0;
+        let most = _mm512_set1_epi32(i32::MAX);
+        for at in (0..len).step_by(16) {
+            let inside = if len - at >= 16 { u16::MAX } else { (1 << (len - at)) - 1 };
+            // The arrays have two blocks more than `len` may become: 16 values are there to be read and written.
+            let scores: &[f32; 16] = found.scores[at..at + 16].try_into().expect("sixteen");
+            let rows: &[u32; 16] = found.rows[at..at + 16].try_into().expect("sixteen");
+            let (scores, rows) = (_mm512_castsi512_ps(load(scores)), load(rows));
+            let bits = _mm512_castps_si512(_mm512_add_ps(scores, _mm512_setzero_ps()));
+            let keys = _mm512_xor_si512(bits, _mm512_and_si512(_mm512_srai_epi32::<31>(bits), most));
+            let greater = _mm512_mask_cmpgt_epi32_mask(inside, keys, _mm512_set1_epi32(than));
+            let (scores_out, rows_out) = (&mut found.scores[kept..kept + 16], &mut found.rows[kept..kept + 16]);
+            // SAFETY: both slices have room for sixteen values of four bytes; no alignment is asked for. What was read
+            // of the arrays lies at or behind what is written.
+            unsafe {
+                _mm512_storeu_ps(scores_out.as_mut_ptr(), _mm512_maskz_compress_ps(greater, scores));
+                _mm512_storeu_si512(rows_out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(greater, rows));
+            }
+            kept += greater.count_ones() as usize;
+        }
+        found.len = kept;
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub fn planes(values: &[f32], scale: f32, middle: f32, planes: &mut [u64]) -> i32 {
+        let words = values.len() / 64;
+        let count = planes.len() / words;
+        let most = _mm512_set1_ps(((1u32 << count) - 1) as f32 + 0.5);
+        let (scale, half, zero) = (_mm512_set1_ps(scale), _mm512_set1_ps(middle + 0.5), _mm512_setzero_ps());
+        let mut sum = _mm512_setzero_si512();
+        for (word, values) in values.as_chunks::<64>().0.iter().enumerate() {
+            let mut bits = [0u64; 4];
+            for (quarter, values) in values.as_chunks::<16>().0.iter().enumerate() {
+                let value = _mm512_castsi512_ps(load(values));
+                let number = _mm512_add_ps(_mm512_mul_ps(value, scale), half);
+                let number = _mm512_cvttps_epi32(_mm512_min_ps(_mm512_max_ps(number, zero), most));
+                sum = _mm512_add_epi32(sum, number);
+                for (plane, bits) in bits.iter_mut().enumerate().take(count) {
+                    let set = _mm512_test_epi32_mask(number, _mm512_set1_epi32(1 << plane));
+                    *bits |= u64::from(set) << (16 * quarter);
+                }
+            }
+            for plane in 0..count {
+                planes[word * count + plane] = bits[plane];
+            }
+        }
+        _mm512_reduce_add_epi32(sum)
+    }
+}

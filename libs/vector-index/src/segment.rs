@@ -1,0 +1,218 @@
+//! A segment: rows that do not change, in the bytes of one file.
+
+mod build;
+mod layout;
+
+use std::{fs::File, io, path::Path};
+
+pub use build::{ByteCode, Shape, Source, build};
+pub use layout::{Header, distance_number, distance_of};
+use layout::{Place, SECTIONS, Section};
+
+use crate::{kernel::BLOCK, memory::Image};
+
+/// Why a file is no segment.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// Another kind of file.
+    #[error("is a file of another kind")]
+    Foreign,
+    /// Written by another version of the program.
+    #[error("has version {0} of the format; this program reads version {version}", version = layout::VERSION)]
+    Version(u32),
+    /// Shorter than its header says.
+    #[error("is cut off")]
+    Truncated,
+    /// Something in it is not what was written.
+    #[error("is damaged: {0}")]
+    Damaged(&'static str),
+    /// Belongs to an index of another dimension, distance or seed.
+    #[error("belongs to another index")]
+    OtherIndex,
+    /// The file cannot be read or written.
+    #[error("cannot be read or written")]
+    File(#[source] io::Error),
+    /// There is no memory for it.
+    #[error("does not fit into memory")]
+    Memory(#[source] io::Error),
+}
+
+/// Rows of one tenant and list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub tenant: u32,
+    pub list: u32,
+    pub start: u32,
+    pub end: u32,
+}
+
+/// An open segment.
+#[derive(Debug)]
+pub struct Segment {
+    /// Of its file; 0 without one.
+    pub number: u64,
+    image: Image,
+    header: Header,
+}
+
+impl Segment {
+    /// Checks the header, the runs and that sections are there; the rest is checked where it is read.
+    pub fn new(image: Image, number: u64) -> Result<Self, SegmentError> {
+        let header = Header::decode(&image)?;
+        let segment = Self { number, image, header };
+        for section in [Section::Runs, Section::Centres] {
+            let place = segment.header.places[section as usize];
+            if crc32fast::hash(segment.bytes_of(section)) != place.checksum {
+                return Err(SegmentError::Damaged("runs or centres"));
+            }
+        }
+        let mut end = 0;
+        for run in segment.runs() {
+            if run.start != end || run.end <= run.start || run.list as usize >= segment.header.lists {
+                return Err(SegmentError::Damaged("runs"));
+            }
+            end = run.end;
+        }
+        if end as usize != segment.header.rows {
+            return Err(SegmentError::Damaged("runs"));
+        }
+        Ok(segment)
+    }
+
+    /// Maps a file.
+    pub fn open(path: &Path, number: u64) -> Result<Self, SegmentError> {
+        let file = File::open(path).map_err(SegmentError::File)?;
+        let length = file.metadata().map_err(SegmentError::File)?.len();
+        if length < layout::HEADER_BYTES as u64 {
+            // An empty file cannot be mapped; and one that is no segment at all should be called so.
+            let start = std::fs::read(path).map_err(SegmentError::File)?;
+            let ours = start.len() >= 8 && start.starts_with(&layout::MAGIC);
+            return Err(if ours { SegmentError::Truncated } else { SegmentError::Foreign });
+        }
+        Self::new(Image::map(&file).map_err(SegmentError::File)?, number)
+    }
+
+    /// Checks every byte against the checksums.
+    pub fn verify(&self) -> Result<(), SegmentError> {
+        for section in SECTIONS {
+            if crc32fast::hash(self.bytes_of(section)) != self.header.places[section as usize].checksum {
+                return Err(SegmentError::Damaged("checksum of a section"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All bytes, as they stand in its file.
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn rows(&self) -> usize {
+        self.header.rows
+    }
+
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = Run> + ExactSizeIterator + '_ {
+        let numbers = self.view::<u32>(Section::Runs).as_chunks::<4>().0;
+        numbers.iter().map(|[tenant, list, start, end]| Run { tenant: *tenant, list: *list, start: *start, end: *end })
+    }
+
+    /// The segment's centre.
+    pub fn centre(&self) -> &[f32] {
+        &self.view(Section::Centres)[..self.header.width()]
+    }
+
+    /// A list's centre, and the same rotated.
+    pub fn list_centre(&self, list: usize) -> (&[f32], &[f32]) {
+        let width = self.header.width();
+        let at = width * (1 + 2 * list);
+        self.view(Section::Centres)[at..at + 2 * width].split_at(width)
+    }
+
+    /// 1-bit codes from a block on.
+    pub fn bits(&self, block: usize) -> &[u64] {
+        &self.view(Section::Bits)[block * self.header.block_words()..]
+    }
+
+    /// 8-bit codes from a block on.
+    pub fn bytes(&self, block: usize) -> &[u8] {
+        &self.bytes_of(Section::Bytes)[block * BLOCK * self.header.width()..]
+    }
+
+    pub fn scales(&self, block: usize) -> &[f32] {
+        &self.view(Section::Scales)[block * BLOCK..]
+    }
+
+    pub fn biases(&self, block: usize) -> &[f32] {
+        self.view(Section::Biases).get(block * BLOCK..).unwrap_or_default()
+    }
+
+    pub fn vectors(&self) -> &[f32] {
+        self.view(Section::Vectors)
+    }
+
+    /// A row's id; empty where the file is damaged.
+    pub fn id(&self, row: usize) -> &str {
+        self.name(row).and_then(|(id, _)| std::str::from_utf8(id).ok()).unwrap_or_default()
+    }
+
+    /// A row's payload; empty where the file is damaged.
+    pub fn payload(&self, row: usize) -> &[u8] {
+        self.name(row).map(|(_, payload)| payload).unwrap_or_default()
+    }
+
+    pub fn tenant(&self, row: usize) -> u32 {
+        self.view(Section::Tenants).get(row).copied().unwrap_or_default()
+    }
+
+    /// The row of an id, living or not.
+    pub fn find(&self, id: &str) -> Option<usize> {
+        let table = self.view::<u32>(Section::Table);
+        let mask = table.len() - 1;
+        let mut at = slot(id, mask);
+        for _ in 0..table.len() {
+            let row = table[at] as usize;
+            if row == 0 {
+                return None;
+            }
+            if row <= self.rows() && self.id(row - 1) == id {
+                return Some(row - 1);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    fn name(&self, row: usize) -> Option<(&[u8], &[u8])> {
+        let starts = self.view::<u64>(Section::Starts);
+        let start = usize::try_from(*starts.get(row)?).ok()?;
+        let end = usize::try_from(*starts.get(row + 1)?).ok()?;
+        let id_bytes = *self.view::<u16>(Section::IdBytes).get(row)?;
+        self.bytes_of(Section::Heap).get(start..end)?.split_at_checked(id_bytes.into())
+    }
+
+    fn bytes_of(&self, section: Section) -> &[u8] {
+        let Place { offset, bytes, .. } = self.header.places[section as usize];
+        &self.image[offset..offset + bytes]
+    }
+
+    /// The image starts at a page and sections at multiples of 64.
+    fn view<T: bytemuck::Pod>(&self, section: Section) -> &[T] {
+        bytemuck::cast_slice(self.bytes_of(section))
+    }
+}
+
+/// Where the search for an id starts: FNV-1a, then mixed, so that low bits count. Part of the format.
+fn slot(id: &str, mask: usize) -> usize {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for byte in id.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^= hash >> 32;
+    #[expect(clippy::cast_possible_truncation, reason = "the mask takes fewer bits than that")]
+    let slot = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32) as usize;
+    slot & mask
+}

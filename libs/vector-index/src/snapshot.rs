@@ -1,0 +1,251 @@
+//! What an index holds at one moment.
+
+use std::sync::Arc;
+
+use crate::{
+    live::{Live, PIECE_ROWS, Piece},
+    page::Page,
+    segment::{Segment, SegmentError, Shape},
+};
+
+/// The points of an index at one moment. It stays as it is while the index changes; while it is kept, what it holds
+/// stays in memory.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(crate) shape: Arc<Shape>,
+    /// Counts the changes of the index.
+    pub(crate) version: u64,
+    /// Segments, then pages of the tail.
+    pub(crate) parts: Vec<Part>,
+    /// Number of the first row of each part, when rows of all are counted through.
+    pub(crate) bases: Vec<u32>,
+    /// Rows that are alive.
+    len: usize,
+}
+
+/// Rows that lie together, with what is alive of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub store: Store,
+    pub live: Live,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    Segment(Arc<Segment>),
+    Page(Arc<Page>),
+}
+
+/// One point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Whose it is.
+    pub tenant: u32,
+    /// What the caller keeps beside it.
+    pub payload: &'a [u8],
+    /// Its values; at unit length under cosine.
+    pub vector: &'a [f32],
+}
+
+/// Size of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Points that are alive.
+    pub points: usize,
+    /// Rows of points that were replaced or removed and not yet cleared away.
+    pub dead: usize,
+    /// Segments.
+    pub segments: usize,
+    /// Rows that are in no segment yet.
+    pub tail: usize,
+    /// Bytes of the segments.
+    pub bytes: u64,
+}
+
+/// Points that a predicate picked from a snapshot.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    version: u64,
+    count: usize,
+    pieces: Vec<Vec<Piece>>,
+}
+
+impl Selection {
+    /// How many points it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True when it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.version == snapshot.version && self.pieces.len() == snapshot.parts.len()
+    }
+
+    pub(crate) fn piece(&self, part: usize, number: usize) -> Option<&Piece> {
+        self.pieces.get(part)?.get(number)
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn new(shape: Arc<Shape>, version: u64, parts: Vec<Part>) -> Self {
+        let mut next = 0;
+        let bases = parts.iter().map(|part| {
+            let base = next;
+            next += u32::try_from(part.store.rows()).unwrap_or(u32::MAX);
+            base
+        });
+        let bases = bases.collect();
+        let len = parts.iter().map(|part| part.live.count()).sum();
+        Self { shape, version, parts, bases, len }
+    }
+
+    /// How many points there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Rows of all parts, living and not.
+    pub(crate) fn rows(&self) -> usize {
+        let last = self.parts.last().map_or(0, |part| part.store.rows());
+        self.bases.last().map_or(0, |base| *base as usize + last)
+    }
+
+    /// Part and row of a row that is counted through all parts.
+    pub(crate) fn locate(&self, row: u32) -> (usize, usize) {
+        let part = self.bases.partition_point(|base| *base <= row) - 1;
+        (part, (row - self.bases[part]) as usize)
+    }
+
+    /// True when there is no point.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its size.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats { points: self.len, dead: self.rows() - self.len, segments: 0, tail: 0, bytes: 0 };
+        for part in &self.parts {
+            match &part.store {
+                Store::Segment(segment) => {
+                    stats.segments += 1;
+                    stats.bytes += segment.image().len() as u64;
+                }
+                Store::Page(page) => stats.tail += page.rows(),
+            }
+        }
+        stats
+    }
+
+    pub(crate) fn verify(&self) -> Result<(), SegmentError> {
+        self.parts.iter().try_for_each(|part| match &part.store {
+            Store::Segment(segment) => segment.verify(),
+            Store::Page(_) => Ok(()),
+        })
+    }
+
+    /// The point of an id.
+    pub fn get(&self, id: &str) -> Option<Point<'_>> {
+        self.parts.iter().rev().find_map(|part| {
+            let row = part.store.find(id, &part.live)?;
+            Some(self.point(&part.store, row))
+        })
+    }
+
+    /// All points, in no order that means something.
+    pub fn points(&self) -> impl Iterator<Item = Point<'_>> {
+        self.parts.iter().flat_map(move |part| {
+            let rows = (0..part.store.rows()).filter(|row| part.live.get(*row));
+            rows.map(move |row| self.point(&part.store, row))
+        })
+    }
+
+    /// Picks points, to search among them alone: in this snapshot, as often as wanted. Looks at every point once.
+    pub fn select(&self, mut picks: impl FnMut(Point<'_>) -> bool) -> Selection {
+        let mut count = 0;
+        let pieces = self.parts.iter().map(|part| {
+            let mut pieces: Vec<Piece> = vec![[0; PIECE_ROWS / 8]; part.store.rows().div_ceil(PIECE_ROWS)];
+            for row in (0..part.store.rows()).filter(|row| part.live.get(*row)) {
+                if picks(self.point(&part.store, row)) {
+                    pieces[row / PIECE_ROWS][row % PIECE_ROWS / 8] |= 1 << (row % 8);
+                    count += 1;
+                }
+            }
+            pieces
+        });
+        let pieces = pieces.collect();
+        Selection { version: self.version, count, pieces }
+    }
+
+    pub(crate) fn point<'a>(&'a self, store: &'a Store, row: usize) -> Point<'a> {
+        Point {
+            id: store.id(row),
+            tenant: store.tenant(row),
+            payload: store.payload(row),
+            vector: &store.vector(row)[..self.shape.dimension],
+        }
+    }
+}
+
+impl Store {
+    /// True for the same rows in the same memory, whatever is alive of them.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Segment(one), Self::Segment(two)) => Arc::ptr_eq(one, two),
+            (Self::Page(one), Self::Page(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Segment(segment) => segment.rows(),
+            Self::Page(page) => page.rows(),
+        }
+    }
+
+    pub fn id(&self, row: usize) -> &str {
+        match self {
+            Self::Segment(segment) => segment.id(row),
+            Self::Page(page) => &page.ids[row],
+        }
+    }
+
+    pub fn tenant(&self, row: usize) -> u32 {
+        match self {
+            Self::Segment(segment) => segment.tenant(row),
+            Self::Page(page) => page.tenants[row],
+        }
+    }
+
+    pub fn payload(&self, row: usize) -> &[u8] {
+        match self {
+            Self::Segment(segment) => segment.payload(row),
+            Self::Page(page) => &page.payloads[row],
+        }
+    }
+
+    /// With the zeros it is filled up with.
+    pub fn vector(&self, row: usize) -> &[f32] {
+        match self {
+            Self::Segment(segment) => {
+                let width = segment.header().width();
+                &segment.vectors()[row * width..(row + 1) * width]
+            }
+            Self::Page(page) => page.vector(row),
+        }
+    }
+
+    /// The living row of an id.
+    pub fn find(&self, id: &str, live: &Live) -> Option<usize> {
+        match self {
+            Self::Segment(segment) => segment.find(id).filter(|row| live.get(*row)),
+            Self::Page(page) => (0..page.rows()).rev().find(|row| live.get(*row) && *page.ids[*row] == *id),
+        }
+    }
+}

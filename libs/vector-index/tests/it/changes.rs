@@ -1,0 +1,161 @@
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use proptest::{collection::vec, prelude::*};
+use vector_index::{Config, Distance, Index, Search};
+
+use super::support::{Clusters, DISTANCES, check_exact, filled, ids, nearest, point};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Upsert(Vec<(u8, Vec<f32>)>),
+    Remove(Vec<u8>),
+    Compact,
+    CompactFully,
+}
+
+fn value() -> impl Strategy<Value = f32> {
+    // Few different values, so that ties and repeated vectors happen.
+    prop_oneof![-3i8..=3, Just(7)].prop_map(|value| f32::from(value) / 2.0)
+}
+
+fn steps(dimension: usize) -> impl Strategy<Value = Vec<Step>> {
+    let points = vec((0u8..60, vec(value(), dimension)), 1..12);
+    let step = prop_oneof![
+        6 => points.prop_map(Step::Upsert),
+        2 => vec(0u8..60, 0..6).prop_map(Step::Remove),
+        2 => Just(Step::Compact),
+        1 => Just(Step::CompactFully),
+    ];
+    vec(step, 0..30)
+}
+
+proptest! {
+    #[test]
+    fn answers_equal_brute_force_after_any_writes(
+        (steps, query) in (1usize..20).prop_flat_map(|n| (steps(n), vec(value(), n))),
+        k in 0usize..12,
+        which in 0usize..3,
+    ) {
+        let distance = DISTANCES[which];
+        let index = Index::in_memory(Config { seal_rows: 8, ..Config::new(query.len(), distance) }).expect("an index");
+        let mut model = BTreeMap::<String, Vec<f32>>::new();
+        for step in steps {
+            match step {
+                Step::Upsert(points) => {
+                    let fine = |vector: &[f32]| distance != Distance::Cosine || vector.iter().any(|x| *x != 0.0);
+                    let named: Vec<_> = points.iter().map(|(id, vector)| (format!("p{id:02}"), vector)).collect();
+                    let points: Vec<_> = named.iter().map(|(id, vector)| point(id, vector)).collect();
+                    if named.iter().all(|(_, vector)| fine(vector)) {
+                        let before = model.len();
+                        model.extend(named.iter().map(|(id, vector)| (id.clone(), (*vector).clone())));
+                        prop_assert_eq!(index.upsert(&points).expect("stored"), model.len() - before);
+                    } else {
+                        prop_assert!(index.upsert(&points).is_err());
+                    }
+                }
+                Step::Remove(gone) => {
+                    let named: Vec<String> = gone.iter().map(|id| format!("p{id:02}")).collect();
+                    let names: Vec<&str> = named.iter().map(String::as_str).collect();
+                    let there = names.iter().filter(|name| model.remove(**name).is_some()).count();
+                    prop_assert_eq!(index.remove(&names).expect("removed"), there);
+                }
+                Step::Compact => while index.compact().expect("compacted") {},
+                Step::CompactFully => index.compact_fully().expect("compacted"),
+            }
+        }
+        let snapshot = index.snapshot();
+        prop_assert_eq!(snapshot.len(), model.len());
+        let mut points: Vec<_> = snapshot.points().map(|point| point.id).collect();
+        points.sort_unstable();
+        prop_assert!(points.iter().eq(model.keys()));
+        for id in model.keys() {
+            prop_assert_eq!(snapshot.get(id).map(|point| point.id), Some(id.as_str()));
+        }
+        prop_assert!(snapshot.get("nobody").is_none());
+        if let Ok(hits) = snapshot.search(&Search { exact: true, ..Search::new(&query, k) }) {
+            check_exact(distance, &model, &query, k, &hits);
+        } else {
+            prop_assert!(distance == Distance::Cosine && query.iter().all(|value| *value == 0.0));
+        }
+    }
+}
+
+#[test]
+fn snapshot_stays_as_it_was_and_the_next_has_all() {
+    let mut clusters = Clusters::new(11, 30, 5, 0.5);
+    let (index, model) = filled(Distance::Cosine, &mut clusters, 500);
+    let before = index.snapshot();
+    let query = clusters.vector();
+    let nearest_before = nearest(&before, &query, 5, true);
+    index.remove(&nearest_before.iter().map(String::as_str).collect::<Vec<_>>()).expect("removed");
+    index.upsert(&[point("new", &query)]).expect("stored");
+    index.compact_fully().expect("compacted");
+    assert_eq!(nearest(&before, &query, 5, true), nearest_before);
+    assert_eq!(before.len(), model.len());
+    let after = index.snapshot();
+    assert_eq!(after.len(), model.len() - 4);
+    assert_eq!(nearest(&after, &query, 1, true), ["new"]);
+    assert!(nearest_before.iter().all(|id| after.get(id).is_none()));
+}
+
+#[test]
+fn last_of_equal_ids_wins() {
+    let index = Index::in_memory(Config::new(2, Distance::Cosine)).expect("an index");
+    let new = index.upsert(&[point("a", &[1.0, 0.0]), point("a", &[0.0, 1.0])]).expect("stored");
+    assert_eq!(new, 1);
+    assert_eq!(index.snapshot().get("a").expect("a point").vector, [0.0, 1.0]);
+}
+
+/// Readers beside a writer and a compaction: every answer is of one moment, in which each id has one vector.
+#[test]
+fn readers_see_one_moment_while_all_changes() {
+    let mut clusters = Clusters::new(12, 32, 5, 0.5);
+    let index = Index::in_memory(Config { seal_rows: 200, ..Config::new(32, Distance::Euclidean) }).expect("an index");
+    let vectors: Vec<Vec<f32>> = (0..40).map(|_| clusters.vector()).collect();
+    let names: Vec<String> = (0..40).map(|number| format!("p{number:02}")).collect();
+    let write = |shift: usize| {
+        let points: Vec<_> = (0..40).map(|at| point(&names[at], &vectors[(at + shift) % 40])).collect();
+        index.upsert(&points).expect("stored");
+    };
+    write(0);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = 0;
+                    while !done.load(Ordering::Relaxed) || seen == 0 {
+                        let snapshot = index.snapshot();
+                        let hits = snapshot.search(&Search { exact: true, ..Search::new(&vectors[0], 100) });
+                        let hits = hits.expect("hits");
+                        let mut all = ids(&hits);
+                        all.sort_unstable();
+                        assert!(all.iter().eq(names.iter()), "{all:?}");
+                        assert_eq!(hits[0].score, 0.0, "somebody has the first vector at any moment");
+                        seen += 1;
+                    }
+                })
+            })
+            .collect();
+        let compacting = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                index.compact().expect("compacted");
+                thread::yield_now();
+            }
+        });
+        for round in 1..150 {
+            write(round);
+        }
+        done.store(true, Ordering::Relaxed);
+        for reader in readers {
+            reader.join().expect("a reader");
+        }
+        compacting.join().expect("compaction");
+    });
+    while index.compact().expect("compacted") {}
+    assert_eq!(index.snapshot().len(), 40);
+}

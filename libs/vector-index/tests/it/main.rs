@@ -1,0 +1,9 @@
+//! What the index promises, through its public interface.
+
+mod changes;
+mod crash;
+mod files;
+mod golden;
+mod nearest;
+mod refusals;
+mod support;
