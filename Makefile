@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time
+.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time bench-vectors
 
 CARGO = cargo
 ARGS =
@@ -56,3 +56,6 @@ figures-model: ## the figures of the model path, with the scripted model server
 start-time: ## how long the one process takes to be ready, empty and with 10,000 conversations
 	$(CARGO) build --quiet -p dragoman
 	$(CARGO) run --quiet -p tests --example start_time -- target/debug/dragoman
+
+bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge: ARGS="1k 10k 100k wide 1m"
+	tests/support/bench-vectors/run.sh $(ARGS)
