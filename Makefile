@@ -9,7 +9,7 @@ DATA =
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
-run: ## build and start everything in one process: open http://localhost:8000/phone
+run: ## build and start everything in one process: http://localhost:8000/phone, console http://localhost:8080/console
 	$(CARGO) run -p dragoman -- $(ARGS)
 
 run-cluster: ## five processes with PostgreSQL and Redis, until Ctrl-C

@@ -132,6 +132,7 @@ impl World {
             command.arg("--credential").arg(format!("{name}=env:SECRET_{name}")).env(format!("SECRET_{name}"), secret);
         }
         command.env("DRAGOMAN__HTTP__LISTEN", address.to_string()).env("DRAGOMAN__OPS__LISTEN", ops.to_string());
+        command.env("DRAGOMAN__CONSOLE__LISTEN", "");
         let log = folder.path().join("log");
         let process = command.stdout(Stdio::null()).stderr(std::fs::File::create(&log)?).spawn()?;
         let mut world = Self { backend, address, process, _folder: folder, _stop: stop.drop_guard() };

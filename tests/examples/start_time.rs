@@ -55,12 +55,13 @@ impl Drop for Running {
 }
 
 fn start_once(binary: &str, data: &Path) -> anyhow::Result<Duration> {
-    let [http, ops] = [free_port()?, free_port()?];
+    let [http, console, ops] = [free_port()?, free_port()?, free_port()?];
     let begun = Instant::now();
     let child = Command::new(binary)
         .arg("--data")
         .arg(data)
         .env("DRAGOMAN__HTTP__LISTEN", http.to_string())
+        .env("DRAGOMAN__CONSOLE__LISTEN", console.to_string())
         .env("DRAGOMAN__OPS__LISTEN", ops.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,14 +1,9 @@
 //! The operators' console in a real headless Chromium.
 //!
-//! `CONSOLE_PICTURES=<folder>` writes a picture of each page, wide and narrow, light and dark.
+//! `CONSOLE_PICTURES=<folder>` writes a picture of each page, wide and narrow, light and dark, to `one` and `cluster`.
 //! `CONSOLE_AXE=<axe.min.js>` checks each of them with axe-core; what is serious fails the journey.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use chromiumoxide::{
     Page,
@@ -22,45 +17,10 @@ use store::{Commit, DeadLetterNew, Role, Store, StoreConfig};
 
 use crate::{
     browser::{Chromium, text, until, write},
-    world::{Deployment, KEY, PATIENCE, World, free_address, get_status},
+    world::{DefaultStart, PATIENCE, World, journeys},
 };
 
-const TOKEN: &str = "5f2b0c4e9a7d18365f2b0c4e9a7d18365f2b0c4e9a7d18365f2b0c4e9a7d1836";
-
-/// A console beside the cluster's services; it ends with its owner.
-struct Console {
-    child: Child,
-    http: SocketAddr,
-}
-
-impl Drop for Console {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Console {
-    fn start(world: &World) -> Self {
-        let [http, grpc, ops] = [free_address(), free_address(), free_address()];
-        let [embedding, ..] = world.grpc.expect("a cluster");
-        let mut command = world.command("admin-service");
-        for (name, address) in [("HTTP", http), ("GRPC", grpc), ("OPS", ops)] {
-            command.env(format!("ADMIN_SERVICE__{name}__LISTEN"), address.to_string());
-        }
-        command.env("ADMIN_SERVICE__CATALOG__URL", format!("http://{embedding}"));
-        command.env("ADMIN_SERVICE__CATALOG__API_KEY", KEY);
-        command.env("ADMIN_TOKEN_1", TOKEN).env("ADMIN_TOKEN_1_USER", "ana");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let console = Self { child: child.expect("`make test` builds the binaries first"), http };
-        let begun = Instant::now();
-        while get_status(ops, "/readyz") != Some(200) {
-            assert!(begun.elapsed() < PATIENCE, "the console was not ready in time");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        console
-    }
-}
+journeys! { an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter }
 
 /// A message of Marko that was given up.
 async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: bool) -> ConversationId {
@@ -120,7 +80,7 @@ async fn follow(page: &Page, words: &str, heading: &str) {
 }
 
 /// A picture of the page as it stands, wide and narrow, light and dark, and what axe-core says of it.
-async fn look(page: &Page, name: &str) {
+async fn look(page: &Page, of: &str, name: &str) {
     let pictures = std::env::var_os("CONSOLE_PICTURES").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let axe = std::env::var_os("CONSOLE_AXE").filter(|path| !path.is_empty());
     let axe = axe.map(|path| std::fs::read_to_string(path).expect("axe-core"));
@@ -135,7 +95,8 @@ async fn look(page: &Page, name: &str) {
             page.execute(media.build()).await.expect("a colour scheme");
             page.execute(size.clone()).await.expect("a size"); // a picture of the whole page forgets it
             if let Some(folder) = &pictures {
-                std::fs::create_dir_all(folder).expect("a folder");
+                let folder = folder.join(of);
+                std::fs::create_dir_all(&folder).expect("a folder");
                 let format = ScreenshotParams::builder().full_page(true).build();
                 page.save_screenshot(format, folder.join(format!("{name}-{width}-{scheme}.png")))
                     .await
@@ -156,9 +117,41 @@ async fn look(page: &Page, name: &str) {
     page.execute(SetDeviceMetricsOverrideParams::new(1280, 800, 1.0, false)).await.expect("a size");
 }
 
+/// Signs in, and waits for the overview.
+async fn sign_in(page: &Page, token: &str) {
+    write(page, "#token", token).await;
+    until(page, "document.querySelector('#live')?.dataset.mode === 'live'").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter() {
-    let world = World::start(Deployment::Cluster).await;
+async fn whoever_starts_the_one_process_opens_its_console_with_the_token_it_wrote() {
+    let started = DefaultStart::new();
+    service_kit::install_crypto();
+    let chat = reqwest::Client::new().post(format!("http://{}/api/v1/chat", started.http));
+    let chat = chat.json(&json!({ "message": "Which vehicles are free tomorrow?" })).send().await.expect("an answer");
+    assert_eq!(chat.status(), 200);
+    let (token, log) = (started.console_token(), started.log());
+    let line = log.lines().find(|line| line.contains("operator's console")).expect("a line about the console");
+    assert!(line.contains(&format!("http://localhost:{}/console", started.console.port())), "{line}");
+    assert!(line.contains("console.token") && !log.contains(&token), "{line}");
+
+    let chromium = Chromium::start().await;
+    let page = chromium.open(format!("http://{}/", started.console)).await;
+    until(&page, "document.querySelector('#token')").await;
+    sign_in(&page, &token).await;
+    until(&page, "document.querySelector('[data-figure=operations] .value').textContent > 0").await;
+    follow(&page, "Conversations", "Conversations").await;
+    page.evaluate("document.querySelector('tbody a').click()").await.expect("opened");
+    until(&page, "document.querySelector('.event.call')").await;
+    let shown = text(&page).await;
+    for words in ["web:main", "Which vehicles are free tomorrow?", "candidates", "GET", "answered in"] {
+        assert!(shown.contains(words), "{words} is not in {shown}");
+    }
+    chromium.close().await;
+}
+
+async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter(world: World) {
+    let of = if world.grpc.is_some() { "cluster" } else { "one" };
     let mut ana = world.person(ANA);
     ana.says("Which vehicles are free tomorrow?").await;
     ana.hears(&["ZG 5678-CD"]).await;
@@ -183,49 +176,46 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter() {
     ] {
         give_up(&store, message, reason, unknown_effect).await;
     }
-    let console = Console::start(&world);
 
     let chromium = Chromium::start().await;
-    let page = chromium.open(format!("http://{}/", console.http)).await;
+    let page = chromium.open(format!("http://{}/", world.console)).await;
     until(&page, "document.querySelector('#token')").await;
-    look(&page, "sign-in").await;
+    look(&page, of, "sign-in").await;
     write(&page, "#token", "a-guess").await;
     until(&page, "document.querySelector('[role=alert]')").await;
-    write(&page, "#token", TOKEN).await;
-
-    until(&page, "document.querySelector('#live')?.dataset.mode === 'live'").await;
+    sign_in(&page, &world.console_token()).await;
     until(&page, "document.querySelector('[data-figure=dead_letters] .value').textContent === '3'").await;
     until(&page, "document.querySelector('[data-figure=operations] .value').textContent > 0").await;
-    look(&page, "overview").await;
+    look(&page, of, "overview").await;
 
     follow(&page, "Conversations", "Conversations").await;
-    look(&page, "conversations").await;
+    look(&page, of, "conversations").await;
     page.evaluate("[...document.querySelectorAll('tbody a')].at(-1).click()").await.expect("opened");
     until(&page, "document.querySelector('h1').textContent.startsWith('Conversation with') && document.querySelector('.event.call')").await;
     let shown = text(&page).await;
     assert!(!shown.contains(ANA) && !shown.contains("Horvat"), "personal data is masked: {shown}");
     assert!(shown.contains("candidates") && shown.contains("POST") && shown.contains("answered in"), "{shown}");
-    look(&page, "conversation").await;
+    look(&page, of, "conversation").await;
 
     follow(&page, "Catalogue", "Catalogue").await;
-    look(&page, "catalogue").await;
+    look(&page, of, "catalogue").await;
     follow(&page, "Search playground", "Search playground").await;
     write(&page, "#text", "which cars can I take tomorrow").await;
     until(&page, "document.querySelectorAll('tbody tr').length > 2").await;
-    look(&page, "search").await;
+    look(&page, of, "search").await;
     page.evaluate("document.querySelector('tbody a').click()").await.expect("opened");
     until(&page, "[...document.querySelectorAll('h2')].some((one) => one.textContent === 'Parameters')").await;
-    look(&page, "operation").await;
+    look(&page, of, "operation").await;
 
     follow(&page, "Dead letters", "Dead letters").await;
-    look(&page, "dead-letters").await;
+    look(&page, of, "dead-letters").await;
     follow(&page, "the backend never answered", "Dead letters").await;
     until(&page, "document.querySelectorAll('.rows input').length === 2").await;
     page.evaluate("document.querySelector('.rows a').click()").await.expect("opened");
     until(&page, "document.querySelector('h1').textContent === 'the backend never answered'").await;
-    look(&page, "dead-letter").await;
+    look(&page, of, "dead-letter").await;
     follow(&page, "Replay", "Replay 1 dead letter?").await;
-    look(&page, "confirm").await;
+    look(&page, of, "confirm").await;
     follow(&page, "Replay 1", "Dead letters").await;
     until(&page, "document.querySelector('.notice')?.textContent === 'Replayed 1 dead letter.'").await;
     world.person(MARKO).hears(&["ZG 5678-CD"]).await;
@@ -237,6 +227,6 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter() {
     for deed in ["console.sign_in", "conversation.look", "catalogue.search", "dead_letter.look", "dead_letter.replay"] {
         assert!(audit.contains(deed), "{deed} is not in {audit}");
     }
-    look(&page, "audit").await;
+    look(&page, of, "audit").await;
     chromium.close().await;
 }

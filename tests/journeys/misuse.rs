@@ -27,7 +27,8 @@ fn listeners(binary: &str) -> &'static [(&'static str, &'static str)] {
     const HTTP: (&str, &str) = ("HTTP__LISTEN", "127.0.0.1:0");
     const GRPC: (&str, &str) = ("GRPC__LISTEN", "127.0.0.1:0");
     match binary {
-        "dragoman" | "ingress-gateway" => &[HTTP],
+        "dragoman" => &[HTTP, ("CONSOLE__LISTEN", "127.0.0.1:0")],
+        "ingress-gateway" => &[HTTP],
         "admin-service" => &[HTTP, GRPC],
         _ => &[GRPC],
     }
@@ -111,15 +112,17 @@ fn a_busy_port_names_the_variable_that_moves_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    for binary in SERVICES {
-        let mut environment = vec![("OPS__LISTEN", address.as_str())];
+    for (binary, listener) in SERVICES.map(|binary| (binary, "OPS")).into_iter().chain([("dragoman", "CONSOLE")]) {
+        let busy = format!("{listener}__LISTEN");
+        let mut environment = vec![("OPS__LISTEN", "127.0.0.1:0")];
         environment.extend(listeners(binary));
+        environment.push((&busy, &address));
         let mut command = command(binary, folder.path(), &environment);
         command.env("DATABASE_URL", format!("sqlite:{}", folder.path().join("x.db").display()));
         let (code, said) = fails(&mut command);
         assert_eq!(code, Some(1), "{binary}: {said}");
         assert!(said.contains(&format!("{address} is in use")), "{binary}: {said}");
-        assert!(said.contains(&format!("{}__OPS__LISTEN", prefix(binary))), "{binary}: {said}");
+        assert!(said.contains(&format!("{}__{busy}", prefix(binary))), "{binary}: {said}");
     }
 }
 
@@ -138,7 +141,8 @@ fn a_document_that_cannot_be_used_is_told_before_anything_listens() {
         ("missing.json", "cannot read missing.json"),
         (away.as_str(), "cannot read http://"),
     ] {
-        let environment = [("HTTP__LISTEN", "127.0.0.1:0"), ("OPS__LISTEN", "127.0.0.1:0")];
+        let mut environment = vec![("OPS__LISTEN", "127.0.0.1:0")];
+        environment.extend(listeners("dragoman"));
         let (code, said) = fails(command("dragoman", folder.path(), &environment).args(["--document", source]));
         assert_eq!(code, Some(1), "{source}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");

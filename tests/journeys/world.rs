@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -110,6 +110,8 @@ pub struct World {
     pub http: SocketAddr,
     /// gRPC of embedding-service, conversation-worker and admin-service; only in a cluster.
     pub grpc: Option<[SocketAddr; 3]>,
+    /// The operator's console.
+    pub console: SocketAddr,
     /// Address of the database.
     pub database: String,
     processes: Vec<Process>,
@@ -153,6 +155,7 @@ impl World {
             demo,
             http,
             grpc: None,
+            console: free_address(),
             database: database.clone(),
             processes: Vec::new(),
             environment: vec![("DATABASE_URL".to_owned(), database)],
@@ -175,13 +178,13 @@ impl World {
         let ops = free_address();
         self.set("DRAGOMAN__HTTP__LISTEN", self.http);
         self.set("DRAGOMAN__OPS__LISTEN", ops);
+        self.set("DRAGOMAN__CONSOLE__LISTEN", self.console);
         self.spawn("dragoman");
         self.await_ready("dragoman", ops);
     }
 
     fn start_cluster(&mut self) {
-        let [embedding, conversation, admin, admin_http] =
-            [free_address(), free_address(), free_address(), free_address()];
+        let [embedding, conversation, admin] = [free_address(), free_address(), free_address()];
         let (_, redis) = self._servers.as_ref().expect("a cluster has servers");
         let (url, prefix) = (redis.url().to_owned(), redis.prefix().to_owned());
         self.set("REDIS_URL", url);
@@ -191,7 +194,9 @@ impl World {
         self.set("CONVERSATION_WORKER__CATALOG__URL", format!("http://{embedding}"));
         self.set("CONVERSATION_WORKER__CATALOG__API_KEY", KEY);
         self.set("ADMIN_SERVICE__GRPC__LISTEN", admin);
-        self.set("ADMIN_SERVICE__HTTP__LISTEN", admin_http);
+        self.set("ADMIN_SERVICE__HTTP__LISTEN", self.console);
+        self.set("ADMIN_SERVICE__CATALOG__URL", format!("http://{embedding}"));
+        self.set("ADMIN_SERVICE__CATALOG__API_KEY", KEY);
         self.set("INGRESS_GATEWAY__HTTP__LISTEN", self.http);
         for service in ["EMBEDDING_SERVICE", "CONVERSATION_WORKER", "ADMIN_SERVICE"] {
             self.set(&format!("{service}__GRPC__KEYS__JOURNEYS__KEY"), KEY);
@@ -229,6 +234,14 @@ impl World {
                 self.start_one();
             }
             _ => self.start_service(service),
+        }
+    }
+
+    /// What opens the console: a key of the cluster, or the token that the one process wrote.
+    pub fn console_token(&self) -> String {
+        match self.grpc {
+            Some(_) => KEY.to_owned(),
+            None => read_token(self.folder.path()),
         }
     }
 
@@ -455,8 +468,10 @@ pub fn get_status(address: SocketAddr, path: &str) -> Option<u16> {
 pub struct DefaultStart {
     /// The public address.
     pub http: SocketAddr,
-    _process: Process,
-    _folder: tempfile::TempDir,
+    /// The operator's console.
+    pub console: SocketAddr,
+    process: Process,
+    folder: tempfile::TempDir,
 }
 
 impl DefaultStart {
@@ -468,11 +483,13 @@ impl DefaultStart {
     /// The same with arguments and variables.
     pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (http, ops) = (free_address(), free_address());
+        let [http, console, ops] = [free_address(), free_address(), free_address()];
         let log = folder.path().join("dragoman.log");
         let mut command = Command::new(path_of("dragoman"));
         command.env_clear().envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME"));
-        command.env("DRAGOMAN__HTTP__LISTEN", http.to_string()).env("DRAGOMAN__OPS__LISTEN", ops.to_string());
+        for (name, address) in [("HTTP", http), ("CONSOLE", console), ("OPS", ops)] {
+            command.env(format!("DRAGOMAN__{name}__LISTEN"), address.to_string());
+        }
         command.envs(environment.iter().copied()).args(arguments).arg("--data").arg(folder.path());
         let file = std::fs::File::create(&log).expect("a log");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("dragoman starts");
@@ -485,8 +502,22 @@ impl DefaultStart {
             assert!(begun.elapsed() < PATIENCE, "dragoman was not ready in time: {}", process.log());
             std::thread::sleep(Duration::from_millis(10));
         }
-        Self { http, _process: process, _folder: folder }
+        Self { http, console, process, folder }
     }
+
+    /// The token that it wrote for the console.
+    pub fn console_token(&self) -> String {
+        read_token(self.folder.path())
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+fn read_token(data: &Path) -> String {
+    std::fs::read_to_string(data.join("console.token")).expect("a token").trim().to_owned()
 }
 
 /// The number of rows that a statement changes.

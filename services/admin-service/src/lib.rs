@@ -68,8 +68,8 @@ impl Parts {
 pub struct Listeners {
     /// AdminService.
     pub grpc: TcpListener,
-    /// The console and `GET /health`.
-    pub http: TcpListener,
+    /// The console and `GET /health`; neither is served without it.
+    pub http: Option<TcpListener>,
     /// Probes and metrics.
     pub ops: TcpListener,
 }
@@ -111,12 +111,14 @@ impl App {
         let console = Console::new(&config, letters.clone(), shutdown.clone()).context("cannot call the catalogue")?;
         let routes = health::router(config.http.health, readiness.clone()).merge(console::router(console));
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-        let ended = drained.clone().cancelled_owned();
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listeners.http, routes).with_graceful_shutdown(ended).await {
-                tracing::error!(%error, "the HTTP listener failed");
-            }
-        });
+        if let Some(http) = listeners.http {
+            let ended = drained.clone().cancelled_owned();
+            tokio::spawn(async move {
+                if let Err(error) = axum::serve(http, routes).with_graceful_shutdown(ended).await {
+                    tracing::error!(%error, "the HTTP listener failed");
+                }
+            });
+        }
         let keys = {
             let store = parts.store.clone();
             key_store(move |hash| find_key(store.clone(), hash))

@@ -18,5 +18,5 @@ async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> 
         return Ok(()); // stopped while it waited
     };
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
-    App::new(config, parts).serve(Listeners { grpc, http, ops }, shutdown).await
+    App::new(config, parts).serve(Listeners { grpc, http: Some(http), ops }, shutdown).await
 }

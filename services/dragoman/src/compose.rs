@@ -27,7 +27,7 @@ pub struct Services {
 
 /// Reads the four configurations.
 ///
-/// `embedding` is where embedding-service listens.
+/// `address` is where embedding-service listens.
 ///
 /// # Errors
 /// When a variable of a single service is wrong.
@@ -35,7 +35,7 @@ pub fn services(
     config: &Config,
     tenants: &Tenants,
     data: &std::path::Path,
-    embedding: SocketAddr,
+    address: SocketAddr,
 ) -> Result<Services, ConfigErrors> {
     let auth = match tenants.0.keys().collect::<Vec<_>>().as_slice() {
         // On loopback, one tenant needs no key.
@@ -57,7 +57,7 @@ pub fn services(
     };
     let mut worker: conversation_worker::Config = {
         let mut overrides = listen(&["grpc", "ops"]);
-        overrides.push((path(&["catalog", "url"]), json!(format!("http://{embedding}"))));
+        overrides.push((path(&["catalog", "url"]), json!(format!("http://{address}"))));
         read(conversation_worker::SERVICE, conversation_worker::DEFAULTS, overrides)?
     };
     let mut embedding: embedding_service::Config = {
@@ -65,12 +65,18 @@ pub fn services(
         overrides.push((path(&["files", "folder"]), json!(data.join("embedding"))));
         read(embedding_service::SERVICE, embedding_service::DEFAULTS, overrides)?
     };
-    let admin: admin_service::Config =
-        read(admin_service::SERVICE, admin_service::DEFAULTS, listen(&["http", "grpc", "ops"]))?;
+    let mut admin: admin_service::Config = {
+        let mut overrides = listen(&["grpc", "ops"]);
+        overrides.push((path(&["catalog", "url"]), json!(format!("http://{address}"))));
+        // The one that the catalogue asks no key of; with several, each has its key below.
+        overrides.extend(tenants.0.keys().next().map(|first| (path(&["catalog", "tenant"]), json!(first.as_str()))));
+        read(admin_service::SERVICE, admin_service::DEFAULTS, overrides)?
+    };
     if tenants.0.len() > 1 {
         for tenant in tenants.0.keys() {
             let key = SecretString::from(Uuid::new_v4().simple().to_string());
             worker.catalog.api_keys.insert(tenant.clone(), key.clone());
+            admin.catalog.api_keys.insert(tenant.clone(), key.clone());
             embedding.grpc.keys.insert(
                 tenant.to_string(),
                 service_kit::grpc::StaticKey {

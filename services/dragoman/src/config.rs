@@ -1,7 +1,9 @@
 //! The settings of the one process; `config.toml` explains each.
 
+use std::net::SocketAddr;
+
 use coordination::CoordinationConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use service_kit::{
     cli::Settings,
     config::{DatabaseConfig, HttpConfig, OpsConfig, Problems, Validate},
@@ -16,6 +18,8 @@ use service_kit::{
 pub struct Config {
     /// The public listener.
     pub http: HttpConfig,
+    /// The operator's console.
+    pub console: ConsoleConfig,
     /// Probes and metrics.
     pub ops: OpsConfig,
     /// Logs.
@@ -34,6 +38,24 @@ pub struct Config {
     pub tenants: Tenants,
 }
 
+/// `[console]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Its address; none: there is no console.
+    #[serde(deserialize_with = "address_or_nothing")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// An empty text is no address.
+fn address_or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| D::Error::custom("needs an address such as 127.0.0.1:8080, or an empty text"))
+}
+
 /// `[chat]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +66,13 @@ pub struct Chat {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        let (http, console) = (self.http.listen, self.console.listen);
+        if console.is_some_and(|console| console.port() != 0 && console.port() == http.port()) {
+            problems.add(
+                "console.listen",
+                format!("{} is the port of http.listen; give another one, or \"\" for no console", http.port()),
+            );
+        }
         problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("model", |problems| self.model.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
@@ -57,5 +86,41 @@ impl Settings for Config {
 
     fn ops(&self) -> &OpsConfig {
         &self.ops
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::config::{Args, load};
+
+    use super::*;
+    use crate::{DEFAULTS, SERVICE};
+
+    fn check(variables: &[(&str, &str)], expected: Result<Option<&str>, &str>) {
+        let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        match (load::<Config>(SERVICE, DEFAULTS, &Args::default(), env), expected) {
+            (Ok(config), Ok(expected)) => {
+                assert_eq!(config.console.listen, expected.map(|address| address.parse().expect("an address")));
+            }
+            (Err(errors), Err(words)) => assert!(errors.to_string().contains(words), "{errors}"),
+            (found, expected) => panic!("{variables:?}: {found:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn the_console_listens_where_it_is_told_or_not_at_all() {
+        let listen = "DRAGOMAN__CONSOLE__LISTEN";
+        check(&[], Ok(Some("127.0.0.1:8080")));
+        check(&[(listen, "0.0.0.0:9000")], Ok(Some("0.0.0.0:9000")));
+        check(&[(listen, "")], Ok(None));
+        check(&[(listen, "9000")], Err("console.listen: needs an address such as 127.0.0.1:8080"));
+    }
+
+    #[test]
+    fn the_console_has_a_port_of_its_own() {
+        check(&[("PORT", "8080")], Err("console.listen: 8080 is the port of http.listen"));
+        check(&[("PORT", "8080"), ("DRAGOMAN__CONSOLE__LISTEN", "")], Ok(None));
+        let free = "127.0.0.1:0";
+        check(&[("DRAGOMAN__HTTP__LISTEN", free), ("DRAGOMAN__CONSOLE__LISTEN", free)], Ok(Some(free)));
     }
 }

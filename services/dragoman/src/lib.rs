@@ -5,6 +5,7 @@
 
 mod compose;
 mod config;
+mod console;
 pub mod credential;
 pub mod fakes;
 mod inside;
@@ -13,6 +14,7 @@ mod running;
 pub mod simulate;
 
 pub use config::Config;
+pub use console::Console;
 pub use running::{Running, start};
 
 /// Name of the service.

@@ -42,5 +42,8 @@ async fn run(config: Config, options: RunOptions, shutdown: CancellationToken) -
     if running.phone {
         tracing::info!("write a message: http://localhost:{}/phone", running.address.port());
     }
+    if let Some(console) = &running.console {
+        tracing::info!("operator's console: {console}");
+    }
     running.wait().await
 }

@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{Config, SERVICE, compose, credential, fakes, inside::Journals, options::RunOptions};
+use crate::{Config, Console, SERVICE, compose, console, credential, fakes, inside::Journals, options::RunOptions};
 
 /// Pause between two looks at the parts' readiness.
 const READINESS_POLL: std::time::Duration = std::time::Duration::from_millis(20);
@@ -35,6 +35,8 @@ pub struct Running {
     pub conversation: SocketAddr,
     /// AdminService.
     pub admin: SocketAddr,
+    /// The operator's console, while there is one.
+    pub console: Option<Console>,
     /// True when the phone page is served.
     pub phone: bool,
     /// The simulated platform, while there is one.
@@ -77,6 +79,10 @@ impl Running {
 pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationToken) -> anyhow::Result<Running> {
     let http = net::bind(SERVICE, "http.listen", config.http.listen).await?;
     let process_ops = net::bind(SERVICE, "ops.listen", config.ops.listen).await?;
+    let console_http = match config.console.listen {
+        Some(address) => Some(net::bind(SERVICE, "console.listen", address).await?),
+        None => None,
+    };
     let address = http.local_addr()?;
     let [embedding, conversation, admin] = grpc_listeners(options.grpc).await?;
     let fakes = CancellationToken::new();
@@ -92,7 +98,13 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
 
     let mut tenants = config.tenants.clone();
     let others = others(&mut tenants, options, address, &fakes).await?;
-    let services = compose::services(&config, &tenants, &options.data, embedding.local_addr()?)?;
+    let mut services = compose::services(&config, &tenants, &options.data, embedding.local_addr()?)?;
+    let console = match &console_http {
+        Some(http) => {
+            Some(Console { address: http.local_addr()?, token: console::let_in(&mut services.admin, &options.data)? })
+        }
+        None => None,
+    };
     let clock: Arc<dyn domain::Clock> = Arc::new(SystemClock);
 
     let embedding_parts = embedding_service::Parts { store: store.clone(), clock: clock.clone() };
@@ -120,6 +132,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
         embedding: embedding.local_addr()?,
         conversation: conversation.local_addr()?,
         admin: admin.local_addr()?,
+        console,
         phone,
         infobip: others.phone.map(|page| page.infobip),
         fleet: others.fleet,
@@ -146,7 +159,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
     running.tasks.spawn(embedding_app.serve(embedding, embedding_ops, shutdown.clone()));
     until_ready(&embedding_ready, &mut running).await?;
     running.tasks.spawn(worker_app.serve(conversation, worker_ops, shutdown.clone()));
-    let admin_listeners = admin_service::Listeners { http: free().await?, grpc: admin, ops: admin_ops };
+    let admin_listeners = admin_service::Listeners { http: console_http, grpc: admin, ops: admin_ops };
     running.tasks.spawn(admin_app.serve(admin_listeners, shutdown.clone()));
     running.tasks.spawn(gateway_app.serve(http, gateway_ops, shutdown));
     Ok(running)

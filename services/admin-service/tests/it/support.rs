@@ -105,7 +105,7 @@ pub async fn start_with(engine: Engine, settings: &[(&str, Value)]) -> Running {
     let (grpc_at, http_at, ops_at) = (address(&grpc), address(&http), address(&ops));
     let app = App::new(config, Parts { store: store.clone(), coordination: coordination.clone() });
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn(app.serve(Listeners { grpc, http, ops }, shutdown.clone()));
+    let served = tokio::spawn(app.serve(Listeners { grpc, http: Some(http), ops }, shutdown.clone()));
     Running { store, coordination, grpc: grpc_at, http: http_at, ops: ops_at, shutdown, served, _database: database }
 }
 
