@@ -222,9 +222,29 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter(world
     follow(&page, "Overview", "Overview").await;
     until(&page, "document.querySelector('[data-figure=dead_letters] .value').textContent === '2'").await;
 
+    follow(&page, "Switches", "Switches").await;
+    until(&page, "document.querySelectorAll('.switch').length === 4").await;
+    look(&page, "switches").await;
+    follow(&page, "Turn off", "AI: off?").await;
+    look(&page, "switches-confirm").await;
+    follow(&page, "Change it", "Switches").await;
+    until(&page, "document.querySelector('.notice')?.textContent.startsWith('AI: off.')").await;
+    look(&page, "switches-changed").await;
+    follow(&page, "Back to the start value", "AI: back to the value of the start?").await;
+    follow(&page, "Take the change back", "Switches").await;
+    until(&page, "document.querySelector('.notice')?.textContent.startsWith('AI: on.')").await;
+
     follow(&page, "Audit", "Audit").await;
     let audit = text(&page).await;
-    for deed in ["console.sign_in", "conversation.look", "catalogue.search", "dead_letter.look", "dead_letter.replay"] {
+    for deed in [
+        "console.sign_in",
+        "conversation.look",
+        "catalogue.search",
+        "dead_letter.look",
+        "dead_letter.replay",
+        "switch.set",
+        "switch.clear",
+    ] {
         assert!(audit.contains(deed), "{deed} is not in {audit}");
     }
     look(&page, of, "audit").await;

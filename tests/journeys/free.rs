@@ -14,14 +14,15 @@ use crate::world::{Deployment, World};
 const KEY: &str = "sk-of-the-journeys";
 
 /// A deployment whose model is scripted.
-struct Free {
-    world: World,
-    model: Server,
-    _stop: tokio_util::sync::DropGuard,
+pub struct Free {
+    pub world: World,
+    pub model: Server,
+    /// Ends the model's server.
+    pub stop: tokio_util::sync::DropGuard,
 }
 
 impl Free {
-    async fn start(deployment: Deployment) -> Self {
+    pub async fn start(deployment: Deployment) -> Self {
         let model = Server::new(Config::new(KEY));
         let stop = CancellationToken::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -37,11 +38,11 @@ impl Free {
             ("MODEL__TIMEOUT", "2s"),
         ];
         let world = World::start_with(deployment, &settings).await;
-        Self { world, model, _stop: stop.drop_guard() }
+        Self { world, model, stop: stop.drop_guard() }
     }
 }
 
-const BOTH: [Deployment; 2] = [Deployment::One, Deployment::Cluster];
+pub const BOTH: [Deployment; 2] = [Deployment::One, Deployment::Cluster];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_up_that_the_model_chooses_is_told_in_its_words() {

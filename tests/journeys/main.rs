@@ -12,4 +12,5 @@ mod free;
 mod misuse;
 mod phone_page;
 mod services;
+mod switches;
 mod world;

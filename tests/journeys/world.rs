@@ -267,6 +267,12 @@ impl World {
         self.processes.iter().find(|process| process.name == name).map(Process::log).unwrap_or_default()
     }
 
+    /// AdminService; the one process tells in its log where it is.
+    pub fn admin(&self) -> SocketAddr {
+        let told = || self.log_of("dragoman").split(" admin=").nth(1)?.split_whitespace().next()?.parse().ok();
+        self.grpc.map(|[.., admin]| admin).or_else(told).expect("it listens")
+    }
+
     /// Names of the running processes.
     pub fn names(&self) -> Vec<&'static str> {
         self.processes.iter().map(|process| process.name).collect()

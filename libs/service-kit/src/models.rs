@@ -57,6 +57,19 @@ pub enum ModelProvider {
 pub const AZURE_API_VERSION: &str = "2024-10-21";
 
 impl ModelProvider {
+    /// Its word in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Openai => "openai",
+            Self::Azure => "azure",
+            Self::Mistral => "mistral",
+            Self::Google => "google",
+            Self::Openrouter => "openrouter",
+            Self::Compatible => "compatible",
+        }
+    }
+
     /// Where it is, where that is known.
     pub fn base_url(self) -> Option<&'static str> {
         match self {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    engine::{Tx, args, sql},
+    engine::{Tx, args, clean, sql},
 };
 
 /// Longest text that may be part of a key, in bytes: an index row has its limit.
@@ -85,6 +85,29 @@ impl Store {
             // A repeat inside the group waits just as its first copy does.
             .map(|a| Accepted { ring: a.ring || grown.contains(&a.conversation), ..a })
             .collect())
+    }
+
+    /// True when a message of this key was accepted before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn was_accepted(
+        &self,
+        tenant: &Tenant,
+        account: &Account,
+        provider: &str,
+        message: &str,
+    ) -> Result<bool, StoreError> {
+        let row = self
+            .read_one(
+                sql!(
+                    "select seq from inbox "
+                    "where tenant = $1 and provider = $2 and account = $3 and provider_message_id = $4"
+                ),
+                args![tenant, provider, account, clean(message)],
+            )
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Keeps a webhook that had a good signature but cannot be read or stored.

@@ -21,6 +21,7 @@ mod query;
 mod room;
 mod session;
 mod sign_in;
+mod switches;
 mod timeline;
 mod times;
 
@@ -40,7 +41,7 @@ use service_kit::grpc::ClientError;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, catalog::Catalog, dead_letters::DeadLetters};
+use crate::{Config, catalog::Catalog, dead_letters::DeadLetters, switches::Switchboard};
 use figures::Board;
 use keys::Keys;
 use session::Sessions;
@@ -53,6 +54,7 @@ pub(crate) struct Console {
     store: Store,
     coordination: Coordination,
     letters: DeadLetters,
+    switchboard: Switchboard,
     catalog: Catalog,
     board: Board,
     keys: Keys,
@@ -67,7 +69,12 @@ pub(crate) struct Console {
 impl Console {
     /// # Errors
     /// [`ClientError`]: the catalogue's configuration cannot work.
-    pub fn new(config: &Config, letters: DeadLetters, stop: CancellationToken) -> Result<Arc<Self>, ClientError> {
+    pub fn new(
+        config: &Config,
+        letters: DeadLetters,
+        switchboard: Switchboard,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, ClientError> {
         let catalog = Catalog::new(&config.catalog)?;
         Ok(Arc::new(Self {
             store: letters.store.clone(),
@@ -75,6 +82,7 @@ impl Console {
             board: Board::new(letters.store.clone(), catalog.clone()),
             keys: Keys::new(&config.grpc.keys, letters.store.clone()),
             letters,
+            switchboard,
             catalog,
             sessions: Sessions::new(config.console.session_idle, config.console.session_max),
             addresses: config.admin.allowed_addresses.clone(),
@@ -109,6 +117,9 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/console/t/{tenant}/catalogue", get(catalogue::list))
         .route("/console/t/{tenant}/catalogue/operation", get(catalogue::operation))
         .route("/console/t/{tenant}/catalogue/search", get(catalogue::ask).post(catalogue::search))
+        .route("/console/t/{tenant}/switches", get(switches::list))
+        .route("/console/t/{tenant}/switches/confirm", get(switches::confirm))
+        .route("/console/t/{tenant}/switches/change", post(switches::change))
         .route("/console/t/{tenant}/audit", get(audit::list))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
     let open = Router::new()

@@ -1,4 +1,4 @@
-//! The operators' room: the console over HTTP and dead letters over gRPC, behind keys and an address list, and health.
+//! The operators' room: the console over HTTP, dead letters and switches over gRPC, behind keys and an address list, and health.
 //!
 //! Absent on purpose: nothing here answers messages. A replay is a new inbox row and a ring; a worker does the rest.
 
@@ -8,6 +8,7 @@ mod console;
 mod dead_letters;
 mod grpc;
 mod readiness;
+mod switches;
 
 use std::net::SocketAddr;
 
@@ -26,6 +27,7 @@ use tonic::service::Routes;
 
 use console::Console;
 use dead_letters::DeadLetters;
+use switches::Switchboard;
 
 pub use config::{AdminConfig, CatalogConfig, Config, ConsoleConfig};
 
@@ -108,7 +110,9 @@ impl App {
         tokio::spawn(gates.watch(parts.clone(), drained.clone()));
         let letters = DeadLetters { store: parts.store.clone(), coordination: parts.coordination.clone() };
         // Its streams end as soon as the service stops; its other pages are short.
-        let console = Console::new(&config, letters.clone(), shutdown.clone()).context("cannot call the catalogue")?;
+        let switchboard = Switchboard { store: parts.store.clone() };
+        let console = Console::new(&config, letters.clone(), switchboard.clone(), shutdown.clone())
+            .context("cannot call the catalogue")?;
         let routes = health::router(config.http.health, readiness.clone()).merge(console::router(console));
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         if let Some(http) = listeners.http {
@@ -123,7 +127,7 @@ impl App {
             let store = parts.store.clone();
             key_store(move |hash| find_key(store.clone(), hash))
         };
-        let admin = grpc::Admin { letters };
+        let admin = grpc::Admin { letters, switchboard };
         GrpcServer::new(&config.grpc)
             .readiness(readiness)
             .reflection(proto::DESCRIPTORS)

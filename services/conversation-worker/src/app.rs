@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ai::{Switch, Switches};
 use anyhow::Context as _;
 use coordination::Coordination;
 use proto::conversation::v1::conversation_service_server::{ConversationServiceServer, SERVICE_NAME};
@@ -38,6 +39,8 @@ use crate::{
 
 /// A loop that has not gone round for so long is stuck.
 const HEARTBEAT_AGE_MAX: Duration = Duration::from_secs(60);
+/// The switches that turns look at.
+const SWITCHES: &[Switch] = &[Switch::Enabled, Switch::FallbackMode, Switch::Debug];
 /// Pause between two looks for the schema.
 const SCHEMA_PAUSE: Duration = Duration::from_millis(500);
 
@@ -94,6 +97,7 @@ impl App {
         let worker = Worker {
             tenants: Tenants::new(&config.tenants, &config.catalog)?,
             models: Models::new(&config.model)?,
+            switches: Switches::new(parts.store.clone(), config.ai),
             leases: Leases::new(parts.store.clone()),
             store: parts.store,
             coordination: parts.coordination,
@@ -168,6 +172,13 @@ async fn take_turns(worker: Arc<Worker>, gates: Gates, readiness: Readiness, shu
         () = schema(&worker.store, &gates) => {}
         () = shutdown.cancelled() => return,
     }
+    // Before the first turn: none asks a model that was switched off before this start.
+    if let Err(error) = worker.switches.look().await {
+        tracing::warn!(%error, "the switches cannot be read yet");
+    }
+    let following = tokio::spawn(worker.switches.clone().follow(shutdown.clone()));
+    let told = ai::Told { service: SERVICE, start: worker.switches.start(), uses: SWITCHES };
+    let telling = tokio::spawn(ai::tell(worker.store.clone(), told, worker.models.watched(), shutdown.clone()));
     let heartbeat = |name| readiness.heartbeat(name, HEARTBEAT_AGE_MAX);
     let renew_stop = CancellationToken::new();
     let renewing = tokio::spawn({
@@ -185,6 +196,8 @@ async fn take_turns(worker: Arc<Worker>, gates: Gates, readiness: Readiness, shu
         sweeping.abort_handle(),
         listening.abort_handle(),
         titles.abort_handle(),
+        following.abort_handle(),
+        telling.abort_handle(),
     ]);
     shutdown.cancelled().await;
     worker.stop.cancel();

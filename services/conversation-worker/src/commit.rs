@@ -51,6 +51,9 @@ pub async fn answer(
         dead_letter: None,
         alarms: alarms(&answer, last),
     };
+    if worker.switches.of(&held.lease.tenant).debug {
+        log_trace(held, first.seq, &answer.trace);
+    }
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
     worker.store.commit(&held.lease, &commit).await?;
@@ -257,6 +260,27 @@ fn tell_trace(worker: &Worker, held: &Held, seq: i64, trace: &TurnTrace) {
     let document = trace.chosen.as_deref().and_then(|id| id.split('/').next());
     let data = json!({ "id": trace.chosen, "document": document, "candidates": candidates, "calls": trace.calls });
     publish(worker, held, "trace", seq, data);
+}
+
+/// What `AI_DEBUG` adds to the log: how the turn came about, without anybody's words and values. It is logged at info:
+/// an operator asked for it now, and the log's level may not be changed by then.
+fn log_trace(held: &Held, seq: i64, trace: &TurnTrace) {
+    let candidates: Vec<_> = trace
+        .candidates
+        .iter()
+        .take(CANDIDATES_MAX)
+        .map(|one| format!("{} {:.2}", one.operation_id, one.probability))
+        .collect();
+    tracing::info!(
+        conversation.id = %held.lease.conversation,
+        seq,
+        language = trace.language,
+        ?candidates,
+        chosen = trace.chosen,
+        calls = ?trace.calls.iter().map(|call| format!("{} {}", call.operation_id, call.end)).collect::<Vec<_>>(),
+        models = ?trace.models,
+        "a turn was decided"
+    );
 }
 
 fn publish(worker: &Worker, held: &Held, kind: &str, seq: i64, data: Value) {

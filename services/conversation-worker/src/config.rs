@@ -40,6 +40,9 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// CatalogService of embedding-service.
     pub catalog: CatalogConfig,
+    /// The switches at the start.
+    #[serde(default)]
+    pub ai: ai::Values,
     /// The model that free speech goes to; none by default.
     #[serde(default)]
     pub model: ModelConfig,

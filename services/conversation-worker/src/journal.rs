@@ -26,6 +26,9 @@ pub struct Ground {
     /// A model may be asked.
     #[serde(default)]
     pub model: bool,
+    /// The switch that forbids a model which is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbidden_by: Option<String>,
     /// When the open question was recorded as sent.
     pub question_sent_at: Option<Micros>,
     /// Who the person is, by document.
@@ -187,7 +190,8 @@ mod tests {
     fn a_range_keeps_its_ground() {
         let ground = Ground {
             began: Some(Micros(7)),
-            model: true,
+            model: false,
+            forbidden_by: Some("AI_ENABLED".to_owned()),
             question_sent_at: Some(Micros(5)),
             identity: BTreeMap::new(),
         };

@@ -1,9 +1,14 @@
 //! The model behind free speech: asked within its deadlines, its text passed on sentence by sentence to those who watch.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use ai::Health;
 use coordination::FeedEvent;
 use domain::telemetry::metric;
+use futures::FutureExt as _;
 use llm::{Chat, ChatConfig, ConfigError, LlmError, Provider};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -16,6 +21,8 @@ use crate::{
     turn::{ChatOutcome, Question},
 };
 
+/// Longest wait for an answer that costs no tokens.
+const PROBE_MAX: Duration = Duration::from_secs(5);
 /// Pieces of text that may wait to be passed on.
 const DELTAS: usize = 64;
 /// Longest sentence that is waited for; a longer one is not passed on piece by piece.
@@ -24,6 +31,8 @@ const SENTENCE_MAX: usize = 600;
 /// The model of this installation.
 pub struct Models {
     chat: Option<Chat>,
+    provider: ModelProvider,
+    health: Arc<Health>,
 }
 
 impl Models {
@@ -32,7 +41,10 @@ impl Models {
     /// # Errors
     /// When the model cannot be asked as configured.
     pub fn new(config: &ModelConfig) -> Result<Self, ConfigError> {
-        let Some(provider) = provider(config) else { return Ok(Self { chat: None }) };
+        let health = Arc::default();
+        let Some(provider) = provider(config) else {
+            return Ok(Self { chat: None, provider: config.provider, health });
+        };
         let mut chat = ChatConfig::new(provider);
         if let Some(first_token) = config.first_token {
             chat.limits.first_token = first_token;
@@ -40,7 +52,17 @@ impl Models {
         if let Some(whole) = config.timeout {
             chat.limits.whole = whole;
         }
-        Ok(Self { chat: Some(Chat::new(chat)?) })
+        Ok(Self { chat: Some(Chat::new(chat)?), provider: config.provider, health })
+    }
+
+    /// The model as `GET /health/ai` looks after it, where there is one.
+    pub fn watched(&self) -> Option<ai::Model> {
+        let chat = self.chat.clone()?;
+        let probe = move || {
+            let chat = chat.clone();
+            async move { chat.probe(PROBE_MAX).await.map_err(|error| error.to_string()) }.boxed()
+        };
+        Some(ai::Model { provider: self.provider.name(), health: Arc::clone(&self.health), probe: Box::new(probe) })
     }
 
     /// True when there is a model to ask.
@@ -82,11 +104,13 @@ impl Models {
             .record(began.elapsed());
         match answered {
             Ok(answer) => {
+                self.health.answered();
                 let tokens = metrics::counter!(metric::AI_TOKENS_USED, "model" => chat.model().to_owned());
                 tokens.increment(answer.usage.input_tokens + answer.usage.output_tokens);
                 ChatOutcome::Answered { answer, took_ms: took() }
             }
             Err(error) => {
+                self.health.failed(&error.to_string());
                 metrics::counter!(metric::AI_ERRORS, "model" => chat.model().to_owned(), "class" => error.class())
                     .increment(1);
                 tracing::warn!(%error, class = error.class(), "the model gave no answer; the dialogue goes on");

@@ -216,7 +216,14 @@ impl Turn<'_> {
     /// What the turn knows besides messages and state.
     async fn ground(&self, rows: &[InboxRow]) -> Result<Ground, StoreError> {
         let (store, lease) = (&self.worker.store, &self.held.lease);
-        let mut ground = Ground { began: Some(self.now()), model: self.worker.models.is_on(), ..Ground::default() };
+        let (has_model, switches) = (self.worker.models.is_on(), self.worker.switches.of(&lease.tenant));
+        let forbidden_by = switches.forbids_chat().filter(|_| has_model);
+        let mut ground = Ground {
+            began: Some(self.now()),
+            model: has_model && forbidden_by.is_none(),
+            forbidden_by: forbidden_by.map(|switch| switch.name().to_owned()),
+            ..Ground::default()
+        };
         if let Some(question_seq) = self.envelope.question_seq {
             ground.question_sent_at = store.question_sent_at(lease, question_seq).await?;
         }

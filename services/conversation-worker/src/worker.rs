@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ai::Switches;
 use coordination::Coordination;
 use domain::ConversationId;
 use rand::RngExt as _;
@@ -36,6 +37,8 @@ pub struct Worker {
     pub tenants: Tenants,
     /// The model, if there is one.
     pub models: Models,
+    /// What operators may change meanwhile.
+    pub switches: Switches,
     /// The turn.
     pub decide: Decide,
     /// Settings.

@@ -50,11 +50,8 @@ pub fn services(
         }
         overrides
     };
-    let mut gateway: ingress_gateway::Config = {
-        let mut overrides = listen(&["http", "ops"]);
-        overrides.push((path(&["chat", "enabled"]), config.chat.enabled.clone()));
-        read(ingress_gateway::SERVICE, ingress_gateway::DEFAULTS, overrides)?
-    };
+    let mut gateway: ingress_gateway::Config =
+        read(ingress_gateway::SERVICE, ingress_gateway::DEFAULTS, listen(&["http", "ops"]))?;
     let mut worker: conversation_worker::Config = {
         let mut overrides = listen(&["grpc", "ops"]);
         overrides.push((path(&["catalog", "url"]), json!(format!("http://{address}"))));
@@ -88,6 +85,7 @@ pub fn services(
             );
         }
     }
+    (gateway.ai, worker.ai, embedding.ai) = (config.ai, config.ai, config.ai);
     gateway.tenants = tenants.clone();
     worker.tenants = tenants.clone();
     if config.model.is_on() {

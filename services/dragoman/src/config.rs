@@ -28,8 +28,9 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Doorbell and feed of all services.
     pub coordination: CoordinationConfig,
-    /// Web chat.
-    pub chat: Chat,
+    /// The switches at the start, of all services.
+    #[serde(default)]
+    pub ai: ai::Values,
     /// The model that free speech goes to; none by default.
     #[serde(default)]
     pub model: ModelConfig,
@@ -54,14 +55,6 @@ fn address_or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Socke
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| D::Error::custom("needs an address such as 127.0.0.1:8080, or an empty text"))
-}
-
-/// `[chat]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Chat {
-    /// Whether new web chat messages are taken; a truth value or its text.
-    pub enabled: serde_json::Value,
 }
 
 impl Validate for Config {

@@ -141,6 +141,8 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
         fakes,
         stopped: CancellationToken::new(),
     };
+    let (embedding_at, conversation_at, admin_at) = (running.embedding, running.conversation, running.admin);
+    tracing::info!(embedding = %embedding_at, conversation = %conversation_at, admin = %admin_at, "gRPC");
     let parts = [
         embedding_app.readiness().clone(),
         worker_app.readiness().clone(),

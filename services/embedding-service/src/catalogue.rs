@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use ai::Switches;
 use domain::Tenant;
 use service_kit::tenants::Tenants;
 use store::{Store, StoreError};
@@ -47,6 +48,7 @@ pub struct Catalogue {
     work: Work,
     configured: Arc<Tenants>,
     remote: Option<Arc<Remote>>,
+    switches: Switches,
     built: Arc<Notify>,
     tenants: Arc<Mutex<HashMap<Tenant, Arc<OfTenant>>>>,
 }
@@ -60,8 +62,9 @@ struct OfTenant {
 
 impl Catalogue {
     /// An empty one over a database; with a remote model, operations have vectors too.
-    pub fn new(store: Store, work: Work, configured: Tenants, remote: Option<Arc<Remote>>) -> Self {
-        Self { store, work, configured: Arc::new(configured), remote, built: Arc::default(), tenants: Arc::default() }
+    pub fn new(store: Store, work: Work, configured: Tenants, remote: Option<Arc<Remote>>, switches: Switches) -> Self {
+        let (configured, built, tenants) = (Arc::new(configured), Arc::default(), Arc::default());
+        Self { store, work, configured, remote, switches, built, tenants }
     }
 
     /// The tenant's catalogue as last built; built now if it never was.
@@ -146,9 +149,9 @@ impl Catalogue {
         config.and_then(|config| config.tenant_header.as_ref()).map(|header| header.name.clone()).into_iter().collect()
     }
 
-    /// The remote model, where there is one.
-    pub(crate) fn remote(&self) -> Option<&Arc<Remote>> {
-        self.remote.as_ref()
+    /// The remote model, where there is one and it may be asked for the tenant now.
+    pub(crate) fn remote(&self, tenant: &Tenant) -> Option<&Arc<Remote>> {
+        self.remote.as_ref().filter(|_| self.switches.of(tenant).enabled)
     }
 
     /// Waits until a catalogue was built since the last time; for one waiter.

@@ -42,6 +42,9 @@ pub struct Config {
     /// CPU work.
     #[serde(default)]
     pub work: WorkConfig,
+    /// The switches at the start.
+    #[serde(default)]
+    pub ai: ai::Values,
     /// The embedding model.
     #[serde(default)]
     pub embedding: EmbeddingConfig,

@@ -117,8 +117,12 @@ impl Embedder {
     }
 }
 
-/// Vectors of texts by the remote model, in their order; bad ones among them cost the others nothing.
-pub async fn embed_remote(remote: &Arc<Remote>, texts: &[String]) -> Vec<Result<Embedded, EmbedError>> {
+/// Vectors of texts by the remote model, in their order; bad ones among them cost the others nothing. Not `allowed`:
+/// none, whatever is kept, so that nothing depends on what was asked before.
+pub async fn embed_remote(remote: &Arc<Remote>, texts: &[String], allowed: bool) -> Vec<Result<Embedded, EmbedError>> {
+    if !allowed {
+        return texts.iter().map(|_| Err(RemoteError::Off.into())).collect();
+    }
     let checked: Vec<Result<(), EmbedError>> = texts.iter().map(|text| check_remote(text)).collect();
     let sound = texts.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
     let sound: Vec<String> = sound.map(|(text, _)| text.clone()).collect();

@@ -15,6 +15,7 @@ pub mod work;
 
 use std::sync::Arc;
 
+use ai::{Switch, Switches};
 use anyhow::Context as _;
 use domain::{Clock, SystemClock};
 use proto::{
@@ -73,6 +74,7 @@ pub struct App {
     config: Config,
     parts: Parts,
     catalogue: Catalogue,
+    switches: Switches,
     embedder: Arc<Embedder>,
     collections: Arc<Collections>,
     work: Work,
@@ -101,13 +103,21 @@ impl App {
             None => embedder,
         };
         let remote = embedder.remote().cloned();
+        let switches = Switches::new(parts.store.clone(), config.ai);
         let work = Work::new(config.work.threads(), config.work.queue);
         let readiness = Readiness::new(SERVICE);
         // Closed from now on, so that nobody takes a service that has not begun for a ready one.
         let gates =
             catalogue::Gates { database: readiness.register("database"), catalog: readiness.register("catalog") };
         Ok(Self {
-            catalogue: Catalogue::new(parts.store.clone(), work.clone(), config.tenants.clone(), remote.clone()),
+            catalogue: Catalogue::new(
+                parts.store.clone(),
+                work.clone(),
+                config.tenants.clone(),
+                remote.clone(),
+                switches.clone(),
+            ),
+            switches,
             embeddings: remote.map(|_| readiness.register_optional("embeddings")),
             embedder: Arc::new(embedder),
             collections: Arc::new(collections),
@@ -131,6 +141,14 @@ impl App {
     pub async fn serve(self, grpc: TcpListener, ops: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (stop, drained) = (shutdown.child_token(), CancellationToken::new());
         let ops = tokio::spawn(ops::serve(ops, self.readiness.clone(), drained.clone()));
+        // Before the first text: none is sent that was forbidden before this start. The schema may not be there yet.
+        if let Err(error) = self.switches.look().await {
+            tracing::info!(%error, "the switches cannot be read yet");
+        }
+        let following = tokio::spawn(self.switches.clone().follow(stop.clone()));
+        let told = ai::Told { service: SERVICE, start: self.switches.start(), uses: &[Switch::Enabled] };
+        let watched = self.embedder.remote().map(|remote| remote.watched(self.config.embedding.provider.name()));
+        let telling = tokio::spawn(ai::tell(self.parts.store.clone(), told, watched, stop.clone()));
         let keeping = tokio::spawn(catalogue::keep(
             self.catalogue.clone(),
             self.config.tenants.clone(),
@@ -152,9 +170,12 @@ impl App {
         };
         let (served, kept) = tokio::join!(serving, watching);
         drained.cancel();
+        stop.cancel();
         if let Some(warming) = warming {
-            stop.cancel();
             warming.await.context("the embeddings' task failed")?;
+        }
+        for task in [following, telling] {
+            task.await.context("a task of the switches failed")?;
         }
         ops.await.context("the operations listener's task failed")?;
         kept?;
@@ -169,10 +190,11 @@ impl App {
         let mut routes = tonic::service::Routes::builder();
         routes
             .add_service(grpc::catalog::server(self.catalogue.clone(), stop.clone()))
-            .add_service(grpc::embedding::server(Arc::clone(&self.embedder), self.work.clone()))
+            .add_service(grpc::embedding::server(Arc::clone(&self.embedder), self.switches.clone(), self.work.clone()))
             .add_service(grpc::vectors::server(
                 Arc::clone(&self.collections),
                 Arc::clone(&self.embedder),
+                self.switches.clone(),
                 self.work.clone(),
             ));
         let store = self.parts.store.clone();

@@ -2,9 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use ai::Values;
 use coordination::CoordinationConfig;
 use domain::Account;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use service_kit::{
     cli::Settings,
     config::{DatabaseConfig, HttpConfig, OpsConfig, Problems, Validate},
@@ -28,6 +29,9 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Doorbell, feed, limits.
     pub coordination: CoordinationConfig,
+    /// The switches at the start.
+    #[serde(default)]
+    pub ai: Values,
     /// Webhooks.
     #[serde(default)]
     pub webhook: WebhookConfig,
@@ -77,9 +81,6 @@ impl Default for WebhookConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatConfig {
-    /// False: new messages get 503.
-    #[serde(deserialize_with = "switch")]
-    pub enabled: bool,
     /// A session is made for whoever has none.
     pub anonymous: bool,
     /// Account of requests that no allowed origin decides.
@@ -90,8 +91,6 @@ pub struct ChatConfig {
     /// A session ends when it was not used for so long.
     #[serde(with = "humantime_serde")]
     pub session_lifetime: Duration,
-    /// Messages a minute and session.
-    pub messages_per_minute: NonZeroU32,
     /// Event streams at the same time and session.
     pub streams_max: usize,
     /// Messages a minute without a session, from one address.
@@ -103,32 +102,14 @@ pub struct ChatConfig {
 impl Default for ChatConfig {
     fn default() -> Self {
         Self {
-            enabled: true,
             anonymous: true,
             default_account: None,
             answer_wait: Duration::from_secs(60),
             session_lifetime: Duration::from_hours(24),
-            messages_per_minute: NonZeroU32::MIN.saturating_add(59),
             streams_max: 2,
             newcomer_messages_per_minute: NonZeroU32::MIN.saturating_add(599),
             newcomer_streams_max: 100,
         }
-    }
-}
-
-/// `AI_ENABLED` as operators set it: anything but true, in any case, is off.
-fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Bool(bool),
-        Text(String),
-        Other(serde::de::IgnoredAny),
-    }
-    match Written::deserialize(deserializer)? {
-        Written::Bool(on) => Ok(on),
-        Written::Text(text) => Ok(text.trim().eq_ignore_ascii_case("true")),
-        Written::Other(_) => Ok(false),
     }
 }
 

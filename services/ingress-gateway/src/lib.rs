@@ -7,6 +7,7 @@ mod accounts;
 mod body;
 mod chat;
 mod config;
+mod health_ai;
 mod http;
 mod readiness;
 mod respond;
@@ -15,6 +16,7 @@ mod webhook;
 use std::sync::Arc;
 
 use ::http::StatusCode;
+use ai::{Switch, Switches};
 use anyhow::Context as _;
 use axum::Router;
 use coordination::Coordination;
@@ -77,6 +79,8 @@ struct Shared {
     store: Store,
     coordination: Coordination,
     clock: Arc<dyn Clock>,
+    switches: Switches,
+    health_ai: health_ai::Known,
     streams: chat::Streams,
     /// Cancelled when the service stops: streams end.
     stopping: CancellationToken,
@@ -97,6 +101,8 @@ impl App {
         }
         let shared = Shared {
             accounts: accounts::Accounts::new(&config)?,
+            switches: Switches::new(parts.store.clone(), config.ai),
+            health_ai: health_ai::Known::default(),
             store: parts.store,
             coordination: parts.coordination,
             clock: parts.clock,
@@ -130,7 +136,15 @@ impl App {
         let drained = CancellationToken::new();
         let ops = tokio::spawn(ops::serve(ops, self.readiness.clone(), drained.clone()));
         let (store, coordination) = (self.shared.store.clone(), self.shared.coordination.clone());
-        let watching = tokio::spawn(self.gates.watch(store, coordination, drained.clone()));
+        let watching = tokio::spawn(self.gates.watch(store.clone(), coordination, drained.clone()));
+        let switches = self.shared.switches.clone();
+        // Before the first message: nobody is let in by a switch that was turned off before this start.
+        if let Err(error) = switches.look().await {
+            tracing::warn!(%error, "the switches cannot be read yet");
+        }
+        let told = ai::Told { service: SERVICE, start: switches.start(), uses: &[Switch::Enabled, Switch::RateLimit] };
+        let telling = tokio::spawn(ai::tell(store, told, None, drained.clone()));
+        let following = tokio::spawn(switches.follow(drained.clone()));
         let stop = {
             let (shutdown, readiness, stopping) =
                 (shutdown.clone(), self.readiness.clone(), self.shared.stopping.clone());
@@ -147,7 +161,7 @@ impl App {
         };
         http::serve(http, router, limits, shutdown).await;
         drained.cancel();
-        for task in [ops, watching, stop] {
+        for task in [ops, watching, telling, following, stop] {
             task.await.context("a task of the gateway failed")?;
         }
         Ok(())
@@ -157,6 +171,7 @@ impl App {
         Router::new()
             .merge(webhook::router(self.shared.clone()))
             .merge(chat::router(self.shared.clone()))
+            .merge(health_ai::router(self.shared.clone()))
             .merge(health::router(self.shared.config.http.health, self.readiness.clone()))
             .merge(self.more_routes.clone())
             .fallback(|| async { StatusCode::NOT_FOUND })

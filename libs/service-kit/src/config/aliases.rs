@@ -34,6 +34,8 @@ enum Reading {
     Port,
     /// `WARNING` and the like.
     Level,
+    /// `1`, `True`, `yes` and the like; others stay as they stand.
+    Truth,
     /// A comma-separated list.
     List,
     /// One entry of a list of secrets.
@@ -80,8 +82,10 @@ const TABLE: &[Alias] = &[
     alias(&["ADMIN_DATABASE_URL", "DATABASE_URL"], OWNER, &["database", "url"], Reading::Secret),
     alias(&["DATABASE_URL"], &["dragoman"], &["database", "url"], Reading::Secret),
     alias(&["LOG_LEVEL"], ALL, &["telemetry", "level"], Reading::Level),
-    alias(&["AI_ENABLED"], ALL, &["chat", "enabled"], Reading::Text),
-    alias(&["AI_RATE_LIMIT"], &["ingress-gateway"], &["chat", "messages_per_minute"], Reading::Text),
+    alias(&["AI_ENABLED"], ALL, &["ai", "enabled"], Reading::Text),
+    alias(&["AI_FALLBACK_MODE"], ALL, &["ai", "fallback_mode"], Reading::Truth),
+    alias(&["AI_RATE_LIMIT"], ALL, &["ai", "rate_limit"], Reading::Text),
+    alias(&["AI_DEBUG"], ALL, &["ai", "debug"], Reading::Truth),
     alias(&["PORT"], FRONT, &["http", "listen"], Reading::Port),
     alias(&["ADMIN_ALLOWED_IPS"], &["admin-service", "dragoman"], &["admin", "allowed_addresses"], Reading::List),
     alias(&["INFOBIP_BASE_URL"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "base_url"], Reading::Text),
@@ -113,9 +117,7 @@ pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, pr
     if let Some(variable) = INFOBIP_VARIABLES.iter().find(|name| text(env, name).is_some()) {
         add(&[&INFOBIP[..], &["channel"]].concat(), json!("infobip"), variable);
     }
-    if env.get("DEBUG").is_some_and(|debug| ["1", "true", "yes", "on"].contains(&debug.to_ascii_lowercase().as_str()))
-        && text(env, "LOG_LEVEL").is_none()
-    {
+    if env.get("DEBUG").and_then(|debug| truth(debug)) == Some(true) && text(env, "LOG_LEVEL").is_none() {
         add(&["telemetry", "level"], json!("debug"), "DEBUG");
     }
     pool(env, &mut add, problems);
@@ -128,6 +130,14 @@ pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, pr
         admin_tokens(env, &mut add);
     }
     settings
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
 }
 
 /// The variables that set `path`, for a message.
@@ -161,6 +171,7 @@ impl Alias {
                 }
             },
             Reading::Level => json!(level(raw.trim())),
+            Reading::Truth => truth(raw).map_or_else(|| json!(raw.trim()), Value::Bool),
             Reading::List => list(raw),
             Reading::SecretList => json!([raw.trim()]),
         };

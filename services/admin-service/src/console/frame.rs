@@ -16,6 +16,8 @@ pub enum Place {
     Conversations,
     /// The catalogue.
     Catalogue,
+    /// What operators may change while everything runs.
+    Switches,
     /// What operators did.
     Audit,
 }
@@ -56,6 +58,7 @@ impl Frame {
             (Place::DeadLetters, "Dead letters", "/dead-letters"),
             (Place::Conversations, "Conversations", "/conversations"),
             (Place::Catalogue, "Catalogue", "/catalogue"),
+            (Place::Switches, "Switches", "/switches"),
             (Place::Audit, "Audit", "/audit"),
         ]
         .map(|(place, label, path)| Link { label, path, here: place == self.place })

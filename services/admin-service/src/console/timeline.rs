@@ -221,14 +221,20 @@ fn words(content: &Content, mask: &Mask) -> String {
     }
 }
 
-/// A step of the journal. The range is shown only where it is more than its own message.
+/// A step of the journal. The range is shown only where it is more than its own message, or a switch decided.
 fn journaled(turn: &TimelineTurn, step: &JournalRow, mask: &Mask) -> Option<Event> {
     let result = step.result.as_ref().unwrap_or(&Value::Null);
     let took = step.finished_at.map(|end| end.since(step.started_at));
     Some(match step.kind.as_str() {
         "range" => {
-            let last = step.request["last_seq"].as_i64().filter(|last| *last > turn.seq)?;
-            Event::new(step.started_at, "decision", format!("Answers messages {} to {last} together", turn.seq))
+            let last = step.request["last_seq"].as_i64().filter(|last| *last > turn.seq);
+            let forbidden_by = step.request["ground"]["forbidden_by"].as_str();
+            let title = match (last, forbidden_by) {
+                (None, None) => return None,
+                (Some(last), _) => format!("Answers messages {} to {last} together", turn.seq),
+                (None, Some(_)) => "Answers without a model".to_owned(),
+            };
+            Event::new(step.started_at, "decision", title).fact("no model because of", forbidden_by.unwrap_or_default())
         }
         "call" => called(step, result, took, mask),
         "model" => asked(step, result, took, mask),

@@ -1,14 +1,12 @@
 //! ListDeadLetters.
 
-use domain::Micros;
-use prost_types::Timestamp;
 use proto::admin::v1 as pb;
 use service_kit::grpc::{Caller, GrpcError};
 use store::{StoreError, dead_letters::DeadLetter};
 use tonic::Code;
 use uuid::Uuid;
 
-use super::{Admin, database_code};
+use super::{Admin, database_code, timestamp};
 
 const PAGE_SIZE: i64 = 50;
 const PAGE_SIZE_MAX: i64 = 200;
@@ -77,13 +75,11 @@ fn wire(letter: DeadLetter) -> pb::DeadLetter {
     }
 }
 
-fn timestamp(at: Micros) -> Timestamp {
-    let micros = at.0.rem_euclid(1_000_000);
-    Timestamp { seconds: at.seconds(), nanos: i32::try_from(micros * 1_000).unwrap_or_default() }
-}
-
 #[cfg(test)]
 mod tests {
+    use domain::Micros;
+    use prost_types::Timestamp;
+
     use super::*;
 
     #[test]

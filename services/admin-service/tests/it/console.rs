@@ -25,7 +25,7 @@ on_both_engines!(
 );
 
 /// Pages of a tenant.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 10] = [
     "",
     "/figures",
     "/events",
@@ -34,12 +34,15 @@ const PAGES: [&str; 8] = [
     "/conversations",
     "/audit",
     "/catalogue/search",
+    "/switches",
+    "/switches/confirm?name=AI_ENABLED&value=false",
 ];
-const FORMS: [&str; 4] = [
+const FORMS: [&str; 5] = [
     "/dead-letters/replay",
     "/dead-letters/discard",
     "/conversations/00000000-0000-0000-0000-000000000001/reveal",
     "/catalogue/search",
+    "/switches/change",
 ];
 
 async fn actions(running: &Running, name: &str) -> Vec<String> {
@@ -413,6 +416,7 @@ async fn no_page_opens_without_a_session_and_every_answer_is_guarded() {
         "/console/t/acme/dead-letters",
         "/console/t/acme/conversations",
         "/console/t/acme/audit",
+        "/console/t/acme/switches",
     ] {
         let answer = signed_in.get(page).await;
         for (name, value) in

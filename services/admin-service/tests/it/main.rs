@@ -5,4 +5,5 @@ mod catalogue;
 mod console;
 mod dead_letters;
 mod support;
+mod switches;
 mod waiting;

@@ -13,6 +13,7 @@ mod platform;
 mod rpc;
 mod script;
 mod sends;
+mod switches;
 mod talk;
 mod waiting;
 

@@ -3,7 +3,8 @@
 //! `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `remind`: wants to go on in a second, and then says so. `again`: calls `keyed` with the key of the conversation's first
-//! call. `ask`: asks a question. Anything else is said back; texts of one turn are joined by `|`.
+//! call. `ask`: asks a question. `model`: tells whether a model may be asked; `model later`: the same after a call of
+//! `safe`. Anything else is said back; texts of one turn are joined by `|`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +30,8 @@ pub fn decide() -> Decide {
             _ => panic!("a turn that does not survive its call"),
         },
         "ask" => done(input, "Sure?", true),
+        "model later" if history.is_empty() => Next::Do(call("safe")),
+        word @ ("model" | "model later") => done(input, &format!("{word}: {}", input.model), false),
         "endless" => Next::Do(search("endless")),
         other => done(input, other, false),
     })

@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
+use ai::Values;
 use domain::{Clock, Micros, Tenant, telemetry::metric};
 use service_kit::Gate;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalogue, Snapshot};
@@ -26,8 +28,8 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Texts after which what came is used.
 const TEXTS_OF_A_ROUND: usize = 4_096;
 
-/// Makes what is missing, now and after each change of a catalogue, until `stop`. The gate says what is waited for; it
-/// does not count for readiness.
+/// Makes what is missing, now and after each change of a catalogue or of a switch, until `stop`; nothing for a tenant
+/// whose AI is off. The gate says what is waited for; it does not count for readiness.
 pub async fn warm(
     catalogue: Catalogue,
     remote: Arc<Remote>,
@@ -35,8 +37,8 @@ pub async fn warm(
     gate: Gate,
     stop: CancellationToken,
 ) {
-    let (refused, complete) = (HashSet::new(), HashMap::new());
-    let mut warmer = Warmer { catalogue, remote, clock, gate, refused, complete, told: String::new() };
+    let (refused, complete, switched) = (HashSet::new(), HashMap::new(), catalogue.switches.changes());
+    let mut warmer = Warmer { catalogue, remote, clock, gate, switched, refused, complete, told: String::new() };
     tokio::select! {
         () = stop.cancelled() => {}
         () = warmer.run() => {}
@@ -48,11 +50,22 @@ struct Warmer {
     remote: Arc<Remote>,
     clock: Arc<dyn Clock>,
     gate: Gate,
+    switched: watch::Receiver<HashMap<Tenant, Values>>,
     /// Texts that the provider does not take; asked for again after a restart only.
     refused: HashSet<String>,
     /// Catalogues that have all there is.
     complete: HashMap<Tenant, Weak<Snapshot>>,
     told: String,
+}
+
+/// How a round ended that nothing stopped.
+enum Round {
+    /// There are no operations at all.
+    Empty,
+    /// All have vectors.
+    Complete,
+    /// All that may be asked for have; so many texts wait for AI to be switched on.
+    Off(usize),
 }
 
 /// Why there is more to do, and when.
@@ -65,18 +78,27 @@ impl Warmer {
     async fn run(&mut self) {
         loop {
             match self.round().await {
-                Ok(is_any) => {
-                    metrics::gauge!(metric::EMBEDDING_PENDING_TEXTS).set(0.0);
+                Ok(round) => {
+                    let waiting = if let Round::Off(waiting) = round { waiting } else { 0 };
+                    #[expect(clippy::cast_precision_loss, reason = "counts of texts are far below 2^52")]
+                    metrics::gauge!(metric::EMBEDDING_PENDING_TEXTS).set(waiting as f64);
                     metrics::gauge!(metric::EMBEDDING_RESUMES_AT).set(0.0);
-                    if !self.told.is_empty() {
+                    match round {
+                        Round::Empty => self.gate.set_reason("there are no operations yet"),
+                        Round::Complete => self.gate.set(true),
+                        Round::Off(waiting) => self.gate.set_reason(format!(
+                            "AI is switched off; {waiting} texts have no vector; searching by words meanwhile"
+                        )),
+                    }
+                    if !self.told.is_empty() && !matches!(round, Round::Off(_)) {
                         tracing::info!("all operations have vectors");
                         self.told.clear();
                     }
-                    match is_any {
-                        true => self.gate.set(true),
-                        false => self.gate.set_reason("there are no operations yet"),
+                    tokio::select! {
+                        () = self.catalogue.changed() => {}
+                        // The sender lives in the catalogue, so it cannot be gone.
+                        _ = self.switched.changed() => {}
                     }
-                    self.catalogue.changed().await;
                 }
                 Err(stopped) => self.wait(stopped).await,
             }
@@ -106,9 +128,9 @@ impl Warmer {
         }
     }
 
-    /// Looks at each tenant's catalogue once; false when there are no operations at all.
-    async fn round(&mut self) -> Result<bool, Stopped> {
-        let mut is_any = false;
+    /// Looks at each tenant's catalogue once.
+    async fn round(&mut self) -> Result<Round, Stopped> {
+        let (mut is_any, mut off) = (false, 0);
         let tenants: BTreeSet<Tenant> = self.catalogue.known_tenants().into_iter().collect();
         for tenant in tenants {
             loop {
@@ -126,16 +148,27 @@ impl Warmer {
                     }
                     break;
                 }
+                if !self.catalogue.switches.of(&tenant).enabled {
+                    off += missing.len();
+                    self.use_what_came(&snapshot).await?;
+                    break;
+                }
                 self.gate.set_reason(format!("{} texts wait for their vectors", missing.len()));
                 let part = &missing[..missing.len().min(TEXTS_OF_A_ROUND)];
-                let outcome = self.embed(part).await;
+                let outcome = self.embed(&tenant, part).await;
                 self.use_what_came(&snapshot).await?;
-                if let Err(error) = outcome {
-                    return Err(self.stopped(&error, self.missing(&snapshot).len()));
+                match outcome {
+                    // Seen by the next look at this tenant.
+                    Ok(()) | Err(RemoteError::Off) => {}
+                    Err(error) => return Err(self.stopped(&error, self.missing(&snapshot).len())),
                 }
             }
         }
-        Ok(is_any)
+        Ok(match (is_any, off) {
+            (_, off @ 1..) => Round::Off(off),
+            (true, 0) => Round::Complete,
+            (false, 0) => Round::Empty,
+        })
     }
 
     /// The texts without a vector, each once: neutral lines first, since nothing works without them.
@@ -154,9 +187,12 @@ impl Warmer {
     }
 
     /// Batch after batch. Where the provider does not take a batch's texts, smaller ones find out which it is.
-    async fn embed(&mut self, texts: &[String]) -> Result<(), RemoteError> {
+    async fn embed(&mut self, tenant: &Tenant, texts: &[String]) -> Result<(), RemoteError> {
         let (mut at, mut most) = (0, usize::MAX);
         while at < texts.len() {
+            if !self.catalogue.switches.of(tenant).enabled {
+                return Err(RemoteError::Off);
+            }
             let rest = &texts[at..];
             let size = self.remote.batches(rest).first().map_or(rest.len(), |batch| batch.end).min(most);
             let batch = &rest[..size];
@@ -191,7 +227,7 @@ impl Warmer {
             RemoteError::QuotaSpent(wait) => (*wait, error.to_string()),
             RemoteError::NotNow(wait) => (*wait, error.to_string()),
             RemoteError::Llm(cause) => (FAILURE_PAUSE, cause.to_string()),
-            RemoteError::Ended => (FAILURE_PAUSE, error.to_string()),
+            RemoteError::Off | RemoteError::Ended => (FAILURE_PAUSE, error.to_string()),
         };
         Stopped { wait, why: format!("{why}; {missing} texts have no vector") }
     }

@@ -34,6 +34,8 @@ const TEXT_VERSION: u8 = 1;
 const QUESTIONS_MAX: usize = 5_000;
 /// Longest wait of a call for its turn.
 const CALL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for an answer that costs no tokens.
+const PROBE_MAX: Duration = Duration::from_secs(5);
 /// Where the day's texts and the length of vectors are kept.
 const LEDGER: &str = "remote-embeddings.json";
 
@@ -64,6 +66,9 @@ pub enum RemoteError {
     /// The model gave none.
     #[error("the embedding model gave no vector")]
     Llm(#[from] LlmError),
+    /// Operators have switched AI off for the tenant: nothing is asked.
+    #[error("AI is switched off")]
+    Off,
     /// The task ended early: our bug.
     #[error("a request for embeddings ended early")]
     Ended,
@@ -96,6 +101,7 @@ pub struct Remote {
     questions: Mutex<HashMap<Key, Arc<[f32]>>>,
     in_flight: Mutex<HashMap<Key, Flight>>,
     limits: Mutex<Limits>,
+    health: Arc<ai::Health>,
     ledger: PathBuf,
     /// As the last start left them.
     other_dimensions: BTreeMap<String, usize>,
@@ -152,6 +158,7 @@ impl Remote {
             questions: Mutex::default(),
             in_flight: Mutex::default(),
             limits: Mutex::new(Limits::new(config.requests_per_minute, config.texts_per_day, kept.spent)),
+            health: Arc::default(),
             ledger: path,
             other_dimensions: kept.dimensions,
             clock,
@@ -163,6 +170,16 @@ impl Remote {
     /// The model's name, as configured.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// How it is, as `GET /health/ai` looks after it.
+    pub fn watched(self: &Arc<Self>, provider: &'static str) -> ai::Model {
+        let remote = Arc::clone(self);
+        let probe = move || {
+            let llm = lock(&remote.llm).clone();
+            async move { llm.probe(PROBE_MAX).await.map_err(|error| error.to_string()) }.boxed()
+        };
+        ai::Model { provider, health: Arc::clone(&self.health), probe: Box::new(probe) }
     }
 
     /// The vector of an operation's text, if it is kept.
@@ -317,6 +334,7 @@ impl Remote {
                 let texts = u64::try_from(vectors.len()).unwrap_or_default();
                 metrics::counter!(metric::EMBEDDING_TEXTS, "purpose" => purpose.name()).increment(texts);
                 lock(&self.limits).succeeded();
+                self.health.answered();
                 Ok(vectors)
             }
             Err(error) => {
@@ -327,6 +345,7 @@ impl Remote {
                     }
                 }
                 if !is_about_texts(&error) {
+                    self.health.failed(&error.to_string());
                     let asked = if let LlmError::Busy { retry_after } = error { retry_after } else { None };
                     self.failed(asked);
                 }
@@ -450,6 +469,7 @@ fn class(error: &RemoteError) -> &'static str {
         RemoteError::NotNow(_) => "not_now",
         RemoteError::QuotaSpent(_) => "quota_spent",
         RemoteError::Llm(error) => error.class(),
+        RemoteError::Off => "off",
         RemoteError::Ended => "ended",
     }
 }

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
+use ai::Switches;
+use domain::Tenant;
 use futures::{Stream, StreamExt as _};
 use proto::embedding::v1::{
     self as pb,
     embedding_service_server::{EmbeddingService, EmbeddingServiceServer},
 };
-use service_kit::grpc::{GrpcError, MESSAGE_BYTES_MAX, into_status};
+use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -23,8 +25,9 @@ const STREAM_AHEAD: usize = 4;
 const STREAM_TEXTS: usize = 96;
 
 /// The service.
-pub fn server(embedder: Arc<Embedder>, work: Work) -> EmbeddingServiceServer<Embedding> {
-    EmbeddingServiceServer::new(Embedding(Shared { embedder, work })).max_encoding_message_size(MESSAGE_BYTES_MAX)
+pub fn server(embedder: Arc<Embedder>, switches: Switches, work: Work) -> EmbeddingServiceServer<Embedding> {
+    EmbeddingServiceServer::new(Embedding(Shared { embedder, switches, work }))
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The service's parts.
@@ -33,13 +36,14 @@ pub struct Embedding(Shared);
 #[derive(Clone)]
 struct Shared {
     embedder: Arc<Embedder>,
+    switches: Switches,
     work: Work,
 }
 
 impl Shared {
-    async fn embed(self, model: String, text: String) -> Result<Embedded, Status> {
+    async fn embed(self, tenant: &Tenant, model: String, text: String) -> Result<Embedded, Status> {
         if let Some(remote) = self.embedder.remote_of(&model) {
-            let embedded = embed_remote(remote, &[text]).await.pop();
+            let embedded = embed_remote(remote, &[text], self.switches.of(tenant).enabled).await.pop();
             return embedded.unwrap_or(Err(RemoteError::Ended.into())).map_err(embed_status);
         }
         let embedded = self.work.run(move || self.embedder.embed(&model, &text)).await;
@@ -49,6 +53,7 @@ impl Shared {
     /// Texts of a stream that came together, in their order; the remote model is asked for its share at once.
     async fn embed_all(
         self,
+        tenant: Tenant,
         messages: Vec<Result<pb::EmbedBatchRequest, Status>>,
     ) -> Vec<Result<pb::EmbedBatchResponse, Status>> {
         let is_remote = |message: &pb::EmbedBatchRequest| self.embedder.remote_of(&message.model).is_some();
@@ -61,13 +66,13 @@ impl Shared {
         let (places, texts): (Vec<usize>, Vec<String>) = remote.into_iter().unzip();
         let mut found: BTreeMap<usize, Result<Embedded, EmbedError>> = BTreeMap::new();
         if let Some(model) = self.embedder.remote().filter(|_| !texts.is_empty()) {
-            found.extend(places.into_iter().zip(embed_remote(model, &texts).await));
+            found.extend(places.into_iter().zip(embed_remote(model, &texts, self.switches.of(&tenant).enabled).await));
         }
         let mut answers = Vec::with_capacity(messages.len());
         for (at, message) in messages.into_iter().enumerate() {
             let embedded = match (found.remove(&at), message) {
                 (Some(found), _) => found.map_err(embed_status),
-                (None, Ok(message)) => self.clone().embed(message.model, message.text).await,
+                (None, Ok(message)) => self.clone().embed(&tenant, message.model, message.text).await,
                 (None, Err(status)) => Err(status),
             };
             let is_end = embedded.is_err();
@@ -88,8 +93,9 @@ impl Shared {
 #[tonic::async_trait]
 impl EmbeddingService for Embedding {
     async fn embed(&self, request: Request<pb::EmbedRequest>) -> Result<Response<pb::EmbedResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
         let request = request.into_inner();
-        let embedded = self.0.clone().embed(request.model, request.text).await?;
+        let embedded = self.0.clone().embed(&tenant, request.model, request.text).await?;
         Ok(Response::new(pb::EmbedResponse {
             dimension: dimension(&embedded),
             vector: to_bytes(&embedded.vector).into(),
@@ -104,9 +110,10 @@ impl EmbeddingService for Embedding {
         &self,
         request: Request<Streaming<pb::EmbedBatchRequest>>,
     ) -> Result<Response<Self::EmbedBatchStream>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
         let shared = self.0.clone();
         let pieces = request.into_inner().ready_chunks(STREAM_TEXTS);
-        let answers = pieces.map(move |piece| shared.clone().embed_all(piece)).buffered(STREAM_AHEAD);
+        let answers = pieces.map(move |piece| shared.clone().embed_all(tenant.clone(), piece)).buffered(STREAM_AHEAD);
         // In order; the first failure ends the stream.
         let answers = answers.flat_map(futures::stream::iter).scan(false, |failed, answer: Result<_, Status>| {
             let before = std::mem::replace(failed, *failed || answer.is_err());
@@ -126,6 +133,7 @@ impl GrpcError for EmbedError {
             Self::Empty | Self::TooLong { .. } | Self::UnknownModel(_) => Code::InvalidArgument,
             Self::Remote(RemoteError::NotNow(_) | RemoteError::QuotaSpent(_)) => Code::ResourceExhausted,
             Self::Remote(RemoteError::Llm(_)) => Code::Unavailable,
+            Self::Remote(RemoteError::Off) => Code::FailedPrecondition,
             Self::Remote(RemoteError::Ended) => Code::Internal,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ai::Switches;
 use domain::Tenant;
 use proto::embedding::v1::{
     self as pb,
@@ -26,14 +27,20 @@ const K_MAX: usize = 1_000;
 const RESPONSE_BYTES: usize = 8;
 
 /// The service.
-pub fn server(collections: Arc<Collections>, embedder: Arc<Embedder>, work: Work) -> VectorServiceServer<Vectors> {
-    VectorServiceServer::new(Vectors { shared: Arc::new(Shared { collections, embedder }), work })
+pub fn server(
+    collections: Arc<Collections>,
+    embedder: Arc<Embedder>,
+    switches: Switches,
+    work: Work,
+) -> VectorServiceServer<Vectors> {
+    VectorServiceServer::new(Vectors { shared: Arc::new(Shared { collections, embedder }), switches, work })
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The service's parts.
 pub struct Vectors {
     shared: Arc<Shared>,
+    switches: Switches,
     work: Work,
 }
 
@@ -177,7 +184,7 @@ impl VectorService for Vectors {
 
     async fn search(&self, request: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
-        let search = self.with_vector(request.into_inner()).await?;
+        let search = self.with_vector(&tenant, request.into_inner()).await?;
         let search = move |shared: &Shared| shared.search(&tenant, search, &mut Room::new(MESSAGE_BYTES_MAX));
         self.with(search).await.map(Response::new)
     }
@@ -192,7 +199,7 @@ impl VectorService for Vectors {
             return Err(into_status(out_of_range("number of searches", searches.len(), 0, SEARCHES_MAX)));
         }
         let searches =
-            futures::future::try_join_all(searches.into_iter().map(|search| self.with_vector(search))).await?;
+            futures::future::try_join_all(searches.into_iter().map(|search| self.with_vector(&tenant, search))).await?;
         let all = move |shared: &Shared| {
             let mut room = Room::new(MESSAGE_BYTES_MAX);
             searches.into_iter().map(|search| shared.search(&tenant, search, &mut room)).collect()
@@ -220,11 +227,11 @@ impl VectorService for Vectors {
 
 impl Vectors {
     /// A search by text as one by the text's vector, where a remote model makes it.
-    async fn with_vector(&self, mut search: pb::SearchRequest) -> Result<pb::SearchRequest, Status> {
+    async fn with_vector(&self, tenant: &Tenant, mut search: pb::SearchRequest) -> Result<pb::SearchRequest, Status> {
         let Some(remote) = self.shared.embedder.remote() else { return Ok(search) };
         if search.vector.is_empty() && !search.text.is_empty() {
             let texts = [std::mem::take(&mut search.text)];
-            for embedded in embed_remote(remote, &texts).await {
+            for embedded in embed_remote(remote, &texts, self.switches.of(tenant).enabled).await {
                 search.vector = to_bytes(&embedded.map_err(embed_status)?.vector).into();
             }
         }

@@ -365,3 +365,50 @@ async fn survive(bad: BadVectors, expected: &pb::SearchOperationsResponse) {
     assert_eq!(scores(&answer), scores(expected), "{bad:?}");
     service.stop().await;
 }
+
+async fn nothing_is_asked_while_ai_is_off(store: store::Store) {
+    let (folder, model) = (tempfile::tempdir().expect("a folder"), Model::start().await);
+    let (acme, ana) = (tenant("acme"), store::audit::Actor::from("ana"));
+    store.set_switch(&acme, "AI_ENABLED", "false", &ana).await.expect("set");
+    let service = Service::start_with(model.config(folder.path()), store).await;
+    import(&service, "acme-key", "rooms", &rooms()).await;
+    let reason = told(&service, "AI is switched off").await;
+    assert!(reason.contains(&format!("{ALL} texts have no vector")), "{reason}");
+    let answer = search(&service, asks("Which meeting rooms are there?")).await;
+    assert_eq!(ids(&answer).first(), Some(&"rooms/GET /rooms"), "the words decide");
+    assert!(!is_fused(&answer));
+    let embed = |model: &str| vectors::EmbedRequest { text: "free rooms".into(), model: model.into() };
+    let refused = service.embedding("acme-key").embed(embed("")).await.expect_err("AI is off");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    service.embedding("acme-key").embed(embed("lexical-hash-v1")).await.expect("the built-in model is ours");
+    let batch = vectors::EmbedBatchRequest { text: "free rooms".into(), ..Default::default() };
+    let mut client = service.embedding("acme-key");
+    let mut stream = client.embed_batch(tokio_stream::iter([batch])).await.expect("a stream").into_inner();
+    assert_eq!(stream.message().await.expect_err("AI is off").code(), Code::FailedPrecondition);
+    assert_eq!(model.server.embedding_requests().len(), 0, "nothing was asked");
+    service.embedding("other-key").embed(embed("")).await.expect("another tenant's AI is on");
+
+    assert!(service.store.clear_switch(&acme, "AI_ENABLED", &ana).await.expect("cleared"));
+    fused(&service, "Which meeting rooms are there?").await;
+    service.store.set_switch(&acme, "AI_ENABLED", "false", &ana).await.expect("set");
+    let again = async {
+        while is_fused(&search(&service, asks("Which meeting rooms are there?")).await) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("the switch is seen");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_asked_while_ai_is_off_on_sqlite() {
+    let folder = tempfile::tempdir().expect("a folder");
+    nothing_is_asked_while_ai_is_off(sqlite(folder.path()).await).await;
+}
+
+#[tokio::test]
+async fn nothing_is_asked_while_ai_is_off_on_postgresql() {
+    let server = testkit::Postgres::shared().await.expect("PostgreSQL");
+    let url = server.database().await.expect("a database");
+    nothing_is_asked_while_ai_is_off(store_at(&url).await).await;
+}

@@ -78,6 +78,7 @@ pub fn config(folder: &Path) -> Config {
         files: FilesConfig { folder: folder.join("files"), cache_vectors_max: 1_000 },
         vectors: VectorsConfig { collections_max: 3, points_max: 1_000 },
         work: WorkConfig { threads: 2, queue: 64 },
+        ai: ai::Values::default(),
         embedding: EmbeddingConfig::default(),
         tenants: Tenants::default(),
     }

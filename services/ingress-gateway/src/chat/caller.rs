@@ -121,9 +121,9 @@ impl<'a> Caller<'a> {
     }
 
     /// What limits the caller's messages: keys and how many a minute.
-    pub fn message_limits(&self, config: &ChatConfig) -> Vec<(String, NonZeroU32)> {
+    pub fn message_limits(&self, config: &ChatConfig, own: NonZeroU32) -> Vec<(String, NonZeroU32)> {
         let newcomer = self.newcomer_from.map(|from| (newcomer_key(from), config.newcomer_messages_per_minute));
-        newcomer.into_iter().chain([(self.key(), config.messages_per_minute)]).collect()
+        newcomer.into_iter().chain([(self.key(), own)]).collect()
     }
 
     /// Whom a stream of the caller belongs to, and how many they may have.

@@ -21,7 +21,7 @@ use super::{
     messages::{Place, message},
     watch::{Seen, Watch},
 };
-use crate::{Shared, body, respond};
+use crate::{Shared, accounts::WebAccount, body, respond};
 
 /// Largest body: the longest message with every character written as an escape, and a little more.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -33,9 +33,6 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if !shared.config.chat.enabled {
-        return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "AI temporarily unavailable");
-    }
     let caller = match Caller::identify(&shared, &headers, Some(from.ip())).await {
         Ok(caller) => caller,
         Err(error) => return error.respond(),
@@ -57,7 +54,15 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
         Ok(request) => request,
         Err(error) => return respond::problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    for (key, per_minute) in caller.message_limits(&shared.config.chat) {
+    let switches = shared.switches.of(&caller.account.tenant);
+    if !switches.enabled {
+        match is_repeat(shared, caller, &request).await {
+            Ok(true) => {}
+            Ok(false) => return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "AI temporarily unavailable"),
+            Err(error) => return unavailable(&error),
+        }
+    }
+    for (key, per_minute) in caller.message_limits(&shared.config.chat, switches.rate_limit) {
         if let Err(wait) = shared.coordination.allow(&key, per_minute.get(), Duration::from_secs(60)).await {
             return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
         }
@@ -125,6 +130,13 @@ struct Accepted {
     ring: bool,
     /// Answers behind it belong to this message.
     place: Place,
+}
+
+/// True for a message that was taken before: it has its answer, or its turn is under way.
+async fn is_repeat(shared: &Shared, caller: &Caller<'_>, request: &web::Request) -> Result<bool, StoreError> {
+    let Some(message_id) = &request.message_id else { return Ok(false) };
+    let WebAccount { tenant, account, .. } = caller.account;
+    shared.store.was_accepted(tenant, account, web::NAME, &caller.peer(message_id)).await
 }
 
 /// Stores the message. `None`: the conversation is not one of the caller's.

@@ -114,7 +114,7 @@ async fn scripts_are_removed_before_anything_is_stored() {
 
 #[tokio::test]
 async fn ai_switched_off_is_503_for_new_messages_and_nothing_is_stored() {
-    let gateway = Gateway::start_with("[chat]\nenabled = false").await;
+    let gateway = Gateway::start_with("[ai]\nenabled = false").await;
     let response = gateway.post(PATH).json(&json!({"message": "Hello"})).send().await.expect("an answer");
     assert_eq!(response.status(), 503);
     assert_eq!(response.text().await.expect("a body"), r#"{"error":"AI temporarily unavailable"}"#);
@@ -123,7 +123,7 @@ async fn ai_switched_off_is_503_for_new_messages_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn too_many_messages_of_one_session_have_to_wait() {
-    let gateway = Gateway::start_with("[chat]\nanswer_wait = \"1ms\"\nmessages_per_minute = 2").await;
+    let gateway = Gateway::start_with("[chat]\nanswer_wait = \"1ms\"\n[ai]\nrate_limit = 2").await;
     let first = gateway.post(PATH).json(&json!({"message": "Hello"})).send().await.expect("an answer");
     let cookie = session_cookie(&first).expect("a session");
     let post = || gateway.post(PATH).header("cookie", &cookie).json(&json!({"message": "Hello"})).send();

@@ -1,5 +1,6 @@
 //! The gateway over real HTTP, on SQLite, with the tests in the place of the worker.
 
+mod ai;
 mod chat;
 mod limits;
 mod sessions;

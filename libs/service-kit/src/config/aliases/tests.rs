@@ -2,7 +2,7 @@ use super::*;
 
 /// The sections of all services.
 fn sections() -> Value {
-    let names = ["admin", "chat", "coordination", "database", "grpc", "http", "telemetry", "tenants"];
+    let names = ["admin", "ai", "chat", "coordination", "database", "grpc", "http", "telemetry", "tenants"];
     names.into_iter().map(|name| (name.to_owned(), json!({}))).collect()
 }
 
@@ -44,12 +44,15 @@ fn plain_variables_become_settings() {
     check(
         "ingress-gateway",
         &[("LOG_LEVEL", "WARNING"), ("AI_RATE_LIMIT", "30"), ("DB_POOL_SIZE", "10"), ("DB_MAX_OVERFLOW", "5")],
-        &[
-            ("telemetry/level", json!("warn")),
-            ("chat/messages_per_minute", json!("30")),
-            ("database/max_connections", json!(15)),
-        ],
+        &[("telemetry/level", json!("warn")), ("ai/rate_limit", json!("30")), ("database/max_connections", json!(15))],
     );
+    for service in ["conversation-worker", "dragoman"] {
+        check(
+            service,
+            &[("AI_ENABLED", "no"), ("AI_FALLBACK_MODE", "True"), ("AI_DEBUG", "perhaps")],
+            &[("ai/enabled", json!("no")), ("ai/fallback_mode", json!(true)), ("ai/debug", json!("perhaps"))],
+        );
+    }
     check("migrator", &[("DEBUG", "true")], &[("telemetry/level", json!("debug"))]);
     check("migrator", &[("LOG_LEVEL", ""), ("SWAGGER_URL", " ")], &[]);
 }

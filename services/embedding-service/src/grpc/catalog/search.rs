@@ -56,7 +56,7 @@ pub async fn search(
     if snapshot.version() < wanted {
         return Err(into_status(SearchError::Version { is: snapshot.version(), wanted }));
     }
-    let meaning = match (catalogue.remote(), snapshot.meaning()) {
+    let meaning = match (catalogue.remote(tenant), snapshot.meaning()) {
         (Some(remote), Some(meaning)) => {
             let left = remaining().map(|left| left.saturating_sub(ANSWER_TIME));
             let sentence = remote.question(&request.text, left).await;
