@@ -48,10 +48,12 @@ eval-retrieval: ## how often the right operations are found, on public benchmark
 	@[ -d "$(DATA)/tool-retrieval" ] || { echo "make eval-retrieval needs DATA=<folder> (with tool-retrieval/ and openapi/ in it)" >&2; exit 2; }
 	$(CARGO) run --quiet -p embedding-service --example eval_retrieval -- "$(DATA)"
 
-figures-model: ## the figures of the model path, with the scripted model server
+figures-model: ## the figures of the model path, with the scripted model server; DATA=<folder>: prompts over its largest document
+	@[ -z "$(DATA)" ] || [ -d "$(DATA)/openapi" ] || { echo "no folder $(DATA)/openapi" >&2; exit 2; }
 	$(CARGO) run --quiet -p embedding-service --example embedding_start
 	$(CARGO) build --quiet --workspace --bins
 	$(CARGO) test --quiet -p tests --test journeys -- --nocapture whatever_the_model
+	$(CARGO) run --quiet -p tests --example prompt_tokens -- target/debug/dragoman $(DATA)
 
 start-time: ## how long the one process takes to be ready, empty and with 10,000 conversations
 	$(CARGO) build --quiet -p dragoman

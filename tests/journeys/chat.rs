@@ -2,12 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, journeys};
+use crate::{
+    model::journeys_with_models,
+    world::{World, journeys},
+};
 
 journeys! {
     a_question_by_curl_is_answered_as_json,
     an_event_stream_resumes_after_the_last_message,
+    a_look_up_is_streamed_to_its_end,
 }
+
+journeys_with_models! { a_look_up_is_streamed_to_its_end }
 
 async fn post(world: &World, accept: &str, body: Value) -> reqwest::Response {
     service_kit::install_crypto();
@@ -44,4 +50,13 @@ async fn an_event_stream_resumes_after_the_last_message(world: World) {
         "{text}"
     );
     assert!(text.lines().any(|line| line.starts_with("id: ")), "{text}");
+}
+
+async fn a_look_up_is_streamed_to_its_end(world: World) {
+    let response = post(&world, "text/event-stream", json!({"message": "Which vehicles are free tomorrow?"})).await;
+    let text = response.text().await.expect("the stream ends with the turn");
+    for part in ["event: accepted", "event: message", "ZG 1234-AB", "ZG 5678-CD", "event: done"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(world.effects().is_empty());
 }

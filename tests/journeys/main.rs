@@ -10,6 +10,7 @@ mod faults;
 mod fleet;
 mod free;
 mod misuse;
+mod model;
 mod phone_page;
 mod services;
 mod switches;

