@@ -22,6 +22,7 @@ pub struct Free {
 }
 
 impl Free {
+    /// Starts both and waits until they are ready.
     pub async fn start(deployment: Deployment) -> Self {
         let model = Server::new(Config::new(KEY));
         let stop = CancellationToken::new();

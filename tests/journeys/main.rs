@@ -9,6 +9,7 @@ mod console;
 mod faults;
 mod fleet;
 mod free;
+mod metrics;
 mod misuse;
 mod model;
 mod phone_page;

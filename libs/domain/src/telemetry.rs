@@ -61,18 +61,36 @@ pub mod metric {
         Histogram Seconds HTTP_REQUEST_DURATION = "http_request_duration_seconds";
         /// Requests to the public listener that are not answered yet.
         Gauge Count HTTP_REQUESTS_ACTIVE = "http_requests_active";
+        /// Requests to the public listener, by status.
+        Counter Count APP_REQUESTS = "app_requests_total";
+        /// Time to answer a request to the public listener.
+        Histogram Seconds APP_REQUEST_DURATION = "app_request_duration_seconds";
         /// Webhooks by channel, and what became of them.
         Counter Count WEBHOOKS = "webhooks_total";
         /// Messages that people sent, by channel.
         Counter Count MESSAGES_RECEIVED = "messages_received_total";
 
         // As the semantic conventions define them.
+        /// Time to answer an HTTP request (http.server.request.duration).
+        Histogram Seconds HTTP_SERVER_REQUEST_DURATION = "http_server_request_duration_seconds";
+        /// Time until a backend answered an HTTP request (http.client.request.duration).
+        Histogram Seconds HTTP_CLIENT_REQUEST_DURATION = "http_client_request_duration_seconds";
         /// Time to answer a call of a service of ours (rpc.server.call.duration).
         Histogram Seconds RPC_SERVER_CALL_DURATION = "rpc_server_call_duration_seconds";
+        /// Time until a service of ours answered a call (rpc.client.call.duration).
+        Histogram Seconds RPC_CLIENT_CALL_DURATION = "rpc_client_call_duration_seconds";
+        /// Time of a statement, the wait for a connection included (db.client.operation.duration).
+        Histogram Seconds DB_CLIENT_OPERATION_DURATION = "db_client_operation_duration_seconds";
         /// Time until a model answered (gen_ai.client.operation.duration).
         Histogram Seconds GEN_AI_CLIENT_OPERATION_DURATION = "gen_ai_client_operation_duration_seconds";
+        /// Tokens of one question to a model and of its answer (gen_ai.client.token.usage).
+        Histogram Count GEN_AI_CLIENT_TOKEN_USAGE = "gen_ai_client_token_usage";
 
         // Model and assistant.
+        /// Messages that were answered, by who decided the answer: model or dialogue.
+        Counter Count AI_CHAT_REQUESTS = "ai_chat_requests_total";
+        /// Time from a message's acceptance to its answer, by who decided it: model or dialogue.
+        Histogram Seconds AI_RESPONSE_DURATION = "ai_response_duration_seconds";
         /// Questions that the model left without an answer, by model and class of error.
         Counter Count AI_ERRORS = "ai_errors_total";
         /// Tokens of questions and answers, by model.
@@ -146,7 +164,9 @@ pub mod metric {
         /// Calls that were refused because too many waited.
         Counter Count EMBEDDING_SERVICE_REFUSED = "embedding_service_refused_total";
 
-        // The console.
+        // The database and the console.
+        /// Connections to the database that are in use.
+        Gauge Count DB_CONNECTIONS_ACTIVE = "db_connections_active";
         /// Sign-ins at the console, by end.
         Counter Count CONSOLE_SIGN_INS = "dragoman_console_sign_ins_total";
         /// Requests to the console that were refused, by reason.

@@ -12,6 +12,7 @@ use crate::{
     dialect::{Dialect, Settings},
     estimate,
     http::Endpoint,
+    observe::Asked,
     retry, sse, wire,
 };
 
@@ -94,7 +95,10 @@ impl Chat {
         request: &ChatRequest,
         deltas: Option<&mpsc::Sender<String>>,
     ) -> Result<ChatAnswer, LlmError> {
+        let begun = Instant::now();
         let answer = self.ask(request, deltas).await;
+        let asked = Asked { operation: "chat", provider: self.provider_name(), model: self.model() };
+        asked.measure(begun.elapsed(), answer.as_ref().map(|answer| &answer.usage));
         let span = tracing::Span::current();
         match &answer {
             Ok(answer) => {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{ConfigError, EmbedderConfig, LlmError, Usage, estimate, http::Endpoint, retry, wire};
+use crate::{ConfigError, EmbedderConfig, LlmError, Usage, estimate, http::Endpoint, observe::Asked, retry, wire};
 
 /// An embedding model. Cheap to clone; clones share connections.
 #[derive(Clone)]
@@ -142,7 +142,11 @@ impl Embedder {
     )]
     async fn embed_batch(&self, texts: &[String]) -> Result<Embedded, LlmError> {
         let span = tracing::Span::current();
-        match self.ask(texts).await {
+        let begun = Instant::now();
+        let embedded = self.ask(texts).await;
+        let asked = Asked { operation: "embeddings", provider: self.provider_name(), model: self.model() };
+        asked.measure(begun.elapsed(), embedded.as_ref().map(|embedded| &embedded.usage));
+        match embedded {
             Ok(embedded) => {
                 span.record("gen_ai.usage.input_tokens", embedded.usage.input_tokens);
                 Ok(embedded)

@@ -10,8 +10,8 @@
 //! buffers events without a limit, in a task of its own; it hides `Retry-After`; and its client unwraps the header made
 //! of the key. So its features for types are on, those for its client are off, and no second HTTP stack is built.
 //!
-//! Absent on purpose: tool arguments are not checked here (they stay text), calls are not run, nothing is counted in
-//! metrics (answers carry [`Usage`]), and no configuration is read: callers pass plain structs.
+//! Absent on purpose: tool arguments are not checked here (they stay text), calls are not run, nothing is counted
+//! against a budget (answers carry [`Usage`]), and no configuration is read: callers pass plain structs.
 
 mod assemble;
 mod chat;
@@ -22,6 +22,7 @@ mod error;
 pub mod estimate;
 mod http;
 mod message;
+mod observe;
 mod retry;
 mod sse;
 mod wire;

@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod body;
 mod oauth;
+mod observe;
 mod pages;
 mod parameters;
 mod request;
@@ -19,6 +20,8 @@ use url::Url;
 pub use answer::{Response, ResponseBody};
 pub use pages::{PageLimits, Pages, PagesEnd};
 pub use request::{PrepareError, Prepared};
+
+use observe::observed;
 
 use crate::{
     guard::{self, GuardedResolver},
@@ -136,6 +139,18 @@ pub enum CallError {
         /// Most bytes allowed.
         limit_bytes: usize,
     },
+}
+
+impl CallError {
+    /// A short name for metrics (`error.type`).
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Ambiguous(_) => "ambiguous",
+            Self::Credentials(_) => "credentials",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
 }
 
 /// One document's backend; cheap to share behind an `Arc`, since tokens and connections live here.
@@ -285,8 +300,15 @@ impl Backend {
         if let Some(body) = &prepared.body {
             request = request.body(body.clone());
         }
-        let response = request.send().await.map_err(|error| answer::call_error(&error))?;
-        let answer = answer::read(response, &self.config).await?;
+        let exchange = async {
+            let response = request.send().await.map_err(|error| answer::call_error(&error))?;
+            answer::read(response, &self.config).await
+        };
+        let end = |outcome: &Result<(Response, _), CallError>| match outcome {
+            Ok((response, _)) => Ok(response.status),
+            Err(error) => Err(error.class()),
+        };
+        let answer = observed(&prepared.method, &prepared.url, exchange, end).await?;
         Ok(Tried { answer, tokens })
     }
 }

@@ -32,6 +32,10 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 /// Seconds; from a cache hit to a slow model.
 const BUCKETS_SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// As the semantic conventions advise for `gen_ai.client.token.usage`.
+const BUCKETS_TOKENS: [f64; 11] =
+    [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+
 /// How often histograms are folded together, so that they do not grow between two scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -158,6 +162,10 @@ fn metrics_handle() -> PrometheusHandle {
         .get_or_init(|| {
             let recorder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS)
+                .and_then(|builder| {
+                    let tokens = Matcher::Full(metric::GEN_AI_CLIENT_TOKEN_USAGE.to_owned());
+                    builder.set_buckets_for_metric(tokens, &BUCKETS_TOKENS)
+                })
                 .unwrap_or_else(|_| PrometheusBuilder::new())
                 .build_recorder();
             let handle = recorder.handle();

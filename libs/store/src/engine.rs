@@ -13,7 +13,10 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    observe::{InUse, timed},
+};
 
 /// A query's text for each engine.
 #[derive(Clone, Copy, Debug)]
@@ -224,13 +227,14 @@ pub(crate) enum Pool {
 /// A connection with a transaction open. Dropped unfinished, nothing of it is kept.
 pub(crate) enum Tx {
     Pg { connection: PgTx, limit: Duration },
-    Lite(sqlx::Transaction<'static, Sqlite>),
+    Lite(sqlx::Transaction<'static, Sqlite>, InUse),
 }
 
 /// A PostgreSQL connection inside `begin`. If it is dropped there, it is closed instead of going back to the
 /// pool: it may still wait for an answer that never comes, and the server rolls back when the socket closes.
 pub(crate) struct PgTx {
     connection: Option<PoolConnection<Postgres>>,
+    _in_use: InUse,
 }
 
 impl Drop for PgTx {
@@ -260,29 +264,35 @@ async fn within<T>(limit: Duration, query: impl Future<Output = Result<T, sqlx::
 impl Tx {
     /// Runs a statement; gives the number of rows it changed.
     pub async fn execute(&mut self, sql: Sql, args: Vec<Arg>) -> Result<u64, StoreError> {
-        match self {
-            Self::Pg { connection, limit } => {
-                let query = sqlx::query_with(sql.pg, pg_args(args)?);
-                Ok(within(*limit, query.execute(connection.get()?)).await?.rows_affected())
+        timed(self.is_postgres(), sql, async {
+            match self {
+                Self::Pg { connection, limit } => {
+                    let query = sqlx::query_with(sql.pg, pg_args(args)?);
+                    Ok(within(*limit, query.execute(connection.get()?)).await?.rows_affected())
+                }
+                Self::Lite(tx, _) => {
+                    Ok(sqlx::query_with(sql.lite, lite_args(args)?).execute(&mut **tx).await?.rows_affected())
+                }
             }
-            Self::Lite(tx) => {
-                Ok(sqlx::query_with(sql.lite, lite_args(args)?).execute(&mut **tx).await?.rows_affected())
-            }
-        }
+        })
+        .await
     }
 
     /// Runs a statement and reads all its rows.
     pub async fn all(&mut self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
-            Self::Pg { connection, limit } => {
-                let query = sqlx::query_with(sql.pg, pg_args(args)?);
-                within(*limit, query.fetch_all(connection.get()?)).await?.into_iter().map(Row::Pg).collect()
-            }
-            Self::Lite(tx) => {
-                let query = sqlx::query_with(sql.lite, lite_args(args)?);
-                query.fetch_all(&mut **tx).await?.into_iter().map(Row::Lite).collect()
-            }
+        timed(self.is_postgres(), sql, async {
+            Ok(match self {
+                Self::Pg { connection, limit } => {
+                    let query = sqlx::query_with(sql.pg, pg_args(args)?);
+                    within(*limit, query.fetch_all(connection.get()?)).await?.into_iter().map(Row::Pg).collect()
+                }
+                Self::Lite(tx, _) => {
+                    let query = sqlx::query_with(sql.lite, lite_args(args)?);
+                    query.fetch_all(&mut **tx).await?.into_iter().map(Row::Lite).collect()
+                }
+            })
         })
+        .await
     }
 
     /// Runs a statement and reads its first row, if there is one.
@@ -292,58 +302,77 @@ impl Tx {
 
     /// Commits: what was written is on disk when this returns `Ok`.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.end("commit").await
+        self.end(sql!("commit")).await
     }
 
     /// Rolls back, keeping the connection.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        self.end("rollback").await
+        self.end(sql!("rollback")).await
     }
 
-    async fn end(self, how: &'static str) -> Result<(), StoreError> {
-        match self {
-            Self::Pg { mut connection, limit } => {
-                within(limit, sqlx::query(how).execute(connection.get()?)).await?;
-                drop(connection.connection.take()); // back to the pool
-                Ok(())
+    async fn end(self, how: Sql) -> Result<(), StoreError> {
+        timed(self.is_postgres(), how, async {
+            match self {
+                Self::Pg { mut connection, limit } => {
+                    within(limit, sqlx::query(how.pg).execute(connection.get()?)).await?;
+                    drop(connection.connection.take()); // back to the pool
+                    Ok(())
+                }
+                Self::Lite(tx, _) if how.lite == "commit" => Ok(tx.commit().await?),
+                Self::Lite(tx, _) => Ok(tx.rollback().await?),
             }
-            Self::Lite(tx) if how == "commit" => Ok(tx.commit().await?),
-            Self::Lite(tx) => Ok(tx.rollback().await?),
-        }
+        })
+        .await
+    }
+
+    fn is_postgres(&self) -> bool {
+        matches!(self, Self::Pg { .. })
     }
 }
 
 impl Pool {
     /// Opens a writing transaction.
     pub async fn begin(&self, limit: Duration) -> Result<Tx, StoreError> {
-        match self {
-            Self::Pg(pool) => {
-                let mut connection = PgTx { connection: Some(pool.acquire().await?) };
-                within(limit, sqlx::query("begin isolation level read committed").execute(connection.get()?)).await?;
-                Ok(Tx::Pg { connection, limit })
+        timed(self.is_postgres(), sql!("begin"), async {
+            match self {
+                Self::Pg(pool) => {
+                    let connection = pool.acquire().await?;
+                    let mut connection = PgTx { connection: Some(connection), _in_use: InUse::begin() };
+                    let begin = sqlx::query("begin isolation level read committed");
+                    within(limit, begin.execute(connection.get()?)).await?;
+                    Ok(Tx::Pg { connection, limit })
+                }
+                Self::Lite { writer, .. } => Ok(Tx::Lite(writer.begin_with("begin immediate").await?, InUse::begin())),
             }
-            Self::Lite { writer, .. } => Ok(Tx::Lite(writer.begin_with("begin immediate").await?)),
-        }
+        })
+        .await
     }
 
     /// A single writing statement, committed by itself.
     pub async fn write(&self, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        match self {
-            Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
-            Self::Lite { writer, .. } => Self::lite(writer, sql, args).await,
-        }
+        timed(self.is_postgres(), sql, async {
+            match self {
+                Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
+                Self::Lite { writer, .. } => Self::lite(writer, sql, args).await,
+            }
+        })
+        .await
     }
 
     /// A single reading statement.
     pub async fn read(&self, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        match self {
-            Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
-            Self::Lite { readers, .. } => Self::lite(readers, sql, args).await,
-        }
+        timed(self.is_postgres(), sql, async {
+            match self {
+                Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
+                Self::Lite { readers, .. } => Self::lite(readers, sql, args).await,
+            }
+        })
+        .await
     }
 
     async fn pg(pool: &PgPool, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         let mut connection = pool.acquire().await?;
+        let _in_use = InUse::begin();
         let answer = within(limit, sqlx::query_with(sql.pg, pg_args(args)?).fetch_all(&mut *connection)).await;
         if matches!(answer, Err(StoreError::TooSlow { .. })) {
             connection.close_on_drop();
@@ -352,7 +381,9 @@ impl Pool {
     }
 
     async fn lite(pool: &SqlitePool, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        let rows = sqlx::query_with(sql.lite, lite_args(args)?).fetch_all(pool).await?;
+        let mut connection = pool.acquire().await?;
+        let _in_use = InUse::begin();
+        let rows = sqlx::query_with(sql.lite, lite_args(args)?).fetch_all(&mut *connection).await?;
         Ok(rows.into_iter().map(Row::Lite).collect())
     }
 

@@ -8,6 +8,7 @@
 mod connect;
 mod engine;
 mod error;
+mod observe;
 
 pub mod ai_services;
 pub mod alarms;

@@ -198,6 +198,11 @@ async fn save_identity(worker: &Worker, held: &Held, saved: &SaveIdentity) -> Re
     worker.store.save_mapping(&held.lease.tenant, saved.person, &saved.document, &mapping).await
 }
 
+/// Who decided the answer.
+pub fn agent(trace: &TurnTrace) -> &'static str {
+    if trace.models.is_empty() { "dialogue" } else { "model" }
+}
+
 fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace, model: &str) -> AuditRow {
     let words = |row: &InboxRow| match &row.incoming.content {
         Content::Text { text } => text.clone(),
@@ -211,7 +216,7 @@ fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace, model: &str) -> Audi
         user_id: rows.first().map(|row| row.person.to_string()).unwrap_or_default(),
         chat_id: held.lease.conversation.to_string(),
         message: mask(rows.iter().map(words).collect::<Vec<_>>().join("\n").trim()),
-        agent: if trace.models.is_empty() { "dialogue" } else { "model" }.to_owned(),
+        agent: agent(trace).to_owned(),
         tools_used: json!(trace.calls.iter().map(|call| &call.operation_id).collect::<Vec<_>>()),
         models: trace.models.iter().map(|used| model_use(used, model)).collect(),
     }

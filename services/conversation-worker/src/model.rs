@@ -99,9 +99,6 @@ impl Models {
                 answered
             }
         };
-        let end = answered.as_ref().map_or_else(|error| error.class(), |_| "answered");
-        metrics::histogram!(metric::GEN_AI_CLIENT_OPERATION_DURATION, "model" => chat.model().to_owned(), "end" => end)
-            .record(began.elapsed());
         match answered {
             Ok(answer) => {
                 self.health.answered();

@@ -164,9 +164,12 @@ impl Turn<'_> {
         let input = self.input(&rows)?;
         match self.decide(&input).await {
             Ok(answer) => {
+                let agent = commit::agent(&answer.trace);
                 commit::answer(self.worker, self.held, &rows, &self.envelope, *answer).await?;
                 let age = self.now().since(input.now);
                 metrics::histogram!(metric::TURN_DURATION).record(age);
+                metrics::counter!(metric::AI_CHAT_REQUESTS, "agent" => agent).increment(1);
+                metrics::histogram!(metric::AI_RESPONSE_DURATION, "agent" => agent).record(age);
                 Ok(Step::Again)
             }
             Err(Broken::Store(error)) => Err(error.into()),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::http::Method;
+use ::http::{Method, StatusCode};
 use axum::{
     Router,
     extract::{MatchedPath, Request},
@@ -116,12 +116,26 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let active = Active::start();
     let response = next.run(request).instrument(span).await;
     drop(active);
-    let status = response.status().as_u16().to_string();
-    metrics::counter!(metric::HTTP_REQUESTS, "method" => method, "path" => path.clone(), "status" => status)
-        .increment(1);
-    metrics::histogram!(metric::HTTP_REQUEST_DURATION, "method" => method, "path" => path)
-        .record(started.elapsed().as_secs_f64());
+    record(method, path, response.status(), started.elapsed());
     response
+}
+
+/// The same under three names: ours, that of dashboards from before, and that of the semantic conventions.
+fn record(method: &'static str, path: String, status: StatusCode, took: Duration) {
+    let status_text = status.as_u16().to_string();
+    metrics::counter!(metric::HTTP_REQUESTS, "method" => method, "path" => path.clone(), "status" => status_text.clone())
+        .increment(1);
+    metrics::histogram!(metric::HTTP_REQUEST_DURATION, "method" => method, "path" => path.clone()).record(took);
+    metrics::counter!(metric::APP_REQUESTS, "status" => status_text.clone()).increment(1);
+    metrics::histogram!(metric::APP_REQUEST_DURATION).record(took);
+    metrics::histogram!(
+        metric::HTTP_SERVER_REQUEST_DURATION,
+        "http_request_method" => method,
+        "http_route" => path,
+        "error_type" => if status.is_server_error() { status_text.clone() } else { String::new() },
+        "http_response_status_code" => status_text,
+    )
+    .record(took);
 }
 
 /// A method as label: what a stranger may choose freely is none.

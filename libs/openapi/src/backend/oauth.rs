@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 
-use super::{CallError, answer};
+use super::{CallError, answer, observe::observed};
 use crate::guard;
 
 /// Longest wait for the token server.
@@ -113,8 +113,8 @@ async fn fetch(client: &Client, allow_private: bool, grant: &Grant<'_>) -> Resul
         .map_err(|refused| CallError::Credentials(format!("token URL: {refused}")))?;
     let http = |request: HttpRequest| {
         // Owned, so that the future is `Send` for callers that spawn it.
-        let client = client.clone();
-        async move { exchange(&client, request).await }
+        let (client, token_url) = (client.clone(), grant.key.token_url.clone());
+        async move { exchange(&client, &token_url, request).await }
     };
     let oauth = BasicClient::new(ClientId::new(grant.client_id.to_owned()))
         .set_client_secret(ClientSecret::new(grant.client_secret.expose_secret().to_owned()))
@@ -154,10 +154,15 @@ fn life(expires_in: Option<Duration>) -> Duration {
 }
 
 /// The HTTP client of crate oauth2 over ours; mends what token servers are known to send.
-async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse, TokenHttpError> {
+async fn exchange(client: &Client, token_url: &Url, request: HttpRequest) -> Result<HttpResponse, TokenHttpError> {
     let (parts, body) = request.into_parts();
-    let url = parts.uri.to_string();
-    let sent = client.request(parts.method, url).headers(parts.headers).body(body).timeout(TOKEN_TIMEOUT).send().await;
+    let sending = client.request(parts.method.clone(), parts.uri.to_string()).headers(parts.headers).body(body);
+    let sending = sending.timeout(TOKEN_TIMEOUT).send();
+    let end = |outcome: &reqwest::Result<reqwest::Response>| match outcome {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(_) => Err("away"),
+    };
+    let sent = observed(&parts.method, token_url, sending, end).await;
     let mut response = sent.map_err(|error| TokenHttpError::Away(answer::reason(&error)))?;
     let status = response.status();
     if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {

@@ -3,20 +3,26 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use domain::telemetry::metric;
 use http::{HeaderValue, Request, Response, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tonic::{
+    Code,
     body::Body,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, channel},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tower::Service;
 
-use super::remaining;
+use super::{
+    entry::{code, code_name},
+    remaining,
+};
 use crate::telemetry;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -129,7 +135,7 @@ pub fn channel(config: &ClientConfig) -> Result<Client, ClientError> {
 impl Service<Request<Body>> for Client {
     type Response = Response<Body>;
     type Error = tonic::transport::Error;
-    type Future = channel::ResponseFuture;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.channel.poll_ready(cx)
@@ -151,7 +157,21 @@ impl Service<Request<Body>> for Client {
                 headers.insert("grpc-timeout", value);
             }
         }
-        self.channel.call(request)
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let call = self.channel.call(request);
+        Box::pin(async move {
+            let started = Instant::now();
+            let outcome = call.await;
+            // A transport that fails is what the caller sees as UNAVAILABLE.
+            let code = outcome.as_ref().map_or(Code::Unavailable, |response| code(response.headers()));
+            metrics::histogram!(
+                metric::RPC_CLIENT_CALL_DURATION,
+                "rpc_method" => method,
+                "rpc_status_code" => code_name(code),
+            )
+            .record(started.elapsed());
+            outcome
+        })
     }
 }
 

@@ -95,15 +95,15 @@ where
                     Err(status) => (status.into_http(), false),
                 };
                 let code = code(response.headers());
-                recorded.record("rpc.status_code", field::debug(code));
+                recorded.record("rpc.status_code", code_name(code));
                 // What a stranger may choose is no label.
                 let method = if entered && code != Code::Unimplemented { path } else { "other".to_owned() };
                 metrics::histogram!(
                     metric::RPC_SERVER_CALL_DURATION,
                     "rpc_method" => method,
-                    "rpc_status_code" => format!("{code:?}"),
+                    "rpc_status_code" => code_name(code),
                 )
-                .record(started.elapsed().as_secs_f64());
+                .record(started.elapsed());
                 Ok(response)
             }
             .instrument(span),
@@ -152,8 +152,31 @@ fn peer(request: &Request<Body>) -> Option<IpAddr> {
 }
 
 /// Errors of a handler stand in the headers; what comes in the trailers of a stream is not seen here.
-fn code(headers: &HeaderMap) -> Code {
+pub(super) fn code(headers: &HeaderMap) -> Code {
     headers.get("grpc-status").map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+}
+
+/// A code as gRPC's specification writes it.
+pub(super) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 /// The header `grpc-timeout`: up to 8 digits and a unit.
