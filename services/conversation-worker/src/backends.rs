@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::turn::{CallOutcome, Cut};
 
 /// Bytes of an answer that a turn sees at most.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a list with all its pages.
+pub const WHOLE_BYTES_MAX: usize = 256 * 1024;
 /// Characters of one text in it at most.
 const TEXT_CHARS_MAX: usize = 4_000;
 
@@ -69,6 +71,15 @@ impl Ended {
         }
     }
 
+    /// The same, of a list that may have further pages.
+    pub fn with_more(mut self, more: bool) -> Self {
+        let (Self::Final(outcome) | Self::Again { outcome, .. }) = &mut self;
+        if let (true, CallOutcome::Answered { cut, .. }) = (more, outcome) {
+            *cut = Some(Cut { rows: 0, kept: 0, more });
+        }
+        self
+    }
+
     fn ambiguous(risk: Risk, reason: String, wait: Option<Duration>) -> Self {
         match risk {
             Risk::Safe => Self::Again { outcome: away(reason), wait },
@@ -104,21 +115,22 @@ fn untaken(risk: Risk, response: &Response) -> CallOutcome {
     }
 }
 
-/// An answer that fits, and what it lost: long texts are cut, then lists lose their last rows, the longest lists first.
-pub fn trim(mut body: Value) -> (Value, Option<Cut>) {
+/// An answer that fits into so many bytes, and what it lost: long texts are cut, then lists lose their last rows, the
+/// longest lists first. `more`: the backend has further pages.
+pub fn trim(mut body: Value, most_bytes: usize, more: bool) -> (Value, Option<Cut>) {
     cut_texts(&mut body);
     let rows = longest(&body);
     let mut kept = rows;
     loop {
         let size = size(&body);
-        if size <= ANSWER_BYTES_MAX {
-            return (body, (kept < rows).then_some(Cut { rows, kept }));
+        if size <= most_bytes {
+            return (body, (kept < rows || more).then_some(Cut { rows, kept, more }));
         }
         if kept == 0 {
             return (Value::Null, None); // one object of a size that nobody can read
         }
         // Each round is one pass and takes a fifth at least, so that there are few of them.
-        let share = (ANSWER_BYTES_MAX as f64 / size as f64).min(0.8);
+        let share = (most_bytes as f64 / size as f64).min(0.8);
         kept = (kept as f64 * share) as usize;
         shorten(&mut body, kept);
     }
@@ -183,30 +195,44 @@ mod tests {
 
     use super::*;
 
+    fn trim_answer(body: Value) -> (Value, Option<Cut>) {
+        trim(body, ANSWER_BYTES_MAX, false)
+    }
+
     fn rows(count: usize) -> Value {
         (0..count).map(|n| json!({ "id": n, "name": "a name of some length" })).collect()
     }
 
     #[test]
     fn a_large_answer_loses_its_last_rows_and_tells_how_many_there_were() {
-        let (trimmed, cut) = trim(json!({ "total": 5_000, "items": rows(5_000) }));
+        let (trimmed, cut) = trim_answer(json!({ "total": 5_000, "items": rows(5_000) }));
         assert!(trimmed.to_string().len() <= ANSWER_BYTES_MAX);
         assert_eq!(trimmed["total"], 5_000);
         assert_eq!(trimmed["items"][0]["id"], 0);
         let kept = trimmed["items"].as_array().map_or(0, Vec::len);
         assert!(kept > 500, "{kept}");
-        assert_eq!(cut, Some(Cut { rows: 5_000, kept }));
-        let (trimmed, cut) = trim(rows(5_000));
-        assert_eq!(cut, Some(Cut { rows: 5_000, kept: trimmed.as_array().map_or(0, Vec::len) }));
+        assert_eq!(cut, Some(Cut { rows: 5_000, kept, more: false }));
+        let (trimmed, cut) = trim_answer(rows(5_000));
+        assert_eq!(cut, Some(Cut { rows: 5_000, kept: trimmed.as_array().map_or(0, Vec::len), more: false }));
+    }
+
+    #[test]
+    fn an_answer_with_further_pages_says_so() {
+        let (trimmed, cut) = trim(rows(20), ANSWER_BYTES_MAX, true);
+        assert_eq!((trimmed, cut), (rows(20), Some(Cut { rows: 20, kept: 20, more: true })));
+        let (trimmed, cut) = trim(rows(20_000), WHOLE_BYTES_MAX, false);
+        let kept = trimmed.as_array().map_or(0, Vec::len);
+        assert!(kept > 3_000, "{kept}");
+        assert_eq!(cut, Some(Cut { rows: 20_000, kept, more: false }));
     }
 
     #[test]
     fn a_small_answer_stays_as_it_is_and_a_huge_object_is_dropped() {
         let small = json!({ "a": [1, 2], "b": "x" });
-        assert_eq!(trim(small.clone()), (small, None));
+        assert_eq!(trim_answer(small.clone()), (small, None));
         let huge: serde_json::Map<_, _> = (0..10_000).map(|n| (format!("key{n}"), json!("value"))).collect();
-        assert_eq!(trim(Value::Object(huge)), (Value::Null, None));
-        assert_eq!(trim(json!("x".repeat(100_000))).0.as_str().map(str::len), Some(TEXT_CHARS_MAX));
+        assert_eq!(trim_answer(Value::Object(huge)), (Value::Null, None));
+        assert_eq!(trim_answer(json!("x".repeat(100_000))).0.as_str().map(str::len), Some(TEXT_CHARS_MAX));
     }
 
     /// One list in another, over and over, and thousands of lists of one row each.
@@ -215,9 +241,9 @@ mod tests {
         let nested: serde_json::Map<_, _> =
             (0..20_000).map(|n| (format!("key{n}"), json!([["a text of some length"]]))).collect();
         let began = std::time::Instant::now();
-        assert_eq!(trim(json!({ "rows": nested.clone() })), (Value::Null, None));
-        let (trimmed, cut) = trim(json!([nested, rows(30_000)]));
-        assert_eq!((trimmed, cut), (json!([]), Some(Cut { rows: 30_000, kept: 0 })));
+        assert_eq!(trim_answer(json!({ "rows": nested.clone() })), (Value::Null, None));
+        let (trimmed, cut) = trim_answer(json!([nested, rows(30_000)]));
+        assert_eq!((trimmed, cut), (json!([]), Some(Cut { rows: 30_000, kept: 0, more: false })));
         assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     }
 

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::telemetry::metric;
-use openapi::{Operation, Risk};
+use openapi::{Operation, PageLimits, PagesEnd, Risk};
 use serde_json::{Value, json};
 use store::{Step, StoreError};
 
 use crate::{
-    backends::{self, Ended, trim},
+    backends::{self, ANSWER_BYTES_MAX, Ended, WHOLE_BYTES_MAX, trim},
     catalog::CatalogError,
     journal::{self, Lookup},
     lease::Held,
@@ -66,6 +66,17 @@ struct Ready<'a> {
     deadline: Duration,
 }
 
+/// Only the first page, with a look whether there are others.
+const FIRST_PAGE: PageLimits = PageLimits { pages: 1, rows: usize::MAX, size_bytes: usize::MAX };
+
+impl Ready<'_> {
+    /// How far the pages of a look-up are followed; none where there are no pages.
+    fn pages(&self, call: &Call) -> Option<PageLimits> {
+        let reads = self.operation.risk == Risk::Safe && self.prepared.method == reqwest::Method::GET;
+        reads.then(|| if call.whole { PageLimits::default() } else { FIRST_PAGE })
+    }
+}
+
 impl Performer<'_> {
     /// Looks an operation up. No step of its own: a call with an effect keeps the look-ups that led to it.
     ///
@@ -105,18 +116,20 @@ impl Performer<'_> {
             }));
         }
         metrics::counter!(metric::CALLS_RESUMED).increment(1);
-        let outcome = match serde_json::from_value::<Call>(step.request.clone()) {
+        let call = serde_json::from_value::<Call>(step.request.clone());
+        let whole = call.as_ref().is_ok_and(|call| call.whole);
+        let outcome = match call {
             Err(error) => CallOutcome::Unknown { reason: format!("its journaled request cannot be read: {error}") },
             Ok(call) if call.risk == Risk::Once => {
                 CallOutcome::Unknown { reason: "it was begun by a worker that ended".to_owned() }
             }
             Ok(call) => match self.ready(&call).await? {
-                Ok(ready) => self.execute(&ready, call.risk, step.idempotency_key.as_deref(), true).await?,
+                Ok(ready) => self.execute(&ready, &call, step.idempotency_key.as_deref(), true).await?,
                 Err(refused) if call.risk == Risk::Safe => refused,
                 Err(_) => CallOutcome::Unknown { reason: "it was begun and cannot be repeated".to_owned() },
             },
         };
-        self.finish(step.n, outcome).await
+        self.finish(step.n, outcome, whole).await
     }
 
     async fn search(&self, n: i32, query: &SearchQuery) -> Result<Outcome, Broken> {
@@ -178,16 +191,17 @@ impl Performer<'_> {
             .journal(&self.held.lease, self.seq, &journal::call(n, key.clone(), request_hash, request))
             .await?;
         let outcome = match ready {
-            Ok(ready) => self.execute(&ready, call.risk, Some(&key), false).await?,
+            Ok(ready) => self.execute(&ready, &call, Some(&key), false).await?,
             Err(refused) => refused,
         };
-        self.finish(n, outcome).await
+        self.finish(n, outcome, call.whole).await
     }
 
-    async fn finish(&self, n: i32, outcome: CallOutcome) -> Result<Outcome, Broken> {
+    async fn finish(&self, n: i32, outcome: CallOutcome, whole: bool) -> Result<Outcome, Broken> {
         let outcome = match outcome {
-            CallOutcome::Answered { status, body, .. } => {
-                let (body, cut) = trim(body);
+            CallOutcome::Answered { status, body, cut } => {
+                let most_bytes = if whole { WHOLE_BYTES_MAX } else { ANSWER_BYTES_MAX };
+                let (body, cut) = trim(body, most_bytes, cut.is_some_and(|cut| cut.more));
                 CallOutcome::Answered { status, body, cut }
             }
             other => other,
@@ -231,10 +245,11 @@ impl Performer<'_> {
     async fn execute(
         &self,
         ready: &Ready<'_>,
-        risk: Risk,
+        call: &Call,
         key: Option<&str>,
         resumed: bool,
     ) -> Result<CallOutcome, Broken> {
+        let risk = call.risk;
         let mut maybe_happened = resumed;
         let mut try_number = 1;
         loop {
@@ -242,7 +257,10 @@ impl Performer<'_> {
             self.worker.leases.ensure(self.held, ready.deadline).await?;
             let key = key.filter(|_| risk != Risk::Safe);
             let began = std::time::Instant::now();
-            let ended = Ended::of(risk, ready.backend.send(ready.prepared.clone(), key, ready.deadline).await);
+            let ended = match ready.pages(call) {
+                Some(limits) => self.pages(ready, &limits).await,
+                None => Ended::of(risk, ready.backend.send(ready.prepared.clone(), key, ready.deadline).await),
+            };
             metrics::histogram!(metric::BACKEND_CALL_DURATION, "document" => ready.operation.document.clone())
                 .record(began.elapsed());
             metrics::counter!(metric::BACKEND_CALLS, "document" => ready.operation.document.clone(), "end" => ended.label())
@@ -263,6 +281,18 @@ impl Performer<'_> {
                     return Ok(honest(outcome, risk, maybe_happened));
                 }
             }
+        }
+    }
+
+    /// A list, as far as the limits go; says whether there is more of it.
+    async fn pages(&self, ready: &Ready<'_>, limits: &PageLimits) -> Ended {
+        let prepared = ready.prepared.clone();
+        match ready.backend.send_pages(&ready.operation, prepared, limits, ready.deadline).await {
+            Ok(pages) => {
+                let more = pages.end != PagesEnd::Complete;
+                Ended::of(Risk::Safe, Ok(pages.response)).with_more(more)
+            }
+            Err(error) => Ended::of(Risk::Safe, Err(error)),
         }
     }
 

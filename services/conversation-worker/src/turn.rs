@@ -87,6 +87,9 @@ pub struct Call {
     pub purpose: Purpose,
     /// Language of the person, for `Accept-Language`.
     pub language: String,
+    /// All pages of its list are wanted, not only the first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// The call that this one repeats, argument by argument, and with its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<CallRef>,
@@ -190,7 +193,7 @@ pub enum CallOutcome {
         status: u16,
         /// The JSON answer, a text, or null; at most 64 KiB.
         body: Value,
-        /// What was cut from its lists; none when it is whole.
+        /// What it lacks; none when it is whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Cut>,
     },
@@ -217,13 +220,17 @@ pub enum CallOutcome {
     },
 }
 
-/// What an answer lost to fit: its longest list and every other above `kept` rows has its first `kept` rows only.
+/// What an answer lacks: to fit, its longest list and every other above `kept` rows has its first `kept` rows only; and
+/// there may be pages that were not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Rows of the longest list, as it came.
     pub rows: usize,
     /// Rows of it that are left.
     pub kept: usize,
+    /// The backend has further pages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// All that a turn may know.

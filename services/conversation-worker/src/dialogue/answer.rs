@@ -1,18 +1,20 @@
 //! Results told: lists by five, single things whole, with buttons for what goes on from there.
 
-use openapi::Operation;
+use openapi::{Operation, Risk};
 use serde_json::Value;
 
 use super::{
-    fail, rows,
+    fail,
+    rows::{self, Found},
     schema::{self, kind},
     scope::{Scope, Step},
     show,
     state::{Does, Frame, Last, Offer, Task},
     tell::Telling,
+    words::naming,
 };
 use crate::{
-    language::format::capital,
+    language::{fold::same_stem, format::capital, tokens},
     turn::{CallOutcome, Cut, Purpose, Suggestion},
 };
 
@@ -20,21 +22,66 @@ use crate::{
 const ROWS_AT_ONCE: usize = 5;
 /// Rows remembered.
 const ROWS_KEPT: usize = 50;
+/// Rows remembered of a list that was asked for with all its pages.
+const WHOLE_KEPT: usize = 200;
 /// Operations looked at for buttons below an answer.
 const MAX_LOOKED: usize = 6;
 
-/// Calls a safe operation and tells what came.
+/// Calls a safe operation and tells what came; all its pages, where they have to be counted or looked through.
 pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
+    let (sentence, others) = (task.sentence, task.others);
     let Some(frame) = task.frames.into_iter().next() else { return Ok(()) };
-    match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
-        CallOutcome::Answered { status: 200..=299, body, cut } => {
-            tell(scope, operation, frame, (&body, cut), &task.others)
-        }
+    let (mut body, mut cut) = match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
+        CallOutcome::Answered { status: 200..=299, body, cut } => (body, cut),
         failed => {
             fail::look_up_failed(scope, operation, &failed);
-            Ok(())
+            return Ok(());
+        }
+    };
+    let words = narrowing(scope, operation, &frame, &sentence);
+    let first = rows::found(operation, &body, cut);
+    let unread = first.is_list && cut.is_some_and(|cut| cut.more);
+    if unread
+        && (first.more || !words.is_empty())
+        && let CallOutcome::Answered { status: 200..=299, body: whole, cut: left } =
+            scope.call_whole(operation, &frame.arguments)?
+    {
+        (body, cut) = (whole, left);
+    }
+    tell(scope, operation, frame, (&body, cut), &others, &words)
+}
+
+/// Words of a sentence that no field took and that the operation does not have itself, folded and as they were written:
+/// they may name some of its rows.
+fn narrowing(scope: &Scope<'_>, operation: &Operation, frame: &Frame, sentence: &str) -> Vec<(String, String)> {
+    let mut own = format!(
+        "{} {} {}",
+        operation.summary,
+        operation.description,
+        operation.path.replace(['/', '{', '}', '_', '-'], " ")
+    );
+    for field in &operation.fields {
+        own.push(' ');
+        own.push_str(&schema::about(field));
+        if let Some(value) = frame.arguments.get(&field.key) {
+            let label = frame.labels.get(&field.key);
+            let options = schema::options(&field.schema).into_iter().filter(|choice| choice.value == *value);
+            let described: Vec<String> = options.map(|choice| choice.description).collect();
+            own.push_str(&format!(" {value} {} {}", show::argument(scope, field, value, label), described.join(" ")));
         }
     }
+    let own: Vec<String> = tokens(&own).into_iter().map(|token| token.text).collect();
+    let says = |word: &String| word.chars().count() >= 3 && word.chars().any(char::is_alphabetic);
+    let names = naming(sentence).into_iter().filter(says).filter(|word| !own.iter().any(|own| same_stem(own, word)));
+    let said = tokens(sentence);
+    let written =
+        |word: &String| said.iter().find(|token| token.text == *word).and_then(|t| sentence.get(t.span.clone()));
+    names
+        .map(|word| {
+            let said = written(&word).unwrap_or(&word).to_owned();
+            (word, said)
+        })
+        .collect()
 }
 
 /// Says what a model made of an answer, and remembers the answer.
@@ -48,64 +95,98 @@ pub fn tell_in_words(
 ) -> Step<()> {
     let title = schema::operation_title(operation);
     used(scope, operation, &title);
-    let (list, total, is_list) = rows::rows(operation, body);
-    let total = cut.filter(|cut| cut.kept == total).map_or(total, |cut| cut.rows);
-    let day = show::day_of(scope, operation, &frame);
-    let shown = list.len();
-    remember(scope, operation, frame, title, list, total, shown, is_list, day);
+    let found = rows::found(operation, body, cut);
+    let shown = found.list.len();
+    remember(scope, operation, frame, found, shown, false);
     let offers = follow_ups(scope, operation, others, scope.input.settings.limits.buttons.min(2))?;
     scope.keep_offers(&offers);
     scope.say_with(words, offers);
     Ok(())
 }
 
-/// Tells an answer and remembers it.
+/// Tells an answer and remembers it; of a list only the rows with these words, where some have them and some do not.
 pub fn tell(
     scope: &mut Scope<'_>,
     operation: &Operation,
     frame: Frame,
     (body, cut): (&Value, Option<Cut>),
     others: &[Suggestion],
+    words: &[(String, String)],
 ) -> Step<()> {
     let title = schema::operation_title(operation);
     used(scope, operation, &title);
-    let (list, total, is_list) = rows::rows(operation, body);
-    let total = cut.filter(|cut| cut.kept == total).map_or(total, |cut| cut.rows);
-    let day = show::day_of(scope, operation, &frame);
+    let mut found = rows::found(operation, body, cut);
     let about = headline(scope, operation, &frame, &title);
-    if list.is_empty() {
+    if found.list.is_empty() {
         let text =
-            if is_list { scope.text("nothing-of", &[("about", &about)]) } else { scope.text("result-none", &[]) };
-        remember(scope, operation, frame, title, Vec::new(), 0, 0, is_list, day);
+            if found.is_list { scope.text("nothing-of", &[("about", &about)]) } else { scope.text("result-none", &[]) };
+        remember(scope, operation, frame, found, 0, false);
         let offers = follow_ups(scope, operation, others, 0)?;
         scope.keep_offers(&offers);
         scope.say_with(text, offers);
         return Ok(());
     }
-    let shown = list.len().min(ROWS_AT_ONCE);
-    let text = if is_list {
-        let telling = Telling::new(scope.lang, &scope.place, operation);
-        let lines: Vec<String> =
-            list.iter().take(shown).enumerate().map(|(at, row)| format!("{}. {}", at + 1, telling.line(row))).collect();
-        let count = if total > shown {
-            format!(" {} {}", scope.counted("list-total", total, &[]), scope.counted("list-first", shown, &[]))
-        } else {
-            String::new()
-        };
-        format!("{about}:{count}\n{}", lines.join("\n"))
-    } else {
-        let telling = Telling::new(scope.lang, &scope.place, operation);
-        let whole = telling.whole(&list[0]);
-        if telling.is_named(&list[0]) { whole } else { format!("{about}: {whole}") }
-    };
-    let filtered = if is_list && total > shown { filters(scope, operation, &frame) } else { Vec::new() };
-    let more = is_list && list.len() > shown;
-    remember(scope, operation, frame, title, list, total, shown, is_list, day);
+    let telling = Telling::new(scope.lang, &scope.place, operation);
+    if !found.is_list {
+        let whole = telling.whole(&found.list[0]);
+        let text = if telling.is_named(&found.list[0]) { whole } else { format!("{about}: {whole}") };
+        return finish(scope, operation, frame, found, text, others, false);
+    }
+    let only = rows::narrowed(&found.list, words).filter(|_| found.is_list);
+    let mut count = String::new();
+    let narrowed = only.is_some();
+    if let Some((kept, telling)) = only {
+        let seen = found.list.len();
+        let quoted = telling.join(", ");
+        let of = found.total.to_string();
+        count = format!(" {}", scope.counted("list-only", kept.len(), &[("total", &of), ("what", &quoted)]));
+        if found.more || found.total > seen {
+            count = format!("{count} {}", scope.counted("list-seen", seen, &[]));
+        }
+        let total = kept.len();
+        found = Found { list: kept, total, more: false, is_list: true };
+    }
+    let shown = found.list.len().min(ROWS_AT_ONCE);
+    if found.total > shown || found.more {
+        if !narrowed {
+            let key = if found.more { "list-total-more" } else { "list-total" };
+            count = format!(" {}", scope.counted(key, found.total, &[]));
+        }
+        count = format!("{count} {}", scope.counted("list-first", shown, &[]));
+    }
+    let lines: Vec<String> = found
+        .list
+        .iter()
+        .take(shown)
+        .enumerate()
+        .map(|(at, row)| format!("{}. {}", at + 1, telling.line(row)))
+        .collect();
+    let text = format!("{about}:{count}\n{}", lines.join("\n"));
+    finish(scope, operation, frame, found, text, others, narrowed)
+}
+
+/// Says it, with buttons for what goes on from there.
+fn finish(
+    scope: &mut Scope<'_>,
+    operation: &Operation,
+    frame: Frame,
+    found: Found,
+    text: String,
+    others: &[Suggestion],
+    narrowed: bool,
+) -> Step<()> {
+    let shown = found.list.len().min(ROWS_AT_ONCE);
+    let long = found.is_list && (found.total > shown || found.more);
     let mut offers: Vec<Offer> = Vec::new();
-    if more {
+    if found.is_list && found.list.len() > shown {
         offers.push(scope.button("button-more", Does::More));
     }
-    offers.extend(filtered);
+    if narrowed {
+        offers.push(scope.button("button-all", Does::All));
+    } else if long {
+        offers.extend(filters(scope, operation, &frame));
+    }
+    remember(scope, operation, frame, found, shown, narrowed);
     let room = scope.input.settings.limits.buttons.saturating_sub(offers.len());
     offers.extend(follow_ups(scope, operation, others, room.min(2))?);
     offers.truncate(scope.input.settings.limits.buttons);
@@ -127,30 +208,21 @@ fn headline(scope: &Scope<'_>, operation: &Operation, frame: &Frame, title: &str
     parts.join(", ")
 }
 
-/// The last result, for "the second one" and "book it".
-#[expect(clippy::too_many_arguments, reason = "one place makes it, from values that stand apart")]
-fn remember(
-    scope: &mut Scope<'_>,
-    operation: &Operation,
-    frame: Frame,
-    title: String,
-    list: Vec<Value>,
-    total: usize,
-    shown: usize,
-    is_list: bool,
-    day: Option<jiff::civil::Date>,
-) {
-    let focus = (list.len() == 1).then_some(0);
-    let rows = list.into_iter().take(ROWS_KEPT).collect();
+/// The last result, for "the second one" and "book it". `whole`: there are no other rows to be had.
+fn remember(scope: &mut Scope<'_>, operation: &Operation, frame: Frame, found: Found, shown: usize, whole: bool) {
+    let day = show::day_of(scope, operation, &frame);
+    let focus = (found.list.len() == 1).then_some(0);
     scope.state.last = Some(Last {
+        title: schema::operation_title(operation),
         frame,
-        title,
         produces: operation.produces.clone(),
-        rows,
-        total,
+        rows: found.list.into_iter().take(if whole { WHOLE_KEPT } else { ROWS_KEPT }).collect(),
+        total: found.total,
         shown,
         focus,
-        list: is_list,
+        list: found.is_list,
+        more: found.more,
+        whole,
         day,
         at: scope.input.now,
     });
@@ -166,15 +238,15 @@ pub fn used(scope: &mut Scope<'_>, operation: &Operation, title: &str) {
 
 /// Remembers what an effect gave back.
 pub fn remember_effect(scope: &mut Scope<'_>, operation: &Operation, body: &Value) {
-    let (list, total, is_list) = rows::rows(operation, body);
-    if list.is_empty() || operation.produces.is_empty() {
+    let found = rows::found(operation, body, None);
+    if found.list.is_empty() || operation.produces.is_empty() {
         scope.state.last = None;
         return;
     }
     let frame =
         Frame { operation_id: operation.id.clone(), content_hash: operation.content_hash.clone(), ..Frame::default() };
-    let shown = list.len();
-    remember(scope, operation, frame, schema::operation_title(operation), list, total, shown, is_list, None);
+    let shown = found.list.len();
+    remember(scope, operation, frame, found, shown, true);
 }
 
 /// Buttons for operations that take what this one yields: from the sentence's other candidates, else by its resource.
@@ -268,6 +340,10 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
         return Ok(false);
     };
     let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
+    let rest = last.more || last.rows.len() < last.total;
+    if rest && !last.whole && operation.risk == Risk::Safe && last.rows.len() < last.shown + ROWS_AT_ONCE {
+        read_on(scope, &operation, &mut last)?;
+    }
     let from = last.shown;
     let to = last.rows.len().min(from + ROWS_AT_ONCE);
     let mut lines = Vec::new();
@@ -276,9 +352,13 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
         lines.push(scope.counted("list-next", to - from, &[]));
         lines.extend((from..to).map(|at| format!("{}. {}", at + 1, telling.line(&last.rows[at]))));
     }
-    let offers = if to < last.rows.len() {
-        vec![scope.button("button-more", Does::More)]
-    } else if to < last.total {
+    let offers = if to < last.rows.len() || (rest && !last.whole) {
+        let mut offers = vec![scope.button("button-more", Does::More)];
+        if !last.whole || rest {
+            offers.extend(filters(scope, &operation, &last.frame));
+        }
+        offers
+    } else if last.more || to < last.total {
         let narrower = filters(scope, &operation, &last.frame);
         lines.push(beyond(scope, &operation, &last, !narrower.is_empty()));
         narrower
@@ -295,10 +375,25 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
     Ok(true)
 }
 
+/// Reads a list again with all its pages, so that it can be told beyond its first rows.
+fn read_on(scope: &mut Scope<'_>, operation: &Operation, last: &mut Last) -> Step<()> {
+    let CallOutcome::Answered { status: 200..=299, body, cut } = scope.call_whole(operation, &last.frame.arguments)?
+    else {
+        return Ok(());
+    };
+    let found = rows::found(operation, &body, cut);
+    if found.is_list && found.list.len() >= last.shown {
+        last.rows = found.list.into_iter().take(WHOLE_KEPT).collect();
+        (last.total, last.more, last.whole) = (found.total, found.more, true);
+    }
+    Ok(())
+}
+
 /// That the rest of a result is out of reach, and how to come nearer to it, if the operation takes anything for that.
 fn beyond(scope: &Scope<'_>, operation: &Operation, last: &Last, buttons: bool) -> String {
     let shown = last.rows.len().to_string();
-    let text = scope.counted("list-cut", last.total, &[("shown", &shown)]);
+    let key = if last.more { "list-cut-more" } else { "list-cut" };
+    let text = scope.counted(key, last.total, &[("shown", &shown)]);
     let days = operation.fields.iter().any(|field| {
         field.location == openapi::Location::Query
             && matches!(kind(&field.schema), schema::Kind::Date | schema::Kind::DateTime)

@@ -127,8 +127,13 @@ fn question(
     if wide { format!("{text} ({})", described.trim_end_matches('.')) } else { text }
 }
 
+/// Rows of a question that are remembered.
+const ROWS_KEPT: usize = 200;
+
 /// Lets choose from rows; those beyond the list's length can be named.
-pub fn pick(scope: &mut Scope<'_>, mut task: Task, key: &str, list: Vec<Row>, text: String) {
+pub fn pick(scope: &mut Scope<'_>, mut task: Task, key: &str, mut list: Vec<Row>, text: String) {
+    let cut = list.len() > ROWS_KEPT;
+    list.truncate(ROWS_KEPT);
     let depth = task.frames.len();
     if !task.asked.contains(&(depth, key.to_owned())) {
         task.asked.push((depth, key.to_owned()));
@@ -138,7 +143,7 @@ pub fn pick(scope: &mut Scope<'_>, mut task: Task, key: &str, list: Vec<Row>, te
     let most = if shown.len() > limits.buttons { limits.row_title } else { limits.button_title };
     let titles = rows::distinct_titles(&shown, most);
     let offers = titles.into_iter().enumerate().map(|(at, title)| scope.offer(title, Does::Row { at }, "")).collect();
-    open(scope, Ask::Pick { key: key.to_owned(), rows: list }, Some(task), text, offers);
+    open(scope, Ask::Pick { key: key.to_owned(), rows: list, cut }, Some(task), text, offers);
 }
 
 /// "2 fit: Emma, Jane Austen. Which one?"

@@ -4,7 +4,7 @@ use openapi::{Operation, Risk};
 use serde_json::Value;
 
 use super::{
-    ask, rows,
+    ask, rows, schema,
     scope::{Scope, Step},
     state::{Ask, Does, Frame, Offer, Row, Task},
     tell::Telling,
@@ -79,10 +79,14 @@ fn offer_ways_out(scope: &mut Scope<'_>, task: Task, operation: &Operation, stat
         text.push_str(&scope.text("alternatives", &[("list", &labels.join(", "))]));
     }
     let mut offers = instead;
-    let change = scope.button("button-change", Does::Change);
-    offers.push(change);
-    if offers.len() < scope.input.settings.limits.buttons {
-        offers.push(scope.button("button-cancel", Does::Cancel));
+    let timed = |field: &&openapi::Field| frame.arguments.contains_key(&field.key);
+    if matches!(status, 409 | 422) && schema::times(operation).iter().any(timed) {
+        offers.push(scope.button("button-other-time", Does::OtherTime));
+    }
+    for (key, does) in [("button-change", Does::Change), ("button-cancel", Does::Cancel)] {
+        if offers.len() < scope.input.settings.limits.buttons {
+            offers.push(scope.button(key, does));
+        }
     }
     // It asks what is to change: a yes in words repeats nothing.
     ask::open(scope, Ask::Change, Some(task), text, offers);
@@ -189,10 +193,10 @@ pub fn look_for(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
     if !check.check(&arguments).is_empty() {
         return Ok(Seen::Unchecked);
     }
-    let CallOutcome::Answered { status: 200..=299, body, .. } = scope.call(&check, &arguments, Purpose::Lookup)? else {
+    let CallOutcome::Answered { status: 200..=299, body, cut } = scope.call_whole(&check, &arguments)? else {
         return Ok(Seen::Unchecked);
     };
-    let list = rows::rows(&check, &body).0;
+    let list = rows::found(&check, &body, cut).list;
     Ok(match list.iter().find(|row| holds(scope, row, frame, operation)) {
         Some(row) => Seen::There(Telling::new(scope.lang, &scope.place, &check).handle(row)),
         None => Seen::Not,

@@ -249,7 +249,7 @@ impl Talk {
     fn leave(self, scope: &mut Scope<'_>) -> Step<Came> {
         let Some((frame, body, cut)) = self.last else { return Ok(Came::Nowhere) };
         let Some(operation) = scope.operation_of(&frame)? else { return Ok(Came::Nowhere) };
-        answer::tell(scope, &operation, frame, (&body, cut), &self.others)?;
+        answer::tell(scope, &operation, frame, (&body, cut), &self.others, &[])?;
         Ok(Came::Said)
     }
 

@@ -175,8 +175,9 @@ fn scope_parent(scope: &mut Scope<'_>, task: &Task) -> Step<Option<Arc<Operation
 
 /// The rows that a safe call gives; `None` when it failed, which is said.
 fn call_rows(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Step<Option<Vec<Value>>> {
-    match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
-        CallOutcome::Answered { status: 200..=299, body, .. } => Ok(Some(rows::rows(operation, &body).0)),
+    // All of it: the one that is meant may stand on the last page.
+    match scope.call_whole(operation, &frame.arguments)? {
+        CallOutcome::Answered { status: 200..=299, body, cut } => Ok(Some(rows::found(operation, &body, cut).list)),
         failed => {
             fail::look_up_failed(scope, operation, &failed);
             Ok(None)

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{
     act, answer, ask, ids, later, schema,
     scope::{Scope, Step, TWICE_S},
-    small, start,
-    state::{Ask, Does, Offer, Open, Task},
+    show, small, start,
+    state::{Ask, Does, Frame, Offer, Open, Task},
     steps, values,
 };
 use crate::language::{
@@ -162,6 +162,10 @@ fn begin_offer(scope: &mut Scope<'_>, offer: &Offer) -> Step<()> {
             }
             Ok(())
         }
+        Does::All => match scope.state.last.clone() {
+            Some(last) => steps::advance(scope, task_of(last.frame)),
+            None => Ok(()),
+        },
         Does::Help => small::help(scope, true),
         Does::Person => {
             small::person(scope);
@@ -175,6 +179,7 @@ fn begin_offer(scope: &mut Scope<'_>, offer: &Offer) -> Step<()> {
         | Does::Row { .. }
         | Does::Value { .. }
         | Does::AskField { .. }
+        | Does::OtherTime
         | Does::Wrong { .. } => Ok(()),
     }
 }
@@ -189,11 +194,14 @@ fn filter(scope: &mut Scope<'_>, key: &str) -> Step<()> {
     if let Some(value) = own {
         frame.arguments.insert(key.to_owned(), value);
         frame.identity.push(key.to_owned());
-        let task = Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() };
-        return steps::advance(scope, task);
+        return steps::advance(scope, task_of(frame));
     }
-    let task = Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() };
-    ids::ask_or_look_up(scope, task, &operation, key)
+    ids::ask_or_look_up(scope, task_of(frame), &operation, key)
+}
+
+/// A task without a sentence.
+fn task_of(frame: Frame) -> Task {
+    Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() }
 }
 
 /// Words for an open question of this person.
@@ -220,7 +228,7 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
         Some(Control::Back) => return back(scope, open),
         Some(Control::Yes) if confirming => return act::yes(scope, open),
         Some(Control::No) if confirming => return cancel(scope),
-        Some(Control::Change | Control::Wrong) if confirming => return change(scope, open),
+        Some(Control::Change | Control::Wrong) if confirming => return change_of(scope, open),
         Some(Control::Wrong) if is_wrong_here(scope, &open, text)? => {
             small::wrong(scope);
             return Ok(());
@@ -237,7 +245,7 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
     match open.kind.clone() {
         Ask::Meaning => values::meaning(scope, open, text),
         Ask::Field { key } => values::field(scope, open, &key, text),
-        Ask::Pick { key, rows } => values::pick(scope, open, &key, &rows, text),
+        Ask::Pick { key, rows, cut } => values::pick(scope, open, &key, (&rows, cut), text),
         Ask::Confirm { .. } => values::at_confirm(scope, open, text),
         Ask::Change => values::at_change(scope, open, text),
         Ask::Wrong => {
@@ -336,8 +344,15 @@ fn back(scope: &mut Scope<'_>, open: Open) -> Step<()> {
     ids::ask_or_look_up(scope, task, &operation, &key)
 }
 
-pub fn change(scope: &mut Scope<'_>, open: Open) -> Step<()> {
-    let Some(task) = open.task else { return cancel(scope) };
+/// Asks what is to change in what the open question is about.
+pub fn change_of(scope: &mut Scope<'_>, open: Open) -> Step<()> {
+    match open.task {
+        Some(task) => change(scope, task),
+        None => cancel(scope),
+    }
+}
+
+fn change(scope: &mut Scope<'_>, task: Task) -> Step<()> {
     let Some(frame) = task.frames.first().cloned() else { return cancel(scope) };
     match scope.operation_of(&frame)? {
         Some(operation) => ask::change(scope, task, &operation),
@@ -356,7 +371,7 @@ pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer) -> Step<()> {
         }
         Does::No => cancel_quietly(scope),
         Does::Cancel => cancel(scope),
-        Does::Change => change(scope, open),
+        Does::Change => change_of(scope, open),
         Does::Wrong { what } => {
             scope.state.open = None;
             small::wrong_noted(scope, &what, &offer.title);
@@ -368,7 +383,7 @@ pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer) -> Step<()> {
             steps::begin(scope, &operation_id, "", &sentence, others)
         }
         Does::Row { at } => {
-            let Ask::Pick { key, rows } = &open.kind else { return Ok(()) };
+            let Ask::Pick { key, rows, .. } = &open.kind else { return Ok(()) };
             match (rows.get(at), open.task.clone()) {
                 (Some(row), Some(task)) => set(scope, task, key, row.id.clone(), Some(row.label.clone())),
                 _ => Ok(()),
@@ -393,8 +408,29 @@ pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer) -> Step<()> {
             }
             None => Ok(()),
         },
-        Does::More | Does::Help | Does::Person | Does::Filter { .. } => begin_offer(scope, &offer),
+        Does::OtherTime => other_time(scope, open.task),
+        Does::More | Does::All | Does::Help | Does::Person | Does::Filter { .. } => begin_offer(scope, &offer),
     }
+}
+
+/// Asks for the time anew; hours alone mean the day that was asked for.
+fn other_time(scope: &mut Scope<'_>, task: Option<Task>) -> Step<()> {
+    let Some(mut task) = task else { return cancel(scope) };
+    let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let fields = schema::times(&operation);
+    let Some(first) = fields.first().map(|field| (*field).clone()) else { return change(scope, task) };
+    frame.day = match schema::kind(&first.schema) {
+        schema::Kind::DateTime => show::day_of(scope, &operation, frame),
+        _ => None,
+    };
+    for field in fields {
+        frame.arguments.remove(&field.key);
+        frame.labels.remove(&field.key);
+    }
+    task.frames.truncate(1);
+    task.sentence.clear();
+    ask::field(scope, task, &operation, &first.key)
 }
 
 /// True when a field of the top frame holds an id that people see by its label.

@@ -7,12 +7,40 @@ use serde_json::Value;
 
 use super::{schema, scope::Scope, state::Row, tell::Telling};
 use crate::language::{Token, choose::is_filler, fold, fold::same_stem, format::cut, token::Kind, tokens, verbs};
+use crate::turn::Cut;
 
 /// Most rows that are looked at.
 const MAX_ROWS: usize = 200;
+/// Most rows of a list that was asked for with all its pages.
+const MAX_WHOLE: usize = 1_000;
+
+/// What an answer holds.
+pub struct Found {
+    /// Its rows; a single object is one.
+    pub list: Vec<Value>,
+    /// How many there are, as far as is known.
+    pub total: usize,
+    /// There are more than that: pages that were not read, and nobody says how many.
+    pub more: bool,
+    /// It is a list.
+    pub is_list: bool,
+}
+
+/// All rows of an answer, whatever was cut from it or lies on other pages.
+pub fn found(operation: &Operation, body: &Value, cut: Option<Cut>) -> Found {
+    let (list, total, is_list) = most_rows(operation, body, MAX_WHOLE);
+    let came = cut.filter(|cut| cut.kept == total).map_or(total, |cut| cut.rows);
+    // A total that the answer names counts for all pages.
+    let more = is_list && cut.is_some_and(|cut| cut.more && came <= cut.rows);
+    Found { list, total: came, more, is_list }
+}
 
 /// The rows of an answer and how many there are in all; a single object is one row.
 pub fn rows(operation: &Operation, body: &Value) -> (Vec<Value>, usize, bool) {
+    most_rows(operation, body, MAX_ROWS)
+}
+
+fn most_rows(operation: &Operation, body: &Value, most: usize) -> (Vec<Value>, usize, bool) {
     let pointer = operation.response.as_ref().filter(|r| r.is_list).and_then(|r| r.list_pointer.as_deref());
     let named = pointer.and_then(|pointer| {
         body.pointer(pointer)
@@ -24,7 +52,7 @@ pub fn rows(operation: &Operation, body: &Value) -> (Vec<Value>, usize, bool) {
         Some(list) => {
             let rows: Vec<&Value> = list.iter().filter(|row| says_something(row)).collect();
             let total = total(operation, body, list.len()).unwrap_or(rows.len());
-            (rows.into_iter().take(MAX_ROWS).cloned().collect(), total, true)
+            (rows.into_iter().take(most).cloned().collect(), total, true)
         }
         None if !says_something(body) => (Vec::new(), 0, false),
         None => (vec![body.clone()], 1, false),
@@ -191,6 +219,25 @@ pub fn naming_words(sentence: &str, used: &[bool]) -> Vec<String> {
         }
     }
     out
+}
+
+/// The rows that have all of these words (folded, and as they were written), as far as any row has them, and those words
+/// as they were written; none when that leaves out no row or all.
+pub fn narrowed(rows: &[Value], words: &[(String, String)]) -> Option<(Vec<Value>, Vec<String>)> {
+    let parts: Vec<Vec<Token>> = rows.iter().map(|row| tokens(&words_of(row))).collect();
+    let has = |row: &[Token], word: &str| row.iter().any(|part| part.kind == Kind::Word && same_stem(&part.text, word));
+    let telling: Vec<&(String, String)> = words
+        .iter()
+        .filter(|(word, _)| (1..rows.len()).contains(&parts.iter().filter(|row| has(row, word)).count()))
+        .collect();
+    let kept: Vec<Value> = rows
+        .iter()
+        .zip(&parts)
+        .filter(|(_, row)| telling.iter().all(|(word, _)| has(row, word)))
+        .map(|(row, _)| row.clone())
+        .collect();
+    let said = telling.iter().map(|(_, said)| said.clone()).collect();
+    (!telling.is_empty() && !kept.is_empty()).then_some((kept, said))
 }
 
 /// The rows that the words fit best, by place; none when no word fits any.

@@ -225,6 +225,15 @@ pub fn span(operation: &Operation) -> Option<(&Field, &Field)> {
     (kind(&from.schema) == kind(&to.schema)).then_some((*from, *to))
 }
 
+/// The fields that say when: begin and end of the span, else the one that is required.
+pub fn times(operation: &Operation) -> Vec<&Field> {
+    if let Some((from, to)) = span(operation) {
+        return vec![from, to];
+    }
+    let temporal = |field: &&Field| field.required && matches!(kind(&field.schema), Kind::Date | Kind::DateTime);
+    operation.fields.iter().find(temporal).into_iter().collect()
+}
+
 /// A field that a person can give: no header or cookie unless it is required.
 pub fn askable(field: &Field) -> bool {
     field.required || !matches!(field.location, Location::Header | Location::Cookie)

@@ -140,7 +140,12 @@ impl<'a> Scope<'a> {
         arguments: &Map<String, Value>,
         purpose: Purpose,
     ) -> Step<CallOutcome> {
-        self.make(operation, arguments, purpose, None)
+        self.make(operation, arguments, purpose, None, false)
+    }
+
+    /// Calls the backend for a list with all its pages, as far as the limits go.
+    pub fn call_whole(&mut self, operation: &Operation, arguments: &Map<String, Value>) -> Step<CallOutcome> {
+        self.make(operation, arguments, Purpose::Lookup, None, true)
     }
 
     /// Makes a call that was said yes to, again if one is given; gives its end and which call that was.
@@ -150,7 +155,7 @@ impl<'a> Scope<'a> {
         frame: &Frame,
         repeats: Option<CallRef>,
     ) -> Step<(CallOutcome, CallRef)> {
-        let outcome = self.make(operation, &frame.arguments, Purpose::Act, repeats)?;
+        let outcome = self.make(operation, &frame.arguments, Purpose::Act, repeats, false)?;
         Ok((outcome, repeats.unwrap_or(CallRef { seq: self.input.seq, n: self.steps })))
     }
 
@@ -160,6 +165,7 @@ impl<'a> Scope<'a> {
         arguments: &Map<String, Value>,
         purpose: Purpose,
         repeats: Option<CallRef>,
+        whole: bool,
     ) -> Step<CallOutcome> {
         let call = Call {
             operation_id: operation.id.clone(),
@@ -168,6 +174,7 @@ impl<'a> Scope<'a> {
             risk: if purpose == Purpose::Act { operation.risk } else { Risk::Safe },
             purpose,
             language: self.lang.tag().to_owned(),
+            whole,
             repeats,
         };
         let outcome = match self.next(Action::Call(call))? {

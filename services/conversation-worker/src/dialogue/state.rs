@@ -107,8 +107,11 @@ pub enum Ask {
     Pick {
         /// [`openapi::Field::key`].
         key: String,
-        /// All rows, those offered first.
+        /// The rows, those offered first.
         rows: Vec<Row>,
+        /// There are others, which a name finds.
+        #[serde(default)]
+        cut: bool,
     },
     /// A yes to an effect.
     Confirm {
@@ -199,6 +202,12 @@ pub struct Last {
     pub focus: Option<usize>,
     /// The answer was a list.
     pub list: bool,
+    /// There are more than `total`, and nobody says how many.
+    #[serde(default)]
+    pub more: bool,
+    /// These are all the rows that can be had.
+    #[serde(default)]
+    pub whole: bool,
     /// First day it was about.
     pub day: Option<Date>,
     /// When.
@@ -263,6 +272,8 @@ pub enum Does {
         /// The sentence it is for; empty when it has none.
         sentence: String,
     },
+    /// Tells the last list without the words that narrowed it.
+    All,
     /// Repeats the last operation with one more filter asked for.
     Filter {
         /// [`openapi::Field::key`].
@@ -287,6 +298,8 @@ pub enum Does {
         /// [`openapi::Field::key`].
         key: String,
     },
+    /// Has the time asked anew, its begin and its end.
+    OtherTime,
     /// Says what was wrong: `item`, `detail` or `other`.
     Wrong {
         /// Which.

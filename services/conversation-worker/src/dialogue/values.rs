@@ -6,7 +6,7 @@ use super::{
     ask,
     fill::{self, Sentence},
     read::{self, Meant},
-    reply::{cancel, change, set, take},
+    reply::{cancel, change_of, set, take},
     schema,
     scope::{Scope, Step},
     start,
@@ -106,8 +106,8 @@ fn explain(
 }
 
 /// The answer to a question for a row.
-pub fn pick(scope: &mut Scope<'_>, open: Open, key: &str, rows: &[Row], text: &str) -> Step<()> {
-    let Some(task) = open.task.clone() else { return cancel(scope) };
+pub fn pick(scope: &mut Scope<'_>, open: Open, key: &str, (rows, cut): (&[Row], bool), text: &str) -> Step<()> {
+    let Some(mut task) = open.task.clone() else { return cancel(scope) };
     let meant = ask::rows_meant(rows, scope.input.settings.limits.rows, text);
     match meant.as_slice() {
         [only] => {
@@ -121,6 +121,11 @@ pub fn pick(scope: &mut Scope<'_>, open: Open, key: &str, rows: &[Row], text: &s
                     scope.state.open = None;
                     return start::follow(scope, text, found);
                 }
+            }
+            if cut && !naming(text).is_empty() {
+                // A name among the rows that were not kept: the list is read again.
+                text.clone_into(&mut task.sentence);
+                return steps::advance(scope, task);
             }
             let why = scope.text("not-there", &[]);
             ask::pick(scope, task, key, rows.to_vec(), why);
@@ -190,7 +195,7 @@ pub fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
         }
     }
     if led.is_some_and(|(control, _)| control == Control::No) && named.is_empty() {
-        return change(scope, open);
+        return change_of(scope, open);
     }
     ask::again(scope, open);
     Ok(())

@@ -1,4 +1,4 @@
-//! A backend that honours `Idempotency-Key`, and can hold its answers back.
+//! A backend that honours `Idempotency-Key`, can hold its answers back, and has a list of three pages.
 
 use std::{
     collections::BTreeSet,
@@ -82,6 +82,15 @@ async fn take(State(backend): State<Backend>, method: Method, uri: Uri, headers:
     };
     let mut hold = backend.hold.subscribe();
     let _ = hold.wait_for(|hold| !hold).await;
+    if uri.path() == "/list" {
+        let page: usize = uri.query().and_then(|query| query.strip_prefix("page=")).map_or(0, |n| n.parse().unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json".parse().unwrap());
+        if page < 2 {
+            headers.insert("link", format!("</list?page={}>; rel=\"next\"", page + 1).parse().unwrap());
+        }
+        return (headers, format!("[{},{}]", 2 * page, 2 * page + 1)).into_response();
+    }
     let status = failure.unwrap_or(if method == Method::GET { 200 } else { 201 });
     (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], r#"{"id":7}"#).into_response()
 }

@@ -20,6 +20,7 @@ on_both_engines!(
     a_turn_that_dies_after_its_call_never_asks_for_it_again,
     a_worker_that_lost_its_lease_commits_nothing,
     a_catalogue_that_is_away_postpones_the_turn,
+    a_list_is_read_to_its_end_only_when_it_is_wanted_whole,
 );
 
 /// Says `word`, kills the worker while the backend holds its answer, and starts another.
@@ -173,4 +174,17 @@ async fn a_catalogue_that_is_away_postpones_the_turn(engine: Engine) {
     worker.stop().await;
     assert_eq!(bench.platform.texts(), ["safe: 200"]);
     assert_eq!(bench.catalog.away.load(Ordering::SeqCst), 0, "it was away");
+}
+
+async fn a_list_is_read_to_its_end_only_when_it_is_wanted_whole(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "list").await.conversation;
+    bench.quiet(conversation).await;
+    assert_eq!(bench.backend.requests().len(), 1);
+    bench.say("385911", "m-2", "whole").await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["list: [0,1] and more", "whole: [0,1,2,3,4,5]"]);
+    assert_eq!(bench.backend.requests().len(), 4);
 }

@@ -43,7 +43,7 @@ impl Catalog {
 
 fn operation(name: &str) -> Option<Operation> {
     let (method, risk) = match name {
-        "safe" => ("GET", Risk::Safe),
+        "safe" | "list" => ("GET", Risk::Safe),
         "keyed" => ("POST", Risk::Keyed),
         "once" => ("POST", Risk::Once),
         _ => return None,
@@ -57,10 +57,13 @@ fn operation(name: &str) -> Option<Operation> {
             "schema": { "type": "string" }, "description": "", "style": "json", "explode": false }]),
         _ => json!([]),
     };
+    let response = (name == "list").then(|| {
+        json!({ "schema": true, "media_type": "application/json", "is_list": true, "list_pointer": "", "item_fields": [] })
+    });
     let operation = json!({
         "id": format!("demo/{method} /{name}"), "document": "demo", "method": method, "path": format!("/{name}"),
         "servers": [], "label": null, "summary": name, "description": "", "tags": [], "fields": fields, "body": body,
-        "response": null, "risk": risk, "produces": [], "needs": [], "security": [], "schemes": {}, "not_callable": null,
+        "response": response, "risk": risk, "produces": [], "needs": [], "security": [], "schemes": {}, "not_callable": null,
         "content_hash": format!("hash-of-{name}"), "public": true
     });
     Some(serde_json::from_value(operation).unwrap())

@@ -2,9 +2,10 @@
 //!
 //! `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
-//! `remind`: wants to go on in a second, and then says so. `again`: calls `keyed` with the key of the conversation's first
-//! call. `ask`: asks a question. `model`: tells whether a model may be asked; `model later`: the same after a call of
-//! `safe`. Anything else is said back; texts of one turn are joined by `|`.
+//! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
+//! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
+//! be asked; `model later`: the same after a call of `safe`. Anything else is said back; texts of one turn are joined by
+//! `|`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ pub fn decide() -> Decide {
         "panic" => panic!("a turn that does not survive"),
         word @ ("keyed" | "once" | "safe") => act(input, word, history),
         "looked" => looked(input, history),
+        word @ ("list" | "whole") => list(input, word, history),
         "twice" => twice(input, history),
         "doomed" => match history {
             [] => Next::Do(call("once")),
@@ -62,6 +64,7 @@ fn act(input: &Input, word: &str, history: &[Outcome]) -> Next {
                 risk: hit.risk,
                 purpose: Purpose::Act,
                 language: "en".to_owned(),
+                whole: false,
                 repeats: None,
             }))
         }
@@ -100,6 +103,17 @@ fn again(input: &Input, history: &[Outcome]) -> Next {
     }
 }
 
+fn list(input: &Input, word: &str, history: &[Outcome]) -> Next {
+    match history {
+        [] => Next::Do(call(word)),
+        [Outcome::Call(CallOutcome::Answered { body, cut, .. })] => {
+            let more = cut.is_some_and(|cut| cut.more);
+            done(input, &format!("{word}: {body}{}", if more { " and more" } else { "" }), false)
+        }
+        other => panic!("unexpected history {other:?}"),
+    }
+}
+
 fn twice(input: &Input, history: &[Outcome]) -> Next {
     match history {
         [] => Next::Do(call("keyed")),
@@ -123,7 +137,7 @@ fn end(outcome: &CallOutcome) -> String {
 /// A call of the operation of this name.
 pub fn call(name: &str) -> Action {
     let (method, risk) = match name {
-        "safe" => ("GET", Risk::Safe),
+        "safe" | "list" | "whole" => ("GET", Risk::Safe),
         "keyed" => ("POST", Risk::Keyed),
         _ => ("POST", Risk::Once),
     };
@@ -131,13 +145,15 @@ pub fn call(name: &str) -> Action {
     if risk != Risk::Safe {
         arguments.insert("body:name".to_owned(), json!("x"));
     }
+    let path = if name == "whole" { "list" } else { name };
     Action::Call(Call {
-        operation_id: format!("demo/{method} /{name}"),
-        content_hash: format!("hash-of-{name}"),
+        operation_id: format!("demo/{method} /{path}"),
+        content_hash: format!("hash-of-{path}"),
         arguments,
         risk,
         purpose: Purpose::Act,
         language: "en".to_owned(),
+        whole: name == "whole",
         repeats: None,
     })
 }

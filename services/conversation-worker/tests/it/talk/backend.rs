@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use conversation_worker::turn::{Call, CallOutcome};
+use conversation_worker::turn::{Call, CallOutcome, Cut};
 use openapi::Risk;
 use serde_json::{Map, Value, json};
 
@@ -45,6 +45,8 @@ pub struct Library {
     /// What was answered to calls with a key, where keys are honoured.
     keys: BTreeMap<String, (u16, Value)>,
     lockers: Vec<(i64, String, String)>,
+    /// Rows of one page of a list, and of all pages together.
+    pages: Option<(usize, usize)>,
 }
 
 const BOOKS: &[(&str, &str, &str, &str, &str, &str, i64)] = &[
@@ -78,6 +80,7 @@ impl Library {
             faults: BTreeMap::new(),
             keys: BTreeMap::new(),
             lockers: Vec::new(),
+            pages: None,
         };
         library.book("rom_3", "2026-11-23T14:00:00+01:00", "2026-11-23T15:00:00+01:00", "mem_1");
         library.next_number = 4711;
@@ -99,6 +102,11 @@ impl Library {
     /// How many bookings there are.
     pub fn bookings(&self) -> usize {
         self.bookings.len()
+    }
+
+    /// From now on lists come in pages of so many rows, of which so many can be read in all.
+    pub fn pages(&mut self, rows: usize, most: usize) {
+        self.pages = Some((rows, most));
     }
 
     /// A locker is rented for somebody.
@@ -131,8 +139,9 @@ impl Library {
                 CallOutcome::Unknown { reason: "deadline".to_owned() }
             }
             None => {
-                let (status, body) = self.answer_once(call, key);
-                CallOutcome::Answered { status, body, cut: None }
+                let (status, mut body) = self.answer_once(call, key);
+                let cut = self.pages.and_then(|(rows, most)| page(&mut body, if call.whole { most } else { rows }));
+                CallOutcome::Answered { status, body, cut }
             }
         }
     }
@@ -280,6 +289,14 @@ impl Library {
         self.next_number += 1;
         (201, booking_row(self.bookings.last().expect("just pushed")))
     }
+}
+
+/// The first rows of a list; what it lacks then.
+fn page(body: &mut Value, most: usize) -> Option<Cut> {
+    let list = if body.is_array() { body.as_array_mut() } else { body.get_mut("items").and_then(Value::as_array_mut) };
+    let list = list.filter(|list| list.len() > most)?;
+    list.truncate(most);
+    Some(Cut { rows: most, kept: most, more: true })
 }
 
 fn text<'a>(args: &'a Map<String, Value>, key: &str) -> Option<&'a str> {

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{backend::Fault, driver::Talk, effects::asked};
+use super::{
+    backend::Fault,
+    driver::{Talk, instant, time_of},
+    effects::asked,
+};
 
 const BOOK: &str = "POST /room-bookings";
 
@@ -24,6 +28,43 @@ fn an_alternative_after_a_refusal_is_asked_about_and_then_booked() {
     talk.taps("Tesla").expect(&["Tesla", "09:00", "12:00"]).expect_buttons(&["Yes"]).expect_effects(1);
     talk.taps("Yes").expect_effects(2);
     assert_eq!(talk.effects()[1].arguments["body:room_id"], "rom_1", "{}", talk.transcript());
+}
+
+#[test]
+fn after_a_refusal_another_time_is_asked_for_and_booked() {
+    let taken = || {
+        let mut talk = asked();
+        talk.library.book("rom_2", "2026-11-22T09:00:00+01:00", "2026-11-22T10:30:00+01:00", "mem_9");
+        talk.taps("Yes").expect_buttons(&["Tesla", "Gundulić", "Other time"]);
+        assert_eq!(talk.choices().len(), 3, "{}", talk.transcript());
+        talk
+    };
+    // Hours alone mean the day that was asked for.
+    for (words, from, to) in [
+        ("14-16", "2026-11-22T14:00:00", "2026-11-22T16:00:00"),
+        ("from 2 pm to 4 pm", "2026-11-22T14:00:00", "2026-11-22T16:00:00"),
+        ("on Monday 9-12", "2026-11-23T09:00:00", "2026-11-23T12:00:00"),
+    ] {
+        let mut talk = taken();
+        talk.taps("Other time").expect(&["From", "22 November"]).expect_effects(1);
+        talk.says(words).expect(&["Krleža"]).expect_buttons(&["Yes"]).expect_effects(1).taps("Yes").expect(&["4712"]);
+        let call = talk.effects()[1];
+        assert_eq!(time_of(call, "body:from"), instant(from), "{words}\n{}", talk.transcript());
+        assert_eq!(time_of(call, "body:to"), instant(to), "{words}\n{}", talk.transcript());
+        assert_eq!(call.arguments["body:room_id"], "rom_2");
+    }
+    let mut talk = taken();
+    talk.taps("Other time").says("14:00").expect(&["To"]).says("16:00").expect_buttons(&["Yes"]);
+    talk.says("yes").expect(&["14:00", "16:00", "4712"]);
+}
+
+#[test]
+fn what_has_no_time_offers_no_other_one() {
+    let mut talk = Talk::new();
+    talk.library.fault("POST /suggestions", Fault::Refused(409, json!({"detail": "We have that book."})));
+    talk.says("suggest buying the book \"Solaris\"").taps("Yes").expect(&["We have that book."]);
+    talk.expect_buttons(&["Change", "Cancel"]);
+    assert!(!talk.titles().iter().any(|title| title == "Other time"), "{}", talk.transcript());
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod languages;
 mod later;
 mod lookups;
 mod meaning;
+mod pages;
 mod people;
 mod questions;
 mod time;
