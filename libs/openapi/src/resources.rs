@@ -34,6 +34,13 @@ const FILTER_WORDS: [&str; 16] = [
     "index",
     "paged",
 ];
+/// Words before a resource in names of calls: `/getBooks` and `/listAllBooks` are about books.
+const LEADING_WORDS: [&str; 8] = ["get", "list", "find", "fetch", "search", "read", "query", "all"];
+/// Names of whole numbers that say where or how many, never which.
+const COUNTED: [&str; 16] = [
+    "order", "page", "number", "level", "count", "position", "rank", "index", "version", "priority", "year", "month",
+    "day", "week", "hour", "minute",
+];
 /// Most resources of one operation.
 const MAX_PRODUCED: usize = 4;
 
@@ -49,11 +56,11 @@ pub(crate) fn link(drafts: &mut [Draft]) {
             by_resource.entry(resource.clone()).or_default().push(index);
         }
     }
-    let candidates: Vec<Vec<(String, String)>> = drafts.iter().map(|draft| wanted(&draft.operation)).collect();
+    let candidates: Vec<Vec<(String, Wanted)>> = drafts.iter().map(|draft| wanted(&draft.operation)).collect();
     for (index, wanted) in candidates.into_iter().enumerate() {
         let mut needs = Vec::new();
         for (key, words) in wanted {
-            let Some((resource, producers)) = known(&words, &by_resource) else { continue };
+            let Some((resource, producers)) = words.known(&by_resource) else { continue };
             let own_field =
                 |producer: &Operation| producer.fields.iter().any(|field| field.key == key && field.required);
             let best = producers
@@ -70,8 +77,30 @@ pub(crate) fn link(drafts: &mut [Draft]) {
     }
 }
 
-/// The fields that hold ids, with the resource's words as the name says them.
-fn wanted(operation: &Operation) -> Vec<(String, String)> {
+/// What the name of an id says of its resource.
+enum Wanted {
+    /// Its words; the resource may be what they end with (`from station` -> `station`).
+    Ends(String),
+    /// The resource itself, or nothing.
+    Whole(String),
+}
+
+impl Wanted {
+    /// The resource of that name that something yields.
+    fn known<'m>(&self, by_resource: &'m BTreeMap<String, Vec<usize>>) -> Option<(String, &'m Vec<usize>)> {
+        let find = |name: String| by_resource.get(&name).map(|producers| (name, producers));
+        match self {
+            Self::Whole(name) => find(name.clone()),
+            Self::Ends(name) => {
+                let words: Vec<&str> = name.split(' ').collect();
+                (0..words.len()).find_map(|start| find(words[start..].join(" ")))
+            }
+        }
+    }
+}
+
+/// The fields that hold ids, with the resource as the name says it.
+fn wanted(operation: &Operation) -> Vec<(String, Wanted)> {
     operation
         .fields
         .iter()
@@ -80,7 +109,7 @@ fn wanted(operation: &Operation) -> Vec<(String, String)> {
         .collect()
 }
 
-fn wanted_resource(operation: &Operation, field: &Field) -> Option<String> {
+fn wanted_resource(operation: &Operation, field: &Field) -> Option<Wanted> {
     if field.schema.get("enum").is_some()
         || is_type(field, "array")
         || is_type(field, "object")
@@ -88,30 +117,55 @@ fn wanted_resource(operation: &Operation, field: &Field) -> Option<String> {
     {
         return None;
     }
-    let mut name = words(&field.name);
-    let last = name.last()?.clone();
-    let is_id = ID_WORDS.contains(&last.as_str());
-    if is_id {
-        name.pop();
-    } else {
-        // `/vehicles/{vehicle}`: an id unless a person can be expected to know it, as names and codes in text are.
-        let uuid = field.schema.get("format").is_some_and(|format| format == "uuid");
-        let segment = segment_before(&operation.path, &field.name).map(resource_of);
-        let names_its_segment = segment.is_some_and(|segment| segment == resource_of(&field.name));
-        let counted = is_type(field, "integer") && names_its_segment;
-        if field.location != Location::Path || !(uuid || counted) {
-            return None;
-        }
-    }
-    if name.is_empty() {
-        return match field.location {
-            Location::Path => segment_before(&operation.path, &field.name).map(resource_of),
+    let joined = |words: &[String]| words.iter().map(|word| singular(word)).collect::<Vec<_>>().join(" ");
+    let is_id = |word: &str| ID_WORDS.contains(&word);
+    let name = words(&field.name);
+    match name.as_slice() {
+        [only] if is_id(only) => match field.location {
+            Location::Path => segment_before(&operation.path, &field.name).map(resource_of).map(Wanted::Ends),
             // `id` in a body or query names the thing itself, mostly a new one.
             _ => None,
-        };
+        },
+        [rest @ .., last] if is_id(last) => Some(Wanted::Ends(joined(rest))),
+        [first, rest @ ..] if first == "id" => Some(Wanted::Ends(joined(rest))),
+        _ => without_id_word(operation, field, &name),
     }
-    let joined = name.iter().map(|word| singular(word)).collect::<Vec<_>>().join(" ");
-    Some(joined)
+}
+
+/// A name without a word for "id": an id unless a person can be expected to know it, as names and codes in text are.
+fn without_id_word(operation: &Operation, field: &Field, name: &[String]) -> Option<Wanted> {
+    let whole = resource_of(&field.name);
+    let glued = match name {
+        [only] => ["id", "uuid"].iter().find_map(|id| only.strip_suffix(id)).filter(|rest| rest.len() >= 3),
+        _ => None,
+    };
+    if let Some(glued) = glued {
+        return Some(Wanted::Whole(singular(glued)));
+    }
+    let uuid = field.schema.get("format").is_some_and(|format| format == "uuid");
+    let integer = is_type(field, "integer");
+    match field.location {
+        // `/vehicles/{vehicle}`
+        Location::Path => {
+            let segment = segment_before(&operation.path, &field.name).map(resource_of);
+            (uuid || (integer && segment.as_ref() == Some(&whole))).then_some(Wanted::Ends(whole))
+        }
+        Location::Body => {
+            // `vehicle: 3`, `trip.vehicle: 3`; `order: 3` is a place in a list.
+            let name = field.name.rsplit('.').next()?;
+            let resource = resource_of(name);
+            let says_so = words(&field.description).iter().any(|word| is_id_word(word));
+            let one = words(name).last().is_some_and(|word| singular(word) == *word);
+            let which = integer && one && !COUNTED.contains(&resource.as_str());
+            (uuid || says_so || which).then_some(Wanted::Whole(resource))
+        }
+        Location::Query => uuid.then_some(Wanted::Whole(whole)),
+        Location::Header | Location::Cookie => None,
+    }
+}
+
+fn is_id_word(word: &str) -> bool {
+    word == "identifier" || ID_WORDS.contains(&word)
 }
 
 fn is_type(field: &Field, kind: &str) -> bool {
@@ -128,31 +182,24 @@ fn segment_before<'p>(path: &'p str, name: &str) -> Option<&'p str> {
     before.rsplit('/').find(|part| !part.is_empty() && !part.contains('{'))
 }
 
-/// `damage-reports` -> `damage report`.
+/// `damage-reports` -> `damage report`, `getDamageReports.json` -> `damage report`.
 fn resource_of(name: &str) -> String {
     let mut words = words(name);
+    if words.len() > 1 && words.last().is_some_and(|last| matches!(last.as_str(), "json" | "xml" | "php" | "do")) {
+        words.pop();
+    }
+    while words.len() > 1 && LEADING_WORDS.contains(&words[0].as_str()) {
+        words.remove(0);
+    }
     if let Some(last) = words.last_mut() {
         *last = singular(last);
     }
     words.join(" ")
 }
 
-/// The resource of that name that something yields: the name itself, else its ending (`from station` -> `station`).
-fn known<'m>(name: &str, by_resource: &'m BTreeMap<String, Vec<usize>>) -> Option<(String, &'m Vec<usize>)> {
-    let words: Vec<&str> = name.split(' ').collect();
-    (0..words.len())
-        .map(|start| words[start..].join(" "))
-        .find_map(|candidate| by_resource.get(&candidate).map(|producers| (candidate, producers)))
-}
-
 /// What a safe operation with rows that have ids yields, surest first.
 fn produced(operation: &Operation, row_schema: Option<&str>) -> Vec<String> {
-    let Some(response) = &operation.response else { return Vec::new() };
-    if operation.method != "GET"
-        || operation.risk != Risk::Safe
-        || operation.not_callable.is_some()
-        || response.item_fields.is_empty()
-    {
+    if operation.method != "GET" || operation.risk != Risk::Safe || operation.not_callable.is_some() {
         return Vec::new();
     }
     let segments: Vec<&str> = operation
@@ -164,6 +211,12 @@ fn produced(operation: &Operation, row_schema: Option<&str>) -> Vec<String> {
         .filter(|part| !part.is_empty())
         .collect();
     let Some(last) = segments.last() else { return Vec::new() };
+    let Some(response) = operation.response.as_ref().filter(|response| !response.item_fields.is_empty()) else {
+        // The document does not say what comes: the plural of a thing is a list of them, and its rows may have ids.
+        let many = words(last).last().is_some_and(|word| singular(word) != *word);
+        let open = operation.response.as_ref().is_none_or(|response| says_nothing(&response.schema));
+        return if many && open && !operation.path.contains('{') { vec![resource_of(last)] } else { Vec::new() };
+    };
     if !response.is_list && *last != "me" {
         return Vec::new();
     }
@@ -193,6 +246,18 @@ fn produced(operation: &Operation, row_schema: Option<&str>) -> Vec<String> {
     }
     resources.retain(|resource| id_property(operation, "", resource).is_some());
     resources
+}
+
+/// True when an answer's schema leaves open what it holds: anything, or rows of anything.
+fn says_nothing(schema: &Value) -> bool {
+    let bare =
+        |schema: &Value| ["properties", "$ref", "allOf", "anyOf", "oneOf"].iter().all(|key| schema.get(key).is_none());
+    match schema.get("type").and_then(Value::as_str) {
+        Some("array") => schema.get("items").is_none_or(says_nothing),
+        Some("object") => bare(schema),
+        Some(_) => false,
+        None => bare(schema) && schema.get("items").is_none() && schema.get("type").is_none(),
+    }
 }
 
 /// `VehicleSummaryDto` -> `vehicle`.
@@ -233,13 +298,17 @@ fn schema_resource(name: &str) -> String {
 /// The property of the producer's rows that holds the id: `id`, named as the field, `<resource>Id`, or another id word.
 ///
 /// `id` comes first: a row's `groupId` beside its `id` is its parent's.
+/// Where the document leaves open what comes, it is `id`.
 fn id_property(producer: &Operation, field: &str, resource: &str) -> Option<String> {
-    let fields = &producer.response.as_ref()?.item_fields;
+    let fields = match &producer.response {
+        Some(response) if !response.item_fields.is_empty() => &response.item_fields,
+        _ => return Some("id".to_owned()),
+    };
     let flat = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let resource: String = resource.split(' ').collect();
     let last = resource.as_str();
     let wanted_field = flat(field);
-    let own = ID_WORDS.iter().map(|id| format!("{last}{id}"));
+    let own = ID_WORDS.iter().flat_map(|id| [format!("{last}{id}"), format!("{id}{last}")]);
     let mut order = vec!["id".to_owned()];
     if !wanted_field.is_empty() {
         order.push(wanted_field);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use domain::{Account, Tenant};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -133,6 +133,9 @@ fn hmac_algorithm() -> String {
 fn hmac_encoding() -> String {
     "hex".to_owned()
 }
+
+/// Shortest key that signs sessions, in bytes: as long as the signature (RFC 2104, 3).
+pub const SESSION_KEY_BYTES_MIN: usize = 32;
 
 /// Web chat.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -326,7 +329,10 @@ impl AccountConfig {
                 format!("is `{}`, but the account's name says `{}`", self.channel(), account.channel()),
             );
         }
-        let Self::Infobip(config) = self else { return };
+        let config = match self {
+            Self::Infobip(config) => config,
+            Self::Web(config) => return config.validate(problems),
+        };
         if config.webhook_secrets.len() > 2 {
             problems.add("webhook_secrets", "at most two: the present one and the next");
         }
@@ -343,6 +349,15 @@ impl AccountConfig {
         }
         if !(config.sender.len() >= 5 && config.sender.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit())) {
             problems.add("sender", "is the sender's number in digits");
+        }
+    }
+}
+
+impl WebConfig {
+    fn validate(&self, problems: &mut Problems) {
+        let bytes = self.session_key.as_ref().map(|key| key.expose_secret().len());
+        if let Some(bytes) = bytes.filter(|bytes| *bytes < SESSION_KEY_BYTES_MIN) {
+            problems.add("session_key", format!("has {bytes} bytes; it must have {SESSION_KEY_BYTES_MIN} or more"));
         }
     }
 }

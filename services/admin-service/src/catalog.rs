@@ -145,8 +145,7 @@ impl Catalog {
             language: language.to_owned(),
             k,
             document_ids: Some(document.to_owned()).filter(|document| !document.is_empty()).into_iter().collect(),
-            tags: Vec::new(),
-            min_catalog_version: 0,
+            ..SearchOperationsRequest::default()
         };
         Ok(self.of(tenant)?.search_operations(request).await?.into_inner())
     }

@@ -74,11 +74,14 @@ impl Catalog {
             document_ids: query.documents.clone(),
             tags: Vec::new(),
             min_catalog_version: 0,
+            yields: query.yields.clone(),
+            takes: query.takes.clone(),
         };
         match self.client.clone().search_operations(request).await {
             Ok(answer) => {
                 let answer = answer.into_inner();
-                Ok(SearchAnswer { hits: answer.hits.into_iter().filter_map(hit).collect(), coverage: answer.coverage })
+                let hits = answer.hits.into_iter().filter_map(hit).collect();
+                Ok(SearchAnswer { hits, coverage: answer.coverage, left_out: answer.left_out })
             }
             Err(status) if status.code() == Code::InvalidArgument => {
                 tracing::warn!(message = status.message(), "the catalogue refused a search");
@@ -184,8 +187,13 @@ mod tests {
     async fn without_documents_nothing_is_found_and_nobody_is_asked() {
         // Nobody listens here.
         let catalog = Catalog::new(&ClientConfig::new("http://127.0.0.1:9")).expect("a client");
-        let query =
-            |documents| SearchQuery { text: "list rooms".to_owned(), language: "en".to_owned(), k: 5, documents };
+        let query = |documents| SearchQuery {
+            text: "list rooms".to_owned(),
+            language: "en".to_owned(),
+            k: 5,
+            documents,
+            ..SearchQuery::default()
+        };
         assert_eq!(catalog.search(&query(vec![])).await.expect("an answer"), SearchAnswer::default());
         assert!(catalog.search(&query(vec!["rooms".to_owned()])).await.is_err(), "with documents it is asked");
     }

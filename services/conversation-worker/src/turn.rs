@@ -59,7 +59,7 @@ pub struct Question {
 }
 
 /// A sentence to find operations for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SearchQuery {
     /// The sentence, 1 to 4,000 characters.
     pub text: String,
@@ -70,6 +70,12 @@ pub struct SearchQuery {
     /// Only these documents; empty means all of the tenant.
     #[serde(default)]
     pub documents: Vec<String>,
+    /// Only operations that yield ids of this resource; empty means any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub yields: String,
+    /// Only operations that need an id of this resource; empty means any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub takes: String,
 }
 
 /// A call of the backend, fully decided.
@@ -158,6 +164,10 @@ pub struct SearchAnswer {
     pub hits: Vec<Hit>,
     /// Share of the sentence's words that the catalogue knows, 0 to 1.
     pub coverage: f64,
+    /// Words, folded, without which the hits were found, since nothing was near with them: the hits hold only where
+    /// these name a thing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// One near operation.

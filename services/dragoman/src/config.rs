@@ -116,4 +116,20 @@ mod tests {
         let free = "127.0.0.1:0";
         check(&[("DRAGOMAN__HTTP__LISTEN", free), ("DRAGOMAN__CONSOLE__LISTEN", free)], Ok(Some(free)));
     }
+
+    #[test]
+    fn what_a_service_would_refuse_at_its_start_is_refused_here() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dragoman.toml");
+        let check = |length: usize| {
+            let key = "k".repeat(length);
+            let file = format!("[tenants.acme.accounts.\"web:main\"]\nchannel = \"web\"\nsession_key = \"{key}\"\n");
+            std::fs::write(&path, file).expect("written");
+            let args = Args { config: Some(path.clone()), ..Args::default() };
+            load::<Config>(SERVICE, DEFAULTS, &args, std::iter::empty()).map_err(|errors| errors.to_string())
+        };
+        assert!(check(32).is_ok());
+        let errors = check(31).expect_err("too short");
+        assert!(errors.contains("tenants.acme.accounts.\"web:main\".session_key: has 31 bytes"), "{errors}");
+    }
 }

@@ -10,7 +10,9 @@ pub mod credential;
 pub mod fakes;
 mod inside;
 pub mod options;
+mod private_hosts;
 mod running;
+mod session_key;
 pub mod simulate;
 
 pub use config::Config;

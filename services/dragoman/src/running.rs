@@ -20,7 +20,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{Config, Console, SERVICE, compose, console, credential, fakes, inside::Journals, options::RunOptions};
+use crate::{
+    Config, Console, SERVICE, compose, console, credential, fakes, inside::Journals, options::RunOptions,
+    private_hosts, session_key,
+};
 
 /// Pause between two looks at the parts' readiness.
 const READINESS_POLL: std::time::Duration = std::time::Duration::from_millis(20);
@@ -98,6 +101,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
 
     let mut tenants = config.tenants.clone();
     let others = others(&mut tenants, options, address, &fakes).await?;
+    session_key::fill(&mut tenants, &options.data)?;
     let mut services = compose::services(&config, &tenants, &options.data, embedding.local_addr()?)?;
     let console = match &console_http {
         Some(http) => {
@@ -297,6 +301,11 @@ async fn document(source: &str, options: &RunOptions) -> anyhow::Result<Document
         openapi::import(&options.name, &content, &import).with_context(|| format!("{source} cannot be used"))?;
     if document.operations.is_empty() {
         bail!("{source} has no operations");
+    }
+    if !options.allow_private_hosts {
+        for host in private_hosts::of(&document, source).await {
+            tracing::warn!("{host} is a private host: calls to it are refused; start with --allow-private-hosts");
+        }
     }
     let credentials = credential::credentials(&document, &options.credentials, |name| std::env::var(name).ok())?;
     let overlay = options.overlay.clone();

@@ -6,15 +6,13 @@ use channels::{BuildError, Channel, infobip};
 use coordination::CoordinationConfig;
 use domain::{Account, Tenant};
 use secrecy::ExposeSecret as _;
-use service_kit::tenants::{AccountConfig, InfobipAuth, InfobipConfig, Tenants, WebConfig};
+use service_kit::tenants::{AccountConfig, InfobipAuth, InfobipConfig, SESSION_KEY_BYTES_MIN, Tenants, WebConfig};
 use uuid::Uuid;
 
 use crate::Config;
 
 /// Where the Infobip variables of the environment lead.
 const USUAL_ACCOUNT: (&str, &str) = ("infobip", "main");
-/// Shortest key of sessions, in bytes: as long as the signature (RFC 2104, 3).
-const SESSION_KEY_BYTES_MIN: usize = 32;
 
 /// Why the configured accounts cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,6 @@ use service_kit::{
     tenants::Tenants,
 };
 
-use crate::accounts;
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -129,11 +128,6 @@ impl Validate for Config {
         problems.within("tenants", |problems| self.tenants.validate(problems));
         self.webhook.validate(&self.tenants, problems);
         self.chat.validate(&self.tenants, problems);
-        for (tenant, name, account) in accounts::web(&self.tenants) {
-            if let Err(error) = accounts::session_key(account) {
-                problems.add(&format!("tenants.{tenant}.accounts.\"{name}\".session_key"), error.to_string());
-            }
-        }
     }
 }
 

@@ -67,3 +67,85 @@ fn plain_collections_come_before_those_below_another_resource() {
     assert_eq!(paths, ["/cars", "/cars/available", "/stations/{stationId}/cars"]);
     assert!(producers.of("unicorn").is_empty());
 }
+
+/// A library with these books, and a loan that takes this field.
+fn lending(books: &str, answer: &serde_json::Value, field: &str, schema: &serde_json::Value) -> Document {
+    let body = json!({ "required": true, "content": { "application/json": { "schema": {
+        "type": "object", "required": [field], "properties": { field: schema } } } } });
+    let content = json!({ "openapi": "3.1.0", "info": { "title": "Library", "version": "1" },
+        "components": { "schemas": { "Book": { "type": "object", "properties": { "id": { "type": "integer" }, "title": { "type": "string" } } } } },
+        "paths": {
+            books: { "get": { "responses": answer } },
+            "/loans": { "get": { "responses": rows("Loan") }, "post": { "requestBody": body } },
+        } });
+    document(&content.to_string())
+}
+
+#[test]
+fn an_id_is_known_by_any_habit_of_naming_it() {
+    let integer = json!({ "type": "integer" });
+    let uuid = json!({ "type": "string", "format": "uuid" });
+    let text = json!({ "type": "string" });
+    let described = json!({ "type": "string", "description": "ID of the book to lend." });
+    for (field, schema, is_need) in [
+        ("book_id", &integer, true),
+        ("bookId", &integer, true),
+        ("bookID", &integer, true),
+        ("BOOK_ID", &text, true),
+        ("book-id", &text, true),
+        ("book.id", &integer, true),
+        ("bookid", &text, true),
+        ("id_book", &integer, true),
+        ("idBook", &integer, true),
+        ("bookUuid", &text, true),
+        ("lentBookId", &integer, true),
+        ("book", &integer, true),
+        ("book", &uuid, true),
+        ("book", &described, true),
+        ("loan.book", &integer, true),
+        // These a person can say.
+        ("book", &text, false),
+        ("books", &text, false),
+        ("bookTitle", &text, false),
+        ("scrapbook", &integer, false),
+        ("bookLevel", &integer, false),
+        ("paid", &integer, false),
+    ] {
+        let library = lending("/books", &rows("Book"), field, schema);
+        let found: Vec<_> = operation(&library, "POST /loans")
+            .needs
+            .iter()
+            .map(|need| (need.field.clone(), need.resource.as_str(), need.id_property.as_str()))
+            .collect();
+        let expected = if is_need { vec![(format!("body:{field}"), "book", "id")] } else { Vec::new() };
+        assert_eq!(found, expected, "{field} {schema}");
+    }
+}
+
+#[test]
+fn a_list_is_known_by_any_habit_of_naming_it() {
+    let open = json!({ "200": { "description": "ok" } });
+    let loose =
+        json!({ "200": { "description": "ok", "content": { "application/json": { "schema": { "type": "array" } } } } });
+    let plain = json!({ "200": { "description": "", "content": { "application/json": { "schema": { "type": "array", "items": {
+        "type": "object", "properties": { "id": { "type": "integer" }, "title": { "type": "string" } } } } } } } });
+    for (path, answer) in [
+        ("/books", &plain),
+        ("/v1/library/books", &plain),
+        ("/Books", &plain),
+        ("/books.json", &plain),
+        ("/book/list", &plain),
+        ("/getBooks", &plain),
+        ("/listAllBooks", &plain),
+        // A document that does not say what its list holds.
+        ("/books", &open),
+        ("/books", &loose),
+    ] {
+        let library = lending(path, answer, "book_id", &json!({ "type": "integer" }));
+        assert_eq!(operation(&library, &format!("GET {path}")).produces, ["book"], "{path}");
+        assert_eq!(operation(&library, "POST /loans").needs.len(), 1, "{path}");
+    }
+    // One thing is no list of them.
+    let library = lending("/book", &open, "book_id", &json!({ "type": "integer" }));
+    assert!(operation(&library, "GET /book").produces.is_empty());
+}

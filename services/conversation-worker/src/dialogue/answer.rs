@@ -257,7 +257,7 @@ fn follow_ups(scope: &mut Scope<'_>, operation: &Operation, others: &[Suggestion
     let mut known: Vec<String> = others.iter().take(MAX_LOOKED).map(|other| other.operation_id.clone()).collect();
     let mut found = takers(scope, operation, resource, &known)?;
     if found.len() < room {
-        let hits = scope.search(resource, 20, vec![operation.document.clone()])?.hits;
+        let hits = scope.taking(resource, &operation.document)?;
         let new: Vec<String> = hits
             .into_iter()
             .map(|hit| hit.operation_id)

@@ -109,7 +109,7 @@ fn alternatives(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
         if conditions.is_empty() {
             continue;
         }
-        let hits = scope.search(&need.resource, 20, vec![operation.document.clone()])?.hits;
+        let hits = scope.yielding(&need.resource, &operation.document)?;
         let safe = hits.into_iter().filter(|hit| hit.risk == Risk::Safe && hit.not_callable.is_none()).take(8);
         for hit in safe {
             let Some(candidate) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };

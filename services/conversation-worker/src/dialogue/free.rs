@@ -341,7 +341,7 @@ impl Talk {
             sentence.push(' ');
             sentence.push_str(&cut(word, 100));
         }
-        let task = Task { frames: vec![frame], sentence, asked: Vec::new(), others: std::mem::take(&mut self.others) };
+        let task = Task { frames: vec![frame], sentence, others: std::mem::take(&mut self.others), ..Task::default() };
         steps::go_on(scope, task)?;
         Ok(Came::Said)
     }

@@ -10,6 +10,7 @@ use super::{
     fill::{self, Sentence},
     identity, rows, schema,
     scope::{Scope, Step},
+    small,
     state::{Fills, Frame, Row, Task},
     steps::{advance, inherit},
     words::{mine, naming},
@@ -107,7 +108,7 @@ struct Producers {
 
 /// Safe operations of the same document that yield what a field needs, the readiest first.
 fn producers(scope: &mut Scope<'_>, operation: &Operation, need: &Need, task: &Task) -> Step<Producers> {
-    let hits = scope.search(&need.resource, 20, vec![operation.document.clone()])?.hits;
+    let hits = scope.yielding(&need.resource, &operation.document)?;
     let prefix = format!("{}/", operation.document);
     let mut general: Vec<Ranked> = Vec::new();
     let mut own = None;
@@ -177,7 +178,12 @@ fn scope_parent(scope: &mut Scope<'_>, task: &Task) -> Step<Option<Arc<Operation
 fn call_rows(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Step<Option<Vec<Value>>> {
     // All of it: the one that is meant may stand on the last page.
     match scope.call_whole(operation, &frame.arguments)? {
-        CallOutcome::Answered { status: 200..=299, body, cut } => Ok(Some(rows::found(operation, &body, cut).list)),
+        CallOutcome::Answered { status: 200..=299, body, cut } => {
+            let rows::Found { mut list, is_list, .. } = rows::found(operation, &body, cut);
+            // A text or a number alone is no thing to choose, and holds no id.
+            list.iter_mut().filter(|row| !is_list && !row.is_object()).for_each(|row| *row = Value::Null);
+            Ok(Some(list))
+        }
         failed => {
             fail::look_up_failed(scope, operation, &failed);
             Ok(None)
@@ -221,6 +227,14 @@ fn settle(
         }
         scope.say(text);
         return Ok(Flow::Said);
+    }
+    if !task.names.is_empty() {
+        // Half of them at least: a name may stand beside a word or two about something else.
+        if 2 * rows::known(&pick, &task.names) < task.names.len() {
+            small::nothing_near(scope)?;
+            return Ok(Flow::Said);
+        }
+        task.names.clear();
     }
     let mut fits = rows::fitting(&pick, &naming(&task.sentence));
     if pick.len() == 1 && !task.sentence.is_empty() && (mine(&task.sentence) || names_nothing(&task.sentence, &parent))

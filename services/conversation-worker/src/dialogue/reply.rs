@@ -201,7 +201,7 @@ fn filter(scope: &mut Scope<'_>, key: &str) -> Step<()> {
 
 /// A task without a sentence.
 fn task_of(frame: Frame) -> Task {
-    Task { frames: vec![frame], sentence: String::new(), asked: Vec::new(), others: Vec::new() }
+    Task { frames: vec![frame], ..Task::default() }
 }
 
 /// Words for an open question of this person.

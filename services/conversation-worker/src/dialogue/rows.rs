@@ -240,19 +240,27 @@ pub fn narrowed(rows: &[Value], words: &[(String, String)]) -> Option<(Vec<Value
     (!telling.is_empty() && !kept.is_empty()).then_some((kept, said))
 }
 
+/// True when a word is one of a row's, in any form, or nearly.
+fn fits(row: &[Token], word: &str) -> bool {
+    row.iter().any(|part| {
+        part.text == word || (part.kind == Kind::Word && same_stem(&part.text, word)) || {
+            let long = word.chars().count() >= 5 && part.kind == Kind::Word;
+            long && crate::language::fold::near(word, &part.text)
+        }
+    })
+}
+
+/// How many of the words are in some row.
+pub fn known(rows: &[Row], words: &[String]) -> usize {
+    let parts: Vec<Vec<Token>> = rows.iter().map(|row| tokens(&row.words)).collect();
+    words.iter().filter(|word| parts.iter().any(|row| fits(row, word))).count()
+}
+
 /// The rows that the words fit best, by place; none when no word fits any.
 ///
 /// A word that fits every row decides nothing, unless there is only one row.
 pub fn fitting(rows: &[Row], words: &[String]) -> Vec<usize> {
     let parts: Vec<Vec<Token>> = rows.iter().map(|row| tokens(&row.words)).collect();
-    let fits = |row: &[Token], word: &str| {
-        row.iter().any(|part| {
-            part.text == word || (part.kind == Kind::Word && same_stem(&part.text, word)) || {
-                let long = word.chars().count() >= 5 && part.kind == Kind::Word;
-                long && crate::language::fold::near(word, &part.text)
-            }
-        })
-    };
     // A word that fits few rows says more than one that fits many.
     let mut scores = vec![0.0_f64; rows.len()];
     for word in words {

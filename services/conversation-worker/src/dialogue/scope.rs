@@ -103,12 +103,31 @@ impl<'a> Scope<'a> {
 
     /// The operations that a sentence may mean.
     pub fn search(&mut self, text: &str, k: u32, documents: Vec<String>) -> Step<SearchAnswer> {
-        let text: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).take(4_000).collect();
+        self.find(SearchQuery { text: text.to_owned(), k, documents, ..SearchQuery::default() })
+    }
+
+    /// The operations of a document that yield ids of a resource. A sentence of that one word would not do: "book" and
+    /// "report" are verbs, too.
+    pub fn yielding(&mut self, resource: &str, document: &str) -> Step<Vec<Hit>> {
+        let (text, yields) = (resource.to_owned(), resource.to_owned());
+        let query = SearchQuery { text, yields, k: 20, documents: vec![document.to_owned()], ..SearchQuery::default() };
+        Ok(self.find(query)?.hits)
+    }
+
+    /// The operations of a document that need an id of a resource.
+    pub fn taking(&mut self, resource: &str, document: &str) -> Step<Vec<Hit>> {
+        let (text, takes) = (resource.to_owned(), resource.to_owned());
+        let query = SearchQuery { text, takes, k: 20, documents: vec![document.to_owned()], ..SearchQuery::default() };
+        Ok(self.find(query)?.hits)
+    }
+
+    fn find(&mut self, query: SearchQuery) -> Step<SearchAnswer> {
+        let text: String = query.text.chars().filter(|c| !c.is_control() || c.is_whitespace()).take(4_000).collect();
         let text = text.trim().to_owned();
         if text.is_empty() {
             return Ok(SearchAnswer::default());
         }
-        match self.next(Action::Search(SearchQuery { text, language: self.lang.tag().to_owned(), k, documents }))? {
+        match self.next(Action::Search(SearchQuery { text, language: self.lang.tag().to_owned(), ..query }))? {
             Outcome::Search(answer) => Ok(answer.clone()),
             Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) => Err(Stop::Broken),
         }

@@ -41,6 +41,8 @@ pub struct Meaning {
     pub possible: Vec<Hit>,
     /// All others, for buttons below the answer.
     pub others: Vec<Suggestion>,
+    /// Meant if the words without which it was found name something that it takes.
+    pub named: Option<(Hit, Vec<String>)>,
 }
 
 /// Searches for what a sentence means.
@@ -83,7 +85,11 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
         .map(|hit| Suggestion { operation_id: hit.operation_id.clone(), title: hit.title.clone() })
         .collect();
     let sure = ranked.first().filter(|_| sure).map(|hit| (*hit).clone());
-    Ok(Meaning { sure, possible, others, hits: found.hits })
+    if !found.left_out.is_empty() {
+        let named = sure.map(|hit| (hit, found.left_out));
+        return Ok(Meaning { sure: None, possible: Vec::new(), others, hits: found.hits, named });
+    }
+    Ok(Meaning { sure, possible, others, hits: found.hits, named: None })
 }
 
 /// Answers a sentence that belongs to no open question.
@@ -103,6 +109,10 @@ pub fn follow(scope: &mut Scope<'_>, sentence: &str, found: Meaning) -> Step<()>
     if let Some(hit) = found.sure {
         return steps::begin(scope, &hit.operation_id, &hit.content_hash, sentence, found.others);
     }
+    if let Some((hit, names)) = found.named {
+        let task = Task { sentence: sentence.to_owned(), others: found.others, names, ..Task::default() };
+        return steps::begin_task(scope, &hit.operation_id, &hit.content_hash, task);
+    }
     if found.possible.is_empty() {
         return small::nothing_near(scope);
     }
@@ -115,7 +125,7 @@ pub fn follow(scope: &mut Scope<'_>, sentence: &str, found: Meaning) -> Step<()>
         })
         .collect();
     let text = scope.text("not-sure", &[]);
-    let task = Task { frames: Vec::new(), sentence: sentence.to_owned(), asked: Vec::new(), others: found.others };
+    let task = Task { sentence: sentence.to_owned(), others: found.others, ..Task::default() };
     ask::open(scope, Ask::Meaning, Some(task), text, offers);
     Ok(())
 }
@@ -145,13 +155,12 @@ fn refers(scope: &mut Scope<'_>, sentence: &str) -> Step<bool> {
                     _ => None,
                 })
                 .collect();
-            let task = Task { frames: vec![frame], sentence: sentence.to_owned(), asked: Vec::new(), others };
+            let task = Task { frames: vec![frame], sentence: sentence.to_owned(), others, ..Task::default() };
             steps::advance(scope, task)?;
             return Ok(true);
         }
         if let Some((key, bad)) = filled.bad.filter(|_| left_over(sentence, &filled.used) == 0) {
-            let task =
-                Task { frames: vec![frame], sentence: sentence.to_owned(), asked: Vec::new(), others: Vec::new() };
+            let task = Task { frames: vec![frame], sentence: sentence.to_owned(), ..Task::default() };
             ask::bad_date(scope, task, &key, bad);
             return Ok(true);
         }

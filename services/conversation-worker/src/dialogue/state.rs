@@ -138,7 +138,7 @@ pub struct Row {
 }
 
 /// Work in progress: the operation that is wanted, and above it the ones that yield its ids.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// The wanted operation first; at most 4.
     pub frames: Vec<Frame>,
@@ -148,6 +148,9 @@ pub struct Task {
     pub asked: Vec<(usize, String)>,
     /// Other operations that the sentence may have meant.
     pub others: Vec<Suggestion>,
+    /// Words of the sentence that nobody knows: unless they name something that can be chosen, nothing is near.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// One operation on its way to a call.

@@ -10,6 +10,7 @@ use super::{
     ids::{Flow, look_up, produce},
     rows, schema,
     scope::{Scope, Step},
+    small,
     state::{Frame, Row, Task},
     words::{mine, naming, pronoun},
 };
@@ -22,6 +23,7 @@ use crate::{
 const MAX_FRAMES: usize = 4;
 /// Most steps of one turn; more is a loop.
 const MAX_STEPS: usize = 40;
+
 /// Begins an operation for a sentence (empty: for a button) and goes as far as it can.
 pub fn begin(
     scope: &mut Scope<'_>,
@@ -30,6 +32,11 @@ pub fn begin(
     sentence: &str,
     others: Vec<Suggestion>,
 ) -> Step<()> {
+    begin_task(scope, operation_id, hash, Task { sentence: sentence.to_owned(), others, ..Task::default() })
+}
+
+/// Begins an operation for a task's sentence and what it was to be besides.
+pub fn begin_task(scope: &mut Scope<'_>, operation_id: &str, hash: &str, task: Task) -> Step<()> {
     let Some(operation) = scope.operation(operation_id, hash)? else {
         let text = scope.text("gone", &[]);
         scope.say(text);
@@ -42,11 +49,15 @@ pub fn begin(
         scope.say(text);
         return Ok(());
     }
-    let Some(mut frame) = frame_for(scope, &operation, mine(sentence))? else { return Ok(()) };
+    let Some(mut frame) = frame_for(scope, &operation, mine(&task.sentence))? else { return Ok(()) };
+    // Words that nobody knows can only name what it takes.
+    if !task.names.is_empty() && !takes_a_thing(&operation, &frame) {
+        return small::nothing_near(scope);
+    }
     let base = scope.state.last.as_ref().and_then(|last| last.day);
-    let said = Sentence::new(sentence, &scope.place, base);
+    let said = Sentence::new(&task.sentence, &scope.place, base);
     let filled = fill::fill(&operation, &mut frame, &said, &scope.place, false);
-    let mut task = Task { frames: vec![frame], sentence: sentence.to_owned(), asked: Vec::new(), others };
+    let mut task = Task { frames: vec![frame], ..task };
     carry_over(scope, &operation, &mut task)?;
     if let Some((key, bad)) = filled.bad {
         scope.state.open = None;
@@ -54,6 +65,13 @@ pub fn begin(
         return Ok(());
     }
     advance(scope, task)
+}
+
+/// True when it needs an id that does not follow from who the person is.
+fn takes_a_thing(operation: &Operation, frame: &Frame) -> bool {
+    let open = |key: &str| !frame.identity.iter().any(|known| known == key);
+    let required = |key: &str| operation.field(key).is_some_and(|field| field.required);
+    operation.needs.iter().any(|need| open(&need.field) && required(&need.field))
 }
 
 /// Goes on with a task that somebody else began: the sentence fills what is still open.

@@ -70,7 +70,9 @@ fn perform(input: &Input, probability: f64, status: u16, body: &Value) -> Answer
         assert!(history.len() <= MAX_OUTCOMES, "the turn goes round in circles");
         let outcome = match turn(input, &history) {
             Next::Done(answer) => return *answer,
-            Next::Do(Action::Search(_)) => Outcome::Search(SearchAnswer { hits: hits(probability), coverage: 1.0 }),
+            Next::Do(Action::Search(_)) => {
+                Outcome::Search(SearchAnswer { hits: hits(probability), coverage: 1.0, ..SearchAnswer::default() })
+            }
             Next::Do(Action::Operation { id, .. }) => Outcome::Operation(
                 OPERATIONS.iter().find(|operation| operation.id == id).cloned().ok_or_else(|| "gone".to_owned()),
             ),

@@ -17,6 +17,7 @@ use super::{
 use crate::language::{
     control::{Control, leading},
     fold, ordinal,
+    verbs::wishes,
 };
 
 pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
@@ -41,12 +42,30 @@ pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
     }
 }
 
+/// Goes on with a sentence that clearly means an operation, whatever is asked; false when it does not.
+fn is_new_wish(scope: &mut Scope<'_>, text: &str) -> Step<bool> {
+    if left_over(text, &[]) < 2 {
+        return Ok(false);
+    }
+    let found = start::meaning(scope, text)?;
+    if found.sure.is_none() {
+        return Ok(false);
+    }
+    scope.state.open = None;
+    start::follow(scope, text, found)?;
+    Ok(true)
+}
+
 /// The answer to a question for a field.
 pub fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<()> {
     let Some(mut task) = open.task.clone() else { return cancel(scope) };
     let Some(frame) = task.frames.last_mut() else { return cancel(scope) };
     let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
     let Some(wanted) = operation.field(key).cloned() else { return cancel(scope) };
+    let listed = schema::options(&wanted.schema);
+    if !listed.is_empty() && wishes(text) && is_new_wish(scope, text)? {
+        return Ok(());
+    }
     let before = frame.clone();
     match read::read(scope, &operation, frame, &wanted, text) {
         Meant::Set => {
@@ -94,12 +113,8 @@ fn explain(
     why: &str,
     text: &str,
 ) -> Step<()> {
-    if left_over(text, &[]) >= 2 {
-        let found = start::meaning(scope, text)?;
-        if found.sure.is_some() {
-            scope.state.open = None;
-            return start::follow(scope, text, found);
-        }
+    if is_new_wish(scope, text)? {
+        return Ok(());
     }
     scope.lead.push(why.to_owned());
     ask::field(scope, task, operation, key)
@@ -108,6 +123,12 @@ fn explain(
 /// The answer to a question for a row.
 pub fn pick(scope: &mut Scope<'_>, open: Open, key: &str, (rows, cut): (&[Row], bool), text: &str) -> Step<()> {
     let Some(mut task) = open.task.clone() else { return cancel(scope) };
+    let names = naming(text);
+    // "Which red ones are free?" says more than which of these: it is a wish of its own, if it clearly is one.
+    let beyond = super::rows::known(rows, &names) < names.len() && wishes(text);
+    if beyond && is_new_wish(scope, text)? {
+        return Ok(());
+    }
     let meant = ask::rows_meant(rows, scope.input.settings.limits.rows, text);
     match meant.as_slice() {
         [only] => {
@@ -115,12 +136,8 @@ pub fn pick(scope: &mut Scope<'_>, open: Open, key: &str, (rows, cut): (&[Row], 
             set(scope, task, key, row.id, Some(row.label))
         }
         [] => {
-            if left_over(text, &[]) >= 2 {
-                let found = start::meaning(scope, text)?;
-                if found.sure.is_some() {
-                    scope.state.open = None;
-                    return start::follow(scope, text, found);
-                }
+            if !beyond && is_new_wish(scope, text)? {
+                return Ok(());
             }
             if cut && !naming(text).is_empty() {
                 // A name among the rows that were not kept: the list is read again.
@@ -236,12 +253,8 @@ pub fn at_change(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
         let offer = Offer { token: String::new(), title: String::new(), does: Does::AskField { key: field.key } };
         return take(scope, open, offer);
     }
-    if left_over(text, &[]) >= 2 {
-        let found = start::meaning(scope, text)?;
-        if found.sure.is_some() {
-            scope.state.open = None;
-            return start::follow(scope, text, found);
-        }
+    if is_new_wish(scope, text)? {
+        return Ok(());
     }
     ask::again(scope, open);
     Ok(())

@@ -1,5 +1,7 @@
 //! English verbs at the beginning of an operation's title: what is done, and that it was done.
 
+use super::{token::Kind, tokens};
+
 /// Irregular past participles.
 const IRREGULAR: &[(&str, &str)] = &[
     ("set", "set"),
@@ -180,12 +182,33 @@ pub fn leads(word: &str) -> bool {
         "renov", "enviar", "envia", "borr", "elimin", "crea", "crear", "compr", "inform", "report", "sugier",
         "sugerir", "prest", "apunt", "anad",
     ];
+    const CROATIAN: &[&str] = &[
+        "rezervir", "prijav", "upis", "otka", "stornir", "produz", "promijen", "pomakn", "premjest", "doda", "obris",
+        "izbris", "ukloni", "naruc", "salji", "posalj", "posud", "preuzm", "predloz", "zabiljez", "unes", "dojav",
+    ];
+    const CROATIAN_ENDINGS: &[&str] =
+        &["", "i", "iti", "ite", "aj", "ati", "ajte", "am", "zi", "zati", "zem", "j", "ti", "im", "em", "ujem", "jujem"];
     let ends = |stems: &[&str], endings: &[&str]| {
         stems.iter().any(|stem| word.strip_prefix(stem).is_some_and(|rest| endings.contains(&rest)))
     };
     verb(word).is_some()
+        || ends(CROATIAN, CROATIAN_ENDINGS)
         || ends(GERMAN, &["", "e", "n", "en", "st", "t"])
         || ends(SPANISH, &["", "a", "e", "ar", "ir", "o", "ame", "alo", "ala", "alos", "alas", "arlo", "arla"])
+}
+
+/// True for a sentence that wants something of its own: it asks, or begins with what is to be done.
+pub fn wishes(text: &str) -> bool {
+    const QUESTIONS: &[&str] = &[
+        "which", "what", "where", "when", "who", "whose", "how", "is", "are", "do", "does", "can", "could", "show", "list",
+        "find", "tell", "give", "koja", "koji", "koje", "koju", "sto", "gdje", "kada", "kad", "tko", "kako", "koliko",
+        "ima", "imate", "pokazi", "prikazi", "nadi", "daj", "welche", "welcher", "welches", "was", "wo", "wann", "wer",
+        "wie", "zeig", "zeige", "gibt", "gib", "suche", "que", "cual", "cuales", "donde", "cuando", "quien", "como",
+        "cuantos", "cuantas", "hay", "muestra", "muestrame", "dame", "busca",
+    ];
+    let words = tokens(text);
+    let first = words.iter().find(|token| token.kind == Kind::Word);
+    text.contains('?') || first.is_some_and(|first| leads(&first.text) || QUESTIONS.contains(&first.text.as_str()))
 }
 
 /// The title with its verb in base form and small first letter ("Creates a loan" -> "create a loan").
@@ -220,8 +243,21 @@ mod tests {
         {
             assert!(leads(&crate::language::fold(word)), "{word}");
         }
-        for word in ["Tesla", "roten", "azul", "bucher", "raum", "sala", "dune"] {
+        for word in ["rezerviraj", "prijavi", "upiši", "otkaži", "promijeni", "pošalji", "naruči", "produžiti"] {
+            assert!(leads(&crate::language::fold(word)), "{word}");
+        }
+        for word in ["Tesla", "roten", "azul", "bucher", "raum", "sala", "dune", "prijava", "upisnina", "otkaz", "dodatak"] {
             assert!(!leads(&crate::language::fold(word)), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_of_its_own_asks_or_says_what_is_to_be_done() {
+        for text in ["which books are free", "Dune?", "book a room", "koje su knjige slobodne", "prijavi štetu", "zeig alle"] {
+            assert!(wishes(text), "{text}");
+        }
+        for text in ["the red one", "Dune", "crvena", "den roten bitte", "la roja", "2", ""] {
+            assert!(!wishes(text), "{text}");
         }
     }
 

@@ -159,7 +159,7 @@ pub fn call(name: &str) -> Action {
 }
 
 fn search(text: &str) -> Action {
-    Action::Search(SearchQuery { text: text.to_owned(), language: "en".to_owned(), k: 5, documents: Vec::new() })
+    Action::Search(SearchQuery { text: text.to_owned(), language: "en".to_owned(), k: 5, ..SearchQuery::default() })
 }
 
 fn done(input: &Input, text: &str, question: bool) -> Next {

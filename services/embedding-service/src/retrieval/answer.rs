@@ -13,6 +13,10 @@ pub struct Question<'a> {
     pub documents: &'a [String],
     /// Only operations with one of these tags; empty means all.
     pub tags: &'a [String],
+    /// Only operations that yield this resource; empty means any.
+    pub yields: &'a str,
+    /// Only operations that need an id of this resource; empty means any.
+    pub takes: &'a str,
     /// The operations' vectors and the sentence's, of unit length; none: the words alone.
     pub meaning: Option<(&'a Meaning, &'a [f32])>,
 }
@@ -24,6 +28,9 @@ pub struct Answer {
     pub hits: Vec<Hit>,
     /// Share of the sentence's words that the searched documents know, 0 to 1.
     pub coverage: f64,
+    /// Words, folded, without which the hits were found, since nothing was near with them: nobody knows them, so they
+    /// name something or are about something else. Empty where the hits are of the whole sentence.
+    pub left_out: Vec<String>,
 }
 
 /// One ranked operation.

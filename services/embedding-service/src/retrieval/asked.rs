@@ -27,8 +27,12 @@ pub struct Asked {
     pub words: Vec<(u64, f32)>,
     /// Character grams, by gram.
     pub grams: Vec<(u64, f32)>,
-    /// Terms of the subjects; `None` for a word that no document knows.
+    /// Terms of the subjects; `None` for a word that no document knows. Of the verbs where there are no others.
     pub subjects: Vec<Option<u64>>,
+    /// Stems of the subjects that no document knows.
+    pub unknown: Vec<String>,
+    /// Beside its verbs it has nothing but names: whether these name anything here, no document says.
+    pub names_alone: bool,
 }
 
 impl Vocabulary {
@@ -106,12 +110,30 @@ impl Asked {
         reading.words.extend(count);
         subjects.extend(count.map(Some));
         let names: BTreeSet<String> = sentence.names.iter().map(|name| text::stem(name)).collect();
+        let mut unknown = Vec::new();
         for stem in sentence.subjects.iter().filter(|stem| !joined.contains(*stem) && !names.contains(*stem)) {
             match reading.translated.get(stem) {
                 Some(terms) => subjects.extend(terms.iter().copied().map(Some)),
-                None => subjects.push(vocabulary.near(stem)),
+                None => {
+                    let near = vocabulary.near(stem);
+                    if near.is_none() {
+                        unknown.push(stem.clone());
+                    }
+                    subjects.push(near);
+                }
             }
         }
+        // Nothing but what is to be done: that is what it is about.
+        let by_verb = subjects.is_empty();
+        if by_verb {
+            for stem in &sentence.verbs {
+                match reading.translated.get(stem) {
+                    Some(terms) => subjects.extend(terms.iter().copied().map(Some)),
+                    None => subjects.extend(vocabulary.near(stem).map(Some)),
+                }
+            }
+        }
+        let names_alone = by_verb && !sentence.names.is_empty();
         subjects.sort_unstable();
         let mut words = weighted(reading.words, reading.other_words);
         let mut grams = weighted(text::grams(&reading.text.join(" ")), text::grams(&reading.other_text.join(" ")));
@@ -119,7 +141,22 @@ impl Asked {
             lower(&mut words, vocabulary.near(&text::stem(verb)).into_iter());
             lower(&mut grams, text::grams(verb).into_iter());
         }
-        Self { sentence, words, grams, subjects }
+        Self { sentence, words, grams, subjects, unknown, names_alone }
+    }
+
+    /// The sentence without the words that no document knows, and these, folded.
+    pub fn without_unknown(&self) -> (String, Vec<String>) {
+        let (mut kept, mut unknown) = (Vec::new(), Vec::new());
+        for token in self.sentence.text.split_whitespace() {
+            let folded = text::fold(token);
+            let found = text::runs(&folded).filter(|run| self.unknown.contains(&text::stem(run)));
+            let before = unknown.len();
+            unknown.extend(found.map(str::to_owned));
+            if unknown.len() == before {
+                kept.push(token);
+            }
+        }
+        (kept.join(" "), unknown)
     }
 
     /// It speaks of something by a name that no document knows: that one has to be looked up.

@@ -40,6 +40,8 @@ const SIBLING_REACH: f64 = 2.5;
 const SIBLING_LEAD: f64 = 0.5;
 /// The first hits whose needed ids are followed.
 const FOLLOWED: usize = 6;
+/// Probability below which nothing is near.
+const NEAR_MIN: f64 = 0.2;
 /// Weight of a producer's own score against the graph's weight.
 const PRODUCER_OWN: f64 = 0.9;
 
@@ -140,20 +142,38 @@ impl Index {
         &self.entries
     }
 
-    /// Ranks the operations.
+    /// Ranks the operations; once more without the words that nobody knows, where nothing is near with them.
     pub fn search(&self, question: Question<'_>) -> Answer {
         let asked = Asked::new(question.text, &self.vocabulary);
+        let whole = self.search_for(&asked, question);
+        let is_near = |answer: &Answer| answer.hits.iter().any(|hit| hit.probability >= NEAR_MIN);
+        if asked.unknown.is_empty() || is_near(&whole) {
+            return whole;
+        }
+        let (text, unknown) = asked.without_unknown();
+        let known = Question { text: &text, meaning: None, ..question };
+        let mut answer = self.search_for(&Asked::new(&text, &self.vocabulary), known);
+        if !is_near(&answer) {
+            return whole;
+        }
+        answer.coverage = whole.coverage;
+        answer.left_out.extend(unknown);
+        answer
+    }
+
+    fn search_for(&self, asked: &Asked, question: Question<'_>) -> Answer {
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
-        let coverage = self.coverage(&asked, &allowed);
+        let coverage = self.coverage(asked, &allowed);
         let nearness = question.meaning.map(|(meaning, sentence)| Nearness {
             meaning,
             scores: meaning.scores(sentence),
             lexical: LEXICAL_WEIGHT * ((coverage - COVERAGE_GATE.0) / COVERAGE_GATE.1).clamp(0.0, 1.0),
         });
-        let ranked = self.rank(&asked, &allowed, nearness.as_ref());
-        let mut hits = self.with_producers(&asked, &ranked, question.k);
-        self.give_probabilities(&asked, &ranked, nearness.as_ref(), &mut hits);
-        Answer { hits, coverage }
+        let ranked = self.rank(asked, &allowed, nearness.as_ref());
+        let mut hits = self.with_producers(asked, &ranked, question.k);
+        self.give_probabilities(asked, &ranked, nearness.as_ref(), &mut hits);
+        let left_out = if asked.names_alone { asked.sentence.names.clone() } else { Vec::new() };
+        Answer { hits, coverage, left_out }
     }
 
     /// The best operation by the words alone, without producers and probabilities.
@@ -166,6 +186,8 @@ impl Index {
         let entry = &self.entries[entry];
         (question.documents.is_empty() || question.documents.contains(&entry.document))
             && (question.tags.is_empty() || entry.tags.iter().any(|tag| question.tags.contains(tag)))
+            && (question.yields.is_empty() || entry.yields.iter().any(|resource| resource == question.yields))
+            && (question.takes.is_empty() || entry.needs.iter().any(|resource| resource == question.takes))
     }
 
     /// Scores of the allowed entries, best first; ties in the entries' order.

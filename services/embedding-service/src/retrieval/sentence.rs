@@ -55,6 +55,8 @@ pub struct Sentence {
     pub text: String,
     /// Stems of the words that say what it is about.
     pub subjects: Vec<String>,
+    /// Stems of the words that say what is to be made, changed, removed or done.
+    pub verbs: Vec<String>,
     /// What is wanted, when a word says so.
     pub intent: Option<Intent>,
     /// Words written as names are, folded: those that a document knows are none.
@@ -105,8 +107,10 @@ impl Sentence {
         };
         let pairs =
             |first: &str, second: &[&str]| runs.windows(2).any(|two| two[0] == first && second.contains(&two[1]));
+        let does = |word: &&&str| [CREATE, UPDATE, DELETE, ACT].iter().any(|list| has(list, word));
         Self {
             subjects: runs.iter().filter(subject).map(|word| text::stem(word)).collect(),
+            verbs: runs.iter().filter(does).map(|word| text::stem(word)).collect(),
             intent,
             names,
             quoted,

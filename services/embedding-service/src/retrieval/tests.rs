@@ -70,6 +70,37 @@ fn other_subjects_are_near_to_nothing() {
 }
 
 #[test]
+fn words_that_nobody_knows_are_left_out_where_nothing_is_near_with_them() {
+    let index = library_and_kitchen();
+    let ask = |text| index.search(Question { text, k: 5, ..Question::default() });
+    for (text, expected, left_out) in [
+        ("remove the Hokkaido Crown on monday 9-12", "library/DELETE /books/{book_id}", vec!["hokkaido", "crown"]),
+        ("remove hokkaido crown", "library/DELETE /books/{book_id}", vec!["hokkaido", "crown"]),
+    ] {
+        let answer = ask(text);
+        assert_eq!(index.entries()[answer.hits[0].entry].id, expected, "{text}");
+        assert!(answer.hits[0].probability >= 0.5, "{text}: {answer:?}");
+        assert_eq!(answer.left_out, left_out, "{text}");
+    }
+    // Where something is near, the whole sentence counts; where nothing is left, nothing is near.
+    assert!(ask("list the books of Hokkaido").left_out.is_empty());
+    for text in ["what's the weather in Split", "tell me a joke", "Hokkaido Crown"] {
+        let answer = ask(text);
+        assert!(
+            answer.left_out.is_empty() && answer.hits.iter().all(|hit| hit.probability < 0.2),
+            "{text}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_verb_alone_is_what_it_is_about() {
+    let (found, probability) = best(&library_and_kitchen(), "please remove it");
+    assert_eq!(found, "library/DELETE /books/{book_id}");
+    assert!(probability >= 0.5, "{probability}");
+}
+
+#[test]
 fn coverage_is_the_share_of_known_words() {
     let index = library_and_kitchen();
     let coverage = |text| index.search(Question { text, k: 1, ..Question::default() }).coverage;

@@ -117,6 +117,26 @@ async fn sentence_about_something_else_is_near_to_nothing() {
 }
 
 #[tokio::test]
+async fn what_yields_and_what_takes_a_resource_is_found_whatever_its_word_means() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Service::start(&folder).await;
+    // "Book" is a verb, too: as a sentence it says nothing of the books.
+    let books = rooms().to_string().replace("room", "book").replace("Room", "Book");
+    let books = serde_json::from_str(&books).expect("still JSON");
+    import(&service, "acme-key", "books", &books).await;
+    let yields = pb::SearchOperationsRequest { yields: "book".into(), k: 20, ..asks("book") };
+    let yields = search(&service, yields).await;
+    assert_eq!(ids(&yields), ["books/GET /books"]);
+    let takes = pb::SearchOperationsRequest { takes: "book".into(), k: 20, ..asks("book") };
+    let takes = search(&service, takes).await;
+    assert!(ids(&takes).contains(&"books/GET /books/{book_id}/reservations"), "{:?}", ids(&takes));
+    assert!(!ids(&takes).contains(&"books/GET /books"), "{:?}", ids(&takes));
+    let none = pb::SearchOperationsRequest { yields: "spaceship".into(), ..asks("list books") };
+    assert!(search(&service, none).await.hits.is_empty());
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn search_keeps_to_documents_tags_and_k() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder).await;

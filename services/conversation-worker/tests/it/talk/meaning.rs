@@ -56,11 +56,70 @@ fn a_lone_effect_is_not_asked_about_twice() {
 }
 
 #[test]
+fn a_wish_of_its_own_leaves_the_question_which_one() {
+    for (wish, said, called) in [
+        ("show me all red books", "EN-04", "GET /books"),
+        ("which red rooms are free tomorrow?", "Krleža", "GET /rooms/free"),
+        ("my loans", "Dune", "GET /loans"),
+    ] {
+        let mut talk = Talk::new();
+        talk.says("report damage").expect(&["Which book"]);
+        talk.says(wish).expect(&[said]).expect_no("What happened");
+        assert_eq!(talk.called(), [called], "{}", talk.transcript());
+        assert!(!talk.answer().question, "{}", talk.transcript());
+    }
+    // Words of the rows choose, whatever stands around them.
+    for answer in ["the atlas", "atlas please", "it is the atlas", "is it the atlas?", "report it for the green one", "2"] {
+        let mut talk = Talk::new();
+        talk.says("report damage").says(answer).expect(&["What happened"]);
+    }
+}
+
+#[test]
+fn a_wish_of_its_own_leaves_the_question_with_listed_answers() {
+    let mut talk = Talk::new();
+    talk.says("report damage").says("the atlas").says("page torn").expect_buttons(&["Readable"]);
+    talk.says("which rooms are free tomorrow?").expect(&["Krleža"]).expect_effects(0);
+    assert_eq!(talk.called(), ["GET /rooms/free"], "{}", talk.transcript());
+    let mut talk = Talk::new();
+    talk.says("report damage").says("the atlas").says("page torn").says("is it readable? yes").expect_buttons(&["Yes"]);
+}
+
+#[test]
 fn when_nothing_is_near_it_says_so_and_calls_nothing() {
     for sentence in ["what's the weather in Split", "asdf qwer", "tko je izmislio gramofon"] {
         let mut talk = Talk::new();
         talk.says(sentence).expect_any(&["can't help", "ne mogu pomoći"]).expect_effects(0);
         assert!(talk.called().is_empty(), "{:?}", talk.called());
+    }
+}
+
+#[test]
+fn words_that_nobody_knows_may_name_what_is_wanted() {
+    let mut talk = Talk::new();
+    talk.catalogue.leaves_out("book the krleža", &["krleza"]);
+    talk.says("book the Krleža tomorrow 9-12").expect(&["Krleža", "09:00", "12:00"]).expect_buttons(&["Yes"]);
+    let mut talk = Talk::new();
+    talk.catalogue.leaves_out("borrow leaves", &["leaves", "grass"]);
+    talk.says("borrow leaves of grass please").expect(&["Leaves of Grass"]).expect_buttons(&["Yes"]);
+    // Two have the name.
+    let mut talk = Talk::new();
+    talk.catalogue.leaves_out("borrow atlas", &["atlas"]);
+    talk.says("borrow atlas").expect_no("can't help");
+}
+
+#[test]
+fn words_that_nobody_knows_and_that_name_nothing_are_about_something_else() {
+    for (sentence, words) in [
+        ("book a flight to Paris tomorrow", vec!["flight", "paris"]),
+        ("borrow money until Friday", vec!["money"]),
+        // It takes no thing that could have a name.
+        ("suggest Friday night drinks", vec!["night", "drinks"]),
+    ] {
+        let mut talk = Talk::new();
+        talk.catalogue.leaves_out(sentence, &words);
+        talk.says(sentence).expect(&["can't help"]).expect_effects(0);
+        assert!(!talk.answer().question, "{}", talk.transcript());
     }
 }
 

@@ -222,6 +222,9 @@ const STOP: &[&str] = &[
     "por", "mi", "para", "y", "und",
 ];
 
+/// Verbs that are also things of the library.
+const VERBS: &[&str] = &["book", "loan"];
+
 /// The library's operations, imported once.
 pub static OPERATIONS: LazyLock<Vec<Arc<Operation>>> = LazyLock::new(|| {
     let document = openapi::import("library", include_bytes!("library.yaml"), &ImportOptions::default());
@@ -268,6 +271,7 @@ pub fn settings() -> Settings {
 #[derive(Clone, Default)]
 pub struct Catalogue {
     unsure: Vec<(String, Vec<&'static str>)>,
+    left_out: Vec<(String, Vec<&'static str>)>,
 }
 
 impl Catalogue {
@@ -276,9 +280,25 @@ impl Catalogue {
         self.unsure.push((sentence.to_lowercase(), operations.to_vec()));
     }
 
+    /// For this sentence these words, folded, are left out of the search.
+    pub fn leaves_out(&mut self, sentence: &str, words: &[&'static str]) {
+        self.left_out.push((sentence.to_lowercase(), words.to_vec()));
+    }
+
     /// Hits, best first, with the producers of needed ids behind those that need them.
     pub fn search(&self, query: &SearchQuery) -> SearchAnswer {
-        let sentence = words(&query.text);
+        if !query.yields.is_empty() || !query.takes.is_empty() {
+            return by_resource(query);
+        }
+        let left_out = self.left_out.iter().find(|(text, _)| query.text.to_lowercase().contains(text.as_str()));
+        let left_out: Vec<String> =
+            left_out.into_iter().flat_map(|(_, words)| words.iter().map(|word| (*word).to_owned())).collect();
+        let mut sentence = words(&query.text);
+        sentence.retain(|word| !left_out.iter().any(|left| words(left).contains(word)));
+        // A verb alone says nothing of what it is about.
+        if sentence.iter().all(|word| VERBS.contains(&word.as_str())) {
+            sentence.clear();
+        }
         let known: BTreeSet<String> = LINES.iter().flatten().flatten().cloned().collect();
         let coverage = share(sentence.intersection(&known).count(), sentence.len());
         let doubt = self.unsure.iter().find(|(text, _)| query.text.to_lowercase().contains(text.as_str()));
@@ -304,8 +324,20 @@ impl Catalogue {
             }
         }
         hits.truncate(usize::try_from(query.k).unwrap_or(20));
-        SearchAnswer { hits, coverage }
+        SearchAnswer { hits, coverage, left_out }
     }
+}
+
+/// The operations that yield or take a resource, whatever its word says.
+fn by_resource(query: &SearchQuery) -> SearchAnswer {
+    let yields =
+        |operation: &Operation| query.yields.is_empty() || operation.produces.iter().any(|own| *own == query.yields);
+    let takes = |operation: &Operation| {
+        query.takes.is_empty() || operation.needs.iter().any(|need| need.resource == query.takes)
+    };
+    let found = (0..OPERATIONS.len()).filter(|at| yields(&OPERATIONS[*at]) && takes(&OPERATIONS[*at]));
+    let hits = found.map(|at| hit(at, 0.0, 0.0, false)).take(usize::try_from(query.k).unwrap_or(20));
+    SearchAnswer { hits: hits.collect(), coverage: 1.0, left_out: Vec::new() }
 }
 
 static LINES: LazyLock<Vec<Vec<BTreeSet<String>>>> = LazyLock::new(|| {

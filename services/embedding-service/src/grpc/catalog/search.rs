@@ -56,8 +56,9 @@ pub async fn search(
     if snapshot.version() < wanted {
         return Err(into_status(SearchError::Version { is: snapshot.version(), wanted }));
     }
+    let by_resource = !request.yields.is_empty() || !request.takes.is_empty();
     let meaning = match (catalogue.remote(tenant), snapshot.meaning()) {
-        (Some(remote), Some(meaning)) => {
+        (Some(remote), Some(meaning)) if !by_resource => {
             let left = remaining().map(|left| left.saturating_sub(ANSWER_TIME));
             let sentence = remote.question(&request.text, left).await;
             sentence.filter(|sentence| sentence.len() == meaning.dimension()).map(|sentence| (meaning, sentence))
@@ -66,10 +67,17 @@ pub async fn search(
     };
     let searched = catalogue.work().run(move || {
         let meaning = meaning.as_ref().map(|(meaning, sentence)| (&**meaning, &**sentence));
-        let question =
-            Question { text: &request.text, k, documents: &request.document_ids, tags: &request.tags, meaning };
+        let question = Question {
+            text: &request.text,
+            k,
+            documents: &request.document_ids,
+            tags: &request.tags,
+            yields: &request.yields,
+            takes: &request.takes,
+            meaning,
+        };
         let answer = snapshot.index().search(question);
-        to_wire(&snapshot, &answer)
+        to_wire(&snapshot, &answer, by_resource)
     });
     searched.await.map_err(work_status)
 }
@@ -90,8 +98,9 @@ fn check(request: &pb::SearchOperationsRequest) -> Result<usize, SearchError> {
     }
 }
 
-fn to_wire(snapshot: &Snapshot, answer: &Answer) -> pb::SearchOperationsResponse {
-    let is_near = answer.hits.iter().any(|hit| hit.probability >= NEAR_MIN);
+/// `all`: the hits are wanted whether they are near or not.
+fn to_wire(snapshot: &Snapshot, answer: &Answer, all: bool) -> pb::SearchOperationsResponse {
+    let is_near = all || answer.hits.iter().any(|hit| hit.probability >= NEAR_MIN);
     let hits = answer.hits.iter().filter(|_| is_near).filter_map(|hit| {
         let entry = snapshot.index().entries().get(hit.entry)?;
         let stored = snapshot.operations().get(&entry.id)?;
@@ -108,5 +117,6 @@ fn to_wire(snapshot: &Snapshot, answer: &Answer) -> pb::SearchOperationsResponse
         hits: hits.collect(),
         catalog_version: snapshot.version(),
         coverage: answer.coverage,
+        left_out: answer.left_out.clone(),
     }
 }
