@@ -47,6 +47,8 @@ figures: ## the figures of the README: make figures DATA=<folder>
 eval-retrieval: ## how often the right operations are found, on public benchmarks: make eval-retrieval DATA=<folder>
 	@[ -d "$(DATA)/tool-retrieval" ] || { echo "make eval-retrieval needs DATA=<folder> (with tool-retrieval/ and openapi/ in it)" >&2; exit 2; }
 	$(CARGO) run --quiet -p embedding-service --example eval_retrieval -- "$(DATA)"
+	$(CARGO) run --quiet -p local-model --example fetch -- e5 target/models
+	$(CARGO) run --quiet -p embedding-service --features local-model --example eval_retrieval -- "$(DATA)" --model target/models/e5
 
 figures-model: ## the figures of the model path, with the scripted model server; DATA=<folder>: prompts over its largest document
 	@[ -z "$(DATA)" ] || [ -d "$(DATA)/openapi" ] || { echo "no folder $(DATA)/openapi" >&2; exit 2; }

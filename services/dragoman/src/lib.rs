@@ -9,6 +9,7 @@ mod console;
 pub mod credential;
 pub mod fakes;
 mod inside;
+pub mod models;
 pub mod options;
 mod private_hosts;
 mod running;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use dragoman::{
-    Config, DEFAULTS, SERVICE,
+    Config, DEFAULTS, SERVICE, models,
     options::{Cli, Command, RunOptions},
     simulate, start,
 };
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 simulate::run(simulation, &config, shutdown).await
             })
         }
+        Some(Command::Models(command)) => models::run(&command),
         _ => cli::execute(SERVICE, DEFAULTS, &args, async |config, shutdown| run(config, options.run, shutdown).await),
     }
 }

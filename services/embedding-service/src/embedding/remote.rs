@@ -1,7 +1,7 @@
 //! A remote embedding model behind caches and limits: each text is asked for once, by whoever wants it first.
 //!
 //! A vector's key is the hash of model, asked dimension, version of our text and the text, so that vectors of two models
-//! are never mixed. Operations' vectors have a file of their own: nobody's texts push them out. What persons say is kept
+//! are never mixed; where a model has other vectors for questions, these have other keys. Operations' vectors have a file of their own: nobody's texts push them out. What persons say is kept
 //! in memory only.
 
 use std::{
@@ -25,6 +25,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     cache::{Cache, Key},
     limits::{Admission, Limits, Purpose, Spent},
+    source::{Source, SourceConfig},
 };
 use crate::retrieval::{meaning::NEUTRAL, sentence::Sentence};
 
@@ -43,7 +44,7 @@ const LEDGER: &str = "remote-embeddings.json";
 #[derive(Clone, Debug)]
 pub struct RemoteConfig {
     /// The model.
-    pub llm: llm::EmbedderConfig,
+    pub source: SourceConfig,
     /// Requests of a minute; 0 = without a limit.
     pub requests_per_minute: usize,
     /// Texts of a day (UTC); 0 = without a limit.
@@ -89,10 +90,7 @@ type Flight = Shared<BoxFuture<'static, Outcome>>;
 /// The model.
 pub struct Remote {
     config: RemoteConfig,
-    /// What names the model in keys.
-    id: String,
-    name: Arc<str>,
-    llm: Mutex<llm::Embedder>,
+    source: Source,
     /// Length of all vectors, once it is known.
     dimension: OnceLock<usize>,
     learning: tokio::sync::Mutex<()>,
@@ -125,7 +123,7 @@ struct Wanted {
 
 impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Remote").field("id", &self.source.id()).finish_non_exhaustive()
     }
 }
 
@@ -140,17 +138,12 @@ impl Remote {
         calls: Arc<Cache>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
-        let llm = llm::Embedder::new(config.llm.clone())?;
-        let dimensions = config.llm.dimensions.map_or_else(|| "own".to_owned(), |asked| asked.to_string());
-        let id = format!("{} {dimensions}", endpoint(&config.llm.provider));
+        let source = Source::open(&config.source)?;
         fs::create_dir_all(folder)?;
         let path = folder.join(LEDGER);
         let kept = read_ledger(&path)?;
-        let asked = config.llm.dimensions.and_then(|asked| usize::try_from(asked).ok());
-        let dimension = asked.or(kept.dimensions.get(&id).copied());
+        let dimension = source.dimension().or(kept.dimensions.get(source.id()).copied());
         Ok(Arc::new(Self {
-            name: config.llm.provider.model().into(),
-            llm: Mutex::new(llm),
             dimension: dimension.map_or_else(OnceLock::new, OnceLock::from),
             learning: tokio::sync::Mutex::default(),
             operations: Cache::open(&folder.join("operations.cache"), config.vectors_max)?,
@@ -162,14 +155,14 @@ impl Remote {
             ledger: path,
             other_dimensions: kept.dimensions,
             clock,
-            id,
+            source,
             config,
         }))
     }
 
     /// The model's name, as configured.
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        self.source.name()
     }
 
     /// How it is, as `GET /health/ai` looks after it.
@@ -184,12 +177,12 @@ impl Remote {
 
     /// The vector of an operation's text, if it is kept.
     pub fn find_operation(&self, text: &str) -> Option<Arc<[f32]>> {
-        self.fitting(self.operations.find(&self.key(&normalised(text))))
+        self.fitting(self.operations.find(&self.key(&normalised(text), Purpose::WarmUp)))
     }
 
     /// How the texts are best divided into requests.
     pub fn batches(&self, texts: &[String]) -> Vec<std::ops::Range<usize>> {
-        lock(&self.llm).batches(texts)
+        self.source.batches(texts)
     }
 
     /// The vector of what a person says, or none when it is not there in time: the words alone decide then. Numbers,
@@ -227,7 +220,7 @@ impl Remote {
             let mut in_flight = lock(&self.in_flight);
             for text in texts {
                 let text = normalised(text);
-                let key = self.key(&text);
+                let key = self.key(&text, purpose);
                 if let Some(vector) = self.find(&key, purpose) {
                     flights.push((std::future::ready(Ok(vector)).boxed().shared(), true));
                 } else if let Some(flight) = in_flight.get(&key) {
@@ -281,8 +274,9 @@ impl Remote {
         vector.filter(|vector| self.dimension.get() == Some(&vector.len()))
     }
 
-    fn key(&self, text: &str) -> Key {
-        let head = Sha256::new().chain_update(&self.id).chain_update([0, TEXT_VERSION, 0]);
+    fn key(&self, text: &str, purpose: Purpose) -> Key {
+        let is_question = u8::from(self.source.tells_questions() && is_question(text, purpose));
+        let head = Sha256::new().chain_update(self.source.id()).chain_update([0, TEXT_VERSION, is_question]);
         head.chain_update(text).finalize().into()
     }
 
@@ -313,9 +307,9 @@ impl Remote {
 
     /// One request; its vectors of unit length, all of the one dimension.
     async fn ask(&self, texts: &[String], purpose: Purpose) -> Result<Vec<Arc<[f32]>>, RemoteError> {
-        let llm = lock(&self.llm).clone();
-        let outcome = llm.embed(texts).await.and_then(|embedded| {
-            let vectors: Option<Vec<Arc<[f32]>>> = embedded.vectors.iter().map(|vector| unit(vector)).collect();
+        let are_questions: Vec<bool> = texts.iter().map(|text| is_question(text, purpose)).collect();
+        let outcome = self.source.embed(texts, &are_questions).await.and_then(|embedded| {
+            let vectors: Option<Vec<Arc<[f32]>>> = embedded.iter().map(|vector| unit(vector)).collect();
             let vectors = vectors.ok_or_else(|| LlmError::Nonsense("a vector has no length".to_owned()))?;
             let expected = self.dimension.get().copied();
             match vectors.iter().find(|vector| expected.is_some_and(|expected| expected != vector.len())) {
@@ -339,10 +333,7 @@ impl Remote {
             }
             Err(error) => {
                 if let LlmError::Nonsense(_) = error {
-                    // It may have taken a wrong length for the right one.
-                    if let Ok(fresh) = llm::Embedder::new(self.config.llm.clone()) {
-                        *lock(&self.llm) = fresh;
-                    }
+                    self.source.forget();
                 }
                 if !is_about_texts(&error) {
                     self.health.failed(&error.to_string());
@@ -372,9 +363,7 @@ impl Remote {
         for line in &NEUTRAL[..2] {
             self.admitted(purpose, 1).await?;
             seen.extend(self.ask(&[normalised(line)], purpose).await?);
-            if let Ok(fresh) = llm::Embedder::new(self.config.llm.clone()) {
-                *lock(&self.llm) = fresh;
-            }
+            self.source.forget();
         }
         let [first, second] = seen.as_slice() else { return Err(RemoteError::Ended) };
         if first.len() != second.len() {
@@ -384,7 +373,7 @@ impl Remote {
         }
         let _ = self.dimension.set(first.len());
         for (line, vector) in NEUTRAL.iter().zip(&seen) {
-            self.operations.keep(self.key(&normalised(line)), vector);
+            self.operations.keep(self.key(&normalised(line), Purpose::WarmUp), vector);
         }
         let remote = Arc::clone(self);
         let written = tokio::task::spawn_blocking(move || remote.write_ledger(lock(&remote.limits).spent())).await;
@@ -393,7 +382,7 @@ impl Remote {
 
     fn write_ledger(&self, spent: Spent) {
         let mut dimensions = self.other_dimensions.clone();
-        dimensions.extend(self.dimension.get().map(|dimension| (self.id.clone(), *dimension)));
+        dimensions.extend(self.dimension.get().map(|dimension| (self.source.id().to_owned(), *dimension)));
         let ledger = Ledger { dimensions, spent };
         let beside = self.ledger.with_extension("new");
         let bytes = serde_json::to_vec(&ledger).unwrap_or_default();
@@ -474,12 +463,9 @@ fn class(error: &RemoteError) -> &'static str {
     }
 }
 
-/// Names model and place: two endpoints of one's own may serve two models under one name.
-fn endpoint(provider: &llm::Provider) -> String {
-    match provider {
-        llm::Provider::OpenAiCompatible { base_url, model, .. } => format!("{base_url} {model}"),
-        llm::Provider::Azure { endpoint, deployment, .. } => format!("{endpoint} {deployment}"),
-    }
+/// What a person says; neutral lines are compared with that.
+fn is_question(text: &str, purpose: Purpose) -> bool {
+    purpose == Purpose::Question || NEUTRAL.contains(&text)
 }
 
 /// The text with its blanks joined.

@@ -82,7 +82,7 @@ struct Reading {
 impl Asked {
     /// Reads a sentence with the words that an index knows.
     pub fn new(text: &str, vocabulary: &Vocabulary) -> Self {
-        let mut sentence = Sentence::new(text);
+        let mut sentence = Sentence::new(&text::latin(text));
         let is_unknown =
             |name: &String| !text::is_stop_in_question(name) && vocabulary.find(&text::stem(name)).is_none();
         sentence.names.retain(is_unknown);
@@ -247,6 +247,7 @@ mod tests {
         check("tko su članovi grupe", &known, &["member", "group"]);
         check("wer sind die Mitglieder der Gruppe", &known, &["member", "group"]);
         check("mensajes del grupo", &known, &["message", "group"]);
+        check("ко су чланови групе", &known, &["member", "group"]);
     }
 
     #[test]

@@ -82,18 +82,18 @@ impl Index {
         let mut row_entry: Vec<usize> = (0..entries.len()).collect();
         let mut vocabulary = Vocabulary::default();
         let mut terms =
-            |text: &str| text::words(text).into_iter().map(|word| vocabulary.insert(word)).collect::<Vec<u64>>();
+            |text: &str| text::words(&text::latin(text)).into_iter().map(|word| vocabulary.insert(word)).collect::<Vec<u64>>();
         let mut word_rows = Vec::with_capacity(entries.len());
         let mut gram_rows = Vec::with_capacity(entries.len());
         for entry in &entries {
             word_rows.push(counts(terms(&entry.long_text())));
-            gram_rows.push(counts(text::grams(&entry.short_text())));
+            gram_rows.push(counts(text::grams(&text::latin(&entry.short_text()))));
         }
         for (number, entry) in entries.iter().enumerate() {
             for other in &entry.others {
                 row_entry.push(number);
                 word_rows.push(counts(terms(other)));
-                gram_rows.push(counts(text::grams(other)));
+                gram_rows.push(counts(text::grams(&text::latin(other))));
             }
         }
         let distinct = |terms: Vec<u64>| counts(terms).into_iter().map(|(term, _)| term).collect::<NameSet>();

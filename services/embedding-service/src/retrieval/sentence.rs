@@ -20,7 +20,7 @@ pub enum Intent {
 /// Words that say what is wanted, folded: English, Croatian, German, Spanish.
 const READ: &str = "show list get find give tell see view search fetch display read look check download what which who \
     whose where when how count \
-    pokazi prikazi popis nadi pronadi trazi pogledaj vidjeti daj koja koji koje sto gdje tko kada kad koliko cije \
+    pokazi prikazi popis nadi pronadi trazi pogledaj vidjeti daj koja koji koje sto sta gdje gde tko ko kada kad koliko cije \
     zeig zeige zeigen liste finde suche such gib welche welcher welches was wer wo wann wie \
     muestra mostrar lista busca dame ver que cual cuales quien donde cuando cuanto cuantos cuantas";
 const CREATE: &str = "create add make register insert post send book reserve report submit invite upload open start new \

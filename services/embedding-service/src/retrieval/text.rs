@@ -1,5 +1,7 @@
 //! Text to words and character grams: folding of case and diacritics, stop words, a light English stem.
 
+use std::borrow::Cow;
+
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 /// Words that say nothing about what is wanted; folded.
@@ -13,7 +15,7 @@ const STOP_ELSEWHERE: &str = "now right up off out here there today again away e
     mochte hatte gern brauche paar einige bei beim zum zur im am vom auf aus fur mit wird wurde hat haben sein seiner seine diese dieser dieses \
     quiero necesito tiene ha han fue se su sus lo al en con para como si algunas algunos alguna mas a \
     should would will may might like but we us our they them he she called named around molim te ti mi se je su sam da li na u za od do koja koji koje koju sto kako gdje kada \
-    tko sve svi moj moja moje moji imam ima ovaj ovo ta taj to pokazi prikazi \
+    tko ko sta gde sve svi moj moja moje moji imam ima ovaj ovo ta taj to pokazi prikazi \
     bitte der die das den dem des ein eine einen und oder ist sind mir mich ich meine meinen mein welche welcher was wo \
     wann wie zeig zeige gib \
     por favor el la los las un una de del y o es son que cual cuales mi mis yo muestra muestrame dame";
@@ -41,6 +43,31 @@ pub fn fold(text: &str) -> String {
     }
     folded
 }
+
+/// Cyrillic letters as Serbian and Bosnian write them in Latin: `Љубљана` becomes `Ljubljana`. A text without any is lent.
+///
+/// Apart from [`fold`], which is part of the built-in model and stays as it is.
+pub fn latin(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| ('\u{400}'..='\u{45f}').contains(&c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut latin = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            'Љ' => latin.push_str("Lj"),
+            'љ' => latin.push_str("lj"),
+            'Њ' => latin.push_str("Nj"),
+            'њ' => latin.push_str("nj"),
+            'Џ' => latin.push_str("Dž"),
+            'џ' => latin.push_str("dž"),
+            c => latin.push(CYRILLIC.chars().position(|other| other == c).and_then(|at| LATIN.chars().nth(at)).unwrap_or(c)),
+        }
+    }
+    Cow::Owned(latin)
+}
+
+const CYRILLIC: &str = "АБВГДЂЕЖЗИЈКЛМНОПРСТЋУФХЦЧШабвгдђежзијклмнопрстћуфхцчш";
+const LATIN: &str = "ABVGDĐEŽZIJKLMNOPRSTĆUFHCČŠabvgdđežzijklmnoprstćufhcčš";
 
 /// `camelCase` and `HTTPHeader` with blanks between their words.
 pub fn split_case(text: &str) -> String {
@@ -170,6 +197,13 @@ mod tests {
         ] {
             assert_eq!(fold(text), expected);
         }
+    }
+
+    #[test]
+    fn both_scripts_are_one() {
+        assert_eq!(latin("Покажи чланове групе Љиљана и Џон"), "Pokaži članove grupe Ljiljana i Džon");
+        assert_eq!(CYRILLIC.chars().count(), LATIN.chars().count());
+        assert!(matches!(latin("članovi"), Cow::Borrowed(_)));
     }
 
     #[test]
