@@ -63,12 +63,14 @@ fn goes_up_and_down(migrator: &Migrator) {
     assert_eq!(migrator.fails(&["verify"]).0, Some(1));
     assert!(migrator.ok(&["status"]).contains("missing"));
     let up = migrator.ok(&["up"]);
-    assert!(up.contains("applied migration 1") && up.contains("applied migration 4"), "{up}");
+    let applied = up.lines().filter(|line| line.contains("applied migration ")).count();
+    assert!(applied >= 6 && up.contains("applied migration 1"), "{up}");
     assert!(migrator.ok(&["up"]).contains("up to date"));
     assert!(migrator.ok(&["verify"]).contains("complete"));
     assert!(!migrator.ok(&["status"]).contains("missing"));
-    assert_eq!(migrator.ok(&["down"]), "took migration 4 back\n");
-    assert_eq!(migrator.ok(&["down", "9"]), "took migration 3 back\ntook migration 2 back\ntook migration 1 back\n");
+    assert_eq!(migrator.ok(&["down"]), format!("took migration {applied} back\n"));
+    let rest: String = (1..applied).rev().map(|version| format!("took migration {version} back\n")).collect();
+    assert_eq!(migrator.ok(&["down", "99"]), rest);
     assert!(migrator.ok(&["down"]).contains("nothing"));
     migrator.ok(&["up"]);
 }
