@@ -224,12 +224,12 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter(world
 
     follow(&page, "Switches", "Switches").await;
     until(&page, "document.querySelectorAll('.switch').length === 4").await;
-    look(&page, "switches").await;
+    look(&page, of, "switches").await;
     follow(&page, "Turn off", "AI: off?").await;
-    look(&page, "switches-confirm").await;
+    look(&page, of, "switches-confirm").await;
     follow(&page, "Change it", "Switches").await;
     until(&page, "document.querySelector('.notice')?.textContent.startsWith('AI: off.')").await;
-    look(&page, "switches-changed").await;
+    look(&page, of, "switches-changed").await;
     follow(&page, "Back to the start value", "AI: back to the value of the start?").await;
     follow(&page, "Take the change back", "Switches").await;
     until(&page, "document.querySelector('.notice')?.textContent.startsWith('AI: on.')").await;

@@ -138,8 +138,6 @@ async fn ai_is_switched_off_and_on_again_and_a_turn_under_way_finishes() {
         assert!(model.asked().len() > asked, "the turn under way finished with its model");
 
         model.forget_requests();
-        ana.says(FREE_ON_SUNDAY).await;
-        ana.hears(&["ZG "]).await;
         ana.says("Which vehicles are free tomorrow?").await;
         ana.hears(&["ZG "]).await;
         assert_eq!(model.asked().len(), 0, "the dialogue answered alone");

@@ -31,6 +31,7 @@ impl Wheel {
     /// When it is no such zip file.
     pub fn new(bytes: Vec<u8>) -> anyhow::Result<Self> {
         let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06").context("it is no zip file")?;
+        ensure!(bytes.len() == end + 22 + usize::from(u16_at(&bytes, end + 20)?), "it is cut off");
         let count = usize::from(u16_at(&bytes, end + 10)?);
         ensure!(count <= MEMBERS_MAX, "it has {count} members; the limit is {MEMBERS_MAX}");
         let mut at = size_at(&bytes, end + 16)?;

@@ -23,7 +23,7 @@ pub(crate) struct Standing {
 /// A change that is not made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SwitchError {
-    #[error("there is no switch `{0}`; there are {}", Switch::ALL.map(Switch::name).join(", "))]
+    #[error("there is no switch `{0}`; there are {all}", all = Switch::ALL.map(Switch::name).join(", "))]
     Name(String),
     #[error("{} {cause}", switch.name())]
     Value {

@@ -222,7 +222,7 @@ impl EmbeddingConfig {
         let retry = llm::Retry { attempts: 1, ..llm::Retry::default() };
         let llm = llm::EmbedderConfig { provider, dimensions: self.dimensions, limits, retry };
         Some(RemoteConfig {
-            source: SourceConfig::Llm(llm),
+            source: SourceConfig::Llm(Box::new(llm)),
             requests_per_minute: self.requests_per_minute,
             texts_per_day: self.texts_per_day,
             query_timeout: self.query_timeout,
@@ -295,7 +295,7 @@ mod tests {
     fn remote(section: serde_json::Value) -> Option<llm::EmbedderConfig> {
         let remote = serde_json::from_value::<EmbeddingConfig>(section).expect("a section").remote(10)?;
         match remote.source {
-            SourceConfig::Llm(llm) => Some(llm),
+            SourceConfig::Llm(llm) => Some(*llm),
             SourceConfig::Local(_) => None,
         }
     }

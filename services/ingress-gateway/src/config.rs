@@ -13,7 +13,6 @@ use service_kit::{
     tenants::Tenants,
 };
 
-
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

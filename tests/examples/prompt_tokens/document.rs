@@ -4,9 +4,31 @@
 use serde_json::{Map, Value, json};
 
 const AREAS: [&str; 25] = [
-    "warehouse", "payroll", "insurance", "library", "hospital", "airport", "harbour", "museum", "school", "factory",
-    "theatre", "laboratory", "bakery", "hotel", "railway", "garden", "kitchen", "studio", "market", "court", "forest",
-    "mine", "brewery", "stadium", "archive",
+    "warehouse",
+    "payroll",
+    "insurance",
+    "library",
+    "hospital",
+    "airport",
+    "harbour",
+    "museum",
+    "school",
+    "factory",
+    "theatre",
+    "laboratory",
+    "bakery",
+    "hotel",
+    "railway",
+    "garden",
+    "kitchen",
+    "studio",
+    "market",
+    "court",
+    "forest",
+    "mine",
+    "brewery",
+    "stadium",
+    "archive",
 ];
 const THINGS: [&str; 7] = ["orders", "contracts", "shipments", "invoices", "visitors", "inspections", "machines"];
 const ABOUT: &str = "Gives what is known of it, with everything that belongs to it and the states that it went through \
@@ -75,9 +97,9 @@ fn operation(method: &str, title: &str, id: Option<&str>, number: usize) -> Valu
         let schema = json!({ "type": "object", "properties": properties });
         operation["requestBody"] = json!({ "content": { "application/json": { "schema": schema } } });
     } else {
-        parameters.extend(fields.map(|(name, schema, about)| {
-            json!({ "name": name, "in": "query", "description": about, "schema": schema })
-        }));
+        parameters.extend(fields.map(
+            |(name, schema, about)| json!({ "name": name, "in": "query", "description": about, "schema": schema }),
+        ));
     }
     operation["parameters"] = json!(parameters);
     operation
@@ -85,9 +107,12 @@ fn operation(method: &str, title: &str, id: Option<&str>, number: usize) -> Valu
 
 /// Two hundred rows of thirty fields, in several languages.
 pub fn result() -> Value {
-    const WORDS: [&str; 5] = ["in the second hall", "u drugoj dvorani, šesti red", "во втором зале", "第二ホールにて", "🚗💨 07"];
+    const WORDS: [&str; 5] =
+        ["in the second hall", "u drugoj dvorani, šesti red", "во втором зале", "第二ホールにて", "🚗💨 07"];
     let row = |n: usize| {
-        let fields = (0..30).map(|at| (format!("field_{at}"), json!(format!("{} {n}", WORDS[(n + at) % WORDS.len()].repeat(1 + at % 6)))));
+        let fields = (0..30).map(|at| {
+            (format!("field_{at}"), json!(format!("{} {n}", WORDS[(n + at) % WORDS.len()].repeat(1 + at % 6))))
+        });
         let mut row: Map<String, Value> = fields.collect();
         row.insert("id".to_owned(), json!(n.to_string()));
         row.insert("name".to_owned(), json!(format!("Row {n}")));

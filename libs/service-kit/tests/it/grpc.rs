@@ -8,8 +8,9 @@ use std::{
 
 use futures::Stream;
 use proto::admin::v1::{
-    DiscardDeadLetterRequest, DiscardDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
-    ReplayDeadLetterRequest, ReplayDeadLetterResponse,
+    ClearSwitchRequest, ClearSwitchResponse, DiscardDeadLetterRequest, DiscardDeadLetterResponse,
+    ListDeadLettersRequest, ListDeadLettersResponse, ListSwitchesRequest, ListSwitchesResponse,
+    ReplayDeadLetterRequest, ReplayDeadLetterResponse, SetSwitchRequest, SetSwitchResponse,
     admin_service_client::AdminServiceClient,
     admin_service_server::{AdminService, AdminServiceServer, SERVICE_NAME},
 };
@@ -63,6 +64,24 @@ impl AdminService for Probe {
         _request: Request<DiscardDeadLetterRequest>,
     ) -> Result<Response<DiscardDeadLetterResponse>, Status> {
         Ok(Response::new(DiscardDeadLetterResponse {}))
+    }
+
+    async fn list_switches(
+        &self,
+        _request: Request<ListSwitchesRequest>,
+    ) -> Result<Response<ListSwitchesResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn set_switch(&self, _request: Request<SetSwitchRequest>) -> Result<Response<SetSwitchResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn clear_switch(
+        &self,
+        _request: Request<ClearSwitchRequest>,
+    ) -> Result<Response<ClearSwitchResponse>, Status> {
+        Ok(Response::new(Default::default()))
     }
 }
 

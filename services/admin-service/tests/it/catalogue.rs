@@ -98,7 +98,12 @@ impl CatalogService for Catalogue {
             parts: vec![pb::ScorePart { name: "bm25".to_owned(), value: 0.25 }],
             producer: true,
         };
-        Ok(Response::new(pb::SearchOperationsResponse { hits: vec![hit], catalog_version: 3, coverage: 0.5 }))
+        Ok(Response::new(pb::SearchOperationsResponse {
+            hits: vec![hit],
+            catalog_version: 3,
+            coverage: 0.5,
+            left_out: Vec::new(),
+        }))
     }
 
     async fn import_document(

@@ -476,7 +476,7 @@ fn part_of(seed: &str) -> f64 {
 }
 
 fn task_of(pending: &Pending) -> Task {
-    Task { frames: vec![pending.frame.clone()], sentence: String::new(), asked: Vec::new(), others: Vec::new() }
+    Task { frames: vec![pending.frame.clone()], ..Task::default() }
 }
 
 /// What it is about, in a few words.

@@ -186,8 +186,9 @@ pub fn leads(word: &str) -> bool {
         "rezervir", "prijav", "upis", "otka", "stornir", "produz", "promijen", "pomakn", "premjest", "doda", "obris",
         "izbris", "ukloni", "naruc", "salji", "posalj", "posud", "preuzm", "predloz", "zabiljez", "unes", "dojav",
     ];
-    const CROATIAN_ENDINGS: &[&str] =
-        &["", "i", "iti", "ite", "aj", "ati", "ajte", "am", "zi", "zati", "zem", "j", "ti", "im", "em", "ujem", "jujem"];
+    const CROATIAN_ENDINGS: &[&str] = &[
+        "", "i", "iti", "ite", "aj", "ati", "ajte", "am", "zi", "zati", "zem", "j", "ti", "im", "em", "ujem", "jujem",
+    ];
     let ends = |stems: &[&str], endings: &[&str]| {
         stems.iter().any(|stem| word.strip_prefix(stem).is_some_and(|rest| endings.contains(&rest)))
     };
@@ -200,11 +201,68 @@ pub fn leads(word: &str) -> bool {
 /// True for a sentence that wants something of its own: it asks, or begins with what is to be done.
 pub fn wishes(text: &str) -> bool {
     const QUESTIONS: &[&str] = &[
-        "which", "what", "where", "when", "who", "whose", "how", "is", "are", "do", "does", "can", "could", "show", "list",
-        "find", "tell", "give", "koja", "koji", "koje", "koju", "sto", "gdje", "kada", "kad", "tko", "kako", "koliko",
-        "ima", "imate", "pokazi", "prikazi", "nadi", "daj", "welche", "welcher", "welches", "was", "wo", "wann", "wer",
-        "wie", "zeig", "zeige", "gibt", "gib", "suche", "que", "cual", "cuales", "donde", "cuando", "quien", "como",
-        "cuantos", "cuantas", "hay", "muestra", "muestrame", "dame", "busca",
+        "which",
+        "what",
+        "where",
+        "when",
+        "who",
+        "whose",
+        "how",
+        "is",
+        "are",
+        "do",
+        "does",
+        "can",
+        "could",
+        "show",
+        "list",
+        "find",
+        "tell",
+        "give",
+        "koja",
+        "koji",
+        "koje",
+        "koju",
+        "sto",
+        "gdje",
+        "kada",
+        "kad",
+        "tko",
+        "kako",
+        "koliko",
+        "ima",
+        "imate",
+        "pokazi",
+        "prikazi",
+        "nadi",
+        "daj",
+        "welche",
+        "welcher",
+        "welches",
+        "was",
+        "wo",
+        "wann",
+        "wer",
+        "wie",
+        "zeig",
+        "zeige",
+        "gibt",
+        "gib",
+        "suche",
+        "que",
+        "cual",
+        "cuales",
+        "donde",
+        "cuando",
+        "quien",
+        "como",
+        "cuantos",
+        "cuantas",
+        "hay",
+        "muestra",
+        "muestrame",
+        "dame",
+        "busca",
     ];
     let words = tokens(text);
     let first = words.iter().find(|token| token.kind == Kind::Word);
@@ -246,14 +304,18 @@ mod tests {
         for word in ["rezerviraj", "prijavi", "upiši", "otkaži", "promijeni", "pošalji", "naruči", "produžiti"] {
             assert!(leads(&crate::language::fold(word)), "{word}");
         }
-        for word in ["Tesla", "roten", "azul", "bucher", "raum", "sala", "dune", "prijava", "upisnina", "otkaz", "dodatak"] {
+        for word in
+            ["Tesla", "roten", "azul", "bucher", "raum", "sala", "dune", "prijava", "upisnina", "otkaz", "dodatak"]
+        {
             assert!(!leads(&crate::language::fold(word)), "{word}");
         }
     }
 
     #[test]
     fn a_sentence_of_its_own_asks_or_says_what_is_to_be_done() {
-        for text in ["which books are free", "Dune?", "book a room", "koje su knjige slobodne", "prijavi štetu", "zeig alle"] {
+        for text in
+            ["which books are free", "Dune?", "book a room", "koje su knjige slobodne", "prijavi štetu", "zeig alle"]
+        {
             assert!(wishes(text), "{text}");
         }
         for text in ["the red one", "Dune", "crvena", "den roten bitte", "la roja", "2", ""] {

@@ -188,7 +188,7 @@ impl Bench {
 
     /// Our texts as they stand in the history, with their status.
     pub async fn told(&self, id: ConversationId) -> Vec<(String, String)> {
-        let rows = self.store.messages(&tenant(), id, None, 100, Some(Direction::Outbound)).await.unwrap();
+        let rows = self.store.messages(&tenant(), id, None, 10_000, Some(Direction::Outbound)).await.unwrap();
         rows.into_iter().map(|row| (row.body["text"].as_str().unwrap_or_default().to_owned(), row.status)).collect()
     }
 

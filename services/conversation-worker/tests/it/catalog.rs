@@ -107,7 +107,12 @@ impl CatalogService for Catalog {
             producer: false,
         };
         let hits = operation(&request.text).map(hit).into_iter().collect();
-        Ok(Response::new(pb::SearchOperationsResponse { hits, catalog_version: 1, coverage: 1.0 }))
+        Ok(Response::new(pb::SearchOperationsResponse {
+            hits,
+            catalog_version: 1,
+            coverage: 1.0,
+            left_out: Vec::new(),
+        }))
     }
 
     async fn get_operation(

@@ -1,8 +1,8 @@
 //! A remote embedding model behind caches and limits: each text is asked for once, by whoever wants it first.
 //!
 //! A vector's key is the hash of model, asked dimension, version of our text and the text, so that vectors of two models
-//! are never mixed; where a model has other vectors for questions, these have other keys. Operations' vectors have a file of their own: nobody's texts push them out. What persons say is kept
-//! in memory only.
+//! are never mixed; where a model has other vectors for questions, these have other keys. Operations' vectors have a file
+//! of their own: nobody's texts push them out. What persons say is kept in memory only.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -169,8 +169,8 @@ impl Remote {
     pub fn watched(self: &Arc<Self>, provider: &'static str) -> ai::Model {
         let remote = Arc::clone(self);
         let probe = move || {
-            let llm = lock(&remote.llm).clone();
-            async move { llm.probe(PROBE_MAX).await.map_err(|error| error.to_string()) }.boxed()
+            let remote = Arc::clone(&remote);
+            async move { remote.source.probe(PROBE_MAX).await.map_err(|error| error.to_string()) }.boxed()
         };
         ai::Model { provider, health: Arc::clone(&self.health), probe: Box::new(probe) }
     }

@@ -4,6 +4,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use llm::LlmError;
@@ -12,7 +13,7 @@ use llm::LlmError;
 #[derive(Clone, Debug)]
 pub enum SourceConfig {
     /// A provider's.
-    Llm(llm::EmbedderConfig),
+    Llm(Box<llm::EmbedderConfig>),
     /// The folder of a local model.
     Local(PathBuf),
 }
@@ -42,11 +43,11 @@ impl Source {
         match config {
             SourceConfig::Llm(config) => {
                 let dimensions = config.dimensions.map_or_else(|| "own".to_owned(), |asked| asked.to_string());
-                let llm = Mutex::new(llm::Embedder::new(config.clone())?);
+                let llm = Mutex::new(llm::Embedder::new(config.as_ref().clone())?);
                 Ok(Self {
                     id: format!("{} {dimensions}", endpoint(&config.provider)),
                     name: config.provider.model().into(),
-                    kind: Kind::Llm { config: config.clone(), llm },
+                    kind: Kind::Llm { config: config.as_ref().clone(), llm },
                 })
             }
             SourceConfig::Local(folder) => local(folder),
@@ -114,6 +115,21 @@ impl Source {
                 done.map_err(|error| LlmError::Away(error.to_string()))?
                     .map_err(|error| LlmError::Nonsense(error.to_string()))
             }
+        }
+    }
+
+    /// Whether it would answer, without cost.
+    ///
+    /// # Errors
+    /// [`LlmError`].
+    pub async fn probe(&self, within: Duration) -> Result<(), LlmError> {
+        match &self.kind {
+            Kind::Llm { llm, .. } => {
+                let llm = lock(llm).clone();
+                llm.probe(within).await
+            }
+            #[cfg(feature = "local-model")]
+            Kind::Local(_) => Ok(()),
         }
     }
 

@@ -133,7 +133,7 @@ impl Asked {
                 }
             }
         }
-        let names_alone = by_verb && !sentence.names.is_empty();
+        let names_alone = by_verb && !sentence.verbs.is_empty() && !sentence.names.is_empty();
         subjects.sort_unstable();
         let mut words = weighted(reading.words, reading.other_words);
         let mut grams = weighted(text::grams(&reading.text.join(" ")), text::grams(&reading.other_text.join(" ")));

@@ -81,8 +81,9 @@ impl Index {
     pub fn new(entries: Vec<Entry>) -> Self {
         let mut row_entry: Vec<usize> = (0..entries.len()).collect();
         let mut vocabulary = Vocabulary::default();
-        let mut terms =
-            |text: &str| text::words(&text::latin(text)).into_iter().map(|word| vocabulary.insert(word)).collect::<Vec<u64>>();
+        let mut terms = |text: &str| {
+            text::words(&text::latin(text)).into_iter().map(|word| vocabulary.insert(word)).collect::<Vec<u64>>()
+        };
         let mut word_rows = Vec::with_capacity(entries.len());
         let mut gram_rows = Vec::with_capacity(entries.len());
         for entry in &entries {

@@ -60,7 +60,8 @@ pub fn latin(text: &str) -> Cow<'_, str> {
             'њ' => latin.push_str("nj"),
             'Џ' => latin.push_str("Dž"),
             'џ' => latin.push_str("dž"),
-            c => latin.push(CYRILLIC.chars().position(|other| other == c).and_then(|at| LATIN.chars().nth(at)).unwrap_or(c)),
+            c => latin
+                .push(CYRILLIC.chars().position(|other| other == c).and_then(|at| LATIN.chars().nth(at)).unwrap_or(c)),
         }
     }
     Cow::Owned(latin)

@@ -69,7 +69,9 @@ fn a_wish_of_its_own_leaves_the_question_which_one() {
         assert!(!talk.answer().question, "{}", talk.transcript());
     }
     // Words of the rows choose, whatever stands around them.
-    for answer in ["the atlas", "atlas please", "it is the atlas", "is it the atlas?", "report it for the green one", "2"] {
+    for answer in
+        ["the atlas", "atlas please", "it is the atlas", "is it the atlas?", "report it for the green one", "2"]
+    {
         let mut talk = Talk::new();
         talk.says("report damage").says(answer).expect(&["What happened"]);
     }

@@ -222,9 +222,6 @@ const STOP: &[&str] = &[
     "por", "mi", "para", "y", "und",
 ];
 
-/// Verbs that are also things of the library.
-const VERBS: &[&str] = &["book", "loan"];
-
 /// The library's operations, imported once.
 pub static OPERATIONS: LazyLock<Vec<Arc<Operation>>> = LazyLock::new(|| {
     let document = openapi::import("library", include_bytes!("library.yaml"), &ImportOptions::default());
@@ -295,10 +292,6 @@ impl Catalogue {
             left_out.into_iter().flat_map(|(_, words)| words.iter().map(|word| (*word).to_owned())).collect();
         let mut sentence = words(&query.text);
         sentence.retain(|word| !left_out.iter().any(|left| words(left).contains(word)));
-        // A verb alone says nothing of what it is about.
-        if sentence.iter().all(|word| VERBS.contains(&word.as_str())) {
-            sentence.clear();
-        }
         let known: BTreeSet<String> = LINES.iter().flatten().flatten().cloned().collect();
         let coverage = share(sentence.intersection(&known).count(), sentence.len());
         let doubt = self.unsure.iter().find(|(text, _)| query.text.to_lowercase().contains(text.as_str()));
@@ -330,8 +323,7 @@ impl Catalogue {
 
 /// The operations that yield or take a resource, whatever its word says.
 fn by_resource(query: &SearchQuery) -> SearchAnswer {
-    let yields =
-        |operation: &Operation| query.yields.is_empty() || operation.produces.iter().any(|own| *own == query.yields);
+    let yields = |operation: &Operation| query.yields.is_empty() || operation.produces.contains(&query.yields);
     let takes = |operation: &Operation| {
         query.takes.is_empty() || operation.needs.iter().any(|need| need.resource == query.takes)
     };
