@@ -73,8 +73,8 @@ impl Endpoint {
         let request = self.authorized(self.client.get(self.models_url.clone()));
         match self.exchange(request, Instant::now() + timeout).await? {
             Ok(_) => Ok(()),
-            // Not every server lists its models; that it says so is a sign of life.
-            Err(refusal) if matches!(refusal.status, 404 | 405) => Ok(()),
+            // Not every server lists its models, and not for every key; that it says so is a sign of life.
+            Err(refusal) if matches!(refusal.status, 403 | 404 | 405) => Ok(()),
             Err(refusal) => Err(self.error(&refusal)),
         }
     }

@@ -136,7 +136,7 @@ fn wanted_resource(operation: &Operation, field: &Field) -> Option<Wanted> {
 fn without_id_word(operation: &Operation, field: &Field, name: &[String]) -> Option<Wanted> {
     let whole = resource_of(&field.name);
     let glued = match name {
-        [only] => ["id", "uuid"].iter().find_map(|id| only.strip_suffix(id)).filter(|rest| rest.len() >= 3),
+        [only] => ["uuid", "guid", "id"].iter().find_map(|id| only.strip_suffix(id)).filter(|rest| rest.len() >= 3),
         _ => None,
     };
     if let Some(glued) = glued {

@@ -26,11 +26,7 @@ pub(crate) enum SwitchError {
     #[error("there is no switch `{0}`; there are {all}", all = Switch::ALL.map(Switch::name).join(", "))]
     Name(String),
     #[error("{} {cause}", switch.name())]
-    Value {
-        switch: Switch,
-        #[source]
-        cause: BadValue,
-    },
+    Value { switch: Switch, cause: BadValue },
     #[error("cannot read or change the switches")]
     Store(#[from] StoreError),
 }

@@ -11,6 +11,7 @@ pub mod fakes;
 mod inside;
 pub mod models;
 pub mod options;
+mod private_file;
 mod private_hosts;
 mod running;
 mod session_key;

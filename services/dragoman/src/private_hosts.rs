@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
+use futures::future::join_all;
 use openapi::{Document, is_public};
 use url::Url;
 
 /// Most hosts that are looked at.
 const HOSTS_MAX: usize = 8;
-/// How long a name may take.
+/// How long the names may take.
 const LOOKUP_WAIT: Duration = Duration::from_secs(2);
 
 /// The hosts that the document's operations call and that have private addresses only; `source` is where the document
@@ -23,16 +24,14 @@ pub async fn of(document: &Document, source: &str) -> Vec<String> {
             break;
         }
     }
-    let mut private = Vec::new();
-    for (host, port) in hosts {
-        let name = (host.trim_matches(['[', ']']), port);
+    let looked = join_all(hosts.iter().map(async |(host, port)| {
+        let name = (host.trim_matches(['[', ']']), *port);
         let looked = tokio::time::timeout(LOOKUP_WAIT, tokio::net::lookup_host(name)).await;
         let found: Vec<SocketAddr> = looked.ok().and_then(Result::ok).into_iter().flatten().collect();
-        if !found.is_empty() && found.iter().all(|address| !is_public(address.ip())) {
-            private.push(host);
-        }
-    }
-    private
+        !found.is_empty() && found.iter().all(|address| !is_public(address.ip()))
+    }));
+    let private = looked.await;
+    hosts.into_iter().zip(private).filter(|(_, private)| *private).map(|((host, _), _)| host).collect()
 }
 
 #[cfg(test)]

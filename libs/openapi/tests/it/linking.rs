@@ -95,6 +95,8 @@ fn an_id_is_known_by_any_habit_of_naming_it() {
         ("book-id", &text, true),
         ("book.id", &integer, true),
         ("bookid", &text, true),
+        ("bookuuid", &text, true),
+        ("bookguid", &text, true),
         ("id_book", &integer, true),
         ("idBook", &integer, true),
         ("bookUuid", &text, true),

@@ -342,7 +342,10 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
     let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
     let rest = last.more || last.rows.len() < last.total;
     if rest && !last.whole && operation.risk == Risk::Safe && last.rows.len() < last.shown + ROWS_AT_ONCE {
-        read_on(scope, &operation, &mut last)?;
+        if let Some(failed) = read_on(scope, &operation, &mut last)? {
+            fail::look_up_failed(scope, &operation, &failed);
+            return Ok(true);
+        }
     }
     let from = last.shown;
     let to = last.rows.len().min(from + ROWS_AT_ONCE);
@@ -375,18 +378,20 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
     Ok(true)
 }
 
-/// Reads a list again with all its pages, so that it can be told beyond its first rows.
-fn read_on(scope: &mut Scope<'_>, operation: &Operation, last: &mut Last) -> Step<()> {
-    let CallOutcome::Answered { status: 200..=299, body, cut } = scope.call_whole(operation, &last.frame.arguments)?
-    else {
-        return Ok(());
-    };
-    let found = rows::found(operation, &body, cut);
+/// Reads a list again with all its pages, so that it can be told beyond its first rows; gives how it failed.
+fn read_on(scope: &mut Scope<'_>, operation: &Operation, last: &mut Last) -> Step<Option<CallOutcome>> {
+    let outcome = scope.call_whole(operation, &last.frame.arguments)?;
+    let CallOutcome::Answered { status: 200..=299, body, cut } = &outcome else { return Ok(Some(outcome)) };
+    let found = rows::found(operation, body, *cut);
+    last.whole = true;
     if found.is_list && found.list.len() >= last.shown {
         last.rows = found.list.into_iter().take(WHOLE_KEPT).collect();
-        (last.total, last.more, last.whole) = (found.total, found.more, true);
+        (last.total, last.more) = (found.total, found.more);
+    } else {
+        // It has become shorter meanwhile: what was shown is all there is.
+        (last.total, last.more) = (last.rows.len(), false);
     }
-    Ok(())
+    Ok(None)
 }
 
 /// That the rest of a result is out of reach, and how to come nearer to it, if the operation takes anything for that.

@@ -163,29 +163,33 @@ pub fn waits(state: &State, token: &str) -> Option<PersonId> {
     state.pending.iter().find(|pending| pending.stop == token).map(|pending| pending.person)
 }
 
-/// What is confirmed anew while the same has no end yet.
+/// What is confirmed anew while the same, of the same person, has no end yet.
 pub enum Same {
     /// Nothing like it: a call of its own.
     No,
     /// The call that has to be made again, so that both are one.
     Again(CallRef),
-    /// It must not be made again; what is known of it was said.
+    /// It may have happened already; it was gone on with, and what is known of it was said.
     Said,
 }
 
 /// Takes over what was confirmed before with the same arguments and has no end yet.
 pub fn same(scope: &mut Scope<'_>, frame: &Frame) -> Step<Same> {
-    let hash = arguments_hash(frame);
-    let Some(at) = scope.state.pending.iter().position(|one| arguments_hash(&one.frame) == hash) else {
+    let (hash, person) = (arguments_hash(frame), scope.person());
+    let is_same = |one: &Pending| Some(one.person) == person && arguments_hash(&one.frame) == hash;
+    let Some(at) = scope.state.pending.iter().position(is_same) else {
         return Ok(Same::No);
     };
     let pending = scope.state.pending.remove(at);
-    if pending.later == Later::Look {
-        scope.state.open = None;
-        go_on(scope, pending, Why::Asked)?;
-        return Ok(Same::Said);
+    match pending.later {
+        Later::Retry => Ok(Same::Again(pending.call)),
+        // It may have happened: no answer to another call says that it did not.
+        Later::Resend | Later::Look => {
+            scope.state.open = None;
+            go_on(scope, pending, Why::Asked)?;
+            Ok(Same::Said)
+        }
     }
-    Ok(Same::Again(pending.call))
 }
 
 /// What is said when the turn of this alarm came to nothing; it does not wait any longer. `effect`: a call of this turn
@@ -497,7 +501,7 @@ fn done_word(operation: &Operation) -> String {
     schema::operation_verb(operation).map_or_else(|| "done".to_owned(), |(verb, _)| participle(&verb))
 }
 
-/// Words that ask how something stands, whole or at the beginning; folded. Only heard while something has no end.
+/// Words that ask how something stands, folded; a word of [`FILLERS`] may follow. Only heard while something has no end.
 const WHETHER: &[&str] = &[
     "is it there",
     "is it in",
@@ -547,13 +551,42 @@ const WHETHER: &[&str] = &[
     "alguna novedad",
 ];
 
+/// Words that say nothing more behind such a question; anything else makes it a wish of its own.
+const FILLERS: &[&str] = &[
+    "now",
+    "yet",
+    "already",
+    "then",
+    "please",
+    "finally",
+    "meanwhile",
+    "sada",
+    "sad",
+    "vec",
+    "molim",
+    "konacno",
+    "jetzt",
+    "schon",
+    "nun",
+    "bitte",
+    "endlich",
+    "ya",
+    "ahora",
+    "por",
+    "fin",
+    "favor",
+];
+
 /// True for a short question about how it stands; `done` is what would have been done ("booked").
 fn asks_whether(text: &str, done: &str) -> bool {
     const WORDS_MAX: usize = 6;
     let words: Vec<String> = tokens(text).into_iter().filter(|t| t.kind != Kind::Mark).map(|t| t.text).collect();
     let joined = words.join(" ");
-    let begins =
-        |phrase: &str| joined == phrase || joined.strip_prefix(phrase).is_some_and(|rest| rest.starts_with(' '));
+    let filled = |rest: &str| rest.split_whitespace().all(|word| FILLERS.contains(&word));
+    let begins = |phrase: &str| {
+        let rest = joined.strip_prefix(phrase);
+        rest.is_some_and(|rest| (rest.is_empty() || rest.starts_with(' ')) && filled(rest))
+    };
     let own = ["is it", "was it", "is that", "has it been"].map(|start| format!("{start} {}", fold(done)));
     let polite = ["and ", "so ", "i ", "a ", "und ", "y "].iter().find_map(|word| joined.strip_prefix(word));
     words.len() <= WORDS_MAX
@@ -582,9 +615,17 @@ mod tests {
         ] {
             assert!(asks_whether(text, "booked"), "{text}");
         }
-        for text in
-            ["is it red?", "book it", "is it possible to book the red one tomorrow", "there", "which are free", ""]
-        {
+        for text in [
+            "is it red?",
+            "and now show me rooms",
+            "status of order 5",
+            "is it booked by Ana?",
+            "book it",
+            "is it possible to book the red one tomorrow",
+            "there",
+            "which are free",
+            "",
+        ] {
             assert!(!asks_whether(text, "booked"), "{text}");
         }
     }

@@ -165,8 +165,9 @@ impl Remote {
         self.source.name()
     }
 
-    /// How it is, as `GET /health/ai` looks after it.
+    /// How it is, as `GET /health/ai` looks after it; `provider` is its provider's name, if it has one.
     pub fn watched(self: &Arc<Self>, provider: &'static str) -> ai::Model {
+        let provider = if self.source.is_local() { "local" } else { provider };
         let remote = Arc::clone(self);
         let probe = move || {
             let remote = Arc::clone(&remote);

@@ -31,7 +31,11 @@ enum Kind {
         llm: Mutex<llm::Embedder>,
     },
     #[cfg(feature = "local-model")]
-    Local(Arc<local_model::Model>),
+    Local {
+        model: Arc<local_model::Model>,
+        /// One request at a time has the processor: others wait here, not in threads.
+        turn: tokio::sync::Semaphore,
+    },
 }
 
 impl Source {
@@ -64,12 +68,17 @@ impl Source {
         &self.name
     }
 
+    /// Where it runs, if it is not a provider's.
+    pub fn is_local(&self) -> bool {
+        !matches!(self.kind, Kind::Llm { .. })
+    }
+
     /// The length of its vectors, where that is known without asking.
     pub fn dimension(&self) -> Option<usize> {
         match &self.kind {
             Kind::Llm { config, .. } => config.dimensions.and_then(|asked| usize::try_from(asked).ok()),
             #[cfg(feature = "local-model")]
-            Kind::Local(model) => Some(model.dimension()),
+            Kind::Local { model, .. } => Some(model.dimension()),
         }
     }
 
@@ -78,7 +87,7 @@ impl Source {
         match &self.kind {
             Kind::Llm { .. } => false,
             #[cfg(feature = "local-model")]
-            Kind::Local(model) => model.has_prompts(),
+            Kind::Local { model, .. } => model.has_prompts(),
         }
     }
 
@@ -88,7 +97,7 @@ impl Source {
             Kind::Llm { llm, .. } => lock(llm).batches(texts),
             // So many that what came is used now and then, and a question does not wait for long.
             #[cfg(feature = "local-model")]
-            Kind::Local(_) => (0..texts.len()).step_by(8).map(|from| from..(from + 8).min(texts.len())).collect(),
+            Kind::Local { .. } => (0..texts.len()).step_by(8).map(|from| from..(from + 8).min(texts.len())).collect(),
         }
     }
 
@@ -104,7 +113,8 @@ impl Source {
                 Ok(llm.embed(texts).await?.vectors)
             }
             #[cfg(feature = "local-model")]
-            Kind::Local(model) => {
+            Kind::Local { model, turn } => {
+                let _turn = turn.acquire().await.map_err(|error| LlmError::Away(error.to_string()))?;
                 let (model, texts, are_questions) = (Arc::clone(model), texts.to_vec(), are_questions.to_vec());
                 let work = move || {
                     let role = |is| if is { local_model::Role::Query } else { local_model::Role::Passage };
@@ -129,7 +139,7 @@ impl Source {
                 llm.probe(within).await
             }
             #[cfg(feature = "local-model")]
-            Kind::Local(_) => Ok(()),
+            Kind::Local { .. } => Ok(()),
         }
     }
 
@@ -142,7 +152,7 @@ impl Source {
                 }
             }
             #[cfg(feature = "local-model")]
-            Kind::Local(_) => {}
+            Kind::Local { .. } => {}
         }
     }
 }
@@ -154,7 +164,7 @@ fn local(folder: &std::path::Path) -> anyhow::Result<Source> {
     Ok(Source {
         id: format!("local {}", model.fingerprint()),
         name: format!("local/{name}").into(),
-        kind: Kind::Local(Arc::new(model)),
+        kind: Kind::Local { model: Arc::new(model), turn: tokio::sync::Semaphore::new(1) },
     })
 }
 

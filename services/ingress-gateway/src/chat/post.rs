@@ -55,16 +55,16 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
         Err(error) => return respond::problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let switches = shared.switches.of(&caller.account.tenant);
+    for (key, per_minute) in caller.message_limits(&shared.config.chat, switches.rate_limit) {
+        if let Err(wait) = shared.coordination.allow(&key, per_minute.get(), Duration::from_secs(60)).await {
+            return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
+        }
+    }
     if !switches.enabled {
         match is_repeat(shared, caller, &request).await {
             Ok(true) => {}
             Ok(false) => return respond::problem(StatusCode::SERVICE_UNAVAILABLE, "AI temporarily unavailable"),
             Err(error) => return unavailable(&error),
-        }
-    }
-    for (key, per_minute) in caller.message_limits(&shared.config.chat, switches.rate_limit) {
-        if let Err(wait) = shared.coordination.allow(&key, per_minute.get(), Duration::from_secs(60)).await {
-            return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
         }
     }
     let slot = if events::wanted(headers) {

@@ -300,6 +300,30 @@ fn a_refusal_after_an_unknown_end_is_no_proof() {
 }
 
 #[test]
+fn the_same_again_after_an_unknown_end_is_no_new_call_and_no_proof() {
+    for fault in [Fault::Away, Fault::Refused(409, json!({"detail": "That room is taken."})), Fault::NoCredentials] {
+        let mut talk = asked();
+        talk.library.fault(BOOK, Fault::Unknown { done: true });
+        talk.library.fault("GET /room-bookings", Fault::Away);
+        talk.taps("Yes").expect(&["Please don't send it again"]);
+        talk.library.fault(BOOK, fault);
+        talk.wait(30).says("book the red room tomorrow 9-12").taps("Yes");
+        talk.expect_no("nothing is").expect_no("nothing was").expect_effects(2);
+        assert_eq!(talk.library.bookings(), 2, "once\n{}", talk.transcript());
+    }
+}
+
+#[test]
+fn the_same_wish_of_another_person_is_one_of_its_own() {
+    let mut talk = away(1);
+    talk.person_says(MARKO, "book the red room tomorrow 9-12");
+    let yes = talk.button("Yes");
+    talk.taps_choice(MARKO, &yes);
+    talk.expect(&["Booked"]).expect_effects(2);
+    assert_eq!(talk.alarms().len(), 1, "Ana's still waits\n{}", talk.transcript());
+}
+
+#[test]
 fn a_call_that_was_sure_not_to_have_happened_may_happen_at_a_later_try() {
     let mut talk = Talk::new();
     talk.library.fault(RENT, Fault::Away);

@@ -1,6 +1,6 @@
 //! Lists longer than a page: counted, told to the end, chosen from, and narrowed by words that no filter takes.
 
-use super::driver::Talk;
+use super::{backend::Fault, driver::Talk};
 
 /// Thirty-six bookings of others beside Ana's, of Tesla and Krleža by turns, one a day from 22 November on.
 fn many_bookings() -> Talk {
@@ -42,6 +42,16 @@ fn a_list_that_says_how_long_it_is_is_read_on_when_somebody_wants_more() {
     assert!(!talk.titles().iter().any(|title| title == "More"), "{}", talk.transcript());
     assert_eq!(talk.calls_of("GET /room-bookings").len(), 2);
     talk.says("the second one").expect(&["Gundulić"]);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_on_says_so() {
+    let mut talk = many_bookings();
+    talk.library.pages(5, 100);
+    talk.says("room bookings").expect(&["37 results", "the first 5"]);
+    talk.library.fault("GET /room-bookings", Fault::Away);
+    talk.taps("More").expect_any(&["reach", "later"]);
+    talk.says("more").expect(&["The next 5", "10. "]);
 }
 
 #[test]
