@@ -164,6 +164,10 @@ pub mod metric {
         /// Calls that were refused because too many waited.
         Counter Count EMBEDDING_SERVICE_REFUSED = "embedding_service_refused_total";
 
+        // Telemetry itself.
+        /// Spans that a receiver did not take, by receiver.
+        Counter Count SPANS_LOST = "dragoman_spans_lost_total";
+
         // The database and the console.
         /// Connections to the database that are in use.
         Gauge Count DB_CONNECTIONS_ACTIVE = "db_connections_active";
@@ -172,6 +176,59 @@ pub mod metric {
         /// Requests to the console that were refused, by reason.
         Counter Count CONSOLE_REFUSED = "dragoman_console_refused_total";
     }
+}
+
+/// Spans: names that are no route or method, and every attribute that may leave the process.
+pub mod span {
+    /// Our own queues, as the messaging conventions call a system.
+    pub const MESSAGING_SYSTEM: &str = "dragoman";
+    /// What waits for an answer.
+    pub const INBOX: &str = "inbox";
+    /// What tells a worker where something waits.
+    pub const BELLS: &str = "bells";
+    /// Messages are stored; their trace context goes with them.
+    pub const SEND_INBOX: &str = "send inbox";
+    /// A worker has a conversation, for the bell that it heard.
+    pub const PROCESS_BELLS: &str = "process bells";
+    /// One turn: the answer to the messages that it is linked to.
+    pub const PROCESS_INBOX: &str = "process inbox";
+    /// The transaction that ends a turn.
+    pub const COMMIT: &str = "commit turn";
+    /// Marks the spans of model calls.
+    pub const GEN_AI_OPERATION: &str = "gen_ai.operation.name";
+
+    /// The attributes that are exported; any other field of a span stays in the log. None holds what a person wrote,
+    /// an address of a person, or a secret. URLs are not among them: their paths and queries hold both.
+    pub const ATTRIBUTES: &[&str] = &[
+        "account",
+        "conversation.id",
+        "epoch",
+        "error.type",
+        "gen_ai.conversation.id",
+        GEN_AI_OPERATION,
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.response.model",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.output_tokens",
+        "http.request.method",
+        "http.response.status_code",
+        "http.route",
+        "messaging.batch.message_count",
+        "messaging.destination.name",
+        "messaging.operation.name",
+        "messaging.operation.type",
+        "messaging.system",
+        "rpc.method",
+        "rpc.status_code",
+        "rpc.system.name",
+        "seq",
+        "server.address",
+        "server.port",
+        "texts",
+        "url.template",
+    ];
 }
 
 #[cfg(test)]

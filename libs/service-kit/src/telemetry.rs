@@ -1,8 +1,11 @@
 //! Logs, metrics and trace context.
 //!
 //! Logs go to stderr as JSON or text; metrics are read from `/metrics`; spans carry W3C trace context from webhook to
-//! reply, through gRPC metadata, the inbox column and the field of a bell. Spans are not exported yet: the provider
-//! gives ids only.
+//! reply, through gRPC metadata, the message in the inbox and the field of a bell. Spans are exported by OTLP where a
+//! receiver is configured; without one they give ids, which log lines carry.
+
+mod export;
+mod otlp;
 
 use std::{
     collections::HashMap,
@@ -11,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use domain::telemetry::{Kind, Metric, Unit, metric};
+use domain::telemetry::{Kind, Metric, Unit, metric, span};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{
     Context,
@@ -21,9 +24,16 @@ use opentelemetry::{
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
-use tracing::{Span, field};
+use tracing::{Level, Metadata, Span, field, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, FilterFn, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+pub use export::{LangfuseConfig, OtlpConfig, OtlpProtocol};
 
 use crate::config::{Problems, Validate};
 
@@ -39,6 +49,9 @@ const BUCKETS_TOKENS: [f64; 11] =
 /// How often histograms are folded together, so that they do not grow between two scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// At the end, each receiver gets so long for the spans that still wait.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
+
 /// `[telemetry]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -47,11 +60,20 @@ pub struct TelemetryConfig {
     pub level: String,
     /// Form of a log line.
     pub format: LogFormat,
+    /// Where spans go.
+    pub otlp: OtlpConfig,
+    /// Where the spans of turns and model calls go as well.
+    pub langfuse: LangfuseConfig,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::default() }
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::default(),
+            otlp: OtlpConfig::default(),
+            langfuse: LangfuseConfig::default(),
+        }
     }
 }
 
@@ -67,6 +89,8 @@ impl Validate for TelemetryConfig {
                 format!("must be one of {}, or directives such as `info,store=debug`", LEVELS.join(", ")),
             );
         }
+        problems.within("otlp", |problems| self.otlp.validate(problems));
+        problems.within("langfuse", |problems| self.langfuse.validate(problems));
     }
 }
 
@@ -99,10 +123,12 @@ pub struct Telemetry {
     upkeep: JoinHandle<()>,
 }
 
-/// Installs log subscriber, tracer and metrics recorder. The first call of a process wins; later ones (several
+/// Installs log subscriber, tracer and metrics recorder. Whatever the log level, spans are made: they carry the trace
+/// from service to service, and their ids are in the log lines. A receiver that cannot be set up is told in the log
+/// and left out. The first call of a process wins; later ones (several
 /// services in one process) change nothing. Call it inside the runtime.
 pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
-    let provider = SdkTracerProvider::builder().build();
+    let (provider, failed) = export::provider(service, &config.otlp, &config.langfuse);
     let tracer = provider.tracer(service);
     let (filter, bad) = match EnvFilter::try_new(config.directives()) {
         Ok(filter) => (filter, None),
@@ -122,14 +148,21 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
             .with_writer(stderr)
             .boxed(),
     };
-    let installed = tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .with(tracing_opentelemetry::layer().with_tracer(tracer))
-        .try_init()
-        .is_ok();
+    let exported = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(spans());
+    // A line that is logged names its spans, at whatever level lines are logged.
+    let lines = lines.with_filter(filter.or(spans()));
+    let installed = tracing_subscriber::registry().with(lines).with(exported).try_init().is_ok();
     if let (true, Some(error)) = (installed, bad) {
         tracing::warn!(level = %config.level, %error, "the log level is not understood; using info");
+    }
+    for error in failed {
+        tracing::error!(error = &error as &dyn std::error::Error, "spans are not exported: see [telemetry]");
     }
     let handle = metrics_handle();
     let upkeep = tokio::spawn(async move {
@@ -142,12 +175,25 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
     Telemetry { provider, upkeep }
 }
 
+/// Spans of ours and of the level that we make them with; no events: log lines do not leave with the spans.
+fn spans() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    fn ours(metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && *metadata.level() <= Level::INFO
+    }
+    filter_fn(ours as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::INFO)
+}
+
 impl Telemetry {
-    /// Hands over what is buffered and ends.
+    /// Hands over the spans that wait, within a few seconds, and ends.
     pub async fn shutdown(self) {
         self.upkeep.abort();
-        if let Err(error) = self.provider.shutdown() {
-            tracing::debug!(%error, "the tracer was shut down already");
+        let provider = self.provider;
+        // It blocks while the receivers take what is left.
+        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_MAX));
+        match tokio::time::timeout(FLUSH_MAX * 3, flushed).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::debug!(%error, "not all spans were handed over"),
+            Ok(Err(_)) | Err(_) => tracing::debug!("not all spans were handed over in time"),
         }
     }
 }
@@ -216,6 +262,27 @@ pub fn set_parent(span: &Span, traceparent: &str) {
         let _ = span.set_parent(context);
     }
     record_trace_id(span);
+}
+
+/// The span in which messages are put into the inbox; its [`traceparent_of`] goes with them.
+pub fn send_inbox(messages: usize) -> Span {
+    tracing::info_span!(
+        "send_inbox",
+        otel.name = span::SEND_INBOX,
+        otel.kind = "producer",
+        messaging.system = span::MESSAGING_SYSTEM,
+        messaging.operation.name = "send",
+        messaging.operation.type = "send",
+        messaging.destination.name = span::INBOX,
+        messaging.batch.message_count = messages,
+    )
+}
+
+/// Links `span` to the span that `traceparent` names; an unreadable one is ignored.
+pub fn link(span: &Span, traceparent: &str) {
+    if let Some(context) = read(traceparent) {
+        span.add_link(context.span().span_context().clone());
+    }
 }
 
 /// Fills the field `trace_id` of `span`, so that log lines carry it.

@@ -82,6 +82,9 @@ const TABLE: &[Alias] = &[
     alias(&["ADMIN_DATABASE_URL", "DATABASE_URL"], OWNER, &["database", "url"], Reading::Secret),
     alias(&["DATABASE_URL"], &["dragoman"], &["database", "url"], Reading::Secret),
     alias(&["LOG_LEVEL"], ALL, &["telemetry", "level"], Reading::Level),
+    alias(&["LANGFUSE_HOST", "LANGFUSE_BASE_URL"], ALL, &["telemetry", "langfuse", "host"], Reading::Text),
+    alias(&["LANGFUSE_PUBLIC_KEY"], ALL, &["telemetry", "langfuse", "public_key"], Reading::Text),
+    alias(&["LANGFUSE_SECRET_KEY"], ALL, &["telemetry", "langfuse", "secret_key"], Reading::Text),
     alias(&["AI_ENABLED"], ALL, &["ai", "enabled"], Reading::Text),
     alias(&["AI_FALLBACK_MODE"], ALL, &["ai", "fallback_mode"], Reading::Truth),
     alias(&["AI_RATE_LIMIT"], ALL, &["ai", "rate_limit"], Reading::Text),
@@ -124,6 +127,7 @@ pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, pr
     redis(env, below, &mut add, problems);
     web(env, below, &mut add);
     documents(env, &mut add);
+    otlp(env, &mut add, problems);
     model(env, below, &mut add);
     embedding(env, below, &mut add);
     if OWNER.contains(&service) {
@@ -297,6 +301,66 @@ fn documents(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value,
             set(&["tenant_header", "value"], tenant, "MOBILITY_TENANT_ID");
         }
     }
+}
+
+/// OpenTelemetry's own variables; those of traces win over the general ones.
+fn otlp(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str), problems: &mut Problems) {
+    let is_off = text(env, "OTEL_SDK_DISABLED").and_then(truth) == Some(true)
+        || text(env, "OTEL_TRACES_EXPORTER").is_some_and(|exporter| exporter != "otlp");
+    if is_off {
+        return;
+    }
+    let mut of_traces = |name: &str, key: &str, read: &dyn Fn(&str) -> Option<Value>| {
+        let variables = [format!("OTEL_EXPORTER_OTLP_TRACES_{name}"), format!("OTEL_EXPORTER_OTLP_{name}")];
+        let Some((variable, raw)) = variables.iter().find_map(|variable| Some((variable, text(env, variable)?))) else {
+            return;
+        };
+        match read(raw) {
+            Some(value) => add(&["telemetry", "otlp", key], value, variable),
+            None => problems.add(&format!("telemetry.otlp.{key}"), format!("{variable} cannot be read")),
+        }
+    };
+    let as_it_stands = |raw: &str| Some(json!(raw));
+    of_traces("ENDPOINT", "endpoint", &as_it_stands);
+    of_traces("PROTOCOL", "protocol", &as_it_stands);
+    of_traces("CERTIFICATE", "certificate", &as_it_stands);
+    of_traces("TIMEOUT", "timeout", &|raw| raw.parse::<u32>().ok().map(|ms| json!(format!("{ms}ms"))));
+    of_traces("HEADERS", "headers", &headers);
+    let ratio = match text(env, "OTEL_TRACES_SAMPLER") {
+        Some("always_on" | "parentbased_always_on") => Some("1"),
+        Some("always_off" | "parentbased_always_off") => Some("0"),
+        Some("traceidratio" | "parentbased_traceidratio") => Some(text(env, "OTEL_TRACES_SAMPLER_ARG").unwrap_or("1")),
+        Some(other) => {
+            problems
+                .add("telemetry.otlp.sample_ratio", format!("OTEL_TRACES_SAMPLER is `{other}`, which is not known"));
+            None
+        }
+        None => None,
+    };
+    if let Some(ratio) = ratio {
+        add(&["telemetry", "otlp", "sample_ratio"], json!(ratio), "OTEL_TRACES_SAMPLER");
+    }
+}
+
+/// `name=value,name=value`; values are percent-encoded.
+fn headers(raw: &str) -> Option<Value> {
+    let pair = |item: &str| {
+        let (name, value) = item.split_once('=')?;
+        Some((name.trim().to_owned(), json!(percent_decoded(value.trim())?)))
+    };
+    let pairs = raw.split(',').map(str::trim).filter(|item| !item.is_empty()).map(pair).collect::<Option<_>>()?;
+    Some(Value::Object(pairs))
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The first provider whose key is set becomes the chat model, where neither file nor default names one.

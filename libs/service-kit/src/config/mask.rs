@@ -7,12 +7,23 @@ use serde_json::Value;
 /// Shown instead of a secret.
 pub const MASK: &str = "***";
 
-const SECRET_KEYS: [&str; 9] =
-    ["api_key", "client_secret", "key", "password", "secret", "session_key", "token", "webhook_secrets", "auth_token"];
+const SECRET_KEYS: [&str; 10] = [
+    "api_key",
+    "client_secret",
+    "key",
+    "password",
+    "secret",
+    "secret_key",
+    "session_key",
+    "token",
+    "webhook_secrets",
+    "auth_token",
+];
 
-/// True when the text at `path` is a secret by its name. `api_keys` holds nothing but keys, under names of any kind.
+/// True when the text at `path` is a secret by its name. `api_keys` and `headers` hold nothing but keys, under names of
+/// any kind.
 pub fn is_secret(path: &[String]) -> bool {
-    if path.iter().any(|segment| segment == "api_keys") {
+    if path.iter().any(|segment| segment == "api_keys" || segment == "headers") {
         return true;
     }
     let mut names = path.iter().rev().skip_while(|segment| segment.parse::<usize>().is_ok());
@@ -108,6 +119,9 @@ mod tests {
         check("catalog/api_keys/acme", "k", MASK);
         check("catalog/api_keys/acme", "env:ACME_KEY", "env:ACME_KEY");
         check("accounts/infobip:main/webhook_secrets/0", "s", MASK);
+        check("telemetry/otlp/headers/x-team", "k", MASK);
+        check("telemetry/langfuse/secret_key", "k", MASK);
+        check("telemetry/langfuse/public_key", "k", "k");
         check("documents/main/credentials/*/value", "s", MASK);
         check("documents/main/tenant_header/value", "t", "t");
         check("grpc/keys/console/tenant", "acme", "acme");

@@ -58,6 +58,46 @@ fn plain_variables_become_settings() {
 }
 
 #[test]
+fn opentelemetrys_variables_name_the_receiver_of_spans() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
+    let set = ("telemetry/otlp/endpoint", json!("http://collector:4317"));
+    for service in ["ingress-gateway", "conversation-worker", "dragoman", "migrator"] {
+        check(service, &[endpoint], std::slice::from_ref(&set));
+    }
+    check("dragoman", &[endpoint, ("OTEL_TRACES_EXPORTER", "otlp")], std::slice::from_ref(&set));
+    check("dragoman", &[endpoint, ("OTEL_TRACES_EXPORTER", "none")], &[]);
+    check("dragoman", &[endpoint, ("OTEL_SDK_DISABLED", "true")], &[]);
+    check(
+        "dragoman",
+        &[
+            endpoint,
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/v1/traces"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%2Cb, x-team = blue"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ],
+        &[
+            ("telemetry/otlp/endpoint", json!("http://traces:4318/v1/traces")),
+            ("telemetry/otlp/protocol", json!("http/protobuf")),
+            ("telemetry/otlp/headers", json!({ "api-key": "a,b", "x-team": "blue" })),
+            ("telemetry/otlp/timeout", json!("2500ms")),
+            ("telemetry/otlp/sample_ratio", json!("0.25")),
+        ],
+    );
+    check(
+        "conversation-worker",
+        &[("LANGFUSE_HOST", "http://l"), ("LANGFUSE_PUBLIC_KEY", "pk"), ("LANGFUSE_SECRET_KEY", "sk")],
+        &[
+            ("telemetry/langfuse/host", json!("http://l")),
+            ("telemetry/langfuse/public_key", json!("pk")),
+            ("telemetry/langfuse/secret_key", json!("sk")),
+        ],
+    );
+}
+
+#[test]
 fn a_port_moves_the_public_listener_alone_and_keeps_its_ip() {
     let at = |ip: &str| {
         let mut below = sections();
