@@ -201,6 +201,7 @@ pub mod span {
     /// an address of a person, or a secret. URLs are not among them: their paths and queries hold both.
     pub const ATTRIBUTES: &[&str] = &[
         "account",
+        "attempt",
         "conversation.id",
         "epoch",
         "error.type",

@@ -80,6 +80,9 @@ impl Chat {
         skip_all,
         fields(
             otel.name = format!("chat {}", self.model()),
+            otel.kind = "client",
+            otel.status_code,
+            gen_ai.conversation.id = request.conversation,
             gen_ai.operation.name = "chat",
             gen_ai.provider.name = self.provider_name(),
             gen_ai.request.model = self.model(),
@@ -109,6 +112,7 @@ impl Chat {
             }
             Err(error) => {
                 span.record("error.type", error.class());
+                span.record("otel.status_code", "ERROR");
             }
         }
         answer

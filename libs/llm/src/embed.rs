@@ -132,6 +132,8 @@ impl Embedder {
         skip_all,
         fields(
             otel.name = format!("embeddings {}", self.model()),
+            otel.kind = "client",
+            otel.status_code,
             gen_ai.operation.name = "embeddings",
             gen_ai.provider.name = self.provider_name(),
             gen_ai.request.model = self.model(),
@@ -153,6 +155,7 @@ impl Embedder {
             }
             Err(error) => {
                 span.record("error.type", error.class());
+                span.record("otel.status_code", "ERROR");
                 Err(error)
             }
         }

@@ -76,6 +76,9 @@ pub struct ChatRequest {
     /// 0 to 2; absent: the model's own.
     #[serde(default)]
     pub temperature: Option<f32>,
+    /// Whose conversation it is, for `gen_ai.conversation.id`; it goes into no request.
+    #[serde(skip)]
+    pub conversation: Option<String>,
 }
 
 /// A call that the model asks for. Nothing in it is checked: name, arguments and count are the model's.

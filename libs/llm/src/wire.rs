@@ -201,6 +201,7 @@ mod tests {
             }],
             max_tokens: Some(1_000),
             temperature: Some(0.5),
+            conversation: None,
         };
         let mut expected = json!({
             "model": "m",

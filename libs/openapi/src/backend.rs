@@ -230,7 +230,6 @@ impl Backend {
     ///
     /// # Errors
     /// [`CallError`]; every HTTP status is an answer, not an error. Redirects are not followed.
-    #[tracing::instrument(skip_all, fields(http.method = %prepared.method, server.address = prepared.url.host_str()))]
     pub async fn send(
         &self,
         prepared: Prepared,
@@ -244,7 +243,6 @@ impl Backend {
     ///
     /// # Errors
     /// [`CallError`]; `TooLarge` for a file beyond [`BackendConfig::max_file_bytes`].
-    #[tracing::instrument(skip_all, fields(http.method = %prepared.method, server.address = prepared.url.host_str()))]
     pub async fn send_with_files(
         &self,
         prepared: Prepared,
@@ -308,7 +306,7 @@ impl Backend {
             Ok((response, _)) => Ok(response.status),
             Err(error) => Err(error.class()),
         };
-        let answer = observed(&prepared.method, &prepared.url, exchange, end).await?;
+        let answer = observed(&prepared.method, &prepared.url, &prepared.template, exchange, end).await?;
         Ok(Tried { answer, tokens })
     }
 }

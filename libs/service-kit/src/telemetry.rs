@@ -266,16 +266,23 @@ pub fn set_parent(span: &Span, traceparent: &str) {
 
 /// The span in which messages are put into the inbox; its [`traceparent_of`] goes with them.
 pub fn send_inbox(messages: usize) -> Span {
-    tracing::info_span!(
-        "send_inbox",
-        otel.name = span::SEND_INBOX,
-        otel.kind = "producer",
-        messaging.system = span::MESSAGING_SYSTEM,
-        messaging.operation.name = "send",
-        messaging.operation.type = "send",
-        messaging.destination.name = span::INBOX,
-        messaging.batch.message_count = messages,
-    )
+    let span = tracing::info_span!("send_inbox", otel.name = span::SEND_INBOX, otel.kind = "producer");
+    set_messaging(&span, span::MESSAGING_SYSTEM, "send", span::INBOX);
+    set(&span, "messaging.batch.message_count", i64::try_from(messages).unwrap_or(i64::MAX));
+    span
+}
+
+/// Gives `span` the attributes of an operation (`send`, `process`) on a destination.
+pub fn set_messaging(span: &Span, system: &str, operation: &'static str, destination: &str) {
+    set(span, "messaging.system", system.to_owned());
+    set(span, "messaging.operation.name", operation);
+    set(span, "messaging.operation.type", operation);
+    set(span, "messaging.destination.name", destination.to_owned());
+}
+
+/// Gives `span` an attribute that no log line of it needs.
+pub fn set(span: &Span, name: &'static str, value: impl Into<opentelemetry::Value>) {
+    span.set_attribute(name, value);
 }
 
 /// Links `span` to the span that `traceparent` names; an unreadable one is ignored.

@@ -143,12 +143,14 @@ pub struct LetterGroup {
 }
 
 /// What a replay became. Ring the conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// Where.
     pub conversation: ConversationId,
     /// The first new message.
     pub seq: i64,
+    /// Traces that the messages came with at first.
+    pub traceparents: Vec<String>,
 }
 
 impl Store {
@@ -181,7 +183,7 @@ impl Store {
     }
 
     /// Puts the messages of a dead letter in again, as new messages at the end of their conversation, and writes down
-    /// who did it, in one transaction.
+    /// who did it, in one transaction. They belong to the trace of `traceparent` then.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::AlreadyReplayed`], [`StoreError::UnknownEffect`] unless
@@ -192,6 +194,7 @@ impl Store {
         id: Uuid,
         accept_unknown_effects: bool,
         actor: impl Into<Actor> + Send,
+        traceparent: Option<&str>,
     ) -> Result<Replayed, StoreError> {
         let actor = actor.into();
         let letter = self.find_dead_letter(tenant, id).await?;
@@ -226,11 +229,13 @@ impl Store {
             tx.rollback().await?;
             return Err(StoreError::NotFound("message"));
         }
+        let mut traceparents = Vec::new();
         for row in &rows {
             let mut incoming: Incoming = row.json("payload")?;
             incoming.provider = "replay".to_owned();
             incoming.provider_message_id = format!("{id}.{}", row.int("seq")?);
-            incoming.traceparent = None;
+            traceparents.extend(incoming.traceparent.take());
+            incoming.traceparent = traceparent.map(str::to_owned);
             let payload = serde_json::to_string(&incoming).map_err(|error| StoreError::Payload(error.to_string()))?;
             let person = PersonId(row.uuid("person")?);
             if inbox::insert(&mut tx, &incoming, &payload, letter.conversation, next + 1, person).await? {
@@ -246,7 +251,7 @@ impl Store {
         let entry = AuditEntry::of(&actor, tenant, "dead_letter.replay", id, detail);
         audit::append(&mut tx, &entry).await?;
         tx.commit().await?;
-        Ok(Replayed { conversation: letter.conversation, seq: first })
+        Ok(Replayed { conversation: letter.conversation, seq: first, traceparents })
     }
 
     /// Puts a dead letter away for good and writes down who did it, in one transaction. False: it was replayed or put

@@ -79,6 +79,8 @@ pub struct OutboxRow {
     pub sent_at: Option<Micros>,
     /// The platform's id of the message that it answers, for read marks.
     pub quoted_provider_message_id: Option<String>,
+    /// W3C `traceparent` of the message that it answers.
+    pub traceparent: Option<String>,
 }
 
 /// How an attempt ended.
@@ -292,7 +294,9 @@ pub(crate) async fn first_unsent(store: &Store, lease: &Lease) -> Result<Option<
         .read_one(
             sql!(
                 "select o.id, o.in_seq, o.part, o.attempt, o.status, o.reply, o.due_at, o.sending_at, o.sent_at, "
-                "i.provider_message_id as quoted from outbox o "
+                "i.provider_message_id as quoted, "
+                ("(i.payload::json) ->> 'traceparent'" | "i.payload ->> '$.traceparent'")
+                " as traceparent from outbox o "
                 "left join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
                 "where o.conversation = $1 and o.tenant = $2 and o.status in ('pending', 'sending', 'unknown') "
                 "order by o.in_seq, o.part limit 1"
@@ -315,6 +319,7 @@ fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
         sending_at: row.opt_micros("sending_at")?,
         sent_at: row.opt_micros("sent_at")?,
         quoted_provider_message_id: row.opt_text("quoted")?,
+        traceparent: row.opt_text("traceparent")?,
     })
 }
 

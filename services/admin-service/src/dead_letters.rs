@@ -4,6 +4,7 @@ use coordination::Coordination;
 use domain::Tenant;
 use service_kit::telemetry;
 use store::{Store, StoreError, audit::Actor, dead_letters::Replayed};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 /// Longest reason for putting one away, in characters.
@@ -17,7 +18,8 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Puts a dead letter's messages in again and rings for a worker.
+    /// Puts a dead letter's messages in again and rings for a worker. A replay is a trace of its own, with links to
+    /// those of the messages.
     pub async fn replay(
         &self,
         tenant: &Tenant,
@@ -25,8 +27,15 @@ impl DeadLetters {
         accept_unknown_effects: bool,
         actor: &Actor,
     ) -> Result<Replayed, StoreError> {
-        let replayed = self.store.replay_dead_letter(tenant, id, accept_unknown_effects, actor.clone()).await?;
-        self.coordination.ring(replayed.conversation, telemetry::traceparent().as_deref());
+        let span = telemetry::send_inbox(1);
+        let trace = telemetry::traceparent_of(&span);
+        let replaying =
+            self.store.replay_dead_letter(tenant, id, accept_unknown_effects, actor.clone(), trace.as_deref());
+        let replayed = replaying.instrument(span.clone()).await?;
+        for first in &replayed.traceparents {
+            telemetry::link(&span, first);
+        }
+        self.coordination.ring(replayed.conversation, trace.as_deref());
         tracing::info!(conversation.id = %replayed.conversation, seq = replayed.seq, "dead letter replayed");
         Ok(replayed)
     }

@@ -3,12 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use coordination::FeedEvent;
-use domain::{Content, Incoming, Reply, telemetry::metric};
+use domain::{
+    Content, Incoming, Reply,
+    telemetry::{metric, span},
+};
 use serde_json::{Value, json};
 use store::{
     AlarmNew, Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError,
     UserMapping,
 };
+use tracing::{Instrument as _, Span};
 
 use crate::{
     dialogue,
@@ -56,7 +60,7 @@ pub async fn answer(
     }
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
-    worker.store.commit(&held.lease, &commit).await?;
+    worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
     metrics::counter!(metric::TURNS, "end" => "answered").increment(1);
     tell(worker, held, &commit);
     Ok(())
@@ -105,10 +109,14 @@ pub async fn dead_letter(
         dead_letter: Some(letter),
         alarms: Alarms::default(),
     };
-    worker.store.commit(&held.lease, &commit).await?;
+    worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
     metrics::counter!(metric::TURNS, "end" => "dead_letter").increment(1);
     tell(worker, held, &commit);
     Ok(())
+}
+
+fn commit_span() -> Span {
+    tracing::info_span!("commit", otel.name = span::COMMIT)
 }
 
 /// The answer of a turn whose journal holds a call that it does not come to any more: its end is unknown.

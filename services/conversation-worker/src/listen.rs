@@ -7,7 +7,7 @@ use std::{
 };
 
 use coordination::{Away, Bell, Listener};
-use domain::telemetry::metric;
+use domain::telemetry::{metric, span};
 use futures::FutureExt as _;
 use service_kit::{Heartbeat, telemetry};
 use store::Lease;
@@ -165,9 +165,21 @@ async fn poll(worker: &Arc<Worker>, drains: &mut JoinSet<()>, free: usize, away:
 
 async fn work(worker: &Arc<Worker>, lease: Lease, asked_at: Instant, traceparent: Option<&str>) {
     let conversation = lease.conversation;
-    let span = tracing::info_span!("conversation", conversation.id = %conversation, epoch = lease.epoch, trace_id = field::Empty);
-    if let Some(traceparent) = traceparent {
-        telemetry::set_parent(&span, traceparent);
+    let span = tracing::info_span!(
+        "conversation",
+        otel.name = span::PROCESS_BELLS,
+        otel.kind = "consumer",
+        conversation.id = %conversation,
+        epoch = lease.epoch,
+        trace_id = field::Empty,
+    );
+    telemetry::set_messaging(&span, span::MESSAGING_SYSTEM, "process", span::BELLS);
+    match traceparent {
+        Some(traceparent) => {
+            telemetry::set_parent(&span, traceparent);
+            telemetry::link(&span, traceparent);
+        }
+        None => telemetry::record_trace_id(&span),
     }
     let held = Working::begin(worker, lease, asked_at);
     let drained = AssertUnwindSafe(drain::run(Arc::clone(worker), Arc::clone(&held.held)))

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Micros, telemetry::metric};
+use domain::{
+    Micros,
+    telemetry::{metric, span},
+};
 use futures::FutureExt as _;
 use serde_json::Value;
 use service_kit::telemetry;
@@ -88,9 +91,23 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
             None => return Ok(Step::Wait(turn.now() + ALONE_PAUSE)),
         },
     };
-    let span = tracing::info_span!("turn", seq, trace_id = field::Empty);
-    if let Some(traceparent) = &first.incoming.traceparent {
-        telemetry::set_parent(&span, traceparent);
+    let span = tracing::info_span!(
+        "turn",
+        otel.name = span::PROCESS_INBOX,
+        otel.kind = "consumer",
+        seq,
+        trace_id = field::Empty,
+    );
+    telemetry::set_messaging(&span, span::MESSAGING_SYSTEM, "process", span::INBOX);
+    telemetry::set(&span, "gen_ai.conversation.id", held.lease.conversation.to_string());
+    match &first.incoming.traceparent {
+        Some(traceparent) => telemetry::set_parent(&span, traceparent),
+        None => telemetry::record_trace_id(&span),
+    }
+    for row in rows.iter().take_while(|row| row.seq <= reach.last) {
+        if let Some(traceparent) = &row.incoming.traceparent {
+            telemetry::link(&span, traceparent);
+        }
     }
     turn.attempt(rows, reach.last).instrument(span).boxed().await
 }

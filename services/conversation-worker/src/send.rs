@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use channels::{Channel, RejectClass, SendOutcome};
 use domain::{Micros, Receipt, ReceiptStatus, Reply, telemetry::metric};
-use store::{OutboxRow, OutboxStatus, Outcome, StoreError};
+use service_kit::telemetry;
+use store::{Lease, OutboxRow, OutboxStatus, Outcome, StoreError};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
 
 use crate::{
     drain::Step,
@@ -51,7 +53,15 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
         (Some(_), Ok(_)) if !held.outlives(DEADLINE) => {
             SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }
         }
-        (Some(channel), Ok(part)) => post(channel, &lease.peer, row, &part).await,
+        (Some(channel), Ok(part)) => {
+            let span = span(lease, row, attempt);
+            let sent = post(channel, &lease.peer, row, &part).instrument(span.clone()).await;
+            if !matches!(sent, SendOutcome::Sent { .. }) {
+                span.record("error.type", end(&sent));
+                span.record("otel.status_code", "ERROR");
+            }
+            sent
+        }
     };
     let database_now = now + read_at.elapsed();
     let outcome = outcome(&sent, attempt, database_now);
@@ -76,6 +86,28 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
         _ => {}
     }
     Ok(Step::Again)
+}
+
+/// The span of a send, in the trace of the message that it answers, however much later that is.
+fn span(lease: &Lease, row: &OutboxRow, attempt: i32) -> Span {
+    let channel = lease.account.channel();
+    let span = tracing::info_span!(
+        "send",
+        otel.name = format!("send {channel}"),
+        otel.kind = "client",
+        otel.status_code = field::Empty,
+        seq = row.in_seq,
+        attempt,
+        error.type = field::Empty,
+        trace_id = field::Empty,
+    );
+    telemetry::set_messaging(&span, channel, "send", &lease.account.to_string());
+    telemetry::set(&span, "gen_ai.conversation.id", lease.conversation.to_string());
+    match &row.traceparent {
+        Some(traceparent) => telemetry::set_parent(&span, traceparent),
+        None => telemetry::record_trace_id(&span),
+    }
+    span
 }
 
 /// Takes a row of an earlier attempt, whose end nobody recorded, one step on.
@@ -141,15 +173,19 @@ async fn record(worker: &Worker, held: &Held, row: &OutboxRow, attempt: i32, out
     }
 }
 
-fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
-    let end = match sent {
+fn end(sent: &SendOutcome) -> &'static str {
+    match sent {
         SendOutcome::Sent { .. } => "sent",
         SendOutcome::Rejected { .. } => "rejected",
         SendOutcome::RetryAfter { .. } => "later",
         SendOutcome::NotSent { .. } => "not_sent",
         SendOutcome::Unknown { .. } => "unknown",
-    };
-    metrics::counter!(metric::OUTBOUND_SENDS, "channel" => account.channel().to_owned(), "end" => end).increment(1);
+    }
+}
+
+fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
+    let channel = account.channel().to_owned();
+    metrics::counter!(metric::OUTBOUND_SENDS, "channel" => channel, "end" => end(sent)).increment(1);
     match sent {
         _ if unconfigured => {
             tracing::error!(%account, "an answer waits for an account that is not configured any more")

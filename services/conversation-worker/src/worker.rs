@@ -54,12 +54,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Rings for `conversation` after `wait`, unless the worker stops before.
+    /// Rings for `conversation` after `wait`, unless the worker stops before; in the trace of whoever asks for it.
     pub fn ring_after(self: &Arc<Self>, conversation: ConversationId, wait: Duration) {
         let worker = Arc::clone(self);
+        let traceparent = service_kit::telemetry::traceparent();
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(wait) => worker.coordination.ring(conversation, None),
+                () = tokio::time::sleep(wait) => worker.coordination.ring(conversation, traceparent.as_deref()),
                 () = worker.stop.cancelled() => {} // the sweeper of another worker rings
             }
         });

@@ -100,12 +100,17 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, limits: Li
 
 /// Counts and times a request, in a span that its log lines carry.
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = method_name(request.method());
     let span = tracing::info_span!(
         "http",
+        otel.name = route.as_ref().map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
         http.request.method = method,
-        http.route = %path,
+        http.route = route,
+        http.response.status_code = field::Empty,
+        error.type = field::Empty,
         trace_id = field::Empty,
     );
     match request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
@@ -114,9 +119,14 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     }
     let started = Instant::now();
     let active = Active::start();
-    let response = next.run(request).instrument(span).await;
+    let response = next.run(request).instrument(span.clone()).await;
     drop(active);
-    record(method, path, response.status(), started.elapsed());
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("error.type", response.status().as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+    record(method, route.unwrap_or_else(|| "unknown".to_owned()), response.status(), started.elapsed());
     response
 }
 

@@ -16,7 +16,9 @@ use bytes::Bytes;
 use channels::Parsed;
 use domain::{ConversationId, Incoming, telemetry::metric};
 use http::{HeaderMap, StatusCode};
+use service_kit::telemetry;
 use store::{Accepted, StoreError};
+use tracing::{Instrument as _, Span};
 
 use crate::{Shared, accounts::WebhookAccount, body, respond};
 
@@ -49,7 +51,7 @@ async fn by_account(
     }
 }
 
-#[tracing::instrument(skip_all, fields(account = %account.account))]
+#[tracing::instrument(name = "webhook", skip_all, fields(account = %account.account))]
 async fn receive(shared: &Shared, account: &WebhookAccount, headers: &HeaderMap, body: Body) -> Response {
     let limits = &shared.config.webhook;
     let body = match body::read(headers, body, limits.body_bytes_max, limits.body_read_timeout).await {
@@ -87,8 +89,11 @@ async fn take(shared: &Shared, account: &WebhookAccount, body: &Bytes) -> Result
             return Ok("unreadable");
         }
     };
-    let traceparent = service_kit::telemetry::traceparent();
-    for conversation in store_parsed(shared, account, parsed, traceparent.as_deref()).await? {
+    // Reports alone send nothing on.
+    let span = if parsed.messages.is_empty() { Span::current() } else { telemetry::send_inbox(parsed.messages.len()) };
+    let traceparent = telemetry::traceparent_of(&span);
+    let stored = store_parsed(shared, account, parsed, traceparent.as_deref()).instrument(span).await?;
+    for conversation in stored {
         shared.coordination.ring(conversation, traceparent.as_deref());
     }
     Ok("accepted")

@@ -162,7 +162,7 @@ async fn exchange(client: &Client, token_url: &Url, request: HttpRequest) -> Res
         Ok(response) => Ok(response.status().as_u16()),
         Err(_) => Err("away"),
     };
-    let sent = observed(&parts.method, token_url, sending, end).await;
+    let sent = observed(&parts.method, token_url, "", sending, end).await;
     let mut response = sent.map_err(|error| TokenHttpError::Away(answer::reason(&error)))?;
     let status = response.status();
     if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {

@@ -65,6 +65,8 @@ pub struct Prepared {
     pub headers: HeaderMap,
     /// As its `Content-Type` says.
     pub body: Option<Bytes>,
+    /// Path with the names of its parameters, as the document has it: what telemetry may know of the URL.
+    pub template: String,
     pub(super) credentials: Vec<auth::Chosen>,
 }
 
@@ -96,7 +98,8 @@ pub(super) fn prepare(
         None => None,
     };
     let credentials = auth::choose(config, operation).map_err(PrepareError::Credentials)?;
-    Ok(Prepared { method, url, headers, body, credentials })
+    let template = operation.path.split(['?', '#']).next().unwrap_or_default().to_owned();
+    Ok(Prepared { method, url, headers, body, template, credentials })
 }
 
 fn base_url(config: &BackendConfig, operation: &Operation) -> Result<Url, PrepareError> {

@@ -18,6 +18,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tower::Service;
+use tracing::{Instrument as _, field};
 
 use super::{
     entry::{code, code_name},
@@ -146,7 +147,18 @@ impl Service<Request<Body>> for Client {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        if let Some(parent) = telemetry::traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let span = tracing::info_span!(
+            "rpc_client",
+            otel.name = %method,
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            rpc.system.name = "grpc",
+            rpc.method = %method,
+            rpc.status_code = field::Empty,
+        );
+        let headers = request.headers_mut();
+        if let Some(parent) = telemetry::traceparent_of(&span).and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert("traceparent", parent);
         }
         if !headers.contains_key("grpc-timeout") {
@@ -157,13 +169,16 @@ impl Service<Request<Body>> for Client {
                 headers.insert("grpc-timeout", value);
             }
         }
-        let method = request.uri().path().trim_start_matches('/').to_owned();
         let call = self.channel.call(request);
         Box::pin(async move {
             let started = Instant::now();
-            let outcome = call.await;
+            let outcome = call.instrument(span.clone()).await;
             // A transport that fails is what the caller sees as UNAVAILABLE.
             let code = outcome.as_ref().map_or(Code::Unavailable, |response| code(response.headers()));
+            span.record("rpc.status_code", code_name(code));
+            if code != Code::Ok {
+                span.record("otel.status_code", "ERROR");
+            }
             metrics::histogram!(
                 metric::RPC_CLIENT_CALL_DURATION,
                 "rpc_method" => method,

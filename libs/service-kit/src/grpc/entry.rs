@@ -78,6 +78,7 @@ where
             rpc.system.name = "grpc",
             rpc.method = %path,
             rpc.status_code = field::Empty,
+            otel.status_code = field::Empty,
             trace_id = field::Empty,
         );
         match request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
@@ -96,6 +97,9 @@ where
                 };
                 let code = code(response.headers());
                 recorded.record("rpc.status_code", code_name(code));
+                if is_server_fault(code) {
+                    recorded.record("otel.status_code", "ERROR");
+                }
                 // What a stranger may choose is no label.
                 let method = if entered && code != Code::Unimplemented { path } else { "other".to_owned() };
                 metrics::histogram!(
@@ -154,6 +158,19 @@ fn peer(request: &Request<Body>) -> Option<IpAddr> {
 /// Errors of a handler stand in the headers; what comes in the trailers of a stream is not seen here.
 pub(super) fn code(headers: &HeaderMap) -> Code {
     headers.get("grpc-status").map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+}
+
+/// What the conventions for RPC count as an error of the server; anything else is its caller's matter.
+fn is_server_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 /// A code as gRPC's specification writes it.

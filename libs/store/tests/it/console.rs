@@ -123,7 +123,7 @@ async fn dead_letters_are_grouped_filtered_and_put_away_once(db: &Db) {
     assert!(matches!(stranger, Err(StoreError::NotFound(_))), "{stranger:?}");
     assert!(store.discard_dead_letter(&acme, id, "a test", &operator()).await.expect("put away"));
     assert!(!store.discard_dead_letter(&acme, id, "again", &operator()).await.expect("an answer"));
-    let replayed = store.replay_dead_letter(&acme, id, true, "ops").await;
+    let replayed = store.replay_dead_letter(&acme, id, true, "ops", None).await;
     assert!(matches!(replayed, Err(StoreError::NotFound(_))), "{replayed:?}");
     let listed = store.list_dead_letters(&acme, None, 10).await.expect("letters");
     assert!(listed.len() == 2 && listed.iter().all(|letter| letter.id != id));
@@ -132,7 +132,7 @@ async fn dead_letters_are_grouped_filtered_and_put_away_once(db: &Db) {
     let discarded = gone.discarded.expect("put away");
     assert_eq!((discarded.by.as_str(), discarded.reason.as_str()), ("ana", "a test"));
 
-    store.replay_dead_letter(&acme, letters[1].id, true, operator()).await.expect("replayed");
+    store.replay_dead_letter(&acme, letters[1].id, true, operator(), None).await.expect("replayed");
     assert!(!store.discard_dead_letter(&acme, letters[1].id, "late", &operator()).await.expect("an answer"));
     let replayed = LetterFilter { state: LetterState::Replayed, ..LetterFilter::default() };
     let replayed = store.find_dead_letters(&acme, &replayed, None, 10).await.expect("letters").remove(0);

@@ -170,7 +170,7 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     };
     let admin = Store::connect(&config(&users.admin_url, Role::Admin)).await.expect("a connection");
     let rows = store.list_dead_letters(&acme, None, 9).await.expect("letters");
-    admin.replay_dead_letter(&acme, rows[0].id, false, "ops").await.expect("replayed");
+    admin.replay_dead_letter(&acme, rows[0].id, false, "ops", None).await.expect("replayed");
     let lease = store.claim(lease.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
     store.save_mapping(&acme, person, "d", &mapping).await.expect("saved");
     let seen = store.snapshot(&lease).await.expect("a snapshot");

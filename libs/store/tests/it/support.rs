@@ -175,6 +175,9 @@ pub fn account() -> Account {
     "infobip:main".parse().expect("an account")
 }
 
+/// The trace that every message comes with.
+pub const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 pub fn text(tenant_name: &str, peer: &str, id: &str) -> Incoming {
     Incoming {
         tenant: tenant(tenant_name),
@@ -188,7 +191,7 @@ pub fn text(tenant_name: &str, peer: &str, id: &str) -> Incoming {
         phone: None,
         quoted: None,
         content: Content::Text { text: format!("text of {id}") },
-        traceparent: None,
+        traceparent: Some(TRACE.to_owned()),
     }
 }
 

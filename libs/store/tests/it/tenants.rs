@@ -115,7 +115,7 @@ async fn two_tenants_never_see_each_other(db: &Db) {
         assert_eq!(deeds.iter().map(|line| line.entry.actor.as_str()).collect::<Vec<_>>(), [name]);
         assert_eq!(store.find_dead_letter(mine, other.letter).await.expect("an answer"), None);
         assert_eq!(store.list_dead_letters(mine, None, 10).await.expect("a list")[0].reason, name);
-        let replayed = store.replay_dead_letter(mine, other.letter, true, "x").await;
+        let replayed = store.replay_dead_letter(mine, other.letter, true, "x", None).await;
         assert!(matches!(replayed, Err(StoreError::NotFound(_))), "{replayed:?}");
         // A forged report with another tenant's id proves nothing.
         let forged = receipt(Some(other.outbox), "forged", ReceiptStatus::Read);

@@ -6,7 +6,7 @@ use domain::Content;
 use serde_json::json;
 use store::{AuditRow, DeadLetterNew, ModelUse, OutboxNew, Step, StepKind, StepStatus, StoreError};
 
-use crate::support::{Db, answer, on_both_engines, tenant};
+use crate::support::{Db, TRACE, answer, on_both_engines, tenant};
 
 on_both_engines!(
     a_step_is_written_once_and_read_as_it_was,
@@ -106,6 +106,7 @@ async fn a_commit_writes_all_of_it(db: &Db) {
     let row = db.store.snapshot(&lease).await.expect("a snapshot");
     assert_eq!((row.done_seq, row.unsent, &row.state, row.epoch), (1, 2, &json!({ "answered": 1 }), lease.epoch));
     let head = row.first_unsent.expect("a row");
+    assert_eq!(head.traceparent.as_deref(), Some(TRACE), "the answer belongs to the trace of the message");
     assert_eq!((head.id, head.part, head.attempt), (ids[0], 0, 0));
     assert_eq!(head.reply, json!({ "text": "part 0" }));
     assert_eq!(head.quoted_provider_message_id.as_deref(), Some("m1"));
@@ -156,14 +157,18 @@ async fn a_dead_letter_is_replayed_once_as_a_new_message(db: &Db) {
     let letter = &letters[0];
     assert_eq!((letter.seq, letter.last_seq, letter.attempts), (1, 2, 5));
 
-    let hesitant = db.store.replay_dead_letter(&acme, letter.id, false, "ops").await;
+    let hesitant = db.store.replay_dead_letter(&acme, letter.id, false, "ops", None).await;
     assert!(matches!(hesitant, Err(StoreError::UnknownEffect)), "{hesitant:?}");
-    let replayed = db.store.replay_dead_letter(&acme, letter.id, true, "ops").await.expect("replayed");
+    let of_replay = TRACE.replace("0af", "fff");
+    let replayed =
+        db.store.replay_dead_letter(&acme, letter.id, true, "ops", Some(&of_replay)).await.expect("replayed");
     assert_eq!((replayed.conversation, replayed.seq), (lease.conversation, 3));
-    let again = db.store.replay_dead_letter(&acme, letter.id, true, "ops").await;
+    assert_eq!(replayed.traceparents, [TRACE, TRACE], "where it came from");
+    let again = db.store.replay_dead_letter(&acme, letter.id, true, "ops", None).await;
     assert!(matches!(again, Err(StoreError::AlreadyReplayed)), "{again:?}");
 
     let rows = db.store.inbox_range(&lease, 3, 10).await.expect("rows");
+    assert!(rows.iter().all(|row| row.incoming.traceparent.as_ref() == Some(&of_replay)), "a trace of its own");
     let said: Vec<_> =
         rows.iter().map(|row| (row.seq, row.incoming.provider.as_str(), row.incoming.content.clone())).collect();
     let words = |id: &str| Content::Text { text: format!("text of {id}") };

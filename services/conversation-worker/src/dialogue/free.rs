@@ -93,6 +93,7 @@ pub fn english(scope: &mut Scope<'_>, sentence: &str, coverage: f64) -> Step<Opt
         tools: Vec::new(),
         max_tokens: Some(40),
         temperature: Some(0.0),
+        conversation: None,
     };
     let Some(answer) = scope.aside(request, LINE_WAIT)? else { return Ok(None) };
     let line: String =
@@ -223,6 +224,7 @@ impl Talk {
             tools: self.offered.iter().map(|one| one.tool.clone()).collect(),
             max_tokens: Some(ANSWER_TOKENS),
             temperature: Some(0.0),
+            conversation: None,
         })
     }
 

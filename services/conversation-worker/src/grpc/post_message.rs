@@ -6,6 +6,7 @@ use service_kit::{grpc::GrpcError, telemetry};
 use sha2::{Digest as _, Sha256};
 use store::StoreError;
 use tonic::Code;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{Conversations, store_code};
@@ -60,7 +61,8 @@ pub(super) async fn handle(
             return Err(PostMessageError::NoConversation);
         }
     }
-    let traceparent = telemetry::traceparent();
+    let span = telemetry::send_inbox(1);
+    let traceparent = telemetry::traceparent_of(&span);
     let incoming = Incoming {
         tenant: tenant.clone(),
         account,
@@ -75,7 +77,7 @@ pub(super) async fn handle(
         content,
         traceparent: traceparent.clone(),
     };
-    let accepted = service.store.accept(&[incoming]).await?;
+    let accepted = service.store.accept(&[incoming]).instrument(span).await?;
     let accepted = accepted.first().copied().ok_or(StoreError::NotFound("message"))?;
     if accepted.ring {
         service.coordination.ring(accepted.conversation, traceparent.as_deref());

@@ -11,8 +11,10 @@ use channels::web;
 use domain::{ConversationId, Incoming, telemetry::metric};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
+use service_kit::telemetry;
 use store::StoreError;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -86,7 +88,7 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
     // Subscribed before anything is read, and before the bell.
     let watch = Watch::open(shared, caller.account, accepted.conversation, accepted.place, Some(accepted.seq)).await;
     if accepted.ring {
-        shared.coordination.ring(accepted.conversation, service_kit::telemetry::traceparent().as_deref());
+        shared.coordination.ring(accepted.conversation, accepted.traceparent.as_deref());
     }
     match slot {
         Some(slot) => events::of_message(shared, accepted.conversation, accepted.seq, watch, slot),
@@ -130,6 +132,8 @@ struct Accepted {
     ring: bool,
     /// Answers behind it belong to this message.
     place: Place,
+    /// For the bell.
+    traceparent: Option<String>,
 }
 
 /// True for a message that was taken before: it has its answer, or its turn is under way.
@@ -150,6 +154,8 @@ async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> 
         // Named by the message, so that a repeat of it does not begin another conversation.
         None => (caller.peer(&Uuid::new_v5(&Uuid::NAMESPACE_OID, message_id.as_bytes()).simple().to_string()), 0),
     };
+    let span = telemetry::send_inbox(1);
+    let traceparent = telemetry::traceparent_of(&span);
     let incoming = Incoming {
         tenant: caller.account.tenant.clone(),
         account: caller.account.account.clone(),
@@ -162,9 +168,9 @@ async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> 
         phone: None,
         quoted: None,
         content: request.content,
-        traceparent: service_kit::telemetry::traceparent(),
+        traceparent: traceparent.clone(),
     };
-    let accepted = shared.store.accept(std::slice::from_ref(&incoming)).await?;
+    let accepted = shared.store.accept(std::slice::from_ref(&incoming)).instrument(span).await?;
     let accepted = accepted.first().ok_or(StoreError::NotFound("accepted message"))?;
     metrics::counter!(metric::MESSAGES_RECEIVED, "channel" => web::NAME).increment(1);
     Ok(Some(Accepted {
@@ -173,6 +179,7 @@ async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> 
         ring: accepted.ring,
         // A repeat of an answered message gets its answer again.
         place: Place::behind(done_seq.min(accepted.seq - 1)),
+        traceparent,
     }))
 }
 
