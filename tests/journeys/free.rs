@@ -24,6 +24,11 @@ pub struct Free {
 impl Free {
     /// Starts both and waits until they are ready.
     pub async fn start(deployment: Deployment) -> Self {
+        Self::start_in(deployment, &[]).await
+    }
+
+    /// The same with variables of every process.
+    pub async fn start_in(deployment: Deployment, environment: &[(&str, &str)]) -> Self {
         let model = Server::new(Config::new(KEY));
         let stop = CancellationToken::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -38,7 +43,7 @@ impl Free {
             ("MODEL__FIRST_TOKEN", "1s"),
             ("MODEL__TIMEOUT", "2s"),
         ];
-        let world = World::start_with(deployment, &settings).await;
+        let world = World::start_in(deployment, &settings, environment).await;
         Self { world, model, stop: stop.drop_guard() }
     }
 }

@@ -15,4 +15,5 @@ mod model;
 mod phone_page;
 mod services;
 mod switches;
+mod trace;
 mod world;

@@ -129,6 +129,11 @@ impl World {
 
     /// The same with settings of the service that runs turns: (`TENANTS__..`, value).
     pub async fn start_with(deployment: Deployment, settings: &[(&str, &str)]) -> Self {
+        Self::start_in(deployment, settings, &[]).await
+    }
+
+    /// The same with variables of every process.
+    pub async fn start_in(deployment: Deployment, settings: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stop = CancellationToken::new();
         let http = free_address();
@@ -166,6 +171,9 @@ impl World {
         for (name, value) in settings {
             let service = if deployment == Deployment::One { "DRAGOMAN" } else { "CONVERSATION_WORKER" };
             world.set(&format!("{service}__{name}"), value);
+        }
+        for (name, value) in environment {
+            world.set(name, value);
         }
         match deployment {
             Deployment::One => world.start_one(),
