@@ -178,7 +178,7 @@ fn finish(
     let shown = found.list.len().min(ROWS_AT_ONCE);
     let long = found.is_list && (found.total > shown || found.more);
     let mut offers: Vec<Offer> = Vec::new();
-    if found.is_list && found.list.len() > shown {
+    if found.is_list && (found.list.len() > shown || (found.total > shown && !found.more && !narrowed)) {
         offers.push(scope.button("button-more", Does::More));
     }
     if narrowed {

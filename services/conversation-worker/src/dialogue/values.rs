@@ -12,7 +12,7 @@ use super::{
     start,
     state::{Does, Offer, Open, Row, Task},
     steps,
-    words::{left_over, naming},
+    words::{left_over, mine, naming},
 };
 use crate::language::{
     control::{Control, leading},
@@ -44,7 +44,8 @@ pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
 
 /// Goes on with a sentence that clearly means an operation, whatever is asked; false when it does not.
 fn is_new_wish(scope: &mut Scope<'_>, text: &str) -> Step<bool> {
-    if left_over(text, &[]) < 2 {
+    // "My loans" is a whole wish, "loans" may be anything.
+    if left_over(text, &[]) < 2 && !mine(text) {
         return Ok(false);
     }
     let found = start::meaning(scope, text)?;
