@@ -74,7 +74,7 @@ impl Endpoint {
         match self.exchange(request, Instant::now() + timeout).await? {
             Ok(_) => Ok(()),
             // Not every server lists its models, and not for every key; that it says so is a sign of life.
-            Err(refusal) if matches!(refusal.status, 403 | 404 | 405) => Ok(()),
+            Err(refusal) if matches!(refusal.status, 403..=405) => Ok(()),
             Err(refusal) => Err(self.error(&refusal)),
         }
     }

@@ -341,11 +341,13 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
     };
     let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
     let rest = last.more || last.rows.len() < last.total;
-    if rest && !last.whole && operation.risk == Risk::Safe && last.rows.len() < last.shown + ROWS_AT_ONCE {
-        if let Some(failed) = read_on(scope, &operation, &mut last)? {
-            fail::look_up_failed(scope, &operation, &failed);
-            return Ok(true);
-        }
+    let is_short = rest && !last.whole && last.rows.len() < last.shown + ROWS_AT_ONCE;
+    if is_short
+        && operation.risk == Risk::Safe
+        && let Some(failed) = read_on(scope, &operation, &mut last)?
+    {
+        fail::look_up_failed(scope, &operation, &failed);
+        return Ok(true);
     }
     let from = last.shown;
     let to = last.rows.len().min(from + ROWS_AT_ONCE);

@@ -236,7 +236,13 @@ fn settle(
         }
         task.names.clear();
     }
-    let mut fits = rows::fitting(&pick, &naming(&task.sentence));
+    // "Assign ticket 2": the number is the ticket's, and names nobody.
+    let mut names = naming(&task.sentence);
+    names.retain(|name| {
+        let is_it = |value: &Value| value.as_str().map_or_else(|| value.to_string() == *name, |text| text == name);
+        !frame.arguments.iter().any(|(key, value)| *key != need.field && is_it(value))
+    });
+    let mut fits = rows::fitting(&pick, &names);
     if pick.len() == 1 && !task.sentence.is_empty() && (mine(&task.sentence) || names_nothing(&task.sentence, &parent))
     {
         fits = vec![0];

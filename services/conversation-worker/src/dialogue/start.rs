@@ -14,7 +14,7 @@ use super::{
     words::{left_over, naming, pronoun},
 };
 use crate::{
-    language::ordinal,
+    language::{ordinal, verbs::inquires},
     turn::{Hit, SearchAnswer, Suggestion},
 };
 
@@ -66,7 +66,10 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
         scope.trace_hits(&found.hits);
     }
     let own: Vec<&Hit> = found.hits.iter().filter(|hit| !hit.producer).collect();
-    let ranked = if own.is_empty() { found.hits.iter().collect() } else { own };
+    let ranked: Vec<&Hit> = if own.is_empty() { found.hits.iter().collect() } else { own };
+    if inquires(sentence) && ranked.first().is_some_and(|hit| hit.risk != Risk::Safe && hit.probability >= NEAR) {
+        return Ok(looking_up(found));
+    }
     let first = ranked.first().map_or(0.0, |hit| hit.probability);
     let second = ranked.get(1).map_or(0.0, |hit| hit.probability);
     let effect = ranked.first().is_some_and(|hit| hit.risk != Risk::Safe && hit.not_callable.is_none());
@@ -90,6 +93,14 @@ pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
         return Ok(Meaning { sure: None, possible: Vec::new(), others, hits: found.hits, named });
     }
     Ok(Meaning { sure, possible, others, hits: found.hits, named: None })
+}
+
+/// "Where is the blue one?" near to an effect: who wants to know something never means that. The look-ups among what
+/// was found may be meant.
+fn looking_up(found: SearchAnswer) -> Meaning {
+    let look_ups = found.hits.iter().filter(|hit| hit.risk == Risk::Safe && hit.not_callable.is_none());
+    let possible = look_ups.take(3).cloned().collect();
+    Meaning { sure: None, possible, others: Vec::new(), hits: found.hits, named: None }
 }
 
 /// Answers a sentence that belongs to no open question.

@@ -15,7 +15,7 @@ use super::{
     words::{mine, naming, pronoun},
 };
 use crate::{
-    language::{format::Place, ordinal},
+    language::{fold::same_stem, format::Place, ordinal, tokens},
     turn::Suggestion,
 };
 
@@ -123,7 +123,9 @@ fn carry_over(scope: &mut Scope<'_>, operation: &Operation, task: &mut Task) -> 
         return Ok(());
     }
     let pick = rows::to_pick(scope, &last_operation, &last.rows, &need.id_property, &need.resource);
-    let place = meant(&task.sentence, &pick, last.focus);
+    let own = tokens(&format!("{} {} {}", operation.summary, operation.tags.join(" "), need.resource));
+    let own: Vec<String> = own.into_iter().map(|token| token.text).collect();
+    let place = meant(&task.sentence, &pick, last.focus, &own);
     let refers = task.sentence.is_empty() || place.is_some() || pronoun(&task.sentence);
     let Some(frame) = task.frames.first_mut() else { return Ok(()) };
     if let Some(row) = place.and_then(|at| pick.get(at))
@@ -167,14 +169,18 @@ pub fn inherit(place: &Place, from: &Operation, given: &Frame, to: &Operation, f
 }
 
 /// The row of the last result that a sentence means: by ordinal, by its words, by "it", or the only one.
-fn meant(sentence: &str, pick: &[Row], focus: Option<usize>) -> Option<usize> {
+/// `own` are words that say what is to be done.
+fn meant(sentence: &str, pick: &[Row], focus: Option<usize>, own: &[String]) -> Option<usize> {
     let words = crate::language::tokens(sentence);
     if let Some((value, _)) = ordinal::ordinal_within(&words) {
         return ordinal::place(value, pick.len());
     }
-    let fits = rows::fitting(pick, &naming(sentence));
+    let names = naming(sentence);
+    let fits = rows::fitting(pick, &names);
     if let [only] = fits.as_slice() {
-        return Some(*only);
+        // "The VW Transporter" is not the only VW of the rows: what they do not have is looked up among all.
+        let names: Vec<String> = names.into_iter().filter(|name| !own.iter().any(|own| same_stem(own, name))).collect();
+        return (rows::known(&pick[*only..=*only], &names) == names.len()).then_some(*only);
     }
     if !fits.is_empty() {
         return None;

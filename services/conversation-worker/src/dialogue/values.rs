@@ -16,8 +16,10 @@ use super::{
 };
 use crate::language::{
     control::{Control, leading},
-    fold, ordinal,
-    verbs::wishes,
+    fold,
+    fold::same_stem,
+    ordinal, tokens,
+    verbs::{changes, wishes},
 };
 
 pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
@@ -172,7 +174,15 @@ pub fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
         ask::bad_date(scope, task, &key, bad);
         return Ok(());
     }
-    let left = left_over(rest, &filled.used);
+    // "Change the priority to low": the field's own words and the verb say nothing else.
+    let mut used = filled.used.clone();
+    used.resize(tokens(rest).len(), false);
+    let titles = filled.changed.iter().filter_map(|key| operation.field(key)).map(schema::about);
+    let own = tokens(&titles.collect::<Vec<_>>().join(" "));
+    for (used, token) in used.iter_mut().zip(tokens(rest)) {
+        *used |= changes(&token.text) || own.iter().any(|own| same_stem(&own.text, &token.text));
+    }
+    let left = left_over(rest, &used);
     if !filled.changed.is_empty() && (led.is_some() || left <= 1) {
         let frame = frame.clone();
         let what: Vec<String> = filled

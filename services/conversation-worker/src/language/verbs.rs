@@ -198,6 +198,52 @@ pub fn leads(word: &str) -> bool {
         || ends(SPANISH, &["", "a", "e", "ar", "ir", "o", "ame", "alo", "ala", "alos", "alas", "arlo", "arla"])
 }
 
+/// True for a verb of changing one value for another.
+pub fn changes(word: &str) -> bool {
+    const VERBS: &[&str] = &[
+        "change",
+        "set",
+        "make",
+        "put",
+        "switch",
+        "promijeni",
+        "promjeni",
+        "promijenite",
+        "stavi",
+        "stavite",
+        "postavi",
+        "andere",
+        "aendere",
+        "andern",
+        "setze",
+        "setzen",
+        "mach",
+        "cambia",
+        "cambiar",
+        "cambie",
+        "pon",
+        "ponga",
+    ];
+    VERBS.contains(&word)
+}
+
+/// True for a sentence that asks what, which or where: it wants to know something, and nothing done.
+pub fn inquires(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "what", "which", "where", "who", "whose", "when", "koja", "koji", "koje", "koju", "kojih", "gdje", "tko",
+        "kada", "kad", "koliko", "sto", "welche", "welcher", "welches", "welchen", "was", "wo", "wer", "wann",
+        "wieviele", "que", "cual", "cuales", "donde", "quien", "cuando", "cuantos", "cuantas",
+    ];
+    let words = tokens(text);
+    let mut words = words.iter().filter(|token| token.kind == Kind::Word).map(|token| token.text.as_str());
+    match words.next() {
+        Some("how") => matches!(words.next(), Some("many" | "much" | "long" | "far")),
+        Some("wie") => matches!(words.next(), Some("viel" | "viele" | "lange")),
+        Some(first) => WORDS.contains(&first.strip_suffix("s").filter(|_| first == "wheres").unwrap_or(first)),
+        None => false,
+    }
+}
+
 /// True for a sentence that wants something of its own: it asks, or begins with what is to be done.
 pub fn wishes(text: &str) -> bool {
     const QUESTIONS: &[&str] = &[

@@ -13,6 +13,24 @@ pub fn asked() -> Talk {
 }
 
 #[test]
+fn the_words_of_a_name_outweigh_what_was_listed_before() {
+    let mut talk = Talk::new();
+    talk.says("show me the poetry books").expect(&["Leaves of Grass"]).expect_no("Dune");
+    talk.says("borrow Whitman Dune").expect(&["Leaves of Grass", "Dune"]).expect_no("Waste").expect_effects(0);
+    assert!(talk.answer().question, "{}", talk.transcript());
+}
+
+#[test]
+fn a_field_that_is_named_with_its_new_value_is_changed() {
+    for change in ["change the pages to 300", "set pages to 300", "change the number of pages to 300"] {
+        let mut talk = Talk::new();
+        talk.says("record 120 pages of The Waste Land").expect(&["120"]).expect_buttons(&["Yes"]);
+        talk.says(change).expect(&["Changed", "300"]).expect_no("120").taps("Yes");
+        assert_eq!(talk.only_effect().arguments["body:pages"], 300, "{}", talk.transcript());
+    }
+}
+
+#[test]
 fn an_effect_is_planned_with_an_id_found_from_a_name_and_the_person_filled_in() {
     let mut talk = asked();
     talk.expect(&["Krleža", "Sun", "22", "09:00", "12:00", "Ana Horvat"]).expect_buttons(&["Yes", "Change", "Cancel"]);

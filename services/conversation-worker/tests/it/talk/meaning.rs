@@ -88,6 +88,18 @@ fn a_wish_of_its_own_leaves_the_question_with_listed_answers() {
 }
 
 #[test]
+fn who_wants_to_know_something_is_not_asked_to_do_something() {
+    for sentence in
+        ["where is the atlas?", "which loan is overdue", "gdje je atlas", "wo ist der Atlas", "dónde está el atlas"]
+    {
+        let mut talk = Talk::new();
+        talk.catalogue.unsure(sentence, &["DELETE /room-bookings/{booking_id}", "GET /loans"]);
+        talk.says(sentence).expect_effects(0).expect_no("Yes");
+        assert!(!talk.titles().iter().any(|title| title.starts_with("Yes")), "{}", talk.transcript());
+    }
+}
+
+#[test]
 fn when_nothing_is_near_it_says_so_and_calls_nothing() {
     for sentence in ["what's the weather in Split", "asdf qwer", "tko je izmislio gramofon"] {
         let mut talk = Talk::new();
