@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::telemetry::metric;
-use openapi::{Operation, PageLimits, PagesEnd, Risk};
+use openapi::{Operation, PageLimits, PagesEnd, PrepareError, Risk};
 use serde_json::{Value, json};
 use store::{Step, StoreError};
 
@@ -237,7 +237,16 @@ impl Performer<'_> {
                 }
                 Ok(Ok(Ready { backend, operation, prepared, deadline: *deadline }))
             }
-            Err(error) => away(format!("the request cannot be built: {error}")),
+            Err(PrepareError::Credentials(reason)) => {
+                let refused = CallOutcome::NoCredentials { reason };
+                self.complain_of_credentials(&operation.document, &refused);
+                Ok(Err(refused))
+            }
+            Err(error) => {
+                let document = &operation.document;
+                tracing::warn!(%error, "a call cannot be made: check tenants.{tenant}.documents.{document}");
+                away(format!("the request cannot be built: {error}"))
+            }
         }
     }
 

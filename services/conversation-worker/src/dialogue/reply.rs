@@ -228,6 +228,12 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
         Some(Control::Back) => return back(scope, open),
         Some(Control::Yes) if confirming => return act::yes(scope, open),
         Some(Control::No) if confirming => return cancel(scope),
+        // "Do you mean: [this]" — "yes".
+        Some(Control::Yes) if open.kind == Ask::Meaning && open.offers.len() == 1 => {
+            let only = open.offers[0].clone();
+            return take(scope, open, only);
+        }
+        Some(Control::No) if matches!(open.kind, Ask::Meaning | Ask::Pick { .. }) => return cancel(scope),
         Some(Control::Change | Control::Wrong) if confirming => return change_of(scope, open),
         Some(Control::Wrong) if is_wrong_here(scope, &open, text)? => {
             small::wrong(scope);

@@ -88,6 +88,19 @@ fn a_wish_of_its_own_leaves_the_question_with_listed_answers() {
 }
 
 #[test]
+fn a_yes_takes_the_only_thing_that_may_be_meant_and_a_no_leaves_the_question() {
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("hm rooms", &["GET /rooms"]);
+    talk.says("hm rooms").expect(&["Do you mean"]).says("yes").expect(&["Krleža"]);
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("hm rooms", &["GET /rooms", "GET /books"]);
+    talk.says("hm rooms").says("no").expect_no("Do you mean").expect_no("can't help");
+    let mut talk = Talk::new();
+    talk.says("report damage").expect(&["Which book"]).says("no").expect_no("I don't find").expect_effects(0);
+    assert!(!talk.answer().question, "{}", talk.transcript());
+}
+
+#[test]
 fn who_wants_to_know_something_is_not_asked_to_do_something() {
     for sentence in
         ["where is the atlas?", "which loan is overdue", "gdje je atlas", "wo ist der Atlas", "dónde está el atlas"]
