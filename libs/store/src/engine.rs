@@ -180,7 +180,7 @@ macro_rules! getters {
 
 getters! {
     int: i64, opt_int: Option<i64>, text: String, opt_text: Option<String>,
-    uuid: Uuid, opt_uuid: Option<Uuid>, bool: bool, bytes: Vec<u8>,
+    uuid: Uuid, opt_uuid: Option<Uuid>, bool: bool, bytes: Vec<u8>, opt_bytes: Option<Vec<u8>>,
 }
 
 impl Row {

@@ -8,6 +8,7 @@ mod console;
 mod errors;
 mod fence;
 mod lease;
+mod media;
 mod migrations;
 mod operators;
 mod rights;

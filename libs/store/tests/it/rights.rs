@@ -9,7 +9,8 @@ use domain::ReceiptStatus;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use store::{
-    AuditRow, DeadLetterNew, ModelUse, Outcome, ReportNew, Role, Seen, Step, Store, UnknownPolicy, UserMapping,
+    AuditRow, DeadLetterNew, FileNew, ModelUse, Outcome, ReportNew, Role, Seen, Step, Store, UnknownPolicy,
+    UserMapping,
     ai_services::AiService,
     audit::Actor,
     catalogue::CatalogDocument,
@@ -176,6 +177,11 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     let seen = store.snapshot(&lease).await.expect("a snapshot");
     let as_seen = Seen { next_seq: seen.next_seq, wake_at: seen.wake_at };
     assert!(store.park(&lease, domain::Micros(1), as_seen).await.expect("an answer"));
+    let file = FileNew { person, media_type: "image/png", name: None, content: b"x", keep: Duration::ZERO };
+    let lease = store.claim(lease.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
+    let sha256 = store.put_file(&lease, &file).await.expect("kept").expect("room");
+    assert!(store.find_file(&lease, &sha256).await.expect("an answer").is_some());
+    assert_eq!(store.expire_files(9).await.expect("expired"), 1);
     let told = AiService { service: "w".to_owned(), start_values: BTreeMap::new(), model: None };
     store.tell_ai_service(&told).await.expect("told");
     store.tell_ai_service(&told).await.expect("told again");

@@ -1,0 +1,125 @@
+//! Files of a conversation: kept once, read back as they came, gone when their time is over.
+
+use std::time::Duration;
+
+use domain::PersonId;
+use store::{
+    FileNew, Lease, StoreError,
+    media::{CONVERSATION_BYTES_MAX, FILE_BYTES_MAX},
+};
+
+use crate::support::{Db, on_both_engines};
+
+on_both_engines!(
+    a_file_comes_back_as_it_was_put,
+    the_same_bytes_are_kept_once_for_the_longer_time,
+    a_file_is_seen_in_its_own_conversation_only,
+    content_goes_when_its_time_is_over_and_what_it_was_stays,
+    a_file_that_comes_again_is_there_again,
+    a_file_that_is_too_large_is_refused_before_it_is_stored,
+    a_conversation_has_room_for_so_much_only,
+    a_fenced_worker_keeps_no_file,
+);
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn file(content: &[u8]) -> FileNew<'_> {
+    FileNew { person: PersonId::default(), media_type: "image/jpeg", name: Some("mirror\0.jpg"), content, keep: DAY }
+}
+
+async fn put(db: &Db, lease: &Lease, content: &[u8]) -> String {
+    db.store.put_file(lease, &file(content)).await.expect("kept").expect("room")
+}
+
+async fn content(db: &Db, lease: &Lease, sha256: &str) -> Option<Vec<u8>> {
+    db.store.find_file(lease, sha256).await.expect("an answer").expect("a file").content
+}
+
+/// Moves the clock of all files forward, by moving their end back.
+async fn age(db: &Db, seconds: i64) {
+    db.exec(format!("update media set expires_at = expires_at - {}", seconds * 1_000_000)).await;
+}
+
+async fn a_file_comes_back_as_it_was_put(db: &Db) {
+    let lease = db.held().await;
+    let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let sha256 = put(db, &lease, &bytes).await;
+    let found = db.store.find_file(&lease, &sha256).await.expect("an answer").expect("a file");
+    assert_eq!((found.media_type.as_str(), found.name.as_deref()), ("image/jpeg", Some("mirror.jpg")));
+    assert_eq!((found.size_bytes, found.content), (300_000, Some(bytes)));
+    assert_eq!(db.store.find_file(&lease, "00").await.expect("an answer"), None);
+}
+
+async fn the_same_bytes_are_kept_once_for_the_longer_time(db: &Db) {
+    let lease = db.held().await;
+    let first = put(db, &lease, b"one").await;
+    let short = FileNew { keep: Duration::ZERO, ..file(b"one") };
+    assert_eq!(db.store.put_file(&lease, &short).await.expect("kept"), Some(first.clone()));
+    assert_ne!(put(db, &lease, b"two").await, first);
+    assert_eq!(db.number("select count(*) from media".to_owned()).await, 2);
+    assert_eq!(db.store.expire_files(10).await.expect("none"), 0, "the longer time counts");
+}
+
+async fn a_file_is_seen_in_its_own_conversation_only(db: &Db) {
+    let lease = db.held().await;
+    let sha256 = put(db, &lease, b"one").await;
+    let other = db.say("q", "m2").await;
+    let other = db.claim(other.conversation).await;
+    assert_eq!(db.store.find_file(&other, &sha256).await.expect("an answer"), None);
+    let stranger = Lease { tenant: crate::support::tenant("other"), ..lease };
+    assert_eq!(db.store.find_file(&stranger, &sha256).await.expect("an answer"), None);
+}
+
+async fn content_goes_when_its_time_is_over_and_what_it_was_stays(db: &Db) {
+    let lease = db.held().await;
+    let all = [put(db, &lease, b"one").await, put(db, &lease, b"two").await, put(db, &lease, b"three").await];
+    age(db, 86_390).await;
+    assert_eq!(db.store.expire_files(10).await.expect("none"), 0);
+    assert!(content(db, &lease, &all[2]).await.is_some());
+    age(db, 20).await;
+    assert_eq!(content(db, &lease, &all[2]).await, None, "also before the sweep");
+    assert_eq!(db.store.expire_files(2).await.expect("expired"), 2, "no more than the limit");
+    assert_eq!(db.store.expire_files(2).await.expect("expired"), 1);
+    assert_eq!(db.store.expire_files(2).await.expect("none"), 0);
+    let left = db.store.find_file(&lease, &all[2]).await.expect("an answer").expect("its row");
+    assert_eq!((left.size_bytes, left.content), (5, None));
+    assert_eq!(db.number("select count(*) from media where content is not null".to_owned()).await, 0);
+}
+
+async fn a_file_that_comes_again_is_there_again(db: &Db) {
+    let lease = db.held().await;
+    let sha256 = put(db, &lease, b"one").await;
+    age(db, 90_000).await;
+    assert_eq!(db.store.expire_files(10).await.expect("expired"), 1);
+    assert_eq!(put(db, &lease, b"one").await, sha256);
+    assert_eq!(content(db, &lease, &sha256).await.as_deref(), Some(b"one".as_slice()));
+}
+
+async fn a_file_that_is_too_large_is_refused_before_it_is_stored(db: &Db) {
+    let lease = db.held().await;
+    let large = vec![7; FILE_BYTES_MAX + 1];
+    let error = db.store.put_file(&lease, &file(&large)).await.expect_err("refused");
+    assert!(matches!(error, StoreError::Payload(_)), "{error}");
+    assert_eq!(db.number("select count(*) from media".to_owned()).await, 0);
+    put(db, &lease, &large[1..]).await;
+}
+
+async fn a_conversation_has_room_for_so_much_only(db: &Db) {
+    let lease = db.held().await;
+    let first = put(db, &lease, b"one").await;
+    db.exec(format!("update media set size_bytes = {}", CONVERSATION_BYTES_MAX - 5)).await;
+    put(db, &lease, b"five5").await;
+    assert_eq!(db.store.put_file(&lease, &file(b"x")).await.expect("an answer"), None);
+    assert_eq!(put(db, &lease, b"one").await, first, "what is there needs no room");
+    age(db, 90_000).await;
+    assert_eq!(db.store.expire_files(10).await.expect("expired"), 2);
+    put(db, &lease, b"x").await;
+}
+
+async fn a_fenced_worker_keeps_no_file(db: &Db) {
+    let old = db.held().await;
+    let new = db.take_over(&old).await;
+    let error = db.store.put_file(&old, &file(b"one")).await.expect_err("fenced");
+    assert!(matches!(error, StoreError::Fenced), "{error}");
+    put(db, &new, b"one").await;
+}
