@@ -16,7 +16,7 @@ use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, Tenant};
 use http::HeaderMap;
 
 pub use json::MAX_DEPTH;
-pub use types::{BuildError, ParseError, Parsed, RejectClass, SendOutcome, Unparsed, VerifyError};
+pub use types::{BuildError, FetchError, Fetched, ParseError, Parsed, RejectClass, SendOutcome, Unparsed, VerifyError};
 
 /// A configured account of one platform: what the gateway asks about a webhook and the worker about a send.
 #[derive(Clone, Debug)]
@@ -33,6 +33,14 @@ impl Channel {
         match self {
             Self::Infobip(_) => infobip::NAME,
             Self::Web(_) => web::NAME,
+        }
+    }
+
+    /// People can send files there.
+    pub fn takes_files(&self) -> bool {
+        match self {
+            Self::Infobip(_) => true,
+            Self::Web(_) => false,
         }
     }
 
@@ -82,6 +90,18 @@ impl Channel {
                 class: RejectClass::Content,
                 reason: "web chat rows are sent by their commit".to_owned(),
             },
+        }
+    }
+
+    /// The file that a person sent, from where the platform keeps it, with the account's key. Asks no host but the
+    /// account's own, reads at most `limit_bytes`, and takes no longer than `deadline`.
+    ///
+    /// # Errors
+    /// [`FetchError`]; only `Away` may become better.
+    pub async fn fetch(&self, url: &str, limit_bytes: usize, deadline: Duration) -> Result<Fetched, FetchError> {
+        match self {
+            Self::Infobip(infobip) => infobip.fetch(url, limit_bytes, deadline).await,
+            Self::Web(_) => Err(FetchError::Refused("web chat has no files")),
         }
     }
 

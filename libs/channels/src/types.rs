@@ -139,3 +139,37 @@ impl RejectClass {
         }
     }
 }
+
+/// A file as a platform gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// All of it.
+    pub content: Vec<u8>,
+    /// Media type that the platform names, in lower case without parameters; believe the bytes rather.
+    pub media_type: Option<String>,
+    /// File name that the platform names.
+    pub name: Option<String>,
+}
+
+/// Why a file that a person sent cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The address is not the account's own, or the channel has none: nobody was asked.
+    #[error("its address may not be asked: {0}")]
+    Refused(&'static str),
+    /// The platform does not have it (any more).
+    #[error("the platform does not have it: HTTP {0}")]
+    Gone(u16),
+    /// It has more bytes than allowed.
+    #[error("it is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// Most bytes allowed.
+        limit_bytes: usize,
+    },
+    /// Our key is not accepted.
+    #[error("the platform does not accept our key: HTTP {0}")]
+    Credentials(u16),
+    /// Not now: it may be asked again.
+    #[error("the platform did not give it: {0}")]
+    Away(String),
+}

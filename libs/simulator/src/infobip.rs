@@ -1,11 +1,12 @@
 //! A strict fake of Infobip's WhatsApp API, and the phones on its other side.
 //!
 //! [`Infobip::router`] takes what a business sends: `POST /whatsapp/1/message/{text|interactive/buttons|interactive/list}`
-//! and read marks. [`Infobip::say`] is a person writing: it posts a signed webhook until the business answers 2xx.
+//! and read marks, and gives the files of [`Infobip::add_media`]. [`Infobip::say`] is a person writing: it posts a signed webhook until the business answers 2xx.
 //! [`Infobip::chat`] is what that person sees, ticks included.
 
 mod api;
 mod check;
+mod media;
 mod phone;
 mod sign;
 mod webhook;
@@ -21,8 +22,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::phone::Phones;
 pub use self::webhook::Outgoing;
+use self::{media::Media, phone::Phones};
 pub use self::{
     phone::{Bubble, Button, Chat, Kind, Row, Tick},
     sign::{Algorithm, Encoding},
@@ -161,6 +162,7 @@ struct Inner {
     unreachable: Vec<String>,
     sends: Vec<Send>,
     outgoing: Vec<Outgoing>,
+    media: Media,
 }
 
 /// One request to send that was lawful and acted, for assertions.
@@ -198,6 +200,7 @@ impl Infobip {
             unreachable: Vec::new(),
             sends: Vec::new(),
             outgoing: Vec::new(),
+            media: Media::default(),
         };
         let shared = Shared {
             config,
@@ -253,6 +256,22 @@ impl Infobip {
     /// A person writes once, and the platform posts `copies` of the same webhook at the same time.
     pub fn say_copies(&self, peer: &str, said: Said, copies: usize) -> String {
         webhook::say(self, peer, said, copies)
+    }
+
+    /// A file on the platform, as after a person sent it; gives its path on the API's host, for [`Said::Media`].
+    pub fn add_media(&self, media_type: &str, content: &[u8]) -> String {
+        let id = self.lock().media.add(media_type, content);
+        format!("/whatsapp/1/senders/{}/media/{id}", self.0.config.sender)
+    }
+
+    /// The platform forgets all files.
+    pub fn drop_media(&self) {
+        self.lock().media.clear();
+    }
+
+    /// How often files were given out.
+    pub fn media_reads(&self) -> usize {
+        self.lock().media.reads
     }
 
     /// The name that webhooks give for a person.

@@ -1,5 +1,6 @@
 //! WhatsApp through Infobip.
 
+mod fetch;
 mod parse;
 mod render;
 mod send;

@@ -130,7 +130,7 @@ fn failure(error: &reqwest::Error) -> SendOutcome {
 }
 
 /// The innermost cause: the outer ones name the URL.
-fn cause(error: &reqwest::Error) -> String {
+pub(super) fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -19,7 +19,8 @@ use tokio::{
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
-fn channel(base_url: &str) -> Channel {
+/// An account whose API is there, with the key `secret-key`.
+pub fn channel(base_url: &str) -> Channel {
     rustls::crypto::ring::default_provider().install_default().ok();
     let auth = Auth::Hmac {
         header: "X-Hub-Signature-256".into(),

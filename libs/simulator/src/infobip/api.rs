@@ -6,13 +6,14 @@ use axum::{
     extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use serde_json::{Value, json};
 
 use super::{
     ErrorBody, Infobip, Repeats, Send,
     check::{Violations, check},
+    media,
     phone::{Bubble, Tick, read},
     webhook,
 };
@@ -27,6 +28,7 @@ pub(super) fn router(infobip: Infobip) -> Router {
         .route("/whatsapp/1/message/interactive/buttons", post(send))
         .route("/whatsapp/1/message/interactive/list", post(send))
         .route("/whatsapp/1/senders/{sender}/message/{message}/read", post(mark_read))
+        .route("/whatsapp/1/senders/{sender}/media/{media}", get(media::give))
         .fallback(async |State(infobip): State<Infobip>| {
             error(&infobip, StatusCode::NOT_FOUND, "NOT_FOUND", "Requested URL not found", &Violations::default())
         })
@@ -35,7 +37,7 @@ pub(super) fn router(infobip: Infobip) -> Router {
 }
 
 /// Both error bodies of the real API.
-fn error(infobip: &Infobip, status: StatusCode, id: &str, text: &str, violations: &Violations) -> Response {
+pub(super) fn error(infobip: &Infobip, status: StatusCode, id: &str, text: &str, violations: &Violations) -> Response {
     let body = match infobip.0.config.error_body {
         ErrorBody::Classic => {
             let mut exception = json!({"messageId": id, "text": text});
@@ -61,7 +63,7 @@ fn error(infobip: &Infobip, status: StatusCode, id: &str, text: &str, violations
     (status, Json(body)).into_response()
 }
 
-fn authorized(infobip: &Infobip, headers: &HeaderMap) -> Result<(), Box<Response>> {
+pub(super) fn authorized(infobip: &Infobip, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let expected = format!("App {}", infobip.0.config.api_key);
     match headers.get(header::AUTHORIZATION) {
         Some(value) if value.as_bytes() == expected.as_bytes() => Ok(()),
@@ -75,7 +77,7 @@ fn authorized(infobip: &Infobip, headers: &HeaderMap) -> Result<(), Box<Response
     }
 }
 
-fn refuse(infobip: &Infobip, status: u16, retry_after: Option<u64>) -> Response {
+pub(super) fn refuse(infobip: &Infobip, status: u16, retry_after: Option<u64>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (id, text) = match status {
         StatusCode::TOO_MANY_REQUESTS => ("TOO_MANY_REQUESTS", "Too many requests"),

@@ -316,3 +316,26 @@ async fn an_unreachable_number_is_accepted_and_reported() {
     );
     assert!(infobip.chat(ANA).bubbles.is_empty());
 }
+
+#[tokio::test]
+async fn files_are_given_for_the_key_until_they_are_forgotten() {
+    let (infobip, base) = start(|_| {}).await;
+    let path = infobip.add_media("image/png", b"png");
+    let get = async |url: String, key: &str| {
+        let answer = client().get(url).header("authorization", key).send().await.expect("an answer");
+        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+        (answer.status().as_u16(), kind, answer.bytes().await.expect("a body").to_vec())
+    };
+    let url = format!("{base}{path}");
+    assert_eq!(get(url.clone(), "App key").await, (200, Some("image/png".to_owned()), b"png".to_vec()));
+    assert_eq!(get(url.clone(), "App other").await.0, 401);
+    assert_eq!(get(url.replace(SENDER, "385911999999"), "App key").await.0, 404);
+    assert_eq!(get(format!("{url}x"), "App key").await.0, 404);
+    infobip
+        .faults()
+        .next("GET /whatsapp/1/senders/{sender}/media/{mediaId}", Fault::Status { status: 503, retry_after: None });
+    assert_eq!(get(url.clone(), "App key").await.0, 503);
+    infobip.drop_media();
+    assert_eq!(get(url, "App key").await.0, 404);
+    assert_eq!(infobip.media_reads(), 1);
+}
