@@ -1,5 +1,8 @@
 //! Media types: what they are called and which of them are JSON.
 
+/// What a file of unknown kind is.
+pub(crate) const ANY_BYTES: &str = "application/octet-stream";
+
 /// `type/subtype` in lower case, without parameters.
 pub(crate) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -34,4 +37,20 @@ pub(crate) fn is_json(media_type: &str) -> bool {
 pub(crate) fn is_readable(media_type: &str) -> bool {
     let essence = essence(media_type);
     essence.starts_with("text/") || is_json(&essence) || essence.ends_with("/xml") || essence.ends_with("+xml")
+}
+
+/// Lower case without parameters; `image/jpg`, which many documents write, is `image/jpeg`.
+pub(crate) fn canonical(media_type: &str) -> String {
+    let essence = essence(media_type);
+    if essence == "image/jpg" { "image/jpeg".to_owned() } else { essence }
+}
+
+/// Whether a media type is the one that is wanted, or of the wanted family.
+pub(crate) fn is_wanted(wanted: &str, own: &str) -> bool {
+    let (wanted, own) = (canonical(wanted), canonical(own));
+    match wanted.strip_suffix('*') {
+        Some("*/") => true,
+        Some(family) => own.starts_with(family),
+        None => wanted == own || wanted == ANY_BYTES,
+    }
 }

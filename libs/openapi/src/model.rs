@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::media;
+
 /// Largest self-contained operation in bytes of JSON; a larger one is not callable.
 pub const MAX_OPERATION_BYTES: usize = 256 * 1024;
 
@@ -126,6 +128,13 @@ pub struct FileField {
     /// A plain text will do as well (the address of a file, the id of an earlier one).
     #[serde(default, skip_serializing_if = "is_false")]
     pub or_text: bool,
+}
+
+impl FileField {
+    /// True when the backend takes files of this media type.
+    pub fn takes(&self, media_type: &str) -> bool {
+        self.media_types.is_empty() || self.media_types.iter().any(|wanted| media::is_wanted(wanted, media_type))
+    }
 }
 
 /// A file that a caller gives or a backend answers with. Printing it shows neither name nor content.

@@ -8,12 +8,11 @@ use serde_json::Value;
 
 use super::{
     BackendConfig, CallError,
-    body::ANY_BYTES,
     parameters::{disposition, header_text, western},
 };
 use crate::{
     guard::Refused,
-    media::{essence, is_media_type},
+    media::{ANY_BYTES, essence, is_media_type},
     model::File,
 };
 

@@ -10,7 +10,7 @@ use super::{
     style::{self, Escape},
 };
 use crate::{
-    media::{essence, is_json, is_media_type},
+    media::{ANY_BYTES, canonical, is_json, is_media_type},
     model::{BodyEncoding, BodyShape, Field, File, Files, Location, Operation, Style},
     schema::scalar_text,
 };
@@ -19,8 +19,6 @@ use crate::{
 const MAX_BODY_BYTES: usize = 20 * 1024 * 1024;
 /// Longest file name sent, in characters; file systems end at 255 bytes.
 const MAX_NAME_CHARS: usize = 100;
-/// What a file of unknown kind is.
-pub(super) const ANY_BYTES: &str = "application/octet-stream";
 
 /// `Content-Type` and bytes; `None` when no body is to be sent.
 pub(super) fn write(
@@ -184,27 +182,11 @@ fn the_file<'f>(operation: &Operation, value: &Value, files: &'f Files) -> Resul
 
 /// A type that the document does not name would be refused by the backend, with less to say.
 fn check_type(field: &Field, file: &File) -> Result<(), PrepareError> {
-    let wanted = field.file.as_ref().map(|takes| takes.media_types.as_slice()).unwrap_or_default();
     let own = media_type(file);
-    if own == ANY_BYTES || wanted.is_empty() || wanted.iter().any(|wanted| matches_type(wanted, &own)) {
+    if own == ANY_BYTES || field.file.as_ref().is_none_or(|takes| takes.takes(&own)) {
         return Ok(());
     }
     Err(PrepareError::BadValue { field: field.key.clone(), reason: "the backend does not take this kind of file" })
-}
-
-fn matches_type(wanted: &str, own: &str) -> bool {
-    let wanted = canonical(wanted);
-    match wanted.strip_suffix('*') {
-        Some("*/") => true,
-        Some(family) => own.starts_with(family),
-        None => wanted == canonical(own) || wanted == ANY_BYTES,
-    }
-}
-
-/// Lower case without parameters; `image/jpg`, which many documents write, is `image/jpeg`.
-fn canonical(media_type: &str) -> String {
-    let essence = essence(media_type);
-    if essence == "image/jpg" { "image/jpeg".to_owned() } else { essence }
 }
 
 /// The file's own type where it is one.
