@@ -161,6 +161,10 @@ ask-number = { $title }? Bitte eine Zahl.
 ask-text = { $title }?
 ask-yes-no = { $title }: Ja oder nein?
 ask-email = { $title }: Welche E-Mail-Adresse?
+ask-photo = { $title }: Bitte schick ein Bild.
+ask-file = { $title }: Bitte schick ein Bild oder eine Datei.
+can-add-photo = Du kannst ein Foto anhängen.
+can-add-file = Du kannst ein Foto oder eine Datei anhängen.
 ask-change = Was soll anders sein?
 ask-change-none = Daran lässt sich nichts ändern.
 two-fit = { $n } passen. Was wählst du?
@@ -182,6 +186,14 @@ problem-choice = { $title }: Bitte wähle eines davon.
 problem-form = { $title }: Das sieht nicht richtig aus.
 problem-example = Zum Beispiel: { $example }.
 problem-email = { $title }: Das ist keine E-Mail-Adresse.
+problem-file = { $title }: Das muss ein Bild oder eine Datei sein.
+picture-lost = Ich konnte das Bild nicht abrufen; bitte schick es noch einmal.
+file-lost = Ich konnte die Datei nicht abrufen; bitte schick sie noch einmal.
+picture-too-large = Das Bild ist zu groß. Bitte höchstens { $most }.
+file-too-large = Die Datei ist zu groß. Bitte höchstens { $most }.
+file-kind = { $title }: Diese Art von Datei passt nicht. Bitte schick eine andere.
+file-kind-of = { $title }: Diese Art von Datei passt nicht. Bitte schick eine von diesen: { $what }.
+file-full = { $title }: Mehr Dateien passen nicht.
 
 ## Ergebnisse
 list-total = { $n ->

@@ -60,6 +60,10 @@ ask-number = { $title }? A number, please.
 ask-text = { $title }?
 ask-yes-no = { $title }: yes or no?
 ask-email = { $title }: which e-mail address?
+ask-photo = { $title }: please send a picture.
+ask-file = { $title }: please send a picture or a file.
+can-add-photo = You can add a photo.
+can-add-file = You can add a photo or a file.
 ask-change = What should be different?
 ask-change-none = There is nothing to change in it.
 two-fit = { $n } fit. Which one?
@@ -81,6 +85,14 @@ problem-choice = { $title }: please choose one of these.
 problem-form = { $title }: that doesn't look right.
 problem-example = For example: { $example }.
 problem-email = { $title }: that is no e-mail address.
+problem-file = { $title } has to be a picture or a file.
+picture-lost = I could not get the picture; please send it again.
+file-lost = I could not get the file; please send it again.
+picture-too-large = The picture is too large. At most { $most }, please.
+file-too-large = The file is too large. At most { $most }, please.
+file-kind = { $title }: this kind of file does not fit. Please send another one.
+file-kind-of = { $title }: this kind of file does not fit. Please send one of these: { $what }.
+file-full = { $title }: no more files fit.
 
 ## Results
 list-total = { $n ->

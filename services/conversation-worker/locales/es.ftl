@@ -161,6 +161,10 @@ ask-number = ¿{ $title }? Un número, por favor.
 ask-text = ¿{ $title }?
 ask-yes-no = { $title }: ¿sí o no?
 ask-email = { $title }: ¿qué dirección de correo?
+ask-photo = { $title }: envía una imagen, por favor.
+ask-file = { $title }: envía una imagen o un archivo, por favor.
+can-add-photo = Puedes añadir una foto.
+can-add-file = Puedes añadir una foto o un archivo.
 ask-change = ¿Qué quieres cambiar?
 ask-change-none = Aquí no hay nada que cambiar.
 two-fit = Encajan { $n }. ¿Cuál eliges?
@@ -182,6 +186,14 @@ problem-choice = { $title }: elige una de estas opciones, por favor.
 problem-form = { $title }: eso no parece correcto.
 problem-example = Por ejemplo: { $example }.
 problem-email = { $title }: eso no es una dirección de correo.
+problem-file = { $title }: tiene que ser una imagen o un archivo.
+picture-lost = No he podido obtener la imagen; envíala otra vez, por favor.
+file-lost = No he podido obtener el archivo; envíalo otra vez, por favor.
+picture-too-large = La imagen es demasiado grande. Como máximo { $most }, por favor.
+file-too-large = El archivo es demasiado grande. Como máximo { $most }, por favor.
+file-kind = { $title }: este tipo de archivo no sirve. Envía otro, por favor.
+file-kind-of = { $title }: este tipo de archivo no sirve. Envía uno de estos, por favor: { $what }.
+file-full = { $title }: no caben más archivos.
 
 ## Resultados
 list-total = { $n ->

@@ -109,6 +109,10 @@ ask-number = { $title }? Molim broj.
 ask-text = { $title }?
 ask-yes-no = { $title }: da ili ne?
 ask-email = { $title }: koja e-mail adresa?
+ask-photo = { $title }: pošalji sliku, molim.
+ask-file = { $title }: pošalji sliku ili datoteku, molim.
+can-add-photo = Možeš dodati fotografiju.
+can-add-file = Možeš dodati fotografiju ili datoteku.
 ask-change = Što treba promijeniti?
 ask-change-none = Tu se nema što promijeniti.
 two-fit = { $n ->
@@ -138,6 +142,14 @@ problem-choice = { $title }: odaberi jedno od ovoga.
 problem-form = { $title }: to ne izgleda ispravno.
 problem-example = Na primjer: { $example }.
 problem-email = { $title }: to nije e-mail adresa.
+problem-file = { $title }: to mora biti slika ili datoteka.
+picture-lost = Nisam uspio dobiti sliku; pošalji je ponovno, molim.
+file-lost = Nisam uspio dobiti datoteku; pošalji je ponovno, molim.
+picture-too-large = Slika je prevelika. Najviše { $most }, molim.
+file-too-large = Datoteka je prevelika. Najviše { $most }, molim.
+file-kind = { $title }: takva datoteka ne odgovara. Pošalji drugu, molim.
+file-kind-of = { $title }: takva datoteka ne odgovara. Pošalji jednu od ovih, molim: { $what }.
+file-full = { $title }: više datoteka ne stane.
 
 ## Rezultati
 list-total = { $n ->

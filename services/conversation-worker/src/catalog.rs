@@ -116,7 +116,7 @@ impl Catalog {
         };
         match serde_json::from_slice::<Operation>(&answer.operation_json) {
             Ok(operation) => {
-                let operation = Arc::new(within_reach(operation));
+                let operation = Arc::new(operation);
                 let hash = answer.summary.map(|summary| summary.content_hash).unwrap_or_default();
                 self.operations.insert((key.0, hash), Arc::clone(&operation)).await;
                 Ok(Ok(operation))
@@ -147,14 +147,6 @@ impl Catalog {
     fn titles(&self) -> std::sync::MutexGuard<'_, Titles> {
         self.titles.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An operation as a conversation can use it: one that needs a file says so, since nobody can give it one here yet.
-fn within_reach(mut operation: Operation) -> Operation {
-    if operation.not_callable.is_none() && operation.needs_file() {
-        operation.not_callable = Some("it needs a file, which a conversation cannot give yet".to_owned());
-    }
-    operation
 }
 
 fn hit(hit: OperationHit) -> Option<Hit> {
@@ -196,20 +188,5 @@ mod tests {
         };
         assert_eq!(catalog.search(&query(vec![])).await.expect("an answer"), SearchAnswer::default());
         assert!(catalog.search(&query(vec!["rooms".to_owned()])).await.is_err(), "with documents it is asked");
-    }
-
-    #[test]
-    fn an_operation_that_needs_a_file_says_that_it_cannot_be_called() {
-        let document =
-            br#"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"servers":[{"url":"https://t.example"}],
-            "paths":{"/scans":{"get":{"responses":{}},"post":{"requestBody":{"required":true,"content":{
-            "multipart/form-data":{"schema":{"type":"object","required":["scan"],"properties":{
-            "scan":{"type":"string","format":"binary"}}}}}},"responses":{}}}}}"#;
-        let imported = openapi::import("t", document, &openapi::ImportOptions::default()).expect("a document");
-        for operation in imported.operations {
-            let needs = operation.method == "POST";
-            assert_eq!(operation.not_callable, None);
-            assert_eq!(within_reach(operation).not_callable.is_some(), needs);
-        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{Step, StepKind, StepStatus, steps::RESULT_FORMAT};
 
-use crate::turn::{Action, CallOutcome, ChatOutcome, Mapping, Outcome, SearchAnswer};
+use crate::turn::{Action, CallOutcome, ChatOutcome, FileOutcome, Mapping, Outcome, SearchAnswer};
 
 /// The steps of one turn by number.
 #[derive(Debug, Default)]
@@ -108,16 +108,21 @@ pub fn range(last_seq: i64, ground: &Ground) -> Step {
 /// False when a step is of another kind than what is wanted now.
 pub fn fits(step: &Step, wanted: &Action) -> bool {
     match wanted {
-        Action::Search(_) => step.kind == StepKind::Decision && !is_chat(step),
-        Action::Chat(_) => is_chat(step),
+        Action::Search(_) => step.kind == StepKind::Decision && !is(step, CHAT) && !is(step, FETCH),
+        Action::Chat(_) => is(step, CHAT),
+        Action::Fetch(_) => is(step, FETCH),
         Action::Call(_) => step.kind == StepKind::Call,
         Action::Operation { .. } => false,
     }
 }
 
-/// A question to the model.
-fn is_chat(step: &Step) -> bool {
-    step.kind == StepKind::Decision && step.request.get("action").and_then(Value::as_str) == Some("chat")
+/// Word for a question to the model.
+const CHAT: &str = "chat";
+/// Word for a file that was fetched.
+const FETCH: &str = "fetch";
+
+fn is(step: &Step, action: &str) -> bool {
+    step.kind == StepKind::Decision && step.request.get("action").and_then(Value::as_str) == Some(action)
 }
 
 /// The document that a call went to.
@@ -134,7 +139,8 @@ pub fn recorded(step: &Step) -> Option<Result<Outcome, serde_json::Error>> {
     let result = step.result.clone().unwrap_or(Value::Null);
     Some(match step.kind {
         StepKind::Call => serde_json::from_value::<CallOutcome>(result).map(Outcome::Call),
-        StepKind::Decision if is_chat(step) => serde_json::from_value::<ChatOutcome>(result).map(Outcome::Chat),
+        StepKind::Decision if is(step, CHAT) => serde_json::from_value::<ChatOutcome>(result).map(Outcome::Chat),
+        StepKind::Decision if is(step, FETCH) => serde_json::from_value::<FileOutcome>(result).map(Outcome::File),
         StepKind::Decision | StepKind::Range => serde_json::from_value::<SearchAnswer>(result).map(Outcome::Search),
     })
 }

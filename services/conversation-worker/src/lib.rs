@@ -14,6 +14,7 @@ mod config;
 mod dialogue;
 mod drain;
 mod envelope;
+mod files;
 mod grpc;
 mod journal;
 mod language;

@@ -10,9 +10,10 @@ use store::{Step, StoreError};
 use crate::{
     backends::{self, ANSWER_BYTES_MAX, Ended, WHOLE_BYTES_MAX, trim},
     catalog::CatalogError,
+    files,
     journal::{self, Lookup},
     lease::Held,
-    turn::{Action, Call, CallOutcome, CallRef, Outcome, Question, SearchQuery},
+    turn::{Action, Call, CallOutcome, CallRef, Fetch, Outcome, Question, SearchQuery},
     worker::{Worker, jitter},
 };
 
@@ -98,6 +99,7 @@ impl Performer<'_> {
             Action::Call(call) => self.call(n, call.clone(), lookups).await,
             Action::Operation { id, content_hash } => self.operation(id, content_hash).await.map(Outcome::Operation),
             Action::Chat(question) => self.chat(n, question).await,
+            Action::Fetch(fetch) => self.fetch(n, fetch).await,
         }
     }
 
@@ -168,6 +170,16 @@ impl Performer<'_> {
         Ok(Outcome::Chat(outcome))
     }
 
+    /// Fetches a file and keeps it. A replay has what is kept, and asks the platform nothing.
+    async fn fetch(&self, n: i32, fetch: &Fetch) -> Result<Outcome, Broken> {
+        let outcome = files::fetch(self.worker, self.held, fetch).await?;
+        let result = serde_json::to_value(&outcome).map_err(unwritable)?;
+        let request = action_json(&Action::Fetch(fetch.clone()));
+        let step = journal::decision(n, journal::hash(&request), request, result);
+        self.worker.store.journal(&self.held.lease, self.seq, &step).await?;
+        Ok(Outcome::File(outcome))
+    }
+
     async fn call(&self, n: i32, mut call: Call, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         let request_hash = request_hash(&Action::Call(call.clone()));
         let CallRef { seq, n: step } = call.repeats.unwrap_or(CallRef { seq: self.seq, n });
@@ -230,7 +242,8 @@ impl Performer<'_> {
         let Some((backend, deadline)) = backends.get(&operation.document) else {
             return away(format!("no backend is configured for document {}", operation.document));
         };
-        match backend.prepare(&operation, &call.arguments) {
+        let files = files::of_call(self.worker, self.held, &operation, &call.arguments).await?;
+        match backend.prepare_with_files(&operation, &call.arguments, &files) {
             Ok(mut prepared) => {
                 if let Ok(language) = call.language.parse() {
                     prepared.headers.insert(reqwest::header::ACCEPT_LANGUAGE, language);

@@ -277,9 +277,17 @@ impl Turn<'_> {
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
             identity: ground.identity,
             model: ground.model,
+            takes_files: self.takes_files(),
             seq: first.seq,
             token_seed: journal::token_seed(self.held.lease.conversation, first.seq),
         })
+    }
+
+    /// People can send files where this conversation is.
+    fn takes_files(&self) -> bool {
+        let lease = &self.held.lease;
+        let channel = self.worker.tenants.channel(&lease.tenant, &lease.account);
+        channel.is_some_and(|channel| channel.takes_files())
     }
 
     /// Runs the pure turn again and again, each time with one outcome more.

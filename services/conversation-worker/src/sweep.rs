@@ -1,5 +1,5 @@
 //! Finds conversations whose bell was lost, and rings for them; any worker may, one at a time does. Turns due alarms into
-//! messages, too.
+//! messages and removes the content of old files, too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +16,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 const RINGS_MAX: i64 = 1_000;
 /// Due alarms turned into messages in one go.
 const ALARMS_MAX: i64 = 200;
+/// Files whose content is removed in one go.
+const FILES_MAX: i64 = 20;
 /// Every so many sweeps the stream is trimmed and silent consumers are removed.
 const TIDY_EVERY: u32 = 30;
 /// A consumer that was silent for so long is gone.
@@ -49,6 +51,9 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
         // Before the look at the doorbell: an alarm needs none.
         if let Err(error) = ripen(&worker).await {
             tracing::warn!(%error, "due alarms were not turned into messages");
+        }
+        if let Err(error) = worker.store.expire_files(FILES_MAX).await {
+            tracing::warn!(%error, "the content of old files was not removed");
         }
         match sweep(&worker).await {
             Ok(()) => gates.doorbell.set(true),

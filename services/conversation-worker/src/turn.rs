@@ -43,6 +43,17 @@ pub enum Action {
     Call(Call),
     /// A question to the model.
     Chat(Box<Question>),
+    /// A file that a person sent, to be kept.
+    Fetch(Fetch),
+}
+
+/// A file that a person sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Where the platform keeps it.
+    pub url: String,
+    /// Who sent it.
+    pub person: PersonId,
 }
 
 /// A question to the model.
@@ -133,6 +144,33 @@ pub enum Outcome {
     Call(CallOutcome),
     /// Of [`Action::Chat`].
     Chat(ChatOutcome),
+    /// Of [`Action::Fetch`].
+    File(FileOutcome),
+}
+
+/// What became of a file that a person sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "file", rename_all = "snake_case")]
+pub enum FileOutcome {
+    /// It is kept with the conversation.
+    Kept {
+        /// The reference that stands for it in arguments: the SHA-256 of its bytes, lower-case hex.
+        sha256: String,
+        /// What its first bytes say that it is.
+        media_type: String,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// It has more bytes than we keep.
+    TooLarge {
+        /// Most bytes that we keep.
+        limit_bytes: u64,
+    },
+    /// The platform does not give it, or there is no room for it.
+    Unavailable {
+        /// For the log.
+        reason: String,
+    },
 }
 
 /// How a question to the model ended.
@@ -260,6 +298,8 @@ pub struct Input {
     pub identity: BTreeMap<String, Mapping>,
     /// A model may be asked.
     pub model: bool,
+    /// People can send files on this channel.
+    pub takes_files: bool,
     /// First seq of the turn.
     pub seq: i64,
     /// Hash of conversation and seq; single-use tokens come from it.

@@ -4,7 +4,7 @@ use openapi::Operation;
 use serde_json::Value;
 
 use super::{
-    answer, ask, fail,
+    answer, ask, fail, files,
     later::{self, Same},
     schema::{self, operation_verb},
     scope::{Scope, Step, YES_S, arguments_hash},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Shows all that would be done and asks for a yes.
-pub fn confirm(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
+pub fn confirm(scope: &mut Scope<'_>, mut task: Task, operation: &Operation) -> Step<()> {
     let Some(frame) = task.frames.first() else { return Ok(()) };
     let hash = arguments_hash(frame);
     let mut lines = Vec::new();
@@ -30,7 +30,11 @@ pub fn confirm(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step
     let changed = scope.lead.iter().any(|line| line.starts_with(&changed_start(scope)));
     if !changed {
         lines.push(plan(scope, operation));
-        lines.extend(show::lines(scope, operation, frame));
+        let shown = show::lines(scope, operation, frame);
+        // What was taken a moment ago is told once.
+        scope.lead.retain(|led| !shown.iter().any(|line| line.trim_start_matches("• ") == led));
+        lines.extend(shown);
+        lines.extend(files::hint(scope, &mut task, operation));
     }
     let offers = offers(scope, operation, &hash, false);
     ask::open(scope, Ask::Confirm { hash }, Some(task), lines.join("\n"), offers);

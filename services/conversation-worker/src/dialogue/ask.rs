@@ -4,7 +4,7 @@ use openapi::{Field, Operation, ProblemKind};
 use serde_json::{Value, json};
 
 use super::{
-    identity, rows,
+    files, identity, rows,
     schema::{self, Kind, kind},
     scope::{Scope, Step},
     show,
@@ -60,7 +60,10 @@ pub fn field(scope: &mut Scope<'_>, mut task: Task, operation: &Operation, key: 
     }
     let offers = field_offers(scope, field);
     let day = task.frames.last().and_then(|frame| frame.day);
-    let text = question(scope, operation, field, day, offers.is_empty());
+    let mut text = question(scope, operation, field, day, offers.is_empty());
+    if depth == 1 && kind(&field.schema) == Kind::Text && offers.is_empty() && field.file.is_none() {
+        text.extend(files::hint(scope, &mut task, operation).map(|hint| format!(" {hint}")));
+    }
     open(scope, Ask::Field { key: key.to_owned() }, Some(task), text, offers);
     Ok(())
 }
@@ -96,6 +99,9 @@ fn question(
     let described = schema::description(field);
     if described.contains('?') && described.chars().count() <= 160 {
         return described.to_owned();
+    }
+    if schema::only_file(field) {
+        return files::question(scope, field);
     }
     if !schema::options(&field.schema).is_empty() {
         let mut text = scope.text("ask-choice", &[("title", &title)]);

@@ -85,6 +85,7 @@ pub struct Filler<'a> {
 impl<'a> Filler<'a> {
     pub fn open(&self, field: &Field) -> bool {
         schema::askable(field)
+            && !schema::only_file(field)
             && !self.frame.identity.contains(&field.key)
             && (self.overwrite || !self.frame.arguments.contains_key(&field.key))
             && !self.out.changed.contains(&field.key)

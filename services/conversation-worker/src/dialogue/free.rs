@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    answer, hints,
+    answer, files, hints, schema,
     scope::{OPEN_S, Scope, Step},
     state::{Frame, Task},
     steps,
@@ -122,7 +122,7 @@ fn offer(scope: &mut Scope<'_>, hits: &[Hit]) -> Step<Vec<Offered>> {
             break;
         }
         let Some(operation) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };
-        if operation.not_callable.is_some() {
+        if !files::callable(scope, &operation) {
             continue;
         }
         let known: Vec<String> = scope
@@ -130,7 +130,7 @@ fn offer(scope: &mut Scope<'_>, hits: &[Hit]) -> Step<Vec<Offered>> {
             .and_then(|info| info.identity.as_ref())
             .map(|lookup| lookup.answer.keys().cloned().collect())
             .unwrap_or_default();
-        let one = Offered::new(operation, &offered, &|field| known.contains(&field.name));
+        let one = Offered::new(operation, &offered, &|field| known.contains(&field.name) || schema::only_file(field));
         let size = llm::estimate::tool(&one.tool);
         // One large tool does not keep the smaller ones behind it out.
         if tokens + size > TOOLS_TOKENS {

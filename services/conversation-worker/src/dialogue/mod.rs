@@ -8,6 +8,7 @@ mod act;
 mod answer;
 mod ask;
 mod fail;
+mod files;
 mod fill;
 pub mod free;
 mod hints;
@@ -94,6 +95,7 @@ fn converse(scope: &mut Scope<'_>) -> Step<()> {
     match &last.content {
         Content::Choice { id, .. } => return reply::chosen(scope, id),
         Content::Alarm { key } => return later::due(scope, key),
+        Content::Media { .. } if files::sent(scope)? => return Ok(()),
         Content::Text { .. } | Content::Media { .. } | Content::Location { .. } | Content::Unknown { .. } => {}
     }
     match text_of(scope.input) {
@@ -112,6 +114,9 @@ fn expire(scope: &mut Scope<'_>) {
     }
     if scope.is_older(scope.state.offered_at, OPEN_S) {
         scope.state.offers.clear();
+    }
+    if scope.state.sent.as_ref().is_some_and(|sent| scope.is_older(sent.at, OPEN_S)) {
+        scope.state.sent = None;
     }
     let sent = scope.input.question_sent_at;
     let old = |open: &state::Open| {
@@ -204,7 +209,7 @@ fn may_have_acted(scope: &Scope<'_>, history: &[Outcome]) -> bool {
     let mut purposes = scope.trace.calls.iter().map(|call| call.purpose);
     let calls = history.iter().filter_map(|outcome| match outcome {
         Outcome::Call(outcome) => Some(outcome),
-        Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) => None,
+        Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) | Outcome::File(_) => None,
     });
     calls.into_iter().any(|outcome| {
         let purpose = purposes.next();

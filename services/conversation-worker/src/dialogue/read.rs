@@ -38,6 +38,9 @@ pub enum Meant {
 pub fn read(scope: &Scope<'_>, operation: &Operation, frame: &mut Frame, field: &Field, text: &str) -> Meant {
     let words = tokens(text);
     let title = schema::title(field);
+    if schema::only_file(field) {
+        return Meant::No(scope.text("problem-file", &[("title", &title)]));
+    }
     let listed = schema::options(&field.schema);
     if !listed.is_empty() {
         let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, listed.len()));

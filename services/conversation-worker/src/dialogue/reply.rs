@@ -310,6 +310,7 @@ fn free_text(scope: &mut Scope<'_>, open: &Open) -> Step<bool> {
     Ok(operation
         .and_then(|op| {
             op.field(key)
+                .filter(|f| !schema::only_file(f))
                 .map(|f| schema::kind(&f.schema) == schema::Kind::Text && schema::options(&f.schema).is_empty())
         })
         .unwrap_or(false))

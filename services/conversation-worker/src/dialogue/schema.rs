@@ -234,6 +234,11 @@ pub fn times(operation: &Operation) -> Vec<&Field> {
     operation.fields.iter().find(temporal).into_iter().collect()
 }
 
+/// A field that takes a file and no words.
+pub fn only_file(field: &Field) -> bool {
+    field.file.as_ref().is_some_and(|file| !file.or_text)
+}
+
 /// A field that a person can give: no header or cookie unless it is required.
 pub fn askable(field: &Field) -> bool {
     field.required || !matches!(field.location, Location::Header | Location::Cookie)

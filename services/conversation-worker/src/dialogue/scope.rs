@@ -19,8 +19,9 @@ use crate::{
         texts,
     },
     turn::{
-        Action, Alarm, Answer, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo, Hit, Input, Mapping,
-        ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer, SearchQuery, TurnTrace,
+        Action, Alarm, Answer, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo, Fetch, FileOutcome,
+        Hit, Input, Mapping, ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer, SearchQuery,
+        TurnTrace,
     },
 };
 
@@ -129,7 +130,7 @@ impl<'a> Scope<'a> {
         }
         match self.next(Action::Search(SearchQuery { text, language: self.lang.tag().to_owned(), ..query }))? {
             Outcome::Search(answer) => Ok(answer.clone()),
-            Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) => Err(Stop::Broken),
+            Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) | Outcome::File(_) => Err(Stop::Broken),
         }
     }
 
@@ -141,7 +142,7 @@ impl<'a> Scope<'a> {
         let action = Action::Operation { id: id.to_owned(), content_hash: hash.to_owned() };
         let found = match self.next(action)? {
             Outcome::Operation(found) => found.as_ref().ok().cloned(),
-            Outcome::Search(_) | Outcome::Call(_) | Outcome::Chat(_) => return Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Call(_) | Outcome::Chat(_) | Outcome::File(_) => return Err(Stop::Broken),
         };
         self.operations.insert(id.to_owned(), found.clone());
         Ok(found)
@@ -198,7 +199,9 @@ impl<'a> Scope<'a> {
         };
         let outcome = match self.next(Action::Call(call))? {
             Outcome::Call(outcome) => outcome.clone(),
-            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) => return Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) | Outcome::File(_) => {
+                return Err(Stop::Broken);
+            }
         };
         let end = match &outcome {
             CallOutcome::Answered { status, .. } => status.to_string(),
@@ -240,7 +243,15 @@ impl<'a> Scope<'a> {
                 self.trace.models.push(ModelTrace { model: String::new(), tokens: 0, took_ms, error });
                 Ok(None)
             }
-            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) => Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) | Outcome::File(_) => Err(Stop::Broken),
+        }
+    }
+
+    /// Has a file fetched and kept.
+    pub fn fetch(&mut self, fetch: Fetch) -> Step<FileOutcome> {
+        match self.next(Action::Fetch(fetch))? {
+            Outcome::File(outcome) => Ok(outcome.clone()),
+            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) => Err(Stop::Broken),
         }
     }
 

@@ -98,13 +98,14 @@ pub fn gist(scope: &Scope<'_>, operation: &Operation, frame: &Frame) -> String {
     let mut parts: Vec<String> = operation
         .fields
         .iter()
-        .filter(|field| !frame.identity.contains(&field.key))
+        .filter(|field| !frame.identity.contains(&field.key) && field.file.is_none())
         .filter_map(|field| frame.labels.get(&field.key).cloned())
         .collect();
     parts.extend(period_of(scope, operation, frame));
     for field in &operation.fields {
         let plain = !frame.labels.contains_key(&field.key)
             && !frame.identity.contains(&field.key)
+            && field.file.is_none()
             && !matches!(kind(&field.schema), Kind::Date | Kind::DateTime);
         if parts.len() < 3
             && plain

@@ -5,7 +5,7 @@ use openapi::Risk;
 use serde_json::json;
 
 use super::{
-    ask, identity, schema,
+    ask, files, identity, schema,
     scope::{Scope, Step},
     state::{Ask, Does, Offer},
 };
@@ -15,7 +15,7 @@ use crate::{language::format::small, turn::Suggestion};
 fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
     let mut found: Vec<Suggestion> = Vec::new();
     for id in scope.input.settings.suggestions.iter().take(4) {
-        if let Some(operation) = scope.operation(id, "")?.filter(|operation| operation.not_callable.is_none()) {
+        if let Some(operation) = scope.operation(id, "")?.filter(|operation| files::callable(scope, operation)) {
             found.push(Suggestion { operation_id: id.clone(), title: schema::operation_title(&operation) });
         }
     }
@@ -57,7 +57,7 @@ fn usual(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
     let mut ranked: Vec<(bool, Suggestion)> = Vec::new();
     for hit in hits.into_iter().filter(|hit| hit.not_callable.is_none()).take(12) {
         let Some(operation) = scope.operation(&hit.operation_id, &hit.content_hash)? else { continue };
-        if operation.method == "DELETE" {
+        if operation.method == "DELETE" || !files::callable(scope, &operation) {
             continue;
         }
         // A look-up that needs an id first is no good beginning.

@@ -36,6 +36,22 @@ pub struct State {
     pub strangers: BTreeMap<String, Micros>,
     /// Effects that have not come to an end, oldest first; each waits for an alarm of its own.
     pub pending: Vec<Pending>,
+    /// A file that nothing took; counts for 300 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentFile>,
+}
+
+/// A file that a person sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SentFile {
+    /// Where the platform keeps it.
+    pub url: String,
+    /// It is a picture.
+    pub picture: bool,
+    /// Who sent it.
+    pub person: PersonId,
+    /// When.
+    pub at: Micros,
 }
 
 /// An effect that was confirmed and has not come to an end.
@@ -151,6 +167,9 @@ pub struct Task {
     /// Words of the sentence that nobody knows: unless they name something that can be chosen, nothing is near.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// It was said that a file may be added.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub file_told: bool,
 }
 
 /// One operation on its way to a call.
@@ -170,6 +189,9 @@ pub struct Frame {
     pub fills: Option<Fills>,
     /// Fields that have to be asked, whatever could be looked up.
     pub ask: Vec<String>,
+    /// Bytes of the files among the values, by reference.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, u64>,
     /// A day that was said without hours, for an effect that needs them.
     #[serde(default)]
     pub day: Option<Date>,

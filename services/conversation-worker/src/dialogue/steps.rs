@@ -3,7 +3,7 @@
 use openapi::{Operation, ProblemKind, Risk};
 
 use super::{
-    act, answer, ask,
+    act, answer, ask, files,
     fill::{self, Sentence},
     hints,
     identity::{self, Who},
@@ -44,7 +44,7 @@ pub fn begin_task(scope: &mut Scope<'_>, operation_id: &str, hash: &str, task: T
     };
     let title = schema::operation_title(&operation);
     scope.trace.chosen = Some(operation.id.clone());
-    if operation.not_callable.is_some() {
+    if !files::callable(scope, &operation) {
         let text = scope.text("not-callable", &[("title", &title)]);
         scope.say(text);
         return Ok(());
@@ -59,6 +59,7 @@ pub fn begin_task(scope: &mut Scope<'_>, operation_id: &str, hash: &str, task: T
     let filled = fill::fill(&operation, &mut frame, &said, &scope.place, false);
     let mut task = Task { frames: vec![frame], ..task };
     carry_over(scope, &operation, &mut task)?;
+    files::take_up(scope, &mut task, &operation)?;
     if let Some((key, bad)) = filled.bad {
         scope.state.open = None;
         ask::bad_date(scope, task, &key, bad);
@@ -86,6 +87,7 @@ pub fn go_on(scope: &mut Scope<'_>, mut task: Task) -> Step<()> {
     let said = Sentence::new(&task.sentence, &scope.place, base);
     fill::fill(&operation, frame, &said, &scope.place, false);
     carry_over(scope, &operation, &mut task)?;
+    files::take_up(scope, &mut task, &operation)?;
     advance(scope, task)
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::turn::{
-    Action, Answer, CallOutcome, ChatOutcome, DocumentInfo, Hit, Input, Next, Outcome, Said, SearchAnswer, Settings,
-    State, turn,
+    Action, Answer, CallOutcome, ChatOutcome, DocumentInfo, FileOutcome, Hit, Input, Next, Outcome, Said, SearchAnswer,
+    Settings, State, turn,
 };
 
 /// Most outcomes of one turn here.
@@ -37,6 +37,11 @@ static OPERATIONS: LazyLock<Vec<Arc<Operation>>> = LazyLock::new(|| {
                     "end": {"type": "string", "format": "date-time"}, "reason": {"type": "string", "minLength": 3},
                     "people": {"type": "integer", "minimum": 1, "maximum": 9}, "urgent": {"type": "boolean"},
                     "code": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"}, "mail": {"type": "string", "format": "email"}}}}}},
+                "responses": {"201": {"description": "ok"}}}},
+            "/scans": {"post": {"summary": "Hand in a scan", "requestBody": {"required": true, "content": {"multipart/form-data": {"schema": {
+                "type": "object", "required": ["scan", "note"], "properties": {
+                    "note": {"type": "string"}, "scan": {"type": "string", "format": "binary"},
+                    "pages": {"type": "array", "maxItems": 2, "items": {"type": "string", "format": "binary"}}}}}}},
                 "responses": {"201": {"description": "ok"}}}},
         },
     });
@@ -79,6 +84,13 @@ fn perform(input: &Input, probability: f64, status: u16, body: &Value) -> Answer
             Next::Do(Action::Chat(_)) => {
                 Outcome::Chat(ChatOutcome::Failed { class: "away".to_owned(), reason: "test".to_owned(), took_ms: 1 })
             }
+            Next::Do(Action::Fetch(_)) => Outcome::File(match status {
+                200..=299 => {
+                    FileOutcome::Kept { sha256: "ab".repeat(32), media_type: "image/png".to_owned(), size_bytes: 7 }
+                }
+                413 => FileOutcome::TooLarge { limit_bytes: 7 },
+                _ => FileOutcome::Unavailable { reason: "test".to_owned() },
+            }),
             Next::Do(Action::Call(_)) => Outcome::Call(match status {
                 0 => CallOutcome::Away { reason: "test".to_owned(), again: true, wait_s: None },
                 1 => CallOutcome::Unknown { reason: "test".to_owned() },
@@ -114,6 +126,7 @@ fn input(state: State, content: Content, at: i64) -> Input {
         }),
         identity: BTreeMap::new(),
         model: at % 2 == 0,
+        takes_files: at % 5 != 4,
         seq: at,
         token_seed: format!("seed {at}"),
     }
@@ -192,14 +205,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn any_conversation_with_any_backend_is_answered(
-        turns in prop::collection::vec((words(), any::<bool>(), 0.0..1.0_f64, prop::sample::select(vec![0_u16, 1, 200, 200, 200, 201, 404, 409, 422, 500]), body()), 1..8)
+        turns in prop::collection::vec((words(), 0..8_u8, 0.0..1.0_f64, prop::sample::select(vec![0_u16, 1, 200, 200, 200, 201, 404, 409, 413, 422, 500]), body()), 1..8)
     ) {
         let mut state = State::default();
         let mut shown: Vec<domain::Choice> = Vec::new();
         for (at, (text, tap, probability, status, body)) in turns.into_iter().enumerate() {
-            let content = match shown.first().filter(|_| tap) {
-                Some(choice) => Content::Choice { id: choice.id.clone(), title: choice.title.clone() },
-                None => Content::Text { text },
+            let content = match (shown.first(), tap) {
+                (Some(choice), 0..4) => Content::Choice { id: choice.id.clone(), title: choice.title.clone() },
+                (_, 4..6) => Content::Media {
+                    media: if tap == 4 { "image" } else { "voice" }.to_owned(),
+                    url: Some(format!("https://media.example/{at}")),
+                    caption: Some(text).filter(|text| text.len() % 2 == 0),
+                },
+                _ => Content::Text { text },
             };
             let answer = perform(&input(state, content, i64::try_from(at).expect("few turns")), probability, status, &body);
             prop_assert!(answer.replies.iter().all(|reply| !reply.text.trim().is_empty()));

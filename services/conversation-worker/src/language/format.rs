@@ -239,6 +239,20 @@ pub fn number(lang: Lang, value: f64) -> String {
     if value < 0.0 { format!("-{out}") } else { out }
 }
 
+/// "240 kB", "1.2 MB", "10 MB"; never less than one kB.
+pub fn size(lang: Lang, bytes: u64) -> String {
+    const MB: u64 = 1_000_000;
+    let tenths = bytes / (MB / 10);
+    match bytes {
+        0..MB => format!("{} kB", (bytes / 1_000).max(1)),
+        _ if tenths >= 100 => format!("{} MB", tenths / 10),
+        _ => {
+            let point = if lang == Lang::En { '.' } else { ',' };
+            format!("{}{point}{} MB", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// The text cut to so many characters, at a word if one ends near, with `…` when something is missing.
 pub fn cut(text: &str, most: usize) -> String {
     let text = text.trim();
@@ -391,5 +405,18 @@ mod tests {
         assert!(cut(&"č".repeat(50), 20).chars().count() <= 20);
         assert_eq!(small("PDF of it"), "PDF of it");
         assert_eq!(small("Parked at"), "parked at");
+    }
+
+    #[test]
+    fn sizes_are_told_in_two_digits() {
+        for (bytes, english, german) in [
+            (0, "1 kB", "1 kB"),
+            (240_999, "240 kB", "240 kB"),
+            (1_000_000, "1.0 MB", "1,0 MB"),
+            (9_950_000, "9.9 MB", "9,9 MB"),
+            (10 * 1024 * 1024, "10 MB", "10 MB"),
+        ] {
+            assert_eq!((size(Lang::En, bytes).as_str(), size(Lang::De, bytes).as_str()), (english, german));
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use axum::{
-    Router, extract::State, http::HeaderMap, http::Method, http::StatusCode, http::Uri, response::IntoResponse as _,
-    response::Response,
+    Router, body::Bytes, extract::State, http::HeaderMap, http::Method, http::StatusCode, http::Uri,
+    response::IntoResponse as _, response::Response,
 };
 use tokio::{net::TcpListener, sync::watch};
 
@@ -21,6 +21,7 @@ pub struct Backend {
 #[derive(Default)]
 struct Inner {
     requests: Vec<(String, Option<String>)>,
+    bodies: Vec<Bytes>,
     keys: BTreeSet<String>,
     effects: usize,
     failures: Vec<u16>,
@@ -62,16 +63,22 @@ impl Backend {
         self.inner.lock().unwrap().requests.clone()
     }
 
+    /// The bodies of the requests.
+    pub fn bodies(&self) -> Vec<Bytes> {
+        self.inner.lock().unwrap().bodies.clone()
+    }
+
     /// Effects that really happened.
     pub fn effects(&self) -> usize {
         self.inner.lock().unwrap().effects
     }
 }
 
-async fn take(State(backend): State<Backend>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn take(State(backend): State<Backend>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let failure = {
         let mut inner = backend.inner.lock().unwrap();
         let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+        inner.bodies.push(body);
         inner.requests.push((format!("{method} {}", uri.path()), key.clone()));
         // `/once` honours no key.
         let known = uri.path() != "/once" && key.is_some_and(|key| !inner.keys.insert(key));

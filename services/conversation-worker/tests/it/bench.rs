@@ -172,6 +172,15 @@ impl Bench {
         accepted
     }
 
+    /// Accepts a file of `peer`, with words that are the script's, and rings.
+    pub async fn send_file(&self, peer: &str, id: &str, url: &str, caption: &str) -> Accepted {
+        let content =
+            Content::Media { media: "image".to_owned(), url: Some(url.to_owned()), caption: Some(caption.to_owned()) };
+        let accepted = self.store.accept(&[Incoming { content, ..incoming(peer, id, "") }]).await.unwrap()[0];
+        self.coordination.ring(accepted.conversation, None);
+        accepted
+    }
+
     /// The conversation's counters.
     pub async fn conversation(&self, id: ConversationId) -> ConversationRow {
         self.store.conversation(&tenant(), id).await.unwrap().unwrap()
@@ -220,7 +229,12 @@ impl Bench {
 
     /// Changes rows behind everybody's back.
     pub async fn meddle(&self, sql: &'static str) {
-        let changed = if self.store.is_postgres() {
+        assert!(self.changed_by(sql).await > 0, "{sql} changed nothing");
+    }
+
+    /// Rows that a statement changes.
+    pub async fn changed_by(&self, sql: &'static str) -> u64 {
+        if self.store.is_postgres() {
             let options: sqlx::postgres::PgConnectOptions = self.url.parse().unwrap();
             let mut connection = options.connect().await.unwrap();
             sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
@@ -228,8 +242,7 @@ impl Bench {
             let options: sqlx::sqlite::SqliteConnectOptions = self.url.parse().unwrap();
             let mut connection = options.connect().await.unwrap();
             sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
-        };
-        assert!(changed > 0, "{sql} changed nothing");
+        }
     }
 }
 

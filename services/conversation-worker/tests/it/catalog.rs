@@ -46,13 +46,23 @@ fn operation(name: &str) -> Option<Operation> {
         "safe" | "list" => ("GET", Risk::Safe),
         "keyed" => ("POST", Risk::Keyed),
         "once" => ("POST", Risk::Once),
+        "upload" => ("POST", Risk::Keyed),
         _ => return None,
     };
     let body = (method == "POST").then(|| {
         let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"] });
         json!({ "media_type": "application/json", "required": true, "whole_schema": schema, "wrapped": false })
     });
+    let body = if name == "upload" {
+        Some(json!({ "media_type": "multipart/form-data", "required": true, "whole_schema": {}, "wrapped": false,
+            "encoding": "multipart" }))
+    } else {
+        body
+    };
     let fields = match method {
+        "POST" if name == "upload" => json!([{ "key": "body:photo", "name": "photo", "location": "body",
+            "required": true, "schema": { "type": "string", "format": "binary" }, "description": "", "style": "json",
+            "explode": false, "file": { "media_types": ["image/*"] } }]),
         "POST" => json!([{ "key": "body:name", "name": "name", "location": "body", "required": true,
             "schema": { "type": "string" }, "description": "", "style": "json", "explode": false }]),
         _ => json!([]),

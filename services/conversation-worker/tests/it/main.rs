@@ -9,6 +9,7 @@ mod bench;
 mod calls;
 mod catalog;
 mod faults;
+mod files;
 mod platform;
 mod rpc;
 mod script;

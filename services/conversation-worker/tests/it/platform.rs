@@ -1,12 +1,17 @@
 //! A messaging platform that remembers what it was sent and fails on command.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
 use axum::{
-    Router, body::Bytes, extract::State, http::StatusCode, http::Uri, response::IntoResponse as _, response::Response,
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+    routing::get,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,6 +27,10 @@ struct Inner {
     sends: Vec<Sent>,
     read: Vec<String>,
     failures: VecDeque<(u16, Option<u32>)>,
+    base: String,
+    files: BTreeMap<String, Vec<u8>>,
+    file_failures: VecDeque<u16>,
+    file_reads: usize,
 }
 
 /// One request to send.
@@ -42,7 +51,8 @@ impl Platform {
     pub async fn start(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().fallback(take).with_state(self.clone());
+        self.inner.lock().unwrap().base.clone_from(&url);
+        let app = Router::new().route("/media/{name}", get(give)).fallback(take).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         url
     }
@@ -50,6 +60,28 @@ impl Platform {
     /// The next send is answered by `status`, with `Retry-After` if given.
     pub fn fail_next(&self, status: u16, retry_after_s: Option<u32>) {
         self.inner.lock().unwrap().failures.push_back((status, retry_after_s));
+    }
+
+    /// A file that the platform keeps; gives its address.
+    pub fn keep_file(&self, name: &str, content: &[u8]) -> String {
+        let mut inner = self.inner.lock().unwrap();
+        inner.files.insert(name.to_owned(), content.to_vec());
+        format!("{}/media/{name}", inner.base)
+    }
+
+    /// All files are gone.
+    pub fn forget_files(&self) {
+        self.inner.lock().unwrap().files.clear();
+    }
+
+    /// The next look at a file is answered by `status`.
+    pub fn fail_next_file(&self, status: u16) {
+        self.inner.lock().unwrap().file_failures.push_back(status);
+    }
+
+    /// How often a file was asked for.
+    pub fn file_reads(&self) -> usize {
+        self.inner.lock().unwrap().file_reads
     }
 
     /// All requests to send.
@@ -65,6 +97,21 @@ impl Platform {
     /// Messages that were marked as read.
     pub fn read(&self) -> Vec<String> {
         self.inner.lock().unwrap().read.clone()
+    }
+}
+
+async fn give(State(platform): State<Platform>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let mut inner = platform.inner.lock().unwrap();
+    inner.file_reads += 1;
+    if headers.get("authorization").is_none_or(|value| value != "App fake-api-key-1") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if let Some(status) = inner.file_failures.pop_front() {
+        return StatusCode::from_u16(status).unwrap().into_response();
+    }
+    match inner.files.get(&name) {
+        Some(content) => ([("content-type", "image/gif")], content.clone()).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -4,14 +4,18 @@
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
-//! be asked; `model later`: the same after a call of `safe`. Anything else is said back; texts of one turn are joined by
+//! be asked; `model later`: the same after a call of `safe`. `photo`: fetches the file that came with it and calls
+//! `upload` with it; `photo after a search`: searches in between. Anything else is said back; texts of one turn are joined by
 //! `|`.
 
 use std::{sync::Arc, time::Duration};
 
 use conversation_worker::{
     Decide,
-    turn::{Action, Alarm, Answer, Call, CallOutcome, CallRef, Input, Next, Outcome, Purpose, SearchQuery},
+    turn::{
+        Action, Alarm, Answer, Call, CallOutcome, CallRef, Fetch, FileOutcome, Input, Next, Outcome, Purpose,
+        SearchQuery,
+    },
 };
 use domain::{Content, Reply};
 use openapi::Risk;
@@ -31,6 +35,7 @@ pub fn decide() -> Decide {
             [] => Next::Do(call("once")),
             _ => panic!("a turn that does not survive its call"),
         },
+        word @ ("photo" | "photo after a search") => photo(input, word, history),
         "ask" => done(input, "Sure?", true),
         "model later" if history.is_empty() => Next::Do(call("safe")),
         word @ ("model" | "model later") => done(input, &format!("{word}: {}", input.model), false),
@@ -43,6 +48,7 @@ fn said(input: &Input) -> String {
     let words = input.messages.iter().map(|said| match &said.content {
         Content::Text { text } => text.clone(),
         Content::Alarm { key } => format!("alarm {key}"),
+        Content::Media { caption: Some(caption), .. } => caption.clone(),
         other => format!("{other:?}"),
     });
     words.collect::<Vec<_>>().join("|")
@@ -125,6 +131,27 @@ fn twice(input: &Input, history: &[Outcome]) -> Next {
     }
 }
 
+fn photo(input: &Input, word: &str, history: &[Outcome]) -> Next {
+    let [said] = input.messages.as_slice() else { panic!("one message") };
+    let Content::Media { url: Some(url), .. } = &said.content else { panic!("it is a file") };
+    match history {
+        [] => Next::Do(Action::Fetch(Fetch { url: url.clone(), person: said.person })),
+        [Outcome::File(FileOutcome::TooLarge { limit_bytes })] => done(input, &format!("{limit_bytes} at most"), false),
+        [Outcome::File(FileOutcome::Unavailable { .. })] => done(input, "lost", false),
+        [Outcome::File(FileOutcome::Kept { .. })] if word != "photo" => Next::Do(search("safe")),
+        [Outcome::File(FileOutcome::Kept { sha256, .. })]
+        | [Outcome::File(FileOutcome::Kept { sha256, .. }), Outcome::Search(_)] => {
+            let Action::Call(mut upload) = call("upload") else { panic!("it is a call") };
+            upload.arguments = Map::from_iter([("body:photo".to_owned(), json!(sha256))]);
+            Next::Do(Action::Call(upload))
+        }
+        [Outcome::File(FileOutcome::Kept { media_type, size_bytes, .. }), .., Outcome::Call(outcome)] => {
+            done(input, &format!("{media_type} of {size_bytes}: {}", end(outcome)), false)
+        }
+        other => panic!("unexpected history {other:?}"),
+    }
+}
+
 fn end(outcome: &CallOutcome) -> String {
     match outcome {
         CallOutcome::Answered { status, .. } => status.to_string(),
@@ -138,7 +165,7 @@ fn end(outcome: &CallOutcome) -> String {
 pub fn call(name: &str) -> Action {
     let (method, risk) = match name {
         "safe" | "list" | "whole" => ("GET", Risk::Safe),
-        "keyed" => ("POST", Risk::Keyed),
+        "keyed" | "upload" => ("POST", Risk::Keyed),
         _ => ("POST", Risk::Once),
     };
     let mut arguments = Map::new();

@@ -230,6 +230,7 @@ impl Library {
                 let due = text(args, "body:due").unwrap_or_default();
                 one(LOANS.iter().find(|loan| is(args, "path:loan_id", loan.0)).map(|loan| loan_row(loan, due)))
             }
+            "POST /scans" => (201, json!({"number": 31})),
             "POST /suggestions" => (201, json!({"title": args["body:title"]})),
             "GET /branches" => (
                 200,

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use conversation_worker::turn::{
-    Action, Alarm, Answer, Call, CallRef, ChatOutcome, Input, Mapping, Next, Outcome, Purpose, Said, Settings, State,
-    turn,
+    Action, Alarm, Answer, Call, CallRef, ChatOutcome, FileOutcome, Input, Mapping, Next, Outcome, Purpose, Said,
+    Settings, State, turn,
 };
 use domain::{Choice, Content, Micros, Reply};
 use llm::ChatRequest;
@@ -39,6 +39,12 @@ pub struct Talk {
     pub model: Option<Model>,
     /// What the model was asked.
     pub questions: Vec<ChatRequest>,
+    /// What becomes of the files that people send, by address; one that is not here is lost.
+    pub files: BTreeMap<String, FileOutcome>,
+    /// The addresses that were fetched.
+    pub fetched: Vec<String>,
+    /// People can send files here.
+    pub takes_files: bool,
     /// Replies are recorded as sent; false holds them back until [`Talk::deliver`].
     pub delivers: bool,
     clock: Micros,
@@ -64,6 +70,9 @@ impl Talk {
             settings: settings(),
             model: None,
             questions: Vec::new(),
+            files: BTreeMap::new(),
+            fetched: Vec::new(),
+            takes_files: true,
             delivers: true,
             clock: local("2026-11-21T10:00:00"),
             state: State::default(),
@@ -163,6 +172,19 @@ impl Talk {
         self.take(ANA, content, moment)
     }
 
+    /// Ana sends a JPEG of so many kB, with words if there are any.
+    pub fn sends_photo(&mut self, name: &str, kb: u64, caption: &str) -> &mut Self {
+        let kept =
+            FileOutcome::Kept { sha256: reference(name), media_type: "image/jpeg".to_owned(), size_bytes: kb * 1_000 };
+        self.files.insert(name.to_owned(), kept);
+        self.sends_file("image", name, caption)
+    }
+
+    /// Ana sends a file that is there or not, with words if there are any.
+    pub fn sends_file(&mut self, media: &str, name: &str, caption: &str) -> &mut Self {
+        self.sends(ANA, file(media, name, caption))
+    }
+
     /// Somebody sends anything, 5 s after what was before.
     pub fn sends(&mut self, person: Person, content: Content) -> &mut Self {
         self.clock = self.clock + Duration::from_secs(5);
@@ -206,6 +228,7 @@ impl Talk {
             settings: Arc::new(self.settings.clone()),
             identity: self.identity.get(&person.number).cloned().unwrap_or_default(),
             model: self.model.is_some(),
+            takes_files: self.takes_files,
             seq,
             token_seed: format!("{:064x}", 0x1000 + seq),
         };
@@ -399,6 +422,12 @@ impl Talk {
                     let _ = writeln!(self.transcript, "   ~> {answer:?}");
                     Outcome::Chat(answer)
                 }
+                Action::Fetch(fetch) => {
+                    assert_eq!(fetch.person, input.messages[0].person, "a file is of who sent it");
+                    self.fetched.push(fetch.url.clone());
+                    let lost = || FileOutcome::Unavailable { reason: "gone".to_owned() };
+                    Outcome::File(self.files.get(&fetch.url).cloned().unwrap_or_else(lost))
+                }
                 Action::Call(call) => {
                     let _ = writeln!(
                         self.transcript,
@@ -454,4 +483,17 @@ impl Talk {
         }
         super::checks::check(&answer.replies, &self.transcript);
     }
+}
+
+/// The reference under which a file of this name is kept.
+pub fn reference(name: &str) -> String {
+    let mut hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    hex.extend(std::iter::repeat_n('0', 64 - hex.len()));
+    hex
+}
+
+/// A file as the platform tells of it.
+pub fn file(media: &str, name: &str, caption: &str) -> Content {
+    let caption = Some(caption.to_owned()).filter(|text| !text.is_empty());
+    Content::Media { media: media.to_owned(), url: Some(name.to_owned()), caption }
 }

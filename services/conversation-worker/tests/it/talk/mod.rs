@@ -9,6 +9,7 @@ mod checks;
 mod driver;
 mod effects;
 mod failures;
+mod files;
 mod free;
 mod identity;
 mod languages;

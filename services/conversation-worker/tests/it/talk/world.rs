@@ -65,6 +65,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "anota 120 páginas del libro",
         ],
     ),
+    ("POST /scans", &["hand in a scan", "predaj sken", "einen scan abgeben", "entrega un escaneo"]),
     ("GET /rooms", &["all rooms", "list rooms", "sve sobe", "alle räume", "todas las salas"]),
     (
         "GET /rooms/free",

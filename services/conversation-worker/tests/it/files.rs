@@ -1,0 +1,140 @@
+//! Files of people: fetched once from their platform, kept, and sent to a backend byte by byte.
+
+use std::sync::atomic::Ordering;
+
+use crate::bench::{Bench, Engine, eventually};
+
+crate::on_both_engines!(
+    a_file_goes_from_its_platform_to_a_backend_byte_by_byte,
+    a_worker_that_ends_in_the_call_repeats_it_with_the_same_bytes_and_fetches_nothing_again,
+    a_worker_that_ends_between_fetch_and_call_fetches_nothing_again,
+    a_platform_that_stumbles_is_asked_again,
+    a_file_that_cannot_be_had_is_an_answer,
+    a_file_whose_time_is_over_is_removed_and_its_call_is_not_made,
+);
+
+/// The first bytes of a PNG, and bytes that no text may hold.
+fn png(bytes: usize) -> Vec<u8> {
+    let mut content = b"\x89PNG\r\n\x1a\n".to_vec();
+    content.extend((0..=255).cycle().take(bytes - content.len()));
+    content
+}
+
+fn contains(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|window| window == part)
+}
+
+async fn a_file_goes_from_its_platform_to_a_backend_byte_by_byte(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let content = png(100_000);
+    let url = bench.platform.keep_file("mirror", &content);
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo").await.conversation;
+    bench.quiet(conversation).await;
+    bench.send_file("385911", "m-2", &url, "photo").await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    // What it is, its bytes say: the platform calls it a GIF.
+    assert_eq!(bench.platform.texts(), ["image/png of 100000: 201", "image/png of 100000: 201"]);
+    let bodies = bench.backend.bodies();
+    assert!(contains(&bodies[0], &content) && contains(&bodies[0], b"Content-Type: image/png"));
+    assert_eq!(bodies[0], bodies[1]);
+    assert_eq!(bench.backend.effects(), 2, "each was decided for itself");
+}
+
+async fn a_worker_that_ends_in_the_call_repeats_it_with_the_same_bytes_and_fetches_nothing_again(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let content = png(100_000);
+    let url = bench.platform.keep_file("mirror", &content);
+    bench.backend.hold();
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo").await.conversation;
+    eventually("the backend has the request", async || bench.backend.requests().len() == 1).await;
+    worker.kill().await;
+    bench.platform.forget_files();
+    bench.backend.release();
+    bench.meddle("update conversations set lease_until = 0").await;
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["image/png of 100000: 201"]);
+    assert_eq!(bench.platform.file_reads(), 1);
+    let (requests, bodies) = (bench.backend.requests(), bench.backend.bodies());
+    assert_eq!((requests.len(), bench.backend.effects()), (2, 1));
+    assert_eq!((&requests[0], &bodies[0]), (&requests[1], &bodies[1]), "the same request with the same key");
+    assert!(contains(&bodies[1], &content));
+}
+
+async fn a_worker_that_ends_between_fetch_and_call_fetches_nothing_again(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let content = png(1_000);
+    let url = bench.platform.keep_file("mirror", &content);
+    bench.catalog.away.store(1_000_000, Ordering::SeqCst);
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo after a search").await.conversation;
+    eventually("the catalogue was asked", async || bench.catalog.away.load(Ordering::SeqCst) < 1_000_000).await;
+    worker.kill().await;
+    bench.platform.forget_files();
+    bench.catalog.away.store(0, Ordering::SeqCst);
+    bench.meddle("update conversations set lease_until = 0, wake_at = 0").await;
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["image/png of 1000: 201"]);
+    assert_eq!((bench.platform.file_reads(), bench.backend.effects()), (1, 1));
+    assert!(contains(&bench.backend.bodies()[0], &content));
+}
+
+async fn a_platform_that_stumbles_is_asked_again(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let url = bench.platform.keep_file("mirror", &png(1_000));
+    bench.platform.fail_next_file(503);
+    bench.platform.fail_next_file(429);
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo").await.conversation;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["image/png of 1000: 201"]);
+    assert_eq!(bench.platform.file_reads(), 3);
+}
+
+async fn a_file_that_cannot_be_had_is_an_answer(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let large = bench.platform.keep_file("large", &png(10 * 1024 * 1024 + 1));
+    let empty = bench.platform.keep_file("empty", b"");
+    let gone = large.replace("large", "gone");
+    let foreign = "http://127.0.0.1:9/media/large".to_owned();
+    for (n, (url, told, reads)) in
+        [(large, "10485760 at most", 1), (gone, "lost", 1), (empty, "lost", 1), (foreign, "lost", 0)].iter().enumerate()
+    {
+        let before = bench.platform.file_reads();
+        let conversation = bench.send_file("385911", &format!("m-{n}"), url, "photo").await.conversation;
+        bench.quiet(conversation).await;
+        assert_eq!(bench.platform.texts().last().map(String::as_str), Some(*told), "{url}");
+        assert_eq!(bench.platform.file_reads() - before, *reads, "{url}");
+    }
+    worker.stop().await;
+    assert_eq!(bench.backend.requests(), []);
+}
+
+async fn a_file_whose_time_is_over_is_removed_and_its_call_is_not_made(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let url = bench.platform.keep_file("mirror", &png(1_000));
+    bench.catalog.away.store(1_000_000, Ordering::SeqCst);
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo after a search").await.conversation;
+    eventually("the catalogue was asked", async || bench.catalog.away.load(Ordering::SeqCst) < 1_000_000).await;
+    bench.meddle("update media set expires_at = 0").await;
+    eventually("the sweep was there", async || {
+        bench.changed_by("update media set name = name where content is null").await == 1
+    })
+    .await;
+    bench.catalog.away.store(0, Ordering::SeqCst);
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["image/png of 1000: away"]);
+    assert_eq!(bench.backend.requests(), []);
+}
