@@ -7,6 +7,7 @@ mod chat;
 #[expect(clippy::print_stdout, reason = "findings are for the terminal")]
 mod console;
 mod faults;
+mod files;
 mod fleet;
 mod free;
 mod metrics;

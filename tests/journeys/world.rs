@@ -378,6 +378,15 @@ impl Person<'_> {
         self.world.platform.infobip.say(self.peer, Said::text(text));
     }
 
+    /// Sends a file with words, if there are any, as soon as nothing is on its way any more.
+    pub async fn sends(&mut self, media: &str, media_type: &str, content: &[u8], caption: &str) {
+        self.world.quiet().await;
+        let platform = &self.world.platform;
+        let url = format!("{}{}", platform.account.base_url, platform.infobip.add_media(media_type, content));
+        let caption = Some(caption.to_owned()).filter(|text| !text.is_empty());
+        platform.infobip.say(self.peer, Said::Media { media: media.to_owned(), url, caption });
+    }
+
     /// Writes once; the platform delivers it several times at once.
     pub fn says_in_copies(&mut self, text: &str, copies: usize) {
         self.world.platform.infobip.say_copies(self.peer, Said::text(text), copies);

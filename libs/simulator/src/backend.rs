@@ -19,10 +19,12 @@ use serde_json::{Value, json};
 use crate::{
     contract::{Arguments, Contract, Found, Operation},
     faults::{After, Before, Faults},
-    oauth2, serve,
+    oauth2,
+    parts::{self, FilePart},
+    serve,
 };
 
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
 const MAX_CALLS: usize = 10_000;
 
 /// Who may call a fake backend.
@@ -56,8 +58,11 @@ pub struct Call {
     pub target: String,
     /// `Idempotency-Key` as sent.
     pub idempotency_key: Option<String>,
-    /// Body as sent; null when there was none or it was no JSON.
+    /// Body as sent, of parts as an object in which the SHA-256 stands for a file; null when there was none or it could
+    /// not be read.
     pub body: Value,
+    /// The files among its parts.
+    pub files: Vec<FilePart>,
     /// Status answered; 0 when the connection was cut or the caller gave up.
     pub status: u16,
     /// True when this call changed something.
@@ -300,6 +305,7 @@ async fn handle<A: Acts + 'static>(State(backend): State<Arc<Backend<A>>>, reque
             target: parts.uri.to_string(),
             idempotency_key: text("idempotency-key"),
             body: Value::Null,
+            files: Vec::new(),
             status: 0,
             acted: false,
             at: backend.clock.now(),
@@ -311,10 +317,18 @@ async fn handle<A: Acts + 'static>(State(backend): State<Arc<Backend<A>>>, reque
     let Ok(bytes) = to_bytes(body, MAX_BODY_BYTES).await else {
         return send(&mut record, Problem::new(413, "Content Too Large", "The body is too large.").into_answer());
     };
+    let kind = text("content-type").unwrap_or_default();
     let json = match bytes.is_empty() {
         true => None,
+        false if kind.starts_with("multipart/form-data") => match parts::read(&kind, &bytes) {
+            Ok((values, files)) => {
+                record.call.files = files;
+                Some(values)
+            }
+            Err(wrong) => return send(&mut record, Problem::new(400, "Bad Request", wrong).into_answer()),
+        },
         false => match serde_json::from_slice::<Value>(&bytes) {
-            Ok(value) if text("content-type").is_some_and(|kind| kind.contains("json")) => Some(value),
+            Ok(value) if kind.contains("json") => Some(value),
             Ok(_) => {
                 return send(&mut record, Problem::new(415, "Unsupported Media Type", "Send JSON.").into_answer());
             }

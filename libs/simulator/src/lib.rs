@@ -64,7 +64,9 @@ pub mod mock;
 pub mod model;
 pub mod oauth2;
 pub mod page;
+mod parts;
 mod serve;
 
 pub use infobip::Infobip;
 pub use page::{Inside, Page, phone_router};
+pub use parts::FilePart;

@@ -229,3 +229,26 @@ async fn faults_come_on_command_and_once() {
     let statuses: Vec<u16> = fleet.calls().iter().map(|call| call.status).collect();
     assert_eq!(statuses, [0, 503, 0, 201, 200]);
 }
+
+#[tokio::test]
+async fn a_report_may_come_with_a_photo() {
+    let (fleet, base) = start().await;
+    let url = format!("{base}/vehicles/veh_2/damage-reports");
+    let send = async |key: &str, photo: &'static [u8], severity: &str| {
+        let head = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"description\"\r\n\r\nmirror broken\r\n--b\r\n\
+             Content-Disposition: form-data; name=\"severity\"\r\n\r\n{severity}\r\n--b\r\n\
+             Content-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n"
+        );
+        let body = [head.as_bytes(), photo, b"\r\n--b--\r\n"].concat();
+        let request = client().post(&url).header("content-type", "multipart/form-data; boundary=b");
+        request.header("idempotency-key", key).body(body).send().await.expect("an answer").status()
+    };
+    assert_eq!(send("k", b"\xff\xd8 one", "drivable").await, StatusCode::CREATED);
+    assert_eq!(send("k", b"\xff\xd8 one", "drivable").await, StatusCode::CREATED);
+    assert_eq!(send("k", b"\xff\xd8 two", "drivable").await, StatusCode::UNPROCESSABLE_ENTITY, "another photo");
+    assert_eq!(send("k2", b"\xff\xd8 two", "awful").await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(fleet.all_effects(), 1);
+    let call = &fleet.calls()[0];
+    assert_eq!((call.files[0].name.as_str(), call.files[0].content.as_slice()), ("a.jpg", b"\xff\xd8 one".as_slice()));
+}
