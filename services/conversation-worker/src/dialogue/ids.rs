@@ -239,7 +239,8 @@ fn settle(
     // "Assign ticket 2": the number is the ticket's, and names nobody.
     let mut names = naming(&task.sentence);
     names.retain(|name| {
-        let is_it = |value: &Value| value.as_str().map_or_else(|| value.to_string() == *name, |text| text == name);
+        let number = name.parse::<i64>().ok();
+        let is_it = |value: &Value| value.as_str() == Some(name) || (number.is_some() && value.as_i64() == number);
         !frame.arguments.iter().any(|(key, value)| *key != need.field && is_it(value))
     });
     let mut fits = rows::fitting(&pick, &names);
