@@ -1,7 +1,5 @@
 //! One trace from webhook to reply, as a receiver of OTLP gets it from all processes.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 use simulator::{
     fleet::ANA,
@@ -20,12 +18,16 @@ const SEARCH: &str = "dragoman.catalog.v1.CatalogService/SearchOperations";
 /// `public:secret-of-the-journeys` in base64, as Langfuse wants it.
 const BASIC: &str = "Basic cHVibGljOnNlY3JldC1vZi10aGUtam91cm5leXM=";
 
+const BELLS: &str = "process bells";
+/// How often a wish may be overtaken by the sweeper.
+const TRIES: u32 = 3;
+
 /// Span, kind and service in a cluster, and the name of its parent. The first of such a name counts.
 const TREE: [(&str, &str, &str, Option<&str>); 11] = [
     ("POST /webhook", "server", "ingress-gateway", None),
     ("webhook", "internal", "ingress-gateway", Some("POST /webhook")),
     ("send inbox", "producer", "ingress-gateway", Some("webhook")),
-    ("process bells", "consumer", "conversation-worker", Some("send inbox")),
+    (BELLS, "consumer", "conversation-worker", Some("send inbox")),
     ("process inbox", "consumer", "conversation-worker", Some("send inbox")),
     (SEARCH, "client", "conversation-worker", Some("process inbox")),
     (SEARCH, "server", "embedding-service", Some(SEARCH)),
@@ -38,47 +40,64 @@ const TREE: [(&str, &str, &str, Option<&str>); 11] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_goes_from_the_webhook_to_the_reply() {
     for deployment in [Deployment::One, Deployment::Cluster] {
-        let otlp = Receiver::start("Bearer of-the-journeys").await.expect("a port");
-        let langfuse = Receiver::start(BASIC).await.expect("a port");
-        let environment = [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.url()),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20of-the-journeys"),
-            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
-            ("LANGFUSE_HOST", langfuse.url()),
-            ("LANGFUSE_PUBLIC_KEY", "public"),
-            ("LANGFUSE_SECRET_KEY", "secret-of-the-journeys"),
-            ("LOG_LEVEL", "WARNING"), // decides over lines, not over spans
-        ];
-        let free = Free::start_in(deployment, &environment).await;
-        let day = json!({ "from": "2026-11-22T00:00:00", "to": "2026-11-23T00:00:00" });
-        free.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", day));
-        free.model.script(When::any().results(1), ANSWER);
-        let mut ana = free.world.person(ANA);
-        ana.says(WISH).await;
-        ana.hears(&["red Škoda Octavia"]).await;
-        free.world.quiet().await;
-
-        let complete = |spans: &[Span]| {
-            let trace = trace_of(spans, "send infobip");
-            TREE.iter().all(|(name, kind, ..)| trace.iter().any(|span| (&*span.name, span.kind) == (*name, *kind)))
-        };
-        let spans = otlp.wait_for(PATIENCE, complete).await;
-        let spans = spans.unwrap_or_else(|spans| panic!("{deployment:?}: the trace is not whole:\n{}", shown(&spans)));
-        let trace = trace_of(&spans, "send infobip");
-        check_tree(&trace, deployment);
-        check_fields(&trace);
-
-        let about_models = langfuse.wait_for(PATIENCE, |spans| {
-            ["process inbox", "chat gpt-4o-mini"].iter().all(|name| spans.iter().any(|span| span.name == *name))
-        });
-        let about_models = about_models.await.unwrap_or_else(|spans| panic!("{deployment:?}:\n{}", shown(&spans)));
-        let is_about_models = |span: &Span| span.name == "process inbox" || span.name.starts_with("chat ");
-        assert!(about_models.iter().all(is_about_models), "{}", shown(&about_models));
-        for receiver in [&otlp, &langfuse] {
-            assert_eq!(receiver.problems(), [""; 0], "{deployment:?}");
-            nobody_is_in(&receiver.spans());
+        let mut tries = 0;
+        while !followed(deployment).await {
+            tries += 1;
+            assert!(tries < TRIES, "{deployment:?}: no bell of the gateway was the first, {TRIES} times");
         }
     }
+}
+
+/// Follows one wish. False: the sweeper saw it between the gateway's commit and its bell, and rang first; such a bell
+/// knows no message, so what it starts has a trace of its own.
+async fn followed(deployment: Deployment) -> bool {
+    let otlp = Receiver::start("Bearer of-the-journeys").await.expect("a port");
+    let langfuse = Receiver::start(BASIC).await.expect("a port");
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.url()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20of-the-journeys"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+        ("LANGFUSE_HOST", langfuse.url()),
+        ("LANGFUSE_PUBLIC_KEY", "public"),
+        ("LANGFUSE_SECRET_KEY", "secret-of-the-journeys"),
+        ("LOG_LEVEL", "WARNING"), // decides over lines, not over spans
+    ];
+    let free = Free::start_in(deployment, &environment).await;
+    let day = json!({ "from": "2026-11-22T00:00:00", "to": "2026-11-23T00:00:00" });
+    free.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", day));
+    free.model.script(When::any().results(1), ANSWER);
+    let mut ana = free.world.person(ANA);
+    ana.says(WISH).await;
+    ana.hears(&["red Škoda Octavia"]).await;
+    free.world.quiet().await;
+
+    let complete = |spans: &[Span]| {
+        let trace = trace_of(spans, "send infobip");
+        TREE.iter().all(|(name, kind, ..)| {
+            let spans = if *name == BELLS { spans } else { &trace };
+            spans.iter().any(|span| (&*span.name, span.kind) == (*name, *kind))
+        })
+    };
+    let spans = otlp.wait_for(PATIENCE, complete).await;
+    let spans = spans.unwrap_or_else(|spans| panic!("{deployment:?}: the trace is not whole:\n{}", shown(&spans)));
+    let trace = trace_of(&spans, "send infobip");
+    if !trace.iter().any(|span| span.name == BELLS) {
+        return false;
+    }
+    check_tree(&trace, deployment);
+    check_fields(&trace);
+
+    let about_models = langfuse.wait_for(PATIENCE, |spans| {
+        ["process inbox", "chat gpt-4o-mini"].iter().all(|name| spans.iter().any(|span| span.name == *name))
+    });
+    let about_models = about_models.await.unwrap_or_else(|spans| panic!("{deployment:?}:\n{}", shown(&spans)));
+    let is_about_models = |span: &Span| span.name == "process inbox" || span.name.starts_with("chat ");
+    assert!(about_models.iter().all(is_about_models), "{}", shown(&about_models));
+    for receiver in [&otlp, &langfuse] {
+        assert_eq!(receiver.problems(), [""; 0], "{deployment:?}");
+        nobody_is_in(&receiver.spans());
+    }
+    true
 }
 
 /// A worker that cannot reach the model logs a line; the line and the span that it belongs to have one trace id.
@@ -105,9 +124,8 @@ async fn a_line_of_the_log_leads_to_its_trace() {
     let told =
         lines.iter().find(|line| line["message"].as_str().is_some_and(|text| text.starts_with("the model gave no")));
     let told = told.unwrap_or_else(|| panic!("no line says that the model failed:\n{log}"));
-    let ids: BTreeSet<&str> =
-        told["spans"].as_array().into_iter().flatten().filter_map(|span| span["trace_id"].as_str()).collect();
-    assert_eq!(ids, BTreeSet::from([trace.as_str()]), "every span around the line: {told}");
+    let turn = told["spans"].as_array().into_iter().flatten().find(|span| span["name"] == "turn");
+    assert_eq!(turn.expect("a turn is around the line")["trace_id"], trace.as_str(), "{told}");
 }
 
 /// The spans of the trace that this span belongs to, in the order in which they came.
@@ -130,7 +148,7 @@ fn check_tree(trace: &[Span], deployment: Deployment) {
         assert!(!span.failed, "{name}:\n{}", shown(trace));
     }
     let sent = find("send inbox", "producer").expect("it was waited for");
-    for (name, kind) in [("process bells", "consumer"), ("process inbox", "consumer")] {
+    for (name, kind) in [(BELLS, "consumer"), ("process inbox", "consumer")] {
         let links = &find(name, kind).expect("it was waited for").links;
         assert_eq!(links, std::slice::from_ref(&sent.id), "{name} is linked to the span that sent the message");
     }
@@ -156,11 +174,7 @@ fn check_fields(trace: &[Span]) {
                 ("messaging.batch.message_count", "1"),
             ],
         ),
-        (
-            "process bells",
-            "consumer",
-            &[("messaging.operation.type", "process"), ("messaging.destination.name", "bells")],
-        ),
+        (BELLS, "consumer", &[("messaging.operation.type", "process"), ("messaging.destination.name", "bells")]),
         (
             "process inbox",
             "consumer",

@@ -40,6 +40,9 @@ pub async fn run(worker: Arc<Worker>, heartbeat: Heartbeat) {
     let (done, mut to_ack) = mpsc::unbounded_channel::<Bell>();
     let mut drains = JoinSet::new();
     let mut autoclaim_at = Instant::now() + AUTOCLAIM_EVERY;
+    if let Err(error) = worker.coordination.ensure_group().await {
+        tracing::debug!(%error, "the group was not made; the store is polled");
+    }
     while !worker.stop.is_cancelled() {
         heartbeat.beat();
         while drains.try_join_next().is_some() {}

@@ -169,11 +169,12 @@ impl Drop for RedisListener {
 }
 
 async fn read(reader: Client, names: Names, consumer: String, count: usize) -> Result<Vec<Bell>, Away> {
+    connected(&reader).await;
     let wait = LISTEN_WAIT;
     let options = Options { timeout: Some(wait + READ_SLACK), fail_fast: true, ..Options::default() };
-    let answer: XReadResponse<String, String, String, String> = reader
+    let answer: Value = reader
         .with_options(&options)
-        .xreadgroup_map(
+        .xreadgroup(
             names.group.as_str(),
             consumer.as_str(),
             Some(count as u64),
@@ -184,6 +185,10 @@ async fn read(reader: Client, names: Names, consumer: String, count: usize) -> R
         )
         .await
         .map_err(away)?;
+    if answer.is_null() {
+        return Ok(Vec::new()); // nobody rang
+    }
+    let answer: XReadResponse<String, String, String, String> = answer.into_xread_response().map_err(away)?;
     let mut bells = Vec::new();
     for (id, mut named) in answer.into_values().flatten() {
         match bell(&id, named.remove("conversation"), named.remove("traceparent")) {
@@ -216,6 +221,7 @@ pub(super) async fn send_rings(
 ) {
     let mut batch = Vec::with_capacity(RINGS_AT_ONCE);
     while rings.recv_many(&mut batch, RINGS_AT_ONCE).await > 0 {
+        connected(&client).await;
         // fred writes them one behind the other without waiting for answers between.
         let sent = batch.drain(..).map(|ring| send_ring(&client, &names, ring));
         for outcome in futures::future::join_all(sent).await {
@@ -224,6 +230,13 @@ pub(super) async fn send_rings(
                 count_dropped(&dropped);
             }
         }
+    }
+}
+
+/// Waits a moment for a connection that is being made, as at start: without one a command fails at once.
+async fn connected(client: &Client) {
+    if !client.is_connected() {
+        let _ = tokio::time::timeout(COMMAND_TIMEOUT, client.wait_for_connect()).await;
     }
 }
 

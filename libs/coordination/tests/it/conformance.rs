@@ -36,6 +36,7 @@ both!(
     each_bell_reaches_one_listener,
     an_acknowledged_bell_is_gone_and_a_dead_consumers_bell_is_claimed,
     a_cancelled_wait_loses_no_bell,
+    silence_is_no_error,
     the_group_tells_what_waits_and_what_was_delivered,
     watchers_hear_their_conversation_only,
     a_bucket_and_a_pause_limit,
@@ -114,6 +115,13 @@ async fn a_cancelled_wait_loses_no_bell(coordination: Coordination) {
     tokio::time::timeout(Duration::from_millis(20), listener.next(1)).await.expect_err("nothing rings yet");
     coordination.ring(conversation, None);
     assert_eq!(hear(&mut listener, 1).await[0].conversation, conversation);
+}
+
+async fn silence_is_no_error(coordination: Coordination) {
+    let mut listener = coordination.listen("only");
+    coordination.ring(ConversationId::new(), None);
+    hear(&mut listener, 1).await; // it is connected
+    assert_eq!(listener.next(1).await, Ok(Vec::new()), "nobody rang");
 }
 
 async fn the_group_tells_what_waits_and_what_was_delivered(coordination: Coordination) {
