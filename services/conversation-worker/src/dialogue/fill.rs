@@ -5,7 +5,7 @@ use openapi::{Field, Location, Operation};
 use serde_json::{Value, json};
 
 use super::{
-    hints::{best_option, chunks, code_pattern, is_email, number_value, quoted},
+    hints::{best_option, chunks, code_pattern, is_email, number_value, quoted, told},
     schema::{self, Kind, kind},
     state::Frame,
 };
@@ -26,6 +26,7 @@ pub struct Sentence {
     pub text: String,
     pub words: Vec<Token>,
     pub when: When,
+    base: Option<Date>,
 }
 
 impl Sentence {
@@ -33,7 +34,7 @@ impl Sentence {
     pub fn new(text: &str, place: &Place, base: Option<Date>) -> Self {
         let words = tokens(text);
         let when = when(&words, place.today, base);
-        Self { text: text.to_owned(), words, when }
+        Self { text: text.to_owned(), words, when, base }
     }
 
     /// Numbers, those within dates and times left out when `timed`.
@@ -51,6 +52,8 @@ pub struct Filled {
     pub bad: Option<(String, BadDate)>,
     /// Tokens that were taken.
     pub used: Vec<bool>,
+    /// The sentence without what was told word for word, where that went into a field.
+    pub before: Option<String>,
 }
 
 /// Fills what the sentence says into the frame; what is there stays unless `overwrite`, identity always stays.
@@ -63,6 +66,11 @@ pub fn fill(operation: &Operation, frame: &mut Frame, sentence: &Sentence, place
         overwrite,
         out: Filled { used: vec![false; sentence.words.len()], ..Filled::default() },
     };
+    let shorter = filler.told();
+    if let Some(shorter) = &shorter {
+        filler.sentence = shorter;
+        filler.out.before = Some(shorter.text.clone());
+    }
     let timed = filler.times();
     filler.codes();
     filler.pairs();
@@ -271,19 +279,40 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Quoted text, and the word that follows a field's own name.
-    fn texts(&mut self) {
+    /// Fields that take any words.
+    fn wordy(&self) -> Vec<Field> {
         let free = |field: &Field| {
             kind(&field.schema) == Kind::Text
                 && schema::options(&field.schema).is_empty()
                 && schema::pattern(field).is_none()
         };
-        let needs = &self.operation.needs;
-        let open: Vec<Field> = self
-            .fields()
-            .filter(|field| free(field) && self.open(field) && !needs.iter().any(|need| need.field == field.key))
-            .cloned()
-            .collect();
+        self.fields().filter(|field| free(field) && self.open(field) && !self.needed(field)).cloned().collect()
+    }
+
+    /// "Add a note: call back on Monday": what is told belongs to one field whole, and nothing in it to others. Gives
+    /// the sentence before it.
+    fn told(&mut self) -> Option<Sentence> {
+        let start = told(&self.sentence.text)?;
+        let before = tokens(self.sentence.text[..start].trim_end_matches([':', ' ']));
+        let named = |field: &&Field| {
+            let name = tokens(&schema::title(field));
+            !name.is_empty()
+                && before.len() >= name.len()
+                && before[before.len() - name.len()..].iter().zip(&name).all(|(said, own)| said.text == own.text)
+        };
+        let wordy = self.wordy();
+        let field = wordy.iter().find(named).or_else(|| wordy.iter().find(|f| f.required && !self.overwrite))?.clone();
+        self.set(&field.key, json!(self.sentence.text[start..].trim()));
+        self.take_bytes(start, self.sentence.text.len() - start);
+        let shorter = self.sentence.text[..start].to_owned();
+        let words = tokens(&shorter);
+        let when = when(&words, self.place.today, self.sentence.base);
+        Some(Sentence { text: shorter, words, when, base: self.sentence.base })
+    }
+
+    /// Quoted text, and the word that follows a field's own name.
+    fn texts(&mut self) {
+        let open = self.wordy();
         if let Some((quoted, start, len)) = quoted(&self.sentence.text) {
             let usual = |f: &&Field| {
                 ["q", "query", "search", "name", "title", "text", "term", "keyword"].contains(&fold(&f.name).as_str())

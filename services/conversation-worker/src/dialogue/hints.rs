@@ -139,6 +139,20 @@ pub fn quoted(text: &str) -> Option<(String, usize, usize)> {
     None
 }
 
+/// What stands behind a colon, or behind words such as "saying", up to the end: where it begins. Not within a time
+/// ("9:30") or an address.
+pub fn told(text: &str) -> Option<usize> {
+    const SAYING: &[&str] =
+        &[" saying ", " that says ", " s tekstom ", " sa tekstom ", " mit dem text ", " que diga ", " con el texto "];
+    let colon = text.match_indices(':').map(|(at, mark)| at + mark.len());
+    let saying = SAYING.iter().filter_map(|words| {
+        let found = text.as_bytes().windows(words.len()).position(|at| at.eq_ignore_ascii_case(words.as_bytes()))?;
+        Some(found + words.len())
+    });
+    let colon = colon.filter(|at| text[*at..].starts_with(char::is_whitespace));
+    colon.chain(saying).min().filter(|at| !text[*at..].trim().is_empty())
+}
+
 /// Required fields that have a default take it.
 pub fn defaults(operation: &Operation, arguments: &mut Map<String, Value>) {
     for field in operation.fields.iter().filter(|field| field.required) {

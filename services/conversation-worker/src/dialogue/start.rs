@@ -6,6 +6,7 @@ use super::{
     answer, ask,
     fill::{self, Sentence},
     free::{self, Came},
+    hints::told,
     rows,
     scope::{Scope, Step},
     small,
@@ -45,8 +46,18 @@ pub struct Meaning {
     pub named: Option<(Hit, Vec<String>)>,
 }
 
-/// Searches for what a sentence means.
+/// Searches for what a sentence means: of what is told word for word ("add a note: ..") only if the rest means nothing.
 pub fn meaning(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
+    if let Some(before) = told(sentence).map(|start| &sentence[..start]).filter(|before| left_over(before, &[]) > 0) {
+        let found = meaning_of(scope, before)?;
+        if found.sure.is_some() {
+            return Ok(found);
+        }
+    }
+    meaning_of(scope, sentence)
+}
+
+fn meaning_of(scope: &mut Scope<'_>, sentence: &str) -> Step<Meaning> {
     let mut text = sentence.to_owned();
     if pronoun(sentence)
         && let Some(resource) = scope.state.last.as_ref().and_then(|last| last.produces.first())

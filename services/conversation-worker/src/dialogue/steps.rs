@@ -58,6 +58,7 @@ pub fn begin_task(scope: &mut Scope<'_>, operation_id: &str, hash: &str, task: T
     let said = Sentence::new(&task.sentence, &scope.place, base);
     let filled = fill::fill(&operation, &mut frame, &said, &scope.place, false);
     let mut task = Task { frames: vec![frame], ..task };
+    task.sentence = filled.before.unwrap_or(task.sentence);
     carry_over(scope, &operation, &mut task)?;
     files::take_up(scope, &mut task, &operation)?;
     if let Some((key, bad)) = filled.bad {
@@ -85,7 +86,8 @@ pub fn go_on(scope: &mut Scope<'_>, mut task: Task) -> Step<()> {
     };
     let base = scope.state.last.as_ref().and_then(|last| last.day);
     let said = Sentence::new(&task.sentence, &scope.place, base);
-    fill::fill(&operation, frame, &said, &scope.place, false);
+    let filled = fill::fill(&operation, frame, &said, &scope.place, false);
+    task.sentence = filled.before.unwrap_or(task.sentence);
     carry_over(scope, &operation, &mut task)?;
     files::take_up(scope, &mut task, &operation)?;
     advance(scope, task)

@@ -46,8 +46,9 @@ pub fn meaning(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
 
 /// Goes on with a sentence that clearly means an operation, whatever is asked; false when it does not.
 fn is_new_wish(scope: &mut Scope<'_>, text: &str) -> Step<bool> {
-    // "My loans" is a whole wish, "loans" may be anything.
-    if left_over(text, &[]) < 2 && !mine(text) {
+    // "My loans" and "list loans" are whole wishes, "loans" may be anything.
+    let least = if wishes(text) { 1 } else { 2 };
+    if left_over(text, &[]) < least && !mine(text) {
         return Ok(false);
     }
     let found = start::meaning(scope, text)?;

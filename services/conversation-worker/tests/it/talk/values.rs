@@ -21,6 +21,35 @@ fn missing_values_are_asked_one_by_one_and_an_enum_by_its_titles() {
 }
 
 #[test]
+fn what_stands_behind_a_colon_is_told_word_for_word() {
+    for (sentence, told) in [
+        ("report damage of the atlas: page 12 torn, see room 3 tomorrow", "page 12 torn, see room 3 tomorrow"),
+        ("report damage of the atlas saying page torn", "page torn"),
+        ("prijavi oštećenje atlasa: poderana stranica 12", "poderana stranica 12"),
+    ] {
+        let mut talk = Talk::new();
+        talk.says(sentence).expect_effects(0).says("3").expect(&["Atlas", told]).expect_effects(0);
+        talk.says(if sentence.starts_with("prijavi") { "da" } else { "yes" });
+        let call = talk.only_effect();
+        assert_eq!(call.arguments["path:book_id"], "bok_2", "{sentence}\n{}", talk.transcript());
+        assert_eq!(call.arguments["body:description"], told, "{}", talk.transcript());
+        assert_eq!(call.arguments["body:severity"], "not_usable", "{}", talk.transcript());
+    }
+}
+
+#[test]
+fn a_short_wish_in_a_question_for_a_row_or_a_listed_value_is_a_wish() {
+    for wish in ["list rooms", "show my loans"] {
+        let mut talk = Talk::new();
+        talk.says("report damage").says(wish).expect_effects(0);
+        assert!(!talk.answer().replies.iter().any(|reply| reply.text.contains("Which")), "{}", talk.transcript());
+        let mut talk = Talk::new();
+        talk.says("report damage").says("the atlas").says("page torn").says(wish).expect_effects(0);
+        assert!(!talk.answer().replies.iter().any(|r| r.text.contains("bad")), "{}", talk.transcript());
+    }
+}
+
+#[test]
 fn an_enum_is_also_answered_in_words_and_by_number() {
     for answer in ["not readable", "Not readable!", "3"] {
         let mut talk = Talk::new();
