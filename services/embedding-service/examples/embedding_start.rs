@@ -11,10 +11,11 @@ use std::{
 
 use anyhow::Context as _;
 use domain::SystemClock;
-use embedding_service::{App, Config, Parts, SERVICE, retrieval::meaning::NEUTRAL};
+use embedding_service::{App, Config, Parts, SERVICE};
 use proto::catalog::v1::{
     SearchOperationsRequest, SearchOperationsResponse, catalog_service_client::CatalogServiceClient,
 };
+use retrieval::meaning::NEUTRAL;
 use serde_json::{Value, json};
 use service_kit::grpc::{ClientConfig, channel};
 use simulator::model::{self, Server};

@@ -19,10 +19,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use embedding_service::{
-    catalogue::entry_of,
-    retrieval::{Entry, Index, Meaning, Question, meaning, sentence::Sentence},
-};
+use embedding_service::catalogue::entry_of;
+use retrieval::{Entry, Index, Meaning, Question, meaning, sentence::Sentence};
 use serde::Deserialize;
 use serde_json::Value;
 #[cfg(feature = "local-model")]

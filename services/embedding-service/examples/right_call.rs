@@ -6,10 +6,8 @@
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use embedding_service::{
-    catalogue::entry_of,
-    retrieval::{Index, Question},
-};
+use embedding_service::catalogue::entry_of;
+use retrieval::{Index, Question};
 use serde::Deserialize;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/right_call.jsonl");

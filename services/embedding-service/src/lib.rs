@@ -1,7 +1,7 @@
 //! Embedding service: the operation catalogue, embeddings and nearest-neighbour search.
 //!
-//! The catalogue's truth is in the database; [`catalogue`] builds from it what is searched ([`retrieval`], which is
-//! pure). Vectors of texts are cached ([`embedding`]), written collections live in files of their own ([`vectors`]).
+//! The catalogue's truth is in the database; [`catalogue`] builds from it what is searched ([`retrieval`], a crate of
+//! its own). Vectors of texts are cached ([`embedding`]), written collections live in files of their own ([`vectors`]).
 //! CPU and disk work happens beside the async threads ([`work`]).
 
 pub mod catalogue;
@@ -9,7 +9,6 @@ mod config;
 pub mod embedding;
 mod frames;
 mod grpc;
-pub mod retrieval;
 pub mod vectors;
 pub mod work;
 

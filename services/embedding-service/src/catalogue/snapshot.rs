@@ -6,15 +6,13 @@ use std::{
 };
 
 use openapi::{Document, ImportOptions, Location, Operation};
+use retrieval::{Entry, Index, Meaning, text};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::catalogue::{CatalogDocument, Example, Overlay as OverlayRow};
 
 use super::overlay::Overlay;
-use crate::{
-    embedding::Remote,
-    retrieval::{Entry, Index, Meaning, text},
-};
+use crate::embedding::Remote;
 
 /// Longest title, in characters.
 const TITLE_CHARS: usize = 120;

@@ -9,15 +9,13 @@ use std::{
 
 use ai::Values;
 use domain::{Clock, Micros, Tenant, telemetry::metric};
+use retrieval::meaning::{self, NEUTRAL};
 use service_kit::Gate;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalogue, Snapshot};
-use crate::{
-    embedding::{Purpose, Remote, RemoteError, is_about_texts},
-    retrieval::meaning::{self, NEUTRAL},
-};
+use crate::embedding::{Purpose, Remote, RemoteError, is_about_texts};
 
 /// Longest sleep before the wall clock is looked at again.
 const LOOK: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! The built-in model: words and character grams hashed into a vector. It knows spelling, not meaning.
 
-use crate::retrieval::text;
+use retrieval::text;
 
 /// Values of a vector.
 pub const DIMENSION: usize = 384;

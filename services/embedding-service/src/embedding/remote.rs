@@ -18,6 +18,7 @@ use futures::{
     future::{BoxFuture, Shared, join_all},
 };
 use llm::LlmError;
+use retrieval::{meaning::NEUTRAL, sentence::Sentence};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::oneshot, time::Instant};
@@ -27,7 +28,6 @@ use super::{
     limits::{Admission, Limits, Purpose, Spent},
     source::{Source, SourceConfig},
 };
-use crate::retrieval::{meaning::NEUTRAL, sentence::Sentence};
 
 /// Of what is sent for a text; another version makes all vectors anew.
 const TEXT_VERSION: u8 = 1;

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use domain::Tenant;
 use proto::catalog::v1 as pb;
+use retrieval::{Answer, Question};
 use service_kit::grpc::{GrpcError, into_status, remaining};
 use tonic::{Code, Status};
 
 use super::{catalogue_status, convert, work_status};
-use crate::{
-    catalogue::{Catalogue, Snapshot},
-    retrieval::{Answer, Question},
-};
+use crate::catalogue::{Catalogue, Snapshot};
 
 const TEXT_CHARS_MAX: usize = 4_000;
 const K_DEFAULT: usize = 10;

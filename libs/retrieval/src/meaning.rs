@@ -189,7 +189,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retrieval::{Index, Question};
+    use crate::{Index, Question};
 
     /// A model of three meanings and a common part; it knows German too.
     fn vector(text: &str) -> Arc<[f32]> {

@@ -7,7 +7,7 @@
 //! - Can this document's operations be told apart? The share of operations whose own title leads to them.
 //!
 //! The three constants were set on RestBench and ToolAlpaca and on sentences about other things: see
-//! `examples/eval_retrieval.rs`, which prints how often "sure" is right and how often "nothing near" is said wrongly.
+//! `eval_retrieval` (an example of embedding-service), which prints how often "sure" is right and how often "nothing near" is said wrongly.
 
 use std::collections::BTreeMap;
 

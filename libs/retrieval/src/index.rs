@@ -2,7 +2,7 @@
 //!
 //! `0.4 z(BM25) + 0.6 z(characters)` over short texts, a boost for documents that fit, what the names, the method and the
 //! answer's fields add, one for searches where the sentence names something, then a walk that puts the producers of
-//! needed ids behind the first hits. `examples/eval_retrieval.rs` measures what the weights are worth.
+//! needed ids behind the first hits. `eval_retrieval` (an example of embedding-service) measures what the weights are worth.
 //!
 //! With vectors of a model, the lexical legs weigh half where the documents know the sentence's words, and the less the
 //! fewer they know; the vectors weigh the rest ([`Meaning`]).

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn terms(text: &str) -> Vec<(u64, f32)> {
-        counts(text.split_whitespace().map(|word| super::super::text::hash(word.chars())).collect())
+        counts(text.split_whitespace().map(|word| crate::text::hash(word.chars())).collect())
     }
 
     #[test]
