@@ -143,6 +143,10 @@ impl Index {
         &self.entries
     }
 
+    pub(crate) fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
     /// Ranks the operations; once more without the words that nobody knows, where nothing is near with them.
     pub fn search(&self, question: Question<'_>) -> Answer {
         let asked = Asked::new(question.text, &self.vocabulary);
@@ -183,7 +187,7 @@ impl Index {
         self.rank(&Asked::new(question.text, &self.vocabulary), &allowed, None).first().map(|scored| scored.entry)
     }
 
-    fn is_allowed(&self, entry: usize, question: &Question<'_>) -> bool {
+    pub(crate) fn is_allowed(&self, entry: usize, question: &Question<'_>) -> bool {
         let entry = &self.entries[entry];
         (question.documents.is_empty() || question.documents.contains(&entry.document))
             && (question.tags.is_empty() || entry.tags.iter().any(|tag| question.tags.contains(tag)))

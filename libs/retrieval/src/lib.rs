@@ -13,6 +13,7 @@ pub mod producers;
 mod scored;
 pub mod sentence;
 pub mod text;
+mod usual;
 
 pub use answer::{Answer, Hit, Question};
 pub use entry::Entry;

@@ -64,7 +64,7 @@ impl Catalog {
     pub async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, CatalogError> {
         let text: String = query.text.chars().take(TEXT_MAX).collect();
         // To the service, no document means all of them: also those that were taken out of the configuration.
-        if text.trim().is_empty() || query.documents.is_empty() {
+        if query.documents.is_empty() {
             return Ok(SearchAnswer::default());
         }
         let request = SearchOperationsRequest {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     language::{
         Lang,
-        format::{Place, cut},
+        format::{Place, cut, cut_apart},
         texts,
     },
     turn::{
@@ -107,6 +107,11 @@ impl<'a> Scope<'a> {
         self.find(SearchQuery { text: text.to_owned(), k, documents, ..SearchQuery::default() })
     }
 
+    /// The operations that people begin with, best first.
+    pub fn usual(&mut self) -> Step<Vec<Hit>> {
+        Ok(self.searched(SearchQuery { k: 20, ..SearchQuery::default() })?.hits)
+    }
+
     /// The operations of a document that yield ids of a resource. A sentence of that one word would not do: "book" and
     /// "report" are verbs, too.
     pub fn yielding(&mut self, resource: &str, document: &str) -> Step<Vec<Hit>> {
@@ -128,7 +133,11 @@ impl<'a> Scope<'a> {
         if text.is_empty() {
             return Ok(SearchAnswer::default());
         }
-        match self.next(Action::Search(SearchQuery { text, language: self.lang.tag().to_owned(), ..query }))? {
+        self.searched(SearchQuery { text, ..query })
+    }
+
+    fn searched(&mut self, query: SearchQuery) -> Step<SearchAnswer> {
+        match self.next(Action::Search(SearchQuery { language: self.lang.tag().to_owned(), ..query }))? {
             Outcome::Search(answer) => Ok(answer.clone()),
             Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) | Outcome::File(_) => Err(Stop::Broken),
         }
@@ -280,11 +289,12 @@ impl<'a> Scope<'a> {
         let limits = &self.input.settings.limits;
         let list = offers.len() > limits.buttons;
         let most = if list { limits.row_title } else { limits.button_title };
+        let titles = cut_apart(&offers.iter().map(|offer| offer.title.as_str()).collect::<Vec<_>>(), most);
         let choices: Vec<Choice> = offers
             .into_iter()
+            .zip(titles)
             .take(limits.rows)
-            .map(|offer| {
-                let title = cut(&offer.title, most);
+            .map(|(offer, title)| {
                 let description = (list && title != offer.title).then(|| cut(&offer.title, 72));
                 Choice { id: offer.token, title, description }
             })

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{language::format::small, turn::Suggestion};
 
-/// What to offer: configured, else what was used last, else what the documents' titles find.
+/// What to offer: configured, else what was used last, else what people begin with.
 fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
     let mut found: Vec<Suggestion> = Vec::new();
     for id in scope.input.settings.suggestions.iter().take(4) {
@@ -35,17 +35,9 @@ fn suggestions(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
     Ok(found)
 }
 
-/// Two look-ups that need little, and one thing to do, as the documents' titles find them.
+/// Two look-ups that need no id first, and one thing to do, of what people begin with.
 fn usual(scope: &mut Scope<'_>) -> Step<Vec<Suggestion>> {
-    let titles: Vec<String> = scope
-        .input
-        .settings
-        .documents
-        .iter()
-        .map(|document| document.title.clone())
-        .filter(|t| !t.trim().is_empty())
-        .collect();
-    let hits = scope.search(&titles.join(" "), 20, Vec::new())?.hits;
+    let hits = scope.usual()?;
     let known: Vec<&String> = scope
         .input
         .settings

@@ -267,6 +267,30 @@ pub fn cut(text: &str, most: usize) -> String {
     format!("{}…", at_word.trim_end_matches([' ', ',', '.', '-', '·', '(']))
 }
 
+/// Texts cut to so many characters ([`cut`]); those that would look the same lose their beginning instead of their end.
+pub fn cut_apart(texts: &[&str], most: usize) -> Vec<String> {
+    let cuts: Vec<String> = texts.iter().map(|text| cut(text, most)).collect();
+    let is_same = |at: usize| cuts.iter().enumerate().any(|(other, title)| other != at && *title == cuts[at]);
+    texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| if is_same(at) { cut_begin(text, most) } else { cuts[at].clone() })
+        .collect()
+}
+
+/// The last characters of a text, from a word on, with `…` where something is missing.
+fn cut_begin(text: &str, most: usize) -> String {
+    let text = text.trim();
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().skip(count - most.saturating_sub(1)).collect();
+    let begins_word = text.chars().nth(count - kept.chars().count() - 1).is_some_and(char::is_whitespace);
+    let from_word = kept.find(' ').filter(|_| !begins_word).map_or(kept.as_str(), |at| &kept[at..]);
+    format!("…{}", from_word.trim_start())
+}
+
 /// First letter in upper case.
 pub fn capital(text: &str) -> String {
     let mut chars = text.chars();
@@ -312,6 +336,16 @@ mod tests {
     use super::*;
 
     const TODAY: Date = Date::constant(2026, 11, 21);
+
+    #[test]
+    fn titles_that_begin_alike_keep_their_ends() {
+        let titles = ["Fetch a list of Positions", "Fetch a list of Devices", "Version", "Show the version of it"];
+        assert_eq!(
+            cut_apart(&titles, 20),
+            ["…a list of Positions", "…a list of Devices", "Version", "Show the version…"]
+        );
+        assert_eq!(cut_apart(&["Same", "Same"], 20), ["Same", "Same"], "nothing tells them apart");
+    }
 
     #[test]
     fn days_and_times_are_written_as_each_language_does() {

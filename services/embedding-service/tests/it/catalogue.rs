@@ -137,6 +137,16 @@ async fn what_yields_and_what_takes_a_resource_is_found_whatever_its_word_means(
 }
 
 #[tokio::test]
+async fn no_sentence_leads_to_what_people_begin_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Service::start(&folder).await;
+    import(&service, "acme-key", "rooms", &rooms()).await;
+    let answer = search(&service, pb::SearchOperationsRequest { k: 2, ..asks("") }).await;
+    assert_eq!(ids(&answer), ["rooms/GET /rooms", "rooms/POST /rooms"]);
+    assert!(answer.hits.iter().all(|hit| hit.probability == 0.0), "nobody said that they are meant");
+}
+
+#[tokio::test]
 async fn search_keeps_to_documents_tags_and_k() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder).await;

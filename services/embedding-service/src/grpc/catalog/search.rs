@@ -23,8 +23,8 @@ const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 enum SearchError {
-    #[error("text is empty")]
-    Empty,
+    #[error("text is blank: leave it empty for the operations that people begin with")]
+    Blank,
     #[error("text has {0} characters; the limit is {TEXT_CHARS_MAX}")]
     TooLong(usize),
     #[error("k is {0}; it must be from 0 to {K_MAX}")]
@@ -36,7 +36,7 @@ enum SearchError {
 impl GrpcError for SearchError {
     fn code(&self) -> Code {
         match self {
-            Self::Empty | Self::TooLong(_) | Self::K(_) => Code::InvalidArgument,
+            Self::Blank | Self::TooLong(_) | Self::K(_) => Code::InvalidArgument,
             Self::Version { .. } => Code::FailedPrecondition,
         }
     }
@@ -55,8 +55,9 @@ pub async fn search(
         return Err(into_status(SearchError::Version { is: snapshot.version(), wanted }));
     }
     let by_resource = !request.yields.is_empty() || !request.takes.is_empty();
+    let is_sentence = !request.text.is_empty();
     let meaning = match (catalogue.remote(tenant), snapshot.meaning()) {
-        (Some(remote), Some(meaning)) if !by_resource => {
+        (Some(remote), Some(meaning)) if is_sentence && !by_resource => {
             let left = remaining().map(|left| left.saturating_sub(ANSWER_TIME));
             let sentence = remote.question(&request.text, left).await;
             sentence.filter(|sentence| sentence.len() == meaning.dimension()).map(|sentence| (meaning, sentence))
@@ -74,16 +75,16 @@ pub async fn search(
             takes: &request.takes,
             meaning,
         };
-        let answer = snapshot.index().search(question);
-        to_wire(&snapshot, &answer, by_resource)
+        let answer = if is_sentence { snapshot.index().search(question) } else { snapshot.index().usual(&question) };
+        to_wire(&snapshot, &answer, by_resource || !is_sentence)
     });
     searched.await.map_err(work_status)
 }
 
 /// How many hits are wanted.
 fn check(request: &pb::SearchOperationsRequest) -> Result<usize, SearchError> {
-    if request.text.trim().is_empty() {
-        return Err(SearchError::Empty);
+    if !request.text.is_empty() && request.text.trim().is_empty() {
+        return Err(SearchError::Blank);
     }
     let chars = request.text.chars().count();
     if chars > TEXT_CHARS_MAX {
