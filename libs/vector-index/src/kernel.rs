@@ -277,6 +277,17 @@ impl Kernel {
         dispatch!(self, quantise(values, steps))
     }
 
+    /// Takes from values what their `steps` say, so that the rest is left, and gives the squares of the steps, summed.
+    /// The steps are laid in `bytes` with 128 added.
+    pub fn leave(self, values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32 {
+        dispatch!(self, leave(values, steps, scale, bytes))
+    }
+
+    /// A word for each 64 values, a bit for each that is greater than zero.
+    pub fn signs(self, values: &[f32], words: &mut [u64]) {
+        dispatch!(self, signs(values, words));
+    }
+
     /// How many keys are greater than `than`.
     pub fn count_greater(self, keys: &[i32], than: i32) -> usize {
         dispatch!(self, count_greater(keys, than))

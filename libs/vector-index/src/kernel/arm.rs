@@ -19,6 +19,8 @@ compiled! {
     fn planes(values: &[f32], scale: f32, middle: f32, planes: &mut [u64]) -> i32;
     fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]);
     fn quantise(values: &[f32], steps: &mut [i8]) -> f32;
+    fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32;
+    fn signs(values: &[f32], words: &mut [u64]);
     fn count_greater(keys: &[i32], than: i32) -> usize;
     fn keep_greater(found: &mut Found, than: i32);
 }

@@ -199,6 +199,26 @@ pub fn quantise(values: &[f32], steps: &mut [i8]) -> f32 {
     most / 127.0
 }
 
+/// Takes from values what their steps say; gives the sum of the steps' squares.
+#[inline(always)]
+pub fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32 {
+    let mut squares = 0;
+    for ((value, step), byte) in values.iter_mut().zip(steps).zip(bytes) {
+        *byte = step.cast_unsigned() ^ 0x80;
+        squares += i32::from(*step) * i32::from(*step);
+        *value -= f32::from(*step) * scale;
+    }
+    squares
+}
+
+/// A bit for each value that is greater than zero.
+#[inline(always)]
+pub fn signs(values: &[f32], words: &mut [u64]) {
+    for (word, values) in words.iter_mut().zip(values.as_chunks::<64>().0) {
+        *word = values.iter().rev().fold(0, |bits, value| bits << 1 | u64::from(*value > 0.0));
+    }
+}
+
 /// How many are greater.
 #[inline(always)]
 pub fn count_greater(keys: &[i32], than: i32) -> usize {

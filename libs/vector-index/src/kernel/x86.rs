@@ -21,6 +21,8 @@ pub mod avx2 {
         fn planes(values: &[f32], scale: f32, middle: f32, planes: &mut [u64]) -> i32;
         fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]);
         fn quantise(values: &[f32], steps: &mut [i8]) -> f32;
+        fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32;
+        fn signs(values: &[f32], words: &mut [u64]);
         fn count_greater(keys: &[i32], than: i32) -> usize;
         fn keep_greater(found: &mut Found, than: i32);
     }
@@ -50,7 +52,7 @@ pub mod avx512 {
         fn dot(a: &[f32], b: &[f32]) -> f32;
         fn squared_distance(a: &[f32], b: &[f32]) -> f32;
         fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]);
-        fn quantise(values: &[f32], steps: &mut [i8]) -> f32;
+        fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32;
         fn count_greater(keys: &[i32], than: i32) -> usize;
     }
 
@@ -151,6 +153,7 @@ pub mod avx512 {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,popcnt")]
     pub fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, found: &mut Found) -> usize {
         match (query.count, query.words()) {
+            (1, 6) => scan_bits::<1, 6>(rows, masks, query, floor, found),
             (1, _) => scan_bits::<1, 0>(rows, masks, query, floor, found),
             (2, 6) => scan_bits::<2, 6>(rows, masks, query, floor, found),
             (2, 12) => scan_bits::<2, 12>(rows, masks, query, floor, found),
@@ -177,6 +180,11 @@ pub mod avx512 {
         counts
     }
 
+    /// How far ahead lines are fetched.
+    const PREFETCH_LINES: usize = 128;
+    /// Blocks whose scores are made before the best of them are kept: so that no score is waited for.
+    const AHEAD: usize = 32;
+
     /// The scan for a fixed number of planes, and of words where that is not zero.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,popcnt")]
@@ -189,19 +197,11 @@ pub mod avx512 {
     ) -> usize {
         let planes = query.planes.as_chunks::<PLANES>().0;
         let fixed: Option<&[[u64; PLANES]; WORDS]> = planes.try_into().ok();
-        let head_lines = rows.head_lines;
-        let sum = _mm256_set1_epi32(query.sum);
-        let (step, middle) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.middle));
-        let (offset, floor) = (_mm256_set1_ps(query.offset), _mm256_set1_ps(floor));
-        let blocks = rows.blocks.as_chunks::<8>().0.chunks_exact(head_lines + planes.len());
-        for (block, (mask, lines)) in masks.iter().zip(blocks).enumerate() {
-            if *mask == 0 {
-                continue;
-            }
-            if found.is_full() {
-                return block;
-            }
-            let (head_of_block, codes) = lines.split_at(head_lines);
+        let sum = _mm512_set1_epi32(query.sum);
+        let (step, middle) = (_mm512_set1_ps(query.step), _mm512_set1_ps(query.middle));
+        let (offset, floor) = (_mm512_set1_ps(query.offset), _mm512_set1_ps(floor));
+        let (lines, lines_of_block) = (rows.blocks.as_chunks::<8>().0, rows.head_lines + planes.len());
+        let count = |codes: &[[u64; 8]]| {
             // Of known lengths the loop is unrolled, and the planes stay in registers.
             let counts = match (fixed, <&[[u64; 8]; WORDS]>::try_from(codes)) {
                 (Some(planes), Ok(codes)) if WORDS > 0 => common(codes, planes),
@@ -211,21 +211,101 @@ pub mod avx512 {
             for (plane, count) in counts.iter().enumerate().skip(1) {
                 whole = _mm512_add_epi64(whole, _mm512_sll_epi64(*count, _mm_cvtsi32_si128(plane as i32)));
             }
-            let whole = _mm512_cvtepi64_epi32(_mm512_add_epi64(whole, whole));
-            let whole = _mm256_cvtepi32_ps(_mm256_sub_epi32(whole, sum));
-            let head: &[[f32; 8]; 2] = bytemuck::cast_ref(&head_of_block[0]);
-            let scores = _mm256_sub_ps(_mm256_mul_ps(load8(&head[0]), whole), _mm256_mul_ps(middle, load8(&head[1])));
-            let mut scores = _mm256_add_ps(_mm256_mul_ps(step, scores), offset);
-            if let Some(biases) = head_of_block.get(1) {
-                let biases: &[[f32; 8]; 2] = bytemuck::cast_ref(biases);
-                scores = _mm256_add_ps(scores, load8(&biases[0]));
+            _mm512_cvtepi64_epi32(whole)
+        };
+        let pair_of =
+            |low: &[f32; 8], high: &[f32; 8]| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(load8(low)), load8(high));
+        let mut scores = [[0.0f32; 16]; AHEAD / 2];
+        for (first, masks) in (0..).step_by(AHEAD).zip(masks.chunks(AHEAD)) {
+            for (pair, (masks, scores)) in masks.chunks(2).zip(&mut scores).enumerate() {
+                if masks.iter().all(|mask| *mask == 0) {
+                    continue;
+                }
+                let blocks = &lines[(first + 2 * pair) * lines_of_block..][..masks.len() * lines_of_block];
+                // The processor alone does not look past a page; every other line, because it fetches them in pairs.
+                let soon = (first + 2 * pair) * lines_of_block + PREFETCH_LINES;
+                for line in lines.get(soon..soon + 2 * lines_of_block).unwrap_or_default().iter().step_by(2) {
+                    _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+                }
+                // The last block may have no neighbour, and is its own then.
+                let (low, high) = (&blocks[..lines_of_block], &blocks[blocks.len() - lines_of_block..]);
+                let (low_head, low) = low.split_at(rows.head_lines);
+                let (high_head, high) = high.split_at(rows.head_lines);
+                let whole = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(count(low)), count(high));
+                let whole = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_add_epi32(whole, whole), sum));
+                let (low, high): (&[[f32; 8]; 2], &[[f32; 8]; 2]) =
+                    (bytemuck::cast_ref(&low_head[0]), bytemuck::cast_ref(&high_head[0]));
+                let (factors, surplus) = (pair_of(&low[0], &high[0]), pair_of(&low[1], &high[1]));
+                let score = _mm512_sub_ps(_mm512_mul_ps(factors, whole), _mm512_mul_ps(middle, surplus));
+                let mut score = _mm512_add_ps(_mm512_mul_ps(step, score), offset);
+                if let (Some(low), Some(high)) = (low_head.get(1), high_head.get(1)) {
+                    let (low, high): (&[[f32; 8]; 2], &[[f32; 8]; 2]) =
+                        (bytemuck::cast_ref(low), bytemuck::cast_ref(high));
+                    score = _mm512_add_ps(score, pair_of(&low[0], &high[0]));
+                }
+                // SAFETY: 64 writable bytes; no alignment is asked for.
+                unsafe { _mm512_storeu_ps(scores.as_mut_ptr(), score) };
             }
-            let above = _mm256_mask_cmp_ps_mask::<_CMP_GT_OQ>(*mask, scores, floor);
-            if above != 0 {
-                keep(found, scores, above, rows.first + (block * BLOCK) as u32);
+            for (pair, (masks, scores)) in masks.chunks(2).zip(&scores).enumerate() {
+                if found.is_full() {
+                    return first + 2 * pair;
+                }
+                let mask = u16::from_le_bytes([masks[0], masks.get(1).copied().unwrap_or_default()]);
+                let scores = _mm512_castsi512_ps(load(scores));
+                let above = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(mask, scores, floor);
+                keep_pair(found, scores, above, rows.first + ((first + 2 * pair) * BLOCK) as u32);
             }
         }
         masks.len()
+    }
+
+    /// Adds the rows of two blocks that are above the floor. Which there are cannot be foretold: so no branch asks.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,popcnt")]
+    fn keep_pair(found: &mut Found, scores: __m512, above: __mmask16, first: u32) {
+        let places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let numbers = _mm512_add_epi32(_mm512_set1_epi32(first as i32), places);
+        let at = found.len;
+        let (scores_out, rows_out) = (&mut found.scores[at..at + 2 * BLOCK], &mut found.rows[at..at + 2 * BLOCK]);
+        // SAFETY: both slices have room for sixteen values of four bytes; no alignment is asked for.
+        unsafe {
+            _mm512_storeu_ps(scores_out.as_mut_ptr(), _mm512_maskz_compress_ps(above, scores));
+            _mm512_storeu_si512(rows_out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(above, numbers));
+        }
+        found.len = at + above.count_ones() as usize;
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub fn quantise(values: &[f32], steps: &mut [i8]) -> f32 {
+        let chunks = || values.as_chunks::<16>().0.iter().map(|values| _mm512_castsi512_ps(load(values)));
+        let most = chunks().fold(_mm512_setzero_ps(), |most, values| _mm512_max_ps(_mm512_abs_ps(values), most));
+        let most = _mm512_reduce_max_ps(most);
+        if most < 1e-30 {
+            steps.fill(0);
+            return 0.0;
+        }
+        let (scale, half) = (_mm512_set1_ps(127.0 / most), _mm512_set1_ps(0.5));
+        let sign = _mm512_set1_ps(-0.0);
+        for (steps, values) in steps.as_chunks_mut::<16>().0.iter_mut().zip(chunks()) {
+            let scaled = _mm512_mul_ps(values, scale);
+            let rounded = _mm512_add_ps(scaled, _mm512_or_ps(half, _mm512_and_ps(sign, scaled)));
+            let bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(rounded));
+            // SAFETY: sixteen writable bytes; no alignment is asked for.
+            unsafe { _mm_storeu_si128(steps.as_mut_ptr().cast(), bytes) };
+        }
+        most / 127.0
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub fn signs(values: &[f32], words: &mut [u64]) {
+        for (word, values) in words.iter_mut().zip(values.as_chunks::<64>().0) {
+            *word = 0;
+            for (quarter, values) in values.as_chunks::<16>().0.iter().enumerate() {
+                let values = _mm512_castsi512_ps(load(values));
+                let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(values, _mm512_setzero_ps());
+                *word |= u64::from(above) << (16 * quarter);
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

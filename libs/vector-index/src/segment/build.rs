@@ -203,14 +203,7 @@ impl ByteCode {
             *rest = value - centre;
         }
         self.scale = kernel.quantise(&self.rest, &mut self.steps);
-        for (byte, step) in self.bytes.iter_mut().zip(&self.steps) {
-            *byte = step.cast_unsigned() ^ 0x80;
-        }
-        let mut squares = 0i32;
-        for (rest, step) in self.rest.iter_mut().zip(&self.steps) {
-            squares += i32::from(*step) * i32::from(*step);
-            *rest -= f32::from(*step) * self.scale;
-        }
+        let squares = kernel.leave(&mut self.rest, &self.steps, self.scale, &mut self.bytes);
         #[expect(clippy::cast_precision_loss, reason = "a bound, made a little larger")]
         let length = (squares as f32).sqrt();
         self.bias = -0.5 * (length * self.scale) * (length * self.scale);
@@ -223,30 +216,36 @@ fn bits(image: &mut [u8], header: &Header, shape: &Shape, rows: &[Source<'_>], r
     let (width, head) = (shape.width(), header.head_lines() * BLOCK);
     let words: &mut [u64] = view(image, header.places[Section::Bits as usize]);
     let (mut rest, mut turned) = (Vec::with_capacity(width), Vec::with_capacity(width));
-    for run in runs {
-        let centre = &centres[run.list as usize * width..(run.list as usize + 1) * width];
-        let span = run.start as usize..run.end as usize;
-        for (number, row) in span.clone().zip(&rows[span]) {
+    let (mut turned_rows, mut signs) = (vec![0.0; BLOCK * width], vec![0; width / 64]);
+    let mut lists = runs.iter().flat_map(|run| (run.start..run.end).map(|_| run.list as usize));
+    for (rows, block) in rows.chunks(BLOCK).zip(words.chunks_exact_mut(header.block_words())) {
+        for ((row, list), place) in rows.iter().zip(&mut lists).zip(turned_rows.chunks_exact_mut(width)) {
+            let centre = &centres[list * width..(list + 1) * width];
             rest.clear();
             rest.extend(row.vector.iter().zip(centre).map(|(value, centre)| value - centre));
             shape.rotation.apply(&mut rest, &mut turned);
-            let (block, lane) = (number / BLOCK, number % BLOCK);
-            let block = &mut words[block * header.block_words()..(block + 1) * header.block_words()];
-            let (factors, codes) = block.split_at_mut(head);
-            let mut ones = 0;
-            for (word, values) in turned.as_chunks::<64>().0.iter().enumerate() {
-                let bits = values.iter().rev().fold(0u64, |bits, value| bits << 1 | u64::from(*value > 0.0));
-                codes[word * BLOCK + lane] = bits;
-                ones += bits.count_ones();
+            place.copy_from_slice(&turned);
+        }
+        // Eight sums side by side: each is a chain of additions in the order of its values.
+        let mut sums = [0.0f32; BLOCK];
+        for at in 0..width {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum += turned_rows[lane * width + at].abs();
             }
-            let squares = shape.kernel.dot(&turned, &turned);
-            let sum: f32 = turned.iter().map(|value| value.abs()).sum();
+        }
+        let (factors, codes) = block.split_at_mut(head);
+        let factors: &mut [f32] = bytemuck::cast_slice_mut(factors);
+        for (lane, turned) in turned_rows.chunks_exact(width).enumerate().take(rows.len()) {
+            shape.kernel.signs(turned, &mut signs);
+            for (line, word) in codes.chunks_exact_mut(BLOCK).zip(&signs) {
+                line[lane] = *word;
+            }
+            let squares = shape.kernel.dot(turned, turned);
             // Makes the estimate unbiased: J. Gao, C. Long, "RaBitQ", SIGMOD 2024.
-            let factor = if sum > 0.0 { squares / sum } else { 0.0 };
-            let factors: &mut [f32] = bytemuck::cast_slice_mut(factors);
+            let factor = if sums[lane] > 0.0 { squares / sums[lane] } else { 0.0 };
             factors[lane] = factor;
             #[expect(clippy::cast_precision_loss, reason = "at most the dimension")]
-            let surplus = 2.0 * ones as f32 - width as f32;
+            let surplus = 2.0 * signs.iter().map(|word| word.count_ones()).sum::<u32>() as f32 - width as f32;
             factors[BLOCK + lane] = factor * surplus;
             if head > BLOCK {
                 factors[2 * BLOCK + lane] = -0.5 * squares;
