@@ -23,10 +23,11 @@ test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when mis
 test-quick: ## the tests that need nothing but Rust
 	tests/support/run-tests.sh --workspace --lib
 
-check: ## what CI checks besides the tests: format, lints, protos, licences, no word of the demo fleet in the product
+check: ## what CI checks besides the tests: format, lints (the vector kernels for ARM too), protos, licences, no word of the demo fleet in the product
 	$(CARGO) fmt --all --check
 	tests/support/fleet-words.sh
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	tests/support/check-arm.sh
 	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
 	tests/support/licences.sh
 
