@@ -10,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use crate::snapshot::Point;
+use crate::{
+    index::{ID_BYTES_MAX, PAYLOAD_BYTES_MAX},
+    snapshot::Point,
+};
 
 const MAGIC: [u8; 8] = *b"DRGMVLOG";
 const VERSION: u32 = 1;
@@ -208,7 +211,8 @@ impl<'a> Rest<'a> {
                 let tenant = u32::from_le_bytes(self.number()?);
                 let id_bytes = u16::from_le_bytes(self.number()?);
                 let payload_bytes = u32::from_le_bytes(self.number()?);
-                let id = text(self.take(id_bytes.into())?)?;
+                let fits = (1..=ID_BYTES_MAX).contains(&id_bytes.into()) && payload_bytes as usize <= PAYLOAD_BYTES_MAX;
+                let id = text(self.take(id_bytes.into()).filter(|_| fits)?)?;
                 let payload = self.take(payload_bytes as usize)?.to_vec();
                 let values = self.take(4 * dimension)?.as_chunks::<4>().0;
                 let vector = values.iter().map(|value| f32::from_le_bytes(*value)).collect();

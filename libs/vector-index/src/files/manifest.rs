@@ -124,7 +124,13 @@ impl Reader<'_> {
         for _ in 0..logs {
             numbers.push(self.u64()?);
         }
-        let whole = self.0.is_empty() && !numbers.is_empty();
+        let mut files: Vec<u64> = numbers.iter().copied().chain(listed.iter().map(|listed| listed.number)).collect();
+        files.sort_unstable();
+        // No file twice, and room for the numbers of all files to come.
+        let numbered = files.array_windows().all(|[one, next]| one < next)
+            && files.last().is_none_or(|last| *last < next_number)
+            && next_number < u64::MAX / 2;
+        let whole = self.0.is_empty() && !numbers.is_empty() && numbered;
         whole.then_some(Manifest { distance, dimension, seed, next_number, segments: listed, logs: numbers })
     }
 }

@@ -4,6 +4,7 @@ mod changes;
 mod crash;
 mod files;
 mod golden;
+mod mutants;
 mod nearest;
 mod refusals;
 mod support;
