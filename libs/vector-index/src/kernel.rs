@@ -32,8 +32,8 @@ pub struct Found {
 impl Found {
     /// Room for `capacity` rows.
     pub fn new(capacity: usize) -> Self {
-        // A block is written whole behind the last row.
-        let room = capacity + 2 * BLOCK;
+        // Two blocks are written whole behind the last row, and read whole from any multiple of their rows.
+        let room = (capacity + 2 * BLOCK).next_multiple_of(2 * BLOCK);
         Self { scores: vec![0.0; room], rows: vec![0; room], len: 0 }
     }
 

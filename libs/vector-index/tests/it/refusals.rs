@@ -84,6 +84,15 @@ fn any_number_of_hits_may_be_asked_for() {
             }
         }
     }
+    // Rows that a scan keeps, at every place within a register.
+    let mut clusters = Clusters::new(6, 64, 10, 0.5);
+    let (index, model) = filled(Distance::Cosine, &mut clusters, 20_000);
+    index.compact_fully().expect("compacted");
+    index.remove(&model.keys().step_by(9).map(String::as_str).collect::<Vec<_>>()).expect("removed");
+    let snapshot = index.snapshot();
+    for k in 20..140 {
+        assert_eq!(snapshot.search(&Search::new(&clusters.vector(), k)).expect("hits").len(), k);
+    }
     let empty = Index::in_memory(Config::new(2, Distance::Cosine)).expect("an index");
     assert!(empty.snapshot().search(&Search::new(&[1.0, 0.0], 3)).expect("hits").is_empty());
 }
