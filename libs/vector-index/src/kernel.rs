@@ -54,6 +54,10 @@ impl Found {
         self.len
     }
 
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
     pub fn scores(&self) -> &[f32] {
         &self.scores[..self.len]
     }

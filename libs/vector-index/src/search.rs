@@ -98,6 +98,13 @@ impl Snapshot {
         pass.finish(self)
     }
 
+    /// The rows of the nearest points, nearest first.
+    pub(crate) fn search_rows(&self, search: &Search<'_>) -> Result<Vec<usize>, SearchError> {
+        let mut pass = Pass::new(self, search)?;
+        pass.scan(self)?;
+        pass.finish_rows(self)
+    }
+
     /// Answers many questions together: what is read for one is used for all, which pays when there are many rows.
     pub fn search_batch(&self, searches: &[Search<'_>]) -> Vec<Result<Vec<Hit<'_>>, SearchError>> {
         let mut passes: Vec<_> = searches.iter().map(|search| Pass::new(self, search)).collect();

@@ -3,13 +3,17 @@
 mod build;
 mod layout;
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io, path::Path, sync::OnceLock};
 
 pub use build::{ByteCode, Shape, Source, build};
 pub use layout::{Header, distance_number, distance_of};
 use layout::{Place, SECTIONS, Section};
 
-use crate::{kernel::BLOCK, memory::Image};
+use crate::{
+    kernel::{BLOCK, Kernel},
+    lists::Near,
+    memory::Image,
+};
 
 /// Why a file is no segment.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +57,15 @@ pub struct Segment {
     pub number: u64,
     image: Image,
     header: Header,
+    /// Made when it is first asked for.
+    near: OnceLock<Near>,
 }
 
 impl Segment {
     /// Checks the header, the runs and that sections are there; the rest is checked where it is read.
     pub fn new(image: Image, number: u64) -> Result<Self, SegmentError> {
         let header = Header::decode(&image)?;
-        let segment = Self { number, image, header };
+        let segment = Self { number, image, header, near: OnceLock::new() };
         for section in [Section::Runs, Section::Centres] {
             let place = segment.header.places[section as usize];
             if crc32fast::hash(segment.bytes_of(section)) != place.checksum {
@@ -130,6 +136,25 @@ impl Segment {
         let width = self.header.width();
         let at = width * (1 + 2 * list);
         self.view(Section::Centres)[at..at + 2 * width].split_at(width)
+    }
+
+    /// The centres of its lists, to be ranked.
+    pub fn near(&self, kernel: Kernel) -> &Near {
+        self.near.get_or_init(|| {
+            let width = self.header.width();
+            let centres: Vec<f32> =
+                (0..self.header.lists).flat_map(|list| self.list_centre(list).0.iter().copied()).collect();
+            Near::of(kernel, self.header.distance, &centres, width)
+        })
+    }
+
+    /// With another reach; for one in memory, which is not shared yet.
+    pub fn with_reach(mut self, reach: f32) -> Self {
+        self.header.reach = reach;
+        if let Image::Memory(image) = &mut self.image {
+            image[..layout::HEADER_BYTES].copy_from_slice(&self.header.encode());
+        }
+        self
     }
 
     /// 1-bit codes from a block on.

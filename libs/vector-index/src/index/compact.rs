@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Index, IndexError};
 use crate::{
     files::write_segment,
+    lists,
     segment::{Segment, Source, build},
     snapshot::{Part, Store},
 };
@@ -82,7 +83,10 @@ impl Index {
         if rows.is_empty() {
             return Ok(None);
         }
-        Ok(Some(build(&self.shape, rows, None)?))
+        let lists = lists::part(&self.shape, &rows, self.config.list_rows);
+        let parted = lists.is_some();
+        let segment = build(&self.shape, rows, lists)?;
+        Ok(Some(if parted { lists::measure(segment, &self.shape)? } else { segment }))
     }
 }
 

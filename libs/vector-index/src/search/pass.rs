@@ -3,8 +3,9 @@
 use super::{Hit, Search, SearchError, order};
 use crate::{
     kernel::{BLOCK, BitQuery, BitRows, ByteQuery, ByteRows, Found},
+    lists::WANTED_MAX,
     live::{PIECE_ROWS, Piece},
-    segment::Segment,
+    segment::{Run, Segment},
     snapshot::{Snapshot, Store},
     top,
     vector::{Distance, prepare},
@@ -157,6 +158,19 @@ impl<'q> Pass<'q> {
         }
     }
 
+    /// As [`finish`](Self::finish), without the exact rest: the rows alone.
+    pub fn finish_rows(mut self, snapshot: &Snapshot) -> Result<Vec<usize>, SearchError> {
+        if self.plan == Plan::Bits {
+            self.coarse_to_fine(snapshot);
+        }
+        if self.plan == Plan::Bits || self.plan == Plan::Bytes {
+            self.cut_fine(snapshot);
+            self.compare_fine(snapshot);
+        }
+        self.exact.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        Ok(self.exact.iter().take(self.wanted).map(|(_, row)| *row as usize).collect())
+    }
+
     /// Brings what the scan found through the rest of the cascade.
     pub fn finish<'s>(mut self, snapshot: &'s Snapshot) -> Result<Vec<Hit<'s>>, SearchError> {
         if self.plan == Plan::Nothing {
@@ -255,16 +269,24 @@ impl<'q> Pass<'q> {
         Ok(())
     }
 
-    /// Scans the lists whose centres are nearest.
+    /// Scans the lists whose centres are nearest, best first.
     fn scan_lists(&mut self, snapshot: &Snapshot, number: usize, segment: &Segment) -> Result<(), SearchError> {
-        let order = crate::lists::nearest(segment, &self.query, &snapshot.shape);
-        let mut rank = vec![u32::MAX; segment.header().lists];
-        for (at, list) in (0..).zip(order) {
-            rank[list] = at;
+        let behind = segment.near(snapshot.shape.kernel).behind(&snapshot.shape, &self.query);
+        let of_tenant = |run: &Run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant);
+        // A few rows of many are farther away than what the reach was measured with: all lists are looked at for them.
+        let rows: u32 = segment.runs().filter(of_tenant).map(|run| run.end - run.start).sum();
+        let few = self.search.among.is_some() || (rows as usize) < segment.rows() / 4 || self.wanted > WANTED_MAX;
+        let reach = if few { f32::INFINITY } else { segment.header().reach };
+        let mut runs: Vec<(f32, Run)> = Vec::new();
+        for run in segment.runs().filter(of_tenant) {
+            let behind = behind.get(run.list as usize).copied().unwrap_or_default();
+            match (runs.last_mut(), behind) {
+                (Some((_, last)), _) if last.list == run.list && last.end == run.start => last.end = run.end,
+                (_, behind) if behind <= reach => runs.push((behind, run)),
+                _ => {}
+            }
         }
-        let runs = segment.runs().filter(|run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant));
-        let mut runs: Vec<_> = runs.map(|run| (rank[run.list as usize], run)).filter(|run| run.0 < u32::MAX).collect();
-        runs.sort_unstable_by_key(|(rank, run)| (*rank, run.start));
+        runs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.start.cmp(&b.1.start)));
         for (_, run) in runs {
             self.aim(snapshot, number, run.list as usize);
             self.scan_range(snapshot, number, run.start as usize..run.end as usize)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic "DRGMVIDX" | version u32 | distance u32 | dimension u32 | lists u32 | rows u64 | seed u64
-//! | longest code f32 | largest rounding error f32 | lists to probe u32 | 0 u32
+//! | longest code f32 | largest rounding error f32 | lists to probe u32 | reach f32
 //! | sections: (offset u64, bytes u64, CRC-32 u32, 0 u32) each | 0 ... | CRC-32 of all before, u32
 //! ```
 //! All numbers are little-endian.
@@ -77,8 +77,11 @@ pub struct Header {
     pub code_length_max: f32,
     /// Greatest length of what an 8-bit code leaves out.
     pub code_error_max: f32,
-    /// Lists that found enough of the nearest of sampled rows.
+    /// As many as `lists`; kept for programs that read the first format only.
     pub probe: usize,
+    /// Lists whose centre is farther than this behind the nearest centre are not looked at. Zero in files from before
+    /// there were lists.
+    pub reach: f32,
     pub places: [Place; SECTIONS.len()],
 }
 
@@ -108,6 +111,7 @@ impl Header {
             code_length_max: 0.0,
             code_error_max: 0.0,
             probe: lists,
+            reach: if lists > 1 { f32::INFINITY } else { 0.0 },
             places: [Place::default(); SECTIONS.len()],
         };
         let mut end = HEADER_BYTES;
@@ -170,7 +174,7 @@ impl Header {
         bytes.extend_from_slice(&self.code_length_max.to_le_bytes());
         bytes.extend_from_slice(&self.code_error_max.to_le_bytes());
         bytes.extend_from_slice(&narrow(self.probe).to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.reach.to_le_bytes());
         for place in &self.places {
             bytes.extend_from_slice(&(place.offset as u64).to_le_bytes());
             bytes.extend_from_slice(&(place.bytes as u64).to_le_bytes());
@@ -207,16 +211,17 @@ impl Header {
         }
         let seed = reader.u64();
         let (code_length_max, code_error_max) = (f32::from_bits(reader.u32()), f32::from_bits(reader.u32()));
-        let probe = reader.u32() as usize;
-        reader.u32();
+        let (probe, reach) = (reader.u32() as usize, f32::from_bits(reader.u32()));
         let places = std::array::from_fn(|_| {
             let (offset, bytes, checksum) = (reader.u64(), reader.u64(), reader.u32());
             reader.u32();
             let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
             Place { offset: size(offset), bytes: size(bytes), checksum }
         });
-        let header = Self { distance, dimension, lists, rows, seed, code_length_max, code_error_max, probe, places };
-        if !(code_length_max.is_finite() && code_error_max.is_finite() && (1..=lists).contains(&probe)) {
+        let header =
+            Self { distance, dimension, lists, rows, seed, code_length_max, code_error_max, probe, reach, places };
+        if !(code_length_max.is_finite() && code_error_max.is_finite() && (1..=lists).contains(&probe) && reach >= 0.0)
+        {
             return Err(SegmentError::Damaged("limits"));
         }
         for section in SECTIONS {

@@ -1,6 +1,6 @@
 //! A folder that an older program wrote stays readable; and the same points give the same segment for ever.
 //!
-//! `UPDATE_GOLDEN=1` writes the folder anew: only together with a new version of the format, in a folder of its own.
+//! `UPDATE_GOLDEN=v1` writes that folder anew: only together with a new version of the format, in a folder of its own.
 
 use std::{fs, path::Path};
 
@@ -8,13 +8,14 @@ use vector_index::{Config, Distance, Durability, Index, Point, Search};
 
 use super::support::{Clusters, ids};
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
-fn write(folder: &Path) {
-    let index = Index::open(folder, config(), Durability::Disk).expect("an index");
+/// A folder of `rows` points in one segment and a log.
+fn write(folder: &Path, config: Config, rows: u32) {
+    let index = Index::open(folder, config, Durability::Disk).expect("an index");
     let mut clusters = Clusters::new(77, 5, 3, 0.5);
-    let vectors: Vec<Vec<f32>> = (0..12).map(|_| clusters.vector()).collect();
-    let names: Vec<String> = (0..12).map(|number| format!("point-{number}")).collect();
+    let vectors: Vec<Vec<f32>> = (0..rows).map(|_| clusters.vector()).collect();
+    let names: Vec<String> = (0..rows).map(|number| format!("point-{number}")).collect();
     let points = names.iter().zip(&vectors).zip(0..).map(|((id, vector), number)| Point {
         id,
         tenant: number % 3,
@@ -35,16 +36,26 @@ fn config() -> Config {
 
 #[test]
 fn folder_of_the_first_format_is_read_and_written_the_same() {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let _ = fs::remove_dir_all(GOLDEN);
-        fs::create_dir_all(GOLDEN).expect("a folder");
-        write(Path::new(GOLDEN));
-        fs::remove_file(Path::new(GOLDEN).join("lock")).expect("removed");
+    check("v1", config(), 12);
+}
+
+#[test]
+fn folder_with_lists_is_read_and_written_the_same() {
+    check("v1-lists", Config { list_rows: 20, ..config() }, 40);
+}
+
+fn check(name: &str, config: Config, rows: u32) {
+    let golden = Path::new(GOLDEN).join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|wanted| wanted == name) {
+        let _ = fs::remove_dir_all(&golden);
+        fs::create_dir_all(&golden).expect("a folder");
+        write(&golden, config, rows);
+        fs::remove_file(golden.join("lock")).expect("removed");
     }
     let (old, new) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    write(new.path());
+    write(new.path(), config, rows);
     let mut seen = 0;
-    for entry in fs::read_dir(GOLDEN).expect("the golden folder") {
+    for entry in fs::read_dir(&golden).expect("the golden folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name");
         let bytes = fs::read(&path).expect("a file");
@@ -54,10 +65,10 @@ fn folder_of_the_first_format_is_read_and_written_the_same() {
     }
     assert_eq!(seen, 3, "manifest, segment, log");
 
-    let index = Index::open(old.path(), config(), Durability::Disk).expect("the index");
+    let index = Index::open(old.path(), config, Durability::Disk).expect("the index");
     index.verify().expect("whole");
     let snapshot = index.snapshot();
-    assert_eq!(snapshot.len(), 12);
+    assert_eq!(snapshot.len(), rows as usize);
     assert!(snapshot.get("point-3").is_none());
     let late = snapshot.get("late").expect("a point");
     assert_eq!((late.tenant, late.payload, late.vector), (9, &b"log"[..], &[1.0, 0.0, 0.0, 0.0, 0.5][..]));

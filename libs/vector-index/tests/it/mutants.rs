@@ -146,7 +146,7 @@ struct Folder {
 impl Folder {
     fn make(distance: Distance) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let config = Config::new(DIMENSION, distance);
+        let config = Config { list_rows: 60, ..Config::new(DIMENSION, distance) };
         let index = Index::open(folder.path(), config, Durability::System).expect("an index");
         let mut clusters = Clusters::new(21, DIMENSION, 3, 0.5);
         let vectors: Vec<Vec<f32>> = (0..100).map(|_| clusters.vector()).collect();

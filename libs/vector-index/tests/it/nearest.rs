@@ -146,3 +146,62 @@ fn filters_keep_what_they_should_and_lose_nothing() {
         }
     }
 }
+
+/// A segment with lists: near ones find nearly all, and what is asked of few of the rows finds them wherever they are.
+#[test]
+fn lists_find_nearly_all_and_lose_no_filtered_rows() {
+    for distance in DISTANCES {
+        let mut clusters = Clusters::new(14, 80, 60, 0.6);
+        let (folder, mut model) = (tempfile::tempdir().expect("a folder"), std::collections::BTreeMap::new());
+        let config = Config { list_rows: 6_000, ..Config::new(80, distance) };
+        let open = || Index::open(folder.path(), config, vector_index::Durability::System).expect("an index");
+        let mut index = open();
+        // Two large tenants, and many of two rows each, which are too small for lists of their own.
+        let tenant = |id: &str| match id[1..].parse::<u32>().expect("a number") {
+            number if number % 10 == 0 => 10 + number / 20,
+            number => number % 2,
+        };
+        let all: Vec<(String, Vec<f32>)> = (0..12_000).map(|row| (format!("p{row:06}"), clusters.vector())).collect();
+        let write = |index: &Index, some: &[(String, Vec<f32>)]| {
+            let points = some.iter().map(|(id, vector)| Point { id, tenant: tenant(id), payload: b"", vector });
+            index.upsert(&points.collect::<Vec<_>>()).expect("stored");
+        };
+        write(&index, &all[..11_000]);
+        index.compact_fully().expect("compacted");
+        // Some go, some come, and some come again elsewhere.
+        index.remove(&["p000007", "p000020"]).expect("removed");
+        write(&index, &all[11_000..]);
+        let moved: Vec<_> = (0..100).map(|at| (all[at * 50].0.clone(), clusters.vector())).collect();
+        write(&index, &moved);
+        model.extend(all.iter().cloned().chain(moved));
+        model.retain(|id, _| id != "p000007" && id != "p000020");
+        let (mut found, mut filtered) = (0, 0);
+        for reopened in [false, true] {
+            if reopened {
+                drop(index);
+                index = open();
+                index.verify().expect("whole");
+            }
+            let snapshot = index.snapshot();
+            assert_eq!(snapshot.len(), model.len());
+            let few = snapshot.select(|point| point.id.ends_with("77"));
+            for _ in 0..30 {
+                let query = clusters.vector();
+                let exact = snapshot.search(&Search { exact: true, ..Search::new(&query, 10) }).expect("hits");
+                check_exact(distance, &model, &query, 10, &exact);
+                let near = ids(&snapshot.search(&Search::new(&query, 10)).expect("hits"));
+                found += ids(&exact).iter().filter(|id| near.contains(id)).count();
+                for (of, among) in [(Some(17), None), (None, Some(&few)), (Some(1), Some(&few))] {
+                    let search = Search { tenant: of, among, ..Search::new(&query, 5) };
+                    let exact = snapshot.search(&Search { exact: true, ..search }).expect("hits");
+                    let near = snapshot.search(&search).expect("hits");
+                    filtered += ids(&exact).iter().filter(|id| ids(&near).contains(id)).count();
+                    assert_eq!(near.len(), exact.len());
+                    assert_eq!(snapshot.search_batch(&[search]), [Ok(near)]);
+                }
+            }
+        }
+        assert!(found >= 60 * 10 * 97 / 100, "{distance:?}: {found}");
+        assert!(filtered >= 60 * 12 * 97 / 100, "{distance:?}: {filtered} of few");
+    }
+}
