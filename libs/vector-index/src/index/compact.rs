@@ -19,8 +19,26 @@ impl Index {
     /// Does the next piece of upkeep, if there is any: makes a segment of the tail when it has `seal_rows`, or one of
     /// several segments of about one size, or of one that is a quarter dead. True when there may be more to do.
     ///
-    /// Blocks for as long as that takes, but searches not at all, and writes only at the end: call it from a thread of
-    /// its own, after writes.
+    /// Blocks for as long as that takes, but searches not at all, and writes only at its beginning and end, while files
+    /// change their names: so call it from a thread of its own, and hold no lock of yours that searches or writes wait
+    /// for. An [`Index`] is shared as it is:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use vector_index::{Config, Distance, Index, IndexError};
+    /// let index = Arc::new(Index::in_memory(Config::new(2, Distance::Cosine))?);
+    /// // After a write:
+    /// if index.wants_compaction() {
+    ///     let index = Arc::clone(&index);
+    ///     std::thread::spawn(move || -> Result<(), IndexError> {
+    ///         while index.compact()? {}
+    ///         Ok(())
+    ///     });
+    /// }
+    /// # Ok::<(), IndexError>(())
+    /// ```
+    /// Two at once do no harm: the second waits for the first. What is written meanwhile is in the tail, or taken out of
+    /// the new segment at the end.
     ///
     /// # Errors
     /// As [`IndexError`] says; the index is as it was then.
@@ -34,6 +52,16 @@ impl Index {
     /// As [`IndexError`] says; the index is as it was then.
     pub fn compact_fully(&self) -> Result<(), IndexError> {
         self.compact_once(true).map(|_| ())
+    }
+
+    /// True when [`compact`](Self::compact) would find something to do. Cheap, and waits for no compaction.
+    pub fn wants_compaction(&self) -> bool {
+        let writer = self.writer();
+        if writer.tail_rows() >= self.config.seal_rows.max(1) {
+            return true;
+        }
+        let parts = worth_merging(&writer.segments);
+        !parts.is_empty() && !is_whole(&parts)
     }
 
     fn compact_once(&self, all: bool) -> Result<bool, IndexError> {
@@ -52,8 +80,7 @@ impl Index {
             } else if !all {
                 parts = worth_merging(&writer.segments);
             }
-            let whole = |part: &Part| part.live.count() == part.store.rows();
-            if parts.is_empty() || matches!(&parts[..], [part @ Part { store: Store::Segment(_), .. }] if whole(part)) {
+            if parts.is_empty() || is_whole(&parts) {
                 return Ok(false);
             }
             (parts, logs_from, writer.new_segment())
@@ -88,6 +115,11 @@ impl Index {
         let segment = build(&self.shape, rows, lists)?;
         Ok(Some(if parted { lists::measure(segment, &self.shape)? } else { segment }))
     }
+}
+
+/// True for one segment without dead rows, which is as it should be.
+fn is_whole(parts: &[Part]) -> bool {
+    matches!(parts, [part @ Part { store: Store::Segment(_), .. }] if part.live.count() == part.store.rows())
 }
 
 /// The segments that should become one: small ones of about one size, or one with many dead rows.

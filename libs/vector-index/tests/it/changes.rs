@@ -159,3 +159,53 @@ fn readers_see_one_moment_while_all_changes() {
     while index.compact().expect("compacted") {}
     assert_eq!(index.snapshot().len(), 40);
 }
+
+/// A segment is being made (a thread does nothing else) while points come and go: each write is seen at once, the thread
+/// is only woken when there is something to do, and nothing is lost.
+#[test]
+fn writes_go_on_while_a_thread_compacts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config { seal_rows: 64, ..Config::new(16, Distance::InnerProduct) };
+    let open = || Index::open(folder.path(), config, vector_index::Durability::System).expect("an index");
+    let index = open();
+    assert!(!index.wants_compaction());
+    let mut clusters = Clusters::new(13, 16, 4, 0.5);
+    let mut model = BTreeMap::<String, Vec<f32>>::new();
+    let (wake, woken) = std::sync::mpsc::sync_channel::<()>(1);
+    let made = thread::scope(|scope| {
+        let compacting = scope.spawn(|| {
+            let mut made = 0;
+            for () in woken {
+                while index.compact().expect("compacted") {
+                    made += 1;
+                }
+            }
+            made
+        });
+        for round in 0..200u32 {
+            let vectors: Vec<(String, Vec<f32>)> =
+                (0..20).map(|at| (format!("p{:04}", (round * 7 + at * 13) % 900), clusters.vector())).collect();
+            index.upsert(&vectors.iter().map(|(id, vector)| point(id, vector)).collect::<Vec<_>>()).expect("stored");
+            model.extend(vectors);
+            let gone = format!("p{:04}", round % 900);
+            assert_eq!(index.remove(&[&gone]).expect("removed"), usize::from(model.remove(&gone).is_some()));
+            let snapshot = index.snapshot();
+            assert_eq!(snapshot.len(), model.len());
+            assert!(snapshot.get(&gone).is_none());
+            if index.wants_compaction() {
+                let _ = wake.try_send(());
+            }
+        }
+        drop(wake);
+        compacting.join().expect("compaction")
+    });
+    assert!(made > 0);
+    while index.compact().expect("compacted") {}
+    assert!(!index.wants_compaction());
+    drop(index);
+    let index = open();
+    let snapshot = index.snapshot();
+    let found: BTreeMap<String, Vec<f32>> =
+        snapshot.points().map(|point| (point.id.to_owned(), point.vector.to_vec())).collect();
+    assert!(found == model);
+}
