@@ -62,5 +62,5 @@ start-time: ## how long the one process takes to be ready, empty and with 10,000
 	$(CARGO) build --quiet -p dragoman
 	$(CARGO) run --quiet -p tests --example start_time -- target/debug/dragoman
 
-bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge: ARGS="1k 10k 100k wide 1m"
+bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge, and a chart: ARGS="1k 10k 100k wide 1m"
 	tests/support/bench-vectors/run.sh $(ARGS)

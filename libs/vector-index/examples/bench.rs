@@ -6,8 +6,11 @@
 //! made.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
 
+mod support;
+
 use std::{collections::HashSet, fs, time::Instant};
 
+use support::{matrix, median};
 use vector_index::{Config, Distance, Durability, Index, Point, Search, kernel_name};
 
 const K: usize = 10;
@@ -58,7 +61,7 @@ fn main() {
         return;
     }
     if let Some(at) = arguments.iter().position(|argument| argument == "--files") {
-        files(&arguments[at + 1], &points, median(&mut round(&search, &queries)));
+        files(&arguments[at + 1], &points);
         return;
     }
 
@@ -95,15 +98,9 @@ fn round(search: &impl Fn(&[f32]) -> Vec<String>, queries: &[&[f32]]) -> Vec<f64
     queries.iter().map(time).collect()
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Prints the milliseconds that opening takes, the seconds that building took, and the share of the memory's rate that
-/// a search of `search_us` has: the rate at which it goes through the 1-bit codes, all else that it does included, over
-/// the rate at which the same bytes are read.
-fn files(folder: &str, points: &[Point<'_>], search_us: f64) {
+/// Prints the milliseconds that opening takes, and opening with a first search, the seconds that building took, and the
+/// bytes a row takes in its file.
+fn files(folder: &str, points: &[Point<'_>]) {
     let folder = std::path::Path::new(folder).join(format!("bench-{}", std::process::id()));
     let config = Config::new(points[0].vector.len(), Distance::Cosine);
     let started = Instant::now();
@@ -113,30 +110,19 @@ fn files(folder: &str, points: &[Point<'_>], search_us: f64) {
     }
     index.compact_fully().unwrap();
     let built = started.elapsed().as_secs_f64();
+    let bytes = index.snapshot().stats().bytes as usize / points.len();
     drop(index);
-    let mut opened = Vec::new();
+    let (mut opened, mut answered) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let started = Instant::now();
         let index = Index::open(&folder, config, Durability::System).unwrap();
         opened.push(started.elapsed().as_secs_f64() * 1e3);
         assert_eq!(index.snapshot().len(), points.len());
+        index.snapshot().search(&Search::new(points[0].vector, K)).unwrap();
+        answered.push(started.elapsed().as_secs_f64() * 1e3);
     }
     fs::remove_dir_all(&folder).unwrap();
-    let codes = points.len() * (config.dimension.next_multiple_of(64) / 8 + 8);
-    let words: Vec<u64> = (0..codes as u64 / 8).collect();
-    let mut reads = Vec::new();
-    for _ in 0..50 {
-        let started = Instant::now();
-        let sums = words.as_chunks::<32>().0.iter().fold([0u64; 32], |mut sums, words| {
-            for (sum, word) in sums.iter_mut().zip(words) {
-                *sum ^= word;
-            }
-            sums
-        });
-        std::hint::black_box(sums);
-        reads.push(started.elapsed().as_secs_f64() * 1e6);
-    }
-    println!("{:.3} {built:.3} {:.3}", median(&mut opened), median(&mut reads) / search_us);
+    println!("{:.3} {built:.3} {:.3} {bytes}", median(&mut opened), median(&mut answered));
 }
 
 /// The ten nearest of each query.
@@ -148,11 +134,4 @@ fn truth(snapshot: &vector_index::Snapshot, queries: &[&[f32]]) -> Vec<HashSet<S
             hits.iter().map(|hit| hit.point.id.to_owned()).collect()
         })
         .collect()
-}
-
-fn matrix(path: &str) -> (Vec<f32>, usize) {
-    let bytes = fs::read(path).unwrap();
-    let (head, values) = bytes.split_at(16);
-    let dimension = u64::from_le_bytes(head[8..].try_into().unwrap()) as usize;
-    (values.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect(), dimension)
 }

@@ -5,8 +5,12 @@ one that has none is left out, and said so. Then five rounds, in each of which e
 engine after the other; the ratio of a round is the fastest peer's median time over ours, and the figure is the median of
 the rounds. Peers are called from Python, as their users do; a call costs them about a microsecond of that. Ours is a
 process of its own on the same core, which waits while others run.
+
+100k adds what is measured of our index alone: opening, building, filters, deleted rows, batches, writes beside searches,
+and the share of the read rate that scans reach. 1m with 100k gives the growth. curves.svg, beside DATA, has each engine's
+recall against searches a second, up to the setting after the one that was taken; ours has one setting.
 """
-import atexit, os, shutil, statistics, subprocess, sys, tempfile, time
+import atexit, math, os, shutil, statistics, subprocess, sys, tempfile, time
 import numpy as np
 
 DATA, BENCH, SIZES = sys.argv[1], sys.argv[2], sys.argv[3:]
@@ -39,13 +43,21 @@ class Peer:
         self.name, self.ladder, self.at, self.search = name, ladder, at, None
 
     def tune(self, queries, best):
-        reached = 0
+        """Takes the first setting that reaches the floor; goes on to the next after it, for the curve."""
+        reached, self.line = 0, []
         for setting in self.ladder:
             search = self.at(setting)
-            reached = recall([search(query) for query in queries], best)
+            started = time.perf_counter()
+            answers = [search(query) for query in queries]
+            rate = len(queries) / (time.perf_counter() - started)
+            reached = recall(answers, best)
+            self.line.append((reached, rate))
+            if self.search:
+                return True
             if reached >= FLOOR:
                 self.search, self.setting, self.recall = search, setting, reached
-                return True
+        if self.search:
+            return True
         print(f"{self.name}: best recall is {reached:.4f}, left out", flush=True)
         return False
 
@@ -208,7 +220,7 @@ def compare(label, rows, dimension):
         times["ours"].append(mine)
         theirs = []
         for peer in peers:
-            peer.at(peer.setting)
+            peer.search = peer.at(peer.setting)
             theirs.append(peer.round(queries))
             times.setdefault(peer.name, []).append(theirs[-1])
         ratios.append(min(theirs, default=float("nan")) / mine)
@@ -219,25 +231,72 @@ def compare(label, rows, dimension):
     print(f"{name}: ratio by round {' '.join(f'{ratio:.2f}' for ratio in ratios)}")
     print(f"figure {name}_ratio {statistics.median(ratios):.2f}")
     print(f"figure {name}_recall {our_recall:.4f}")
-    print(f"figure {name}_p50_us {statistics.median(times['ours']):.1f} us", flush=True)
+    p50 = statistics.median(times["ours"])
+    print(f"figure {name}_p50_us {p50:.1f} us", flush=True)
+    lines = {"ours": [(our_recall, 1e6 / p50)]} | {peer.name: peer.line for peer in peers}
+    return p50, lines
 
 
 def one_off(rows):
-    """Opening, building and the share of the memory's rate: medians of five."""
-    command = [BENCH, os.path.join(DATA, "base_384.f32"), os.path.join(DATA, "query_384.f32"), "--rows", str(rows), "--files", DATA]
+    """Opening and building: medians of five; and what the index costs beside plain searches, with all cores."""
+    inputs = [os.path.join(DATA, "base_384.f32"), os.path.join(DATA, "query_384.f32")]
+    command = [BENCH, *inputs, "--rows", str(rows), "--files", DATA]
     runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(ROUNDS)]
-    opened, built, share = (statistics.median(float(run[at]) for run in runs) for at in range(3))
-    print(f"figure open_100k_ms {opened:.2f} ms\nfigure build_100k_s {built:.2f} s\nfigure bandwidth_share {share:.2f}")
+    names = [("open_100k_ms", "ms"), ("build_100k_s", "s"), ("restart_100k_ms", "ms"), ("bytes_a_row", "")]
+    for at, (name, unit) in enumerate(names):
+        values = sorted(float(run[at]) for run in runs)
+        print(f"{name}: {values[0]:.3f} to {values[-1]:.3f}\nfigure {name} {statistics.median(values):.3f} {unit}".rstrip())
+    free = (lambda: os.sched_setaffinity(0, range(os.cpu_count()))) if hasattr(os, "sched_setaffinity") else None
+    measures = os.path.join(os.path.dirname(BENCH), "measures")
+    subprocess.run([measures, *inputs, DATA, str(rows)], check=True, preexec_fn=free)
+
+
+def growth(times):
+    """How the time of a search grows from 100,000 to a million: the exponent of N."""
+    if "100k" in times and "1m" in times:
+        print(f"figure ann_growth_exponent {math.log10(times['1m'] / times['100k']):.2f}")
+
+
+def curves(path, panels):
+    """Recall against searches a second, a panel for each size; by hand, because it is two axes and some lines."""
+    colours = ["#000", "#c33", "#36c", "#393", "#c63", "#939", "#399", "#963", "#666"]
+    wide, high, left, top = 420, 300, 60, 40
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide * len(panels)}" height="{high + 40 + 16 * len(colours)}" font-family="sans-serif" font-size="11">']
+    for at, (label, lines) in enumerate(panels):
+        rates = [rate for line in lines.values() for _, rate in line]
+        low, most = math.log10(min(rates)), math.log10(max(rates)) + 0.05
+        x = lambda recall: at * wide + left + (max(recall, 0.9) - 0.9) * 10 * (wide - left - 30)
+        y = lambda rate: top + (most - math.log10(rate)) / (most - low or 1) * (high - top - 40)
+        out.append(f'<text x="{at * wide + left}" y="20" font-size="13">{label}: searches a second, one core</text>')
+        for recall in (0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0):
+            out.append(f'<path d="M{x(recall):.1f} {top}V{high - 40}" stroke="#ddd"/><text x="{x(recall):.1f}" y="{high - 25}" text-anchor="middle">{recall:g}</text>')
+        for power in range(math.floor(low), math.ceil(most) + 1):
+            for rate in (10**power, 3 * 10**power):
+                if low <= math.log10(rate) <= most:
+                    out.append(f'<path d="M{at * wide + left} {y(rate):.1f}H{(at + 1) * wide - 30}" stroke="#ddd"/><text x="{at * wide + left - 5}" y="{y(rate):.1f}" text-anchor="end">{rate:,}</text>')
+        for (name, line), colour, place in zip(lines.items(), colours, range(99)):
+            line = sorted(line)
+            points = " ".join(f"{x(recall):.1f},{y(rate):.1f}" for recall, rate in line if recall >= 0.9)
+            out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{3 if name == "ours" else 1.2}"/>')
+            out += [f'<circle cx="{x(recall):.1f}" cy="{y(rate):.1f}" r="{4 if name == "ours" else 2}" fill="{colour}"/>' for recall, rate in line if recall >= 0.9]
+            out.append(f'<text x="{at * wide + left}" y="{high + 16 * place}" fill="{colour}">{name}</text>')
+    with open(path, "w") as file:
+        file.write("\n".join(out + ["</svg>"]))
+    print(f"curves: {path}", flush=True)
 
 
 if __name__ == "__main__":
     sizes = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000}
-    for label in SIZES:
-        if label == "wide":
-            compare("1k", 1_000, 1536)
-            compare("10k", 10_000, 1536)
-        elif label == "100k":
-            compare(label, sizes[label], 384)
-            one_off(sizes[label])
-        else:
-            compare(label, sizes[label], 384)
+    wanted = [(label, sizes[label], 384) for label in SIZES if label != "wide"]
+    if "wide" in SIZES:
+        wanted += [("1k", 1_000, 1536), ("10k", 10_000, 1536)]
+    times, panels = {}, []
+    for label, rows, dimension in wanted:
+        p50, lines = compare(label, rows, dimension)
+        panels.append((f"{label} x {dimension}", lines))
+        if dimension == 384:
+            times[label] = p50
+        if label == "100k":
+            one_off(rows)
+    growth(times)
+    curves(os.path.join(os.path.dirname(DATA.rstrip("/")), "curves.svg"), panels)

@@ -15,7 +15,7 @@ if [ ! -e "$home/venv/.complete" ]; then
 fi
 [ $# -gt 0 ] || set -- 1k 10k 100k wide
 "$home/venv/bin/python" "$here/data.py" "$home/data" "$@" >&2
-cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p vector-index --example bench
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p vector-index --examples
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 pin="taskset -c $core"
 command -v taskset >/dev/null 2>&1 || pin=
