@@ -1,5 +1,5 @@
 //! How fast and how good searches are: `bench BASE QUERIES [--rows N] [--queries N] [--rounds N] [--exact]
-//! [--batch N] [--files FOLDER] [--serve]`.
+//! [--batch N] [--lists N] [--files FOLDER] [--serve]`.
 //!
 //! A file is `rows (u64 LE) | dimension (u64 LE) | f32 LE`, as tests/support/bench-vectors/data.py writes them. Prints the
 //! median time of a search in us, the share of the ten nearest that were found (recall), and how long the index was
@@ -35,7 +35,9 @@ fn main() {
         .zip(base.chunks_exact(dimension))
         .map(|(id, vector)| Point { id, tenant: 0, payload: &[], vector })
         .collect();
-    let index = Index::in_memory(Config::new(dimension, Distance::Cosine)).unwrap();
+    let config = Config::new(dimension, Distance::Cosine);
+    let config = Config { list_rows: option("--lists").unwrap_or(config.list_rows), ..config };
+    let index = Index::in_memory(config).unwrap();
     let started = Instant::now();
     for points in points.chunks(10_000) {
         index.upsert(points).unwrap();

@@ -71,8 +71,8 @@ class Peer:
 
 
 class Ours:
-    def __init__(self, base, queries, rows, count):
-        command = [BENCH, base, queries, "--rows", str(rows), "--queries", str(count), "--serve"]
+    def __init__(self, base, queries, rows, count, *options):
+        command = [BENCH, base, queries, "--rows", str(rows), "--queries", str(count), *options, "--serve"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.head = self.process.stdout.readline().split()
 
@@ -195,7 +195,8 @@ def compare(label, rows, dimension):
     count = 1000 if rows <= 10_000 else 500 if rows <= 100_000 else 200
     queries = np.ascontiguousarray(queries[:count])
     best = truth(base, queries)
-    ours = Ours(os.path.join(DATA, base_file), os.path.join(DATA, query_file), rows, count)
+    inputs = [os.path.join(DATA, base_file), os.path.join(DATA, query_file)]
+    ours = Ours(*inputs, rows, count)
     answers = ours.answers(count)
     our_recall = recall(answers, best)
     print(f"{label}: ours has recall {our_recall:.4f}, built in {ours.head[1]} ms ({ours.head[2]})", flush=True)
@@ -215,9 +216,13 @@ def compare(label, rows, dimension):
         except Exception as error:  # a peer that does not run here is told, not hidden
             print(f"{label}: {name} failed: {error!r}", flush=True)
     times, ratios = {"ours": []}, []
+    # Where ours has lists, it is compared with a pass over all rows as well.
+    flat = Ours(*inputs, rows, count, "--lists", str(rows + 1)) if rows >= 300_000 else None
     for _ in range(ROUNDS):
         mine = float(ours.ask("round"))
         times["ours"].append(mine)
+        if flat:
+            times.setdefault("ours without lists", []).append(float(flat.ask("round")))
         theirs = []
         for peer in peers:
             peer.search = peer.at(peer.setting)
@@ -225,6 +230,10 @@ def compare(label, rows, dimension):
             times.setdefault(peer.name, []).append(theirs[-1])
         ratios.append(min(theirs, default=float("nan")) / mine)
     ours.close()
+    if flat:
+        flat.close()
+        gains = [slow / fast for slow, fast in zip(times["ours without lists"], times["ours"])]
+        print(f"figure lists_{label}_speedup {statistics.median(gains):.2f}")
     for name, values in times.items():
         print(f"{label}: {name} p50 {statistics.median(values):.1f} us ({min(values):.1f} to {max(values):.1f})", flush=True)
     name = f"ann_{label}_{dimension}"
