@@ -9,6 +9,12 @@
 //!   five documents they are about. Weights are chosen on these, on `toolalpaca` and on `right_call`.
 //! - `toolalpaca`: its questions among all ten documents together, `toolalpaca_own` each in its own.
 //! - `sealtools`, `bfcl`: functions without documents, all of one pool.
+//! - `held_out`, `held_out_hr` and so on: our own questions (`tests/retrieval/held_out.jsonl`) among all operations of
+//!   seven documents that nothing was chosen on; `_sr` in Cyrillic. `pool_typos`, `held_out_typos`: the English questions
+//!   with a slip in every other long word.
+//! - `irrelevance`: BFCL's questions, each of a function that does not answer it; `elsewhere`: the same questions in the
+//!   pool. What is called near or sure there is wrong; `answerable_refused` counts the questions of the other sets, of
+//!   documents that answer them, that were told that nothing is near.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::{
@@ -20,7 +26,7 @@ use std::{
 
 use anyhow::Context as _;
 use embedding_service::catalogue::entry_of;
-use retrieval::{Entry, Index, Meaning, Question, meaning, sentence::Sentence};
+use retrieval::{Answer, Entry, Index, Meaning, Question, meaning, sentence::Sentence};
 use serde::Deserialize;
 use serde_json::Value;
 #[cfg(feature = "local-model")]
@@ -36,7 +42,14 @@ const POOL: [&str; 5] = [
     "gotify-swagger2.json",
     "traccar-fleet.yaml",
 ];
+const HELD_OUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/retrieval/held_out.jsonl");
 const LANGUAGES: [&str; 3] = ["hr", "de", "es"];
+
+/// From this probability of the best hit on something is near, and from this one on it is done or said without asking.
+const NEAR: f64 = 0.2;
+const SURE: f64 = 0.75;
+/// From this one on it may be meant where words were left out that may name something.
+const NAMED: f64 = 0.5;
 
 /// A question and the ids of the operations that answer it.
 struct Case {
@@ -51,7 +64,7 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let usage = "eval_retrieval DATA [--model FOLDER] [--misses]";
     let data = arguments.next().context(usage)?;
-    let mut run = Run { model: None, misses: false };
+    let mut run = Run { model: None, misses: false, asked: 0, refused: 0 };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--misses" => run.misses = true,
@@ -70,12 +83,20 @@ fn main() -> anyhow::Result<()> {
     }
     let pool = Index::new(pool);
     run.measure("pool", &pool, &tmdb)?;
+    run.measure("pool_typos", &pool, &with_slips(&tmdb))?;
     for language in LANGUAGES {
         run.measure(language, &pool, &translated(&tmdb, language)?)?;
     }
-    let (index, all) = questions(&documents)?;
-    for (language, cases) in all {
-        run.measure(&format!("chains_{language}"), &index, &cases)?;
+    let (index, all) = questions(&documents, QUESTIONS)?;
+    for (language, cases) in all.iter().filter(|(_, cases)| !cases.is_empty()) {
+        run.measure(&format!("chains_{language}"), &index, cases)?;
+    }
+    let (index, all) = questions(&documents, HELD_OUT)?;
+    for (language, cases) in &all {
+        run.measure(&format!("held_out_{language}"), &index, cases)?;
+    }
+    if let Some((_, english)) = all.first() {
+        run.measure("held_out_typos", &index, &with_slips(english))?;
     }
     let (index, cases) = toolalpaca(&folder)?;
     run.measure("toolalpaca", &index, &cases)?;
@@ -90,20 +111,35 @@ fn main() -> anyhow::Result<()> {
     let (index, cases) = functions(&folder, "bfcl_multiple_functions.json.gz", "bfcl_multiple.jsonl")?;
     run.measure("bfcl", &index, &cases)?;
     let (index, cases) = functions(&folder, "sealtools_functions.jsonl.gz", "sealtools_test_out_domain.jsonl")?;
-    run.measure("sealtools", &index, &cases)
+    run.measure("sealtools", &index, &cases)?;
+    run.abstain(&folder, &pool)
 }
 
 struct Run {
     model: Option<Model>,
     misses: bool,
+    /// Questions of documents that answer them, and those of them that were told that nothing is near.
+    asked: u32,
+    refused: u32,
 }
 
 impl Run {
     fn measure(&mut self, set: &str, index: &Index, cases: &[Case]) -> anyhow::Result<()> {
-        let Some(model) = &mut self.model else {
-            measure(set, "", index, cases, self.misses, |_| None);
-            return Ok(());
-        };
+        let texts: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
+        let vectors = self.vectors(index, &texts)?;
+        let end = if vectors.is_some() { "_model" } else { "" };
+        let refused = measure(set, end, index, cases, self.misses, |text| of_text(vectors.as_ref(), text));
+        // Functions without documents are not what is asked of here.
+        if !["bfcl", "sealtools"].contains(&set) {
+            self.asked += u32::try_from(cases.len())?;
+            self.refused += refused;
+        }
+        Ok(())
+    }
+
+    /// The vectors of an index and of sentences; `None` without a model.
+    fn vectors(&mut self, index: &Index, sentences: &[&str]) -> anyhow::Result<Option<Vectors>> {
+        let Some(model) = &mut self.model else { return Ok(None) };
         let mut vectors = BTreeMap::new();
         let texts = index.entries().iter().flat_map(meaning::texts);
         for text in texts.chain(meaning::NEUTRAL.iter().map(|line| (*line).to_owned())) {
@@ -114,13 +150,93 @@ impl Run {
         let of_index =
             Meaning::new(index.entries(), |text| vectors.get(text).cloned()).context("vectors are missing")?;
         let mut asked = BTreeMap::new();
-        for case in cases {
-            let text = Sentence::new(&case.text).text;
-            asked.insert(case.text.clone(), model.vector(&text, true)?);
+        for sentence in sentences {
+            let text = Sentence::new(sentence).text;
+            asked.insert((*sentence).to_owned(), model.vector(&text, true)?);
         }
-        measure(set, "_model", index, cases, self.misses, |text| Some((&of_index, &**asked.get(text)?)));
+        Ok(Some((of_index, asked)))
+    }
+
+    /// Questions that nothing answers, and what the others were told.
+    fn abstain(&mut self, folder: &Path, pool: &Index) -> anyhow::Result<()> {
+        #[derive(Deserialize)]
+        struct Line {
+            query: String,
+            functions: Vec<Value>,
+        }
+        let lines: Vec<Line> = read_lines(&folder.join("bfcl_irrelevance.jsonl"))?;
+        let queries: Vec<&str> = lines.iter().map(|line| line.query.as_str()).collect();
+        let end = if self.model.is_some() { "_model" } else { "" };
+        let mut called = [[0u32; 2]; 2];
+        let elsewhere = self.vectors(pool, &queries)?;
+        for line in &lines {
+            let functions = line.functions.iter().filter_map(|function| {
+                let name = function.get("name")?.as_str()?.to_owned();
+                function_entry("functions", &name, function)
+            });
+            let own = Index::new(functions.collect());
+            let of_own = self.vectors(&own, &[&line.query])?;
+            for (at, (index, vectors)) in [(&own, &of_own), (pool, &elsewhere)].into_iter().enumerate() {
+                let meaning = of_text(vectors.as_ref(), &line.query);
+                let answer = index.search(Question { text: &line.query, k: 10, meaning, ..Question::default() });
+                let near = nearness(&answer);
+                called[at][0] += u32::from(near >= NEAR);
+                called[at][1] += u32::from(near >= SURE);
+                if let Some(best) = answer.hits.first().filter(|_| self.misses && near >= NEAR) {
+                    let id = &index.entries()[best.entry].id;
+                    println!("near {} {near:.2} {id}: {}", ["irrelevance", "elsewhere"][at], line.query);
+                }
+            }
+        }
+        for (set, [near, sure]) in ["irrelevance", "elsewhere"].into_iter().zip(called) {
+            println!("figure {set}_questions{end} {}", lines.len());
+            println!("figure {set}_called_near{end} {near}");
+            println!("figure {set}_called_sure{end} {sure}");
+        }
+        println!("figure answerable_questions{end} {}", self.asked);
+        println!("figure answerable_refused{end} {}", self.refused);
         Ok(())
     }
+}
+
+/// How near the best operation is to the whole sentence.
+fn nearness(answer: &Answer) -> f64 {
+    answer.hits.first().filter(|_| answer.left_out.is_empty()).map_or(0.0, |hit| hit.probability)
+}
+
+/// True when the best operation is near without words that may name something: whether they do, the dialogue finds out.
+fn named(answer: &Answer) -> bool {
+    !answer.left_out.is_empty() && answer.hits.first().is_some_and(|hit| hit.probability >= NAMED)
+}
+
+/// The vectors of an index, and of sentences by their text.
+type Vectors = (Meaning, BTreeMap<String, Arc<[f32]>>);
+
+fn of_text<'a>(vectors: Option<&'a Vectors>, text: &str) -> Option<(&'a Meaning, &'a [f32])> {
+    let (meaning, sentences) = vectors?;
+    Some((meaning, &**sentences.get(text)?))
+}
+
+/// The same questions with a slip in every other word of five letters and more: one left out, doubled, or two swapped.
+fn with_slips(cases: &[Case]) -> Vec<Case> {
+    let slip = |(at, word): (usize, &str)| {
+        let mut chars: Vec<char> = word.chars().collect();
+        if at % 2 == 1 || chars.len() < 5 || !chars.iter().all(|c| c.is_alphabetic()) {
+            return word.to_owned();
+        }
+        let middle = chars.len() / 2;
+        match at % 3 {
+            0 => drop(chars.remove(middle)),
+            1 => chars.insert(middle, chars[middle]),
+            _ => chars.swap(middle, middle - 1),
+        }
+        chars.into_iter().collect()
+    };
+    let of = |case: &Case| {
+        let words: Vec<String> = case.text.split_whitespace().enumerate().map(slip).collect();
+        Case { id: case.id.clone(), text: words.join(" "), gold: case.gold.clone(), document: case.document.clone() }
+    };
+    cases.iter().map(of).collect()
 }
 
 #[cfg(not(feature = "local-model"))]
@@ -175,7 +291,8 @@ impl Model {
     }
 }
 
-/// Asks, and prints `figure <set>_recall_at_10` with the rest of what the set shows.
+/// Asks, and prints `figure <set>_recall_at_10` with the rest of what the set shows. Gives how many questions were told
+/// that nothing is near.
 fn measure<'a>(
     set: &str,
     end: &str,
@@ -183,7 +300,7 @@ fn measure<'a>(
     cases: &[Case],
     misses: bool,
     meaning: impl Fn(&str) -> Option<(&'a Meaning, &'a [f32])>,
-) {
+) -> u32 {
     let (mut recall, mut first_right) = ([0.0; 3], 0.0);
     let mut bins = [(0u32, 0u32); 3];
     for case in cases {
@@ -203,9 +320,9 @@ fn measure<'a>(
         }
         let is_right = found.first().is_some_and(|first| case.gold.contains(*first));
         first_right += f64::from(u8::from(is_right));
-        let bin = match answer.hits.first().map_or(0.0, |hit| hit.probability) {
-            p if p >= 0.75 => 2,
-            p if p >= 0.2 => 1,
+        let bin = match (nearness(&answer), named(&answer)) {
+            (p, _) if p >= SURE => 2,
+            (p, named) if p >= NEAR || named => 1,
             _ => 0,
         };
         bins[bin].0 += 1;
@@ -238,6 +355,7 @@ fn measure<'a>(
         println!("figure {set}_{word}{end} {asked}");
         println!("figure {set}_{word}_first_is_gold{end} {right}");
     }
+    bins[0].0
 }
 
 #[derive(Deserialize)]
@@ -286,7 +404,7 @@ fn translated(cases: &[Case], language: &str) -> anyhow::Result<Vec<Case>> {
 type ByLanguage = Vec<(&'static str, Vec<Case>)>;
 
 /// Our own questions, by language.
-fn questions(documents: &Path) -> anyhow::Result<(Index, ByLanguage)> {
+fn questions(documents: &Path, file: &str) -> anyhow::Result<(Index, ByLanguage)> {
     #[derive(Deserialize)]
     struct Line {
         id: String,
@@ -295,12 +413,12 @@ fn questions(documents: &Path) -> anyhow::Result<(Index, ByLanguage)> {
         #[serde(flatten)]
         texts: BTreeMap<String, String>,
     }
-    let lines: Vec<Line> = read_lines(Path::new(QUESTIONS))?;
+    let lines: Vec<Line> = read_lines(Path::new(file))?;
     let mut all = Vec::new();
     for name in lines.iter().map(|line| &line.document).collect::<BTreeSet<_>>() {
         all.extend(entries(name, &documents.join(name))?);
     }
-    let cases = ["en", "hr", "de", "es"].map(|language| {
+    let cases = ["en", "hr", "de", "es", "sr"].map(|language| {
         let case = |line: &Line| {
             let gold = line.operations.iter().map(|operation| format!("{}/{operation}", line.document)).collect();
             Some(Case { id: line.id.clone(), text: line.texts.get(language)?.clone(), gold, document: None })
@@ -327,36 +445,40 @@ fn toolalpaca(folder: &Path) -> anyhow::Result<(Index, Vec<Case>)> {
 
 fn functions(folder: &Path, functions: &str, questions: &str) -> anyhow::Result<(Index, Vec<Case>)> {
     let document = functions.split('_').next().unwrap_or(functions);
-    let text = |function: &Value, names: [&str; 2]| {
-        names.iter().find_map(|name| Some(function.get(*name)?.as_str()?.to_owned()))
-    };
     let list: Vec<(String, Value)> = match functions.contains(".jsonl") {
         true => {
             let lines: Vec<Value> = read_lines(&folder.join(functions))?;
-            lines.into_iter().filter_map(|line| Some((text(&line, ["api_name", "name"])?, line))).collect()
+            lines.into_iter().filter_map(|line| Some((text_of(&line, ["api_name", "name"])?, line))).collect()
         }
         false => {
             let named: BTreeMap<String, Value> = serde_json::from_str(&read(&folder.join(functions))?)?;
             named.into_iter().collect()
         }
     };
-    let entries = list.iter().filter_map(|(id, function)| {
-        let name = id.split('#').next().unwrap_or(id).to_owned();
-        let parameters = function.get("parameters")?;
-        let parameters = parameters.get("properties").unwrap_or(parameters).as_object()?;
-        Some(Entry {
-            id: format!("{document}/{id}"),
-            document: document.to_owned(),
-            method: "POST".into(),
-            path: format!("/{}", name.replace('.', "/")),
-            summary: text(function, ["api_description", "description"])?,
-            body: parameters.keys().cloned().collect(),
-            label: name,
-            ..Entry::default()
-        })
-    });
+    let entries = list.iter().filter_map(|(id, function)| function_entry(document, id, function));
     let index = Index::new(entries.collect());
     Ok((index, rows(&folder.join(questions))?.into_iter().filter_map(|row| case(row, document)).collect()))
+}
+
+fn text_of(function: &Value, names: [&str; 2]) -> Option<String> {
+    names.iter().find_map(|name| Some(function.get(*name)?.as_str()?.to_owned()))
+}
+
+/// A function as if it were an operation.
+fn function_entry(document: &str, id: &str, function: &Value) -> Option<Entry> {
+    let name = id.split('#').next().unwrap_or(id).to_owned();
+    let parameters = function.get("parameters")?;
+    let parameters = parameters.get("properties").unwrap_or(parameters).as_object()?;
+    Some(Entry {
+        id: format!("{document}/{id}"),
+        document: document.to_owned(),
+        method: "POST".into(),
+        path: format!("/{}", name.replace('.', "/")),
+        summary: text_of(function, ["api_description", "description"])?,
+        body: parameters.keys().cloned().collect(),
+        label: name,
+        ..Entry::default()
+    })
 }
 
 /// `None` for a question without gold of its document.

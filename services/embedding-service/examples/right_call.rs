@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<()> {
         for sentence in ELSEWHERE {
             let answer = index.search(Question { text: sentence, k: 1, ..Question::default() });
             asked += 1;
-            if let Some(hit) = answer.hits.first().filter(|hit| hit.probability >= 0.2) {
+            if let Some(hit) = answer.hits.first().filter(|hit| hit.probability >= 0.2 && answer.left_out.is_empty()) {
                 near += 1;
                 println!("near  p={:.2} {document}: {sentence} -> {}", hit.probability, index.entries()[hit.entry].id);
             }
