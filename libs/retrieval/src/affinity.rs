@@ -18,6 +18,8 @@ pub struct Shape {
     ends_with_parameter: bool,
     neighbours: bool,
     counts: bool,
+    /// What it takes is in its body, where no path shows it.
+    hides: bool,
     /// Finds things by what people call them.
     pub looks_up: bool,
 }
@@ -56,6 +58,7 @@ impl Shape {
             ends_with_parameter: segments.last().is_some_and(|last| is_parameter(last)),
             neighbours: segments.windows(2).any(|two| is_parameter(two[0]) && is_parameter(two[1])),
             looks_up: Method::of(entry) == Method::Get && looks_up(entry),
+            hides: entry.method == "POST",
             counts: segments.last().is_some_and(|segment| segment.to_ascii_lowercase().contains("count")),
         }
     }
@@ -64,6 +67,11 @@ impl Shape {
     pub fn affinity(self, sentence: &Sentence) -> f64 {
         let names = sentence.values;
         let mut affinity = self.by_method(sentence.intent);
+        if self.hides {
+            // A name may mislead: HTTP's method has half a say.
+            let as_http = Self { method: Method::Post, ..self };
+            affinity = 0.5 * (affinity + as_http.by_method(sentence.intent));
+        }
         if matches!(sentence.intent, None | Some(Intent::Read | Intent::Create)) {
             let missing = self.missing(sentence);
             affinity -= [0.0, 0.25, 0.35, 0.4][missing.min(3)];
@@ -75,7 +83,13 @@ impl Shape {
             // Changing or removing a whole collection at once is seldom meant.
             affinity -= 0.3;
         }
-        if self.method == Method::Get && self.parameters == 0 && names > 0 && !sentence.pair && !sentence.all {
+        if self.method == Method::Get
+            && !self.hides
+            && self.parameters == 0
+            && names > 0
+            && !sentence.pair
+            && !sentence.all
+        {
             affinity -= 0.25;
         }
         if sentence.pair && self.parameters > names {
@@ -128,14 +142,28 @@ impl Shape {
 }
 
 impl Method {
+    /// As HTTP has it; of a POST what its name says, where it is called `getUpdates` or `chat.delete`.
     fn of(entry: &Entry) -> Self {
         match entry.method.as_str() {
-            "POST" => Self::Post,
+            "POST" => Self::by_name(entry).unwrap_or(Self::Post),
             "PUT" => Self::Put,
             "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             _ => Self::Get,
         }
+    }
+
+    /// The verb that the last segment of the path begins with, or has behind a dot.
+    fn by_name(entry: &Entry) -> Option<Self> {
+        let name = entry.segments().last().filter(|segment| !is_parameter(segment))?;
+        let parts = name.rsplit('.').map(|part| text::fold(&text::split_case(part)));
+        let verb = parts.filter_map(|part| text::runs(&part).next().map(str::to_owned));
+        verb.take(2).find_map(|verb| match verb.as_str() {
+            "get" | "list" | "search" | "find" | "fetch" | "retrieve" | "lookup" | "read" | "query" => Some(Self::Get),
+            "delete" | "remove" => Some(Self::Delete),
+            "update" | "edit" | "set" | "rename" | "modify" | "change" => Some(Self::Patch),
+            _ => None,
+        })
     }
 }
 
@@ -190,6 +218,13 @@ mod tests {
         check("add a room", "POST /rooms", "GET /rooms");
         check("rename the room", "PATCH /rooms/{id}", "GET /rooms/{id}");
         check("delete the room", "DELETE /rooms/{id}", "PUT /rooms/{id}");
+    }
+
+    #[test]
+    fn a_post_is_what_its_name_says() {
+        check("show rooms", "POST /getRooms", "POST /addRoom");
+        check("delete the room", "POST /rooms.delete", "POST /rooms.create");
+        check("rename the room", "POST /setRoomName", "POST /getRoomName");
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    language::Languages,
     legs::counts,
     lexicon,
     sentence::{Sentence, is_verb},
-    text,
+    spelling, text,
 };
 
 /// Weight of a word's second synonym and later ones.
@@ -46,6 +47,11 @@ impl Vocabulary {
         self.0.get(stem).copied()
     }
 
+    /// Known stems that begin with this character.
+    pub fn stems(&self, first: char) -> impl Iterator<Item = &str> {
+        self.0.range(first.to_string()..).map(|(stem, _)| stem.as_str()).take_while(move |stem| stem.starts_with(first))
+    }
+
     /// The term of a stem: itself, or the known one that shares most of its beginning.
     pub fn near(&self, stem: &str) -> Option<u64> {
         if let Some(term) = self.find(stem) {
@@ -82,7 +88,7 @@ struct Reading {
 impl Asked {
     /// Reads a sentence with the words that an index knows.
     pub fn new(text: &str, vocabulary: &Vocabulary) -> Self {
-        let mut sentence = Sentence::new(&text::latin(text));
+        let mut sentence = Sentence::new(&spelling::repaired(&text::latin(text), vocabulary));
         let is_unknown =
             |name: &String| !text::is_stop_in_question(name) && vocabulary.find(&text::stem(name)).is_none();
         sentence.names.retain(is_unknown);
@@ -91,7 +97,7 @@ impl Asked {
             text::runs(&folded).filter(|word| !sentence.names.iter().any(|name| name == word)).collect();
         let mut reading = Reading::default();
         for word in plain.iter().filter(|word| !text::is_stop_in_question(word)) {
-            reading.add(word, vocabulary);
+            reading.add(word, vocabulary, sentence.languages);
         }
         let mut subjects = Vec::new();
         let mut joined = BTreeSet::new();
@@ -168,11 +174,11 @@ impl Asked {
 impl Reading {
     /// A word is what the documents know it as; one of another language, or one that they do not know, also what the
     /// dictionary makes of it.
-    fn add(&mut self, word: &str, vocabulary: &Vocabulary) {
+    fn add(&mut self, word: &str, vocabulary: &Vocabulary, languages: Languages) {
         let stem = text::stem(word);
         let known = vocabulary.find(&stem);
         self.words.extend(known);
-        let meanings = lexicon::meanings(word);
+        let meanings = lexicon::meanings(word, languages);
         let mut terms = Vec::new();
         if known.is_none() || meanings.foreign {
             for alternatives in meanings.words {

@@ -23,6 +23,8 @@ const EVIDENCE_SCALE: f64 = 0.07;
 const RIVAL_SCALE: f64 = 0.35;
 /// Rivals that count.
 const RIVALS: usize = 20;
+/// Rivals that a probability is shared among at most: of many alike, some are still worth asking about.
+const SHARED_MAX: f64 = 4.0;
 /// Titles asked of each document.
 const TITLES: usize = 48;
 
@@ -107,8 +109,12 @@ impl Calibration {
     pub fn probability(&self, evidence: f64, meaning: f64, score: f64, scores: &[f64]) -> f64 {
         let near = 1.0 / (1.0 + (-(evidence - self.middle) / EVIDENCE_SCALE).exp());
         let near = near.max(meaning);
-        let rivals =
-            scores.iter().take(RIVALS).map(|rival| ((rival - score) / RIVAL_SCALE).exp()).sum::<f64>().max(1.0);
+        let rivals = scores
+            .iter()
+            .take(RIVALS)
+            .map(|rival| ((rival - score) / RIVAL_SCALE).exp())
+            .sum::<f64>()
+            .clamp(1.0, SHARED_MAX);
         near * (0.6 + 0.4 * self.told_apart) / rivals
     }
 }

@@ -157,8 +157,11 @@ impl Index {
         }
         let (text, unknown) = asked.without_unknown();
         let known = Question { text: &text, meaning: None, ..question };
-        let mut answer = self.search_for(&Asked::new(&text, &self.vocabulary), known);
-        if !is_near(&answer) {
+        let rest = Asked::new(&text, &self.vocabulary);
+        let mut answer = self.search_for(&rest, known);
+        // What is left has to be what an operation is called by, not a word of its description.
+        let is_named = answer.hits.first().is_some_and(|hit| self.is_named(&rest, hit.entry));
+        if !is_named || !is_near(&answer) {
             return whole;
         }
         answer.coverage = whole.coverage;
@@ -366,7 +369,7 @@ impl Index {
     /// operation's name that the sentence says.
     fn evidence_for(&self, asked: &Asked, entry: usize) -> f64 {
         // A word no document knows may be a name or a value, so it weighs less than a known one that is missed.
-        const UNKNOWN: f64 = 0.5;
+        const UNKNOWN: f64 = 0.75;
         const IN_TEXT: f64 = 0.6;
         const NAME: f64 = 0.3;
         let weight = |term: u64| f64::from(self.bm25.idf(term).unwrap_or(0.0)).max(0.3);
@@ -392,6 +395,12 @@ impl Index {
         };
         let name = self.names[entry].iter().map(said).fold(0.0, f64::max);
         if all > 0.0 { found / all + NAME * name } else { 0.0 }
+    }
+
+    /// True when a subject is a word of the operation's path, title or overlay.
+    fn is_named(&self, asked: &Asked, entry: usize) -> bool {
+        let mut subjects = asked.subjects.iter().flatten();
+        subjects.any(|term| self.names[entry].iter().any(|names| names.binary_search(term).is_ok()))
     }
 
     fn coverage(&self, asked: &Asked, allowed: &[usize]) -> f64 {

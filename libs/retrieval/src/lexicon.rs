@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use super::text;
+use super::{language::Languages, text};
 
 /// The lines: English words, then beginnings in the other languages.
 const LINES: &str = include_str!("lexicon.txt");
@@ -19,8 +19,8 @@ struct Lexicon {
     english: Vec<Vec<&'static str>>,
     /// Lines by the stem of an English word.
     by_english: BTreeMap<String, Vec<usize>>,
-    /// Lines by the beginning of a word of another language.
-    by_beginning: BTreeMap<&'static str, Vec<usize>>,
+    /// Lines by the beginning of a word of another language, and which one that is.
+    by_beginning: BTreeMap<&'static str, Vec<(usize, Languages)>>,
 }
 
 /// What a word means in English.
@@ -32,9 +32,15 @@ pub struct Meanings {
     pub foreign: bool,
 }
 
-/// What a folded word means; nothing for a word that the dictionary does not have.
-pub fn meanings(word: &str) -> Meanings {
-    LEXICON.meanings(word)
+/// What a folded word of one of these languages means; nothing for a word that the dictionary does not have.
+pub fn meanings(word: &str, languages: Languages) -> Meanings {
+    LEXICON.meanings(word, languages)
+}
+
+/// The stems of its English words that begin with this character.
+pub fn english_stems(first: char) -> impl Iterator<Item = &'static str> {
+    let from = LEXICON.by_english.range(first.to_string()..);
+    from.map(|(stem, _)| stem.as_str()).take_while(move |stem| stem.starts_with(first))
 }
 
 impl Lexicon {
@@ -47,10 +53,10 @@ impl Lexicon {
             for word in &english {
                 lexicon.by_english.entry(text::stem(word)).or_default().push(number);
             }
-            for beginning in languages.flat_map(str::split_whitespace) {
-                let lines = lexicon.by_beginning.entry(beginning).or_default();
-                if lines.last() != Some(&number) {
-                    lines.push(number);
+            let columns = [Languages::SOUTH_SLAVIC, Languages::GERMAN, Languages::SPANISH].into_iter().zip(languages);
+            for (language, words) in columns {
+                for beginning in words.split_whitespace() {
+                    lexicon.by_beginning.entry(beginning).or_default().push((number, language));
                 }
             }
             lexicon.english.push(english);
@@ -58,14 +64,19 @@ impl Lexicon {
         lexicon
     }
 
-    fn meanings(&'static self, word: &str) -> Meanings {
-        if let Some(lines) = self.by_english.get(&text::stem(word)) {
-            return Meanings { words: self.english_of(lines), foreign: false };
-        }
-        if let Some((_, lines)) = self.beginning(word) {
-            return Meanings { words: self.english_of(lines), foreign: true };
-        }
-        Meanings { words: self.compound(word), foreign: true }
+    fn meanings(&'static self, word: &str, languages: Languages) -> Meanings {
+        let english =
+            || Some(Meanings { words: self.english_of(self.by_english.get(&text::stem(word))?), foreign: false });
+        let beginning = || {
+            let (_, lines) = self.beginning(word, languages)?;
+            Some(Meanings { words: self.english_of(&lines), foreign: true })
+        };
+        // "Tag" is a day in German.
+        let found = match languages.meets(Languages::ENGLISH) {
+            true => english().or_else(beginning),
+            false => beginning().or_else(english),
+        };
+        found.unwrap_or_else(|| Meanings { words: self.compound(word, languages), foreign: true })
     }
 
     fn english_of(&'static self, lines: &[usize]) -> Vec<&'static [&'static str]> {
@@ -73,10 +84,16 @@ impl Lexicon {
     }
 
     /// The longest beginning that leaves no more than an ending.
-    fn beginning(&'static self, word: &str) -> Option<(usize, &'static [usize])> {
+    fn beginning(&'static self, word: &str, languages: Languages) -> Option<(usize, Vec<usize>)> {
         let length = word.chars().count();
-        let known = |end: usize| Some((end, self.by_beginning.get(word.get(..end)?)?.as_slice()));
-        let fits = |(end, _): &(usize, &[usize])| {
+        let known = |end: usize| {
+            let lines = self.by_beginning.get(word.get(..end)?)?;
+            let mut lines: Vec<usize> =
+                lines.iter().filter(|(_, language)| languages.meets(*language)).map(|(line, _)| *line).collect();
+            lines.dedup();
+            (!lines.is_empty()).then_some((end, lines))
+        };
+        let fits = |(end, _): &(usize, Vec<usize>)| {
             let known = word[..*end].chars().count();
             length - known <= if known < 4 { 2 } else { 4 }
         };
@@ -84,14 +101,21 @@ impl Lexicon {
     }
 
     /// `Benutzergruppe`: both parts; `Hauptdarsteller`: the last part, which says what it is.
-    fn compound(&'static self, word: &str) -> Vec<&'static [&'static str]> {
+    fn compound(&'static self, word: &str, languages: Languages) -> Vec<&'static [&'static str]> {
+        if !languages.meets(Languages::GERMAN) {
+            return Vec::new();
+        }
         let cuts = word.char_indices().map(|(at, _)| at).filter(|at| *at >= PART_MIN && word.len() - at >= PART_MIN);
         for cut in cuts {
             let (first, last) = word.split_at(cut);
-            let Some((_, lines)) = self.beginning(last).filter(|(end, _)| *end >= PART_MIN) else { continue };
-            let mut words = self.english_of(lines);
-            if let Some((_, lines)) = self.beginning(first).filter(|(end, _)| *end + 2 >= first.len()) {
-                words.extend(self.english_of(lines));
+            let Some((_, lines)) = self.beginning(last, Languages::GERMAN).filter(|(end, _)| *end >= PART_MIN) else {
+                continue;
+            };
+            let mut words = self.english_of(&lines);
+            if let Some((_, lines)) =
+                self.beginning(first, Languages::GERMAN).filter(|(end, _)| *end + 2 >= first.len())
+            {
+                words.extend(self.english_of(&lines));
             }
             return words;
         }
@@ -106,7 +130,7 @@ mod tests {
     use super::*;
 
     fn check(word: &str, expected: &[&str]) {
-        let found: Vec<&str> = meanings(&text::fold(word)).words.iter().map(|words| words[0]).collect();
+        let found: Vec<&str> = meanings(&text::fold(word), Languages::ANY).words.iter().map(|words| words[0]).collect();
         assert_eq!(found, expected, "{word}");
     }
 
@@ -126,8 +150,16 @@ mod tests {
 
     #[test]
     fn synonyms_share_a_line() {
+        let meanings = |word| meanings(word, Languages::ANY);
         assert_eq!(meanings("picture"), meanings("images"));
         assert!(!meanings("picture").foreign && meanings("slika").foreign);
+    }
+
+    #[test]
+    fn a_word_is_not_read_as_one_of_another_language() {
+        assert!(meanings("mass", Languages::ENGLISH).words.is_empty());
+        assert_eq!(meanings("mas", Languages::SPANISH).words, [["latest", "newest", "last"]]);
+        assert!(meanings("mas", Languages::GERMAN).words.is_empty());
     }
 
     #[test]
@@ -141,7 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_word_is_taken(word in any::<String>()) {
-            let _ = meanings(&word);
+            let _ = meanings(&word, Languages::ANY);
         }
     }
 }

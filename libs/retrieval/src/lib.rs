@@ -6,12 +6,14 @@ mod asked;
 pub mod calibration;
 pub mod entry;
 pub mod index;
+mod language;
 pub mod legs;
 mod lexicon;
 pub mod meaning;
 pub mod producers;
 mod scored;
 pub mod sentence;
+mod spelling;
 pub mod text;
 mod usual;
 

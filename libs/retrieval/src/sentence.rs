@@ -1,6 +1,6 @@
 //! What a sentence asks for, beside its words: to read, make, change or remove; and the values it brings.
 
-use super::{lexicon, text};
+use super::{language::Languages, lexicon, text};
 
 /// What the person wants to happen, by the first word that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct Sentence {
     pub all: bool,
     /// True when the number of something is asked for.
     pub counts: bool,
+    /// What it may be said in.
+    pub languages: Languages,
 }
 
 impl Sentence {
@@ -95,7 +97,8 @@ impl Sentence {
         let text = if kept.is_empty() { sentence.to_owned() } else { kept.join(" ") };
         let folded = text::fold(&text);
         let runs: Vec<&str> = text::runs(&folded).collect();
-        let intent = intent(&runs);
+        let languages = Languages::of(&text);
+        let intent = intent(&runs, languages);
         let subject = |word: &&&str| {
             let is_value = has(TIME, word) || word.chars().any(|c| c.is_ascii_digit());
             let speaks = match (has(WEAK, word), has(ACT, word)) {
@@ -120,6 +123,7 @@ impl Sentence {
             counts: pairs("how", &["many"])
                 || pairs("wie", &["viele"])
                 || runs.iter().any(|word| has("koliko cuantos cuantas", word)),
+            languages,
             text,
         }
     }
@@ -153,7 +157,7 @@ fn is_head(runs: &[&str], word: &str) -> bool {
 }
 
 /// The first plain word decides; a weak one only when there is no plain one.
-fn intent(runs: &[&str]) -> Option<Intent> {
+fn intent(runs: &[&str], languages: Languages) -> Option<Intent> {
     let of = |word: &&str| {
         [
             (READ, Intent::Read),
@@ -169,10 +173,21 @@ fn intent(runs: &[&str]) -> Option<Intent> {
     let plain = runs.iter().filter(|word| !has(WEAK, word)).find_map(of);
     let first_is_weak_verb = runs.first().filter(|word| has(WEAK, word)).and_then(of);
     first_is_weak_verb.or(plain).or_else(|| runs.iter().find_map(of)).or_else(|| {
-        let meanings = runs.iter().map(|word| lexicon::meanings(word)).filter(|meanings| meanings.foreign);
+        let meanings = runs.iter().map(|word| lexicon::meanings(word, languages)).filter(|meanings| meanings.foreign);
         let first = |meanings: lexicon::Meanings| Some(*meanings.words.first()?.first()?);
         meanings.filter_map(first).find_map(|word| of(&word))
     })
+}
+
+/// Words that say what is wanted and begin with this character.
+pub fn verbs(first: char) -> impl Iterator<Item = &'static str> {
+    let all = [READ, CREATE, UPDATE, DELETE, ACT].into_iter().flat_map(str::split_ascii_whitespace);
+    all.filter(move |word| word.starts_with(first))
+}
+
+/// True for a word that says what is wanted, or when.
+pub fn is_common(word: &str) -> bool {
+    [READ, CREATE, UPDATE, DELETE, ACT, WEAK, TIME].iter().any(|list| has(list, word))
 }
 
 /// True for a plain word of making, changing and removing: what it says is in the intent already.

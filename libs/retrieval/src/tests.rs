@@ -94,6 +94,13 @@ fn words_that_nobody_knows_are_left_out_where_nothing_is_near_with_them() {
 }
 
 #[test]
+fn slips_lead_to_what_was_meant() {
+    check("lsit the bokos", "library/GET /books");
+    check("shw me reicpes", "kitchen/GET /recipes");
+    check("remvoe book 17", "library/DELETE /books/{book_id}");
+}
+
+#[test]
 fn a_verb_alone_is_what_it_is_about() {
     let (found, probability) = best(&library_and_kitchen(), "please remove it");
     assert_eq!(found, "library/DELETE /books/{book_id}");
