@@ -4,8 +4,8 @@
 //! answer's fields add, one for searches where the sentence names something, then a walk that puts the producers of
 //! needed ids behind the first hits. `eval_retrieval` (an example of embedding-service) measures what the weights are worth.
 //!
-//! With vectors of a model, the lexical legs weigh half where the documents know the sentence's words, and the less the
-//! fewer they know; the vectors weigh the rest ([`Meaning`]).
+//! Vectors of a model add a quarter of a lexical leg's weight where the documents know the sentence's words; the fewer
+//! they know, the less the words weigh, and the more the vectors ([`Meaning`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ use super::{
     legs::{Bm25, TfIdf, counts},
     meaning::Meaning,
     producers::Producers,
-    scored::{Scored, mean, ratio, z_scores},
+    scored::{Scale, Scored, Value, mean, ratio, z_scores},
     sentence::Intent,
     text,
 };
@@ -26,8 +26,8 @@ use super::{
 const DOCUMENT_WEIGHT: f64 = 0.5;
 const BM25_WEIGHT: f64 = 0.4;
 const CHARACTERS_WEIGHT: f64 = 0.6;
-/// Weight of the lexical legs beside vectors where all words are known; the vectors have the rest.
-const LEXICAL_WEIGHT: f64 = 0.5;
+/// Weight of the vectors where all words are known, and how much more they have where none is.
+const VECTOR_WEIGHT: (f64, f64) = (0.25, 0.75);
 /// Share of known words up to which the lexical legs say nothing beside vectors, and how much more makes them whole.
 const COVERAGE_GATE: (f64, f64) = (0.25, 0.35);
 const NAMES_WEIGHT: f64 = 3.0;
@@ -64,6 +64,9 @@ pub struct Index {
     calibrations: BTreeMap<String, Calibration>,
 }
 
+/// The first name sets of an entry: its path and its title. Then come those of the overlay's texts.
+const OWN_NAMES: usize = 2;
+
 /// Distinct terms of a path, a title or an overlay text.
 type NameSet = Vec<u64>;
 
@@ -71,9 +74,11 @@ type NameSet = Vec<u64>;
 struct Nearness<'a> {
     meaning: &'a Meaning,
     /// For each entry; none without a vector.
-    scores: Vec<Option<f64>>,
-    /// Weight of the lexical legs.
+    scores: Vec<Option<Value>>,
+    /// Weight of the lexical legs, and of the names.
     lexical: f64,
+    /// Weight of the vectors.
+    vector: f64,
 }
 
 impl Index {
@@ -172,10 +177,12 @@ impl Index {
     fn search_for(&self, asked: &Asked, question: Question<'_>) -> Answer {
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
         let coverage = self.coverage(asked, &allowed);
+        let known = ((coverage - COVERAGE_GATE.0) / COVERAGE_GATE.1).clamp(0.0, 1.0);
         let nearness = question.meaning.map(|(meaning, sentence)| Nearness {
             meaning,
             scores: meaning.scores(sentence),
-            lexical: LEXICAL_WEIGHT * ((coverage - COVERAGE_GATE.0) / COVERAGE_GATE.1).clamp(0.0, 1.0),
+            vector: VECTOR_WEIGHT.0 + VECTOR_WEIGHT.1 * (1.0 - known),
+            lexical: known,
         });
         let ranked = self.rank(asked, &allowed, nearness.as_ref());
         let mut hits = self.with_producers(asked, &ranked, question.k);
@@ -203,25 +210,37 @@ impl Index {
         let bm25 = self.leg(allowed, |rows| self.bm25.score(&asked.words, rows));
         let characters = self.leg(allowed, |rows| self.characters.score(&asked.grams, rows));
         let vector = nearness.map(|nearness| {
-            let lexical = |at: usize| BM25_WEIGHT * bm25[at] + CHARACTERS_WEIGHT * characters[at];
+            let lexical = |at: usize| {
+                let sum = |of: fn(Value) -> f64| BM25_WEIGHT * of(bm25[at]) + CHARACTERS_WEIGHT * of(characters[at]);
+                Value { own: sum(|value| value.own), example: sum(|value| value.example) }
+            };
             vector_leg(&nearness.scores, allowed, lexical)
         });
         let lexical = nearness.map_or(1.0, |nearness| nearness.lexical);
-        let names = nearness.map_or(1.0, |nearness| nearness.lexical / LEXICAL_WEIGHT);
+        let names = lexical;
+        let meant = nearness.map_or(0.0, |nearness| nearness.vector);
         let names_something = asked.names_something();
         let mut ranked: Vec<Scored> = allowed
             .iter()
             .enumerate()
-            .map(|(at, entry)| Scored {
-                entry: *entry,
-                bm25: lexical * BM25_WEIGHT * bm25[at],
-                characters: lexical * CHARACTERS_WEIGHT * characters[at],
-                names: names * NAMES_WEIGHT * self.name_match(asked, *entry),
-                method: METHOD_WEIGHT * self.shapes[*entry].affinity(&asked.sentence),
-                answer: ANSWER_WEIGHT * self.answer_match(asked, *entry),
-                lookup: if names_something && self.shapes[*entry].looks_up { LOOKUP_WEIGHT } else { 0.0 },
-                document: 0.0,
-                vector: vector.as_ref().map(|vector| (1.0 - lexical) * vector[at]),
+            .map(|(at, entry)| {
+                let named = self.name_match(asked, *entry);
+                let near = vector.as_ref().map(|vector| vector[at]);
+                let of_legs = BM25_WEIGHT * bm25[at].example + CHARACTERS_WEIGHT * characters[at].example;
+                Scored {
+                    entry: *entry,
+                    bm25: lexical * BM25_WEIGHT * bm25[at].own,
+                    characters: lexical * CHARACTERS_WEIGHT * characters[at].own,
+                    names: names * NAMES_WEIGHT * named.own,
+                    method: METHOD_WEIGHT * self.shapes[*entry].affinity(&asked.sentence),
+                    answer: ANSWER_WEIGHT * self.answer_match(asked, *entry),
+                    lookup: if names_something && self.shapes[*entry].looks_up { LOOKUP_WEIGHT } else { 0.0 },
+                    document: 0.0,
+                    example: lexical * of_legs
+                        + names * NAMES_WEIGHT * named.example
+                        + near.map_or(0.0, |near| meant * near.example),
+                    vector: near.map(|near| meant * near.own),
+                }
             })
             .collect();
         let boosts = self.document_boosts(&ranked);
@@ -260,7 +279,7 @@ impl Index {
     }
 
     /// One leg, z-scored over the allowed entries; the best row of an entry counts.
-    fn leg(&self, allowed: &[usize], score: impl Fn(&mut [f32])) -> Vec<f64> {
+    fn leg(&self, allowed: &[usize], score: impl Fn(&mut [f32])) -> Vec<Value> {
         let mut rows = vec![0.0f32; self.row_entry.len()];
         score(&mut rows);
         let mut best = vec![0.0f64; self.entries.len()];
@@ -268,11 +287,12 @@ impl Index {
             let best = &mut best[self.row_entry[row]];
             *best = best.max(f64::from(*value));
         }
-        z_scores(allowed.iter().map(|entry| best[*entry]).collect())
+        let scale = Scale::of(&allowed.iter().map(|entry| best[*entry]).collect::<Vec<f64>>());
+        allowed.iter().map(|entry| Value::scaled(f64::from(rows[*entry]), best[*entry], scale)).collect()
     }
 
     /// Weighted F1 of the sentence's known words and the words of path or title, 0 to 1; the best text counts.
-    fn name_match(&self, asked: &Asked, entry: usize) -> f64 {
+    fn name_match(&self, asked: &Asked, entry: usize) -> Value {
         let weight = |term: u64| f64::from(self.bm25.idf(term).unwrap_or(0.0));
         let ours: f64 = asked.words.iter().map(|(term, _)| weight(*term)).sum();
         let of = |names: &NameSet| {
@@ -281,7 +301,10 @@ impl Index {
             let shared: f64 = shared.map(|(term, _)| weight(*term)).sum();
             if shared > 0.0 { 2.0 * shared / (ours + theirs) } else { 0.0 }
         };
-        self.names[entry].iter().map(of).fold(0.0, f64::max)
+        let best = |sets: &[NameSet]| sets.iter().map(of).fold(0.0, f64::max);
+        let (own, others) = self.names[entry].split_at(OWN_NAMES);
+        let own = best(own);
+        Value { own, example: (best(others) - own).max(0.0) }
     }
 
     /// The share of the subjects that the operation's answer has, but not its texts, 0 to 1.
@@ -351,7 +374,7 @@ impl Index {
             let calibration = self.calibrations.get(document);
             let near = |nearness: &Nearness<'_>| {
                 let score = nearness.scores.get(hit.entry).copied().flatten()?;
-                Some(nearness.meaning.near(document, score))
+                Some(nearness.meaning.near(document, score.best()))
             };
             let meaning = nearness.and_then(near).unwrap_or(0.0);
             let evidence = self.evidence_for(asked, hit.entry);
@@ -415,11 +438,11 @@ impl Index {
 }
 
 /// The vector leg, z-scored over the allowed entries; one without a vector has its lexical score instead.
-fn vector_leg(scores: &[Option<f64>], allowed: &[usize], lexical: impl Fn(usize) -> f64) -> Vec<f64> {
+fn vector_leg(scores: &[Option<Value>], allowed: &[usize], lexical: impl Fn(usize) -> Value) -> Vec<Value> {
     let of = |entry: &usize| scores.get(*entry).copied().flatten();
-    let mut z = z_scores(allowed.iter().filter_map(of).collect()).into_iter();
+    let scale = Scale::of(&allowed.iter().filter_map(of).map(Value::best).collect::<Vec<f64>>());
     let leg = allowed.iter().enumerate().map(|(at, entry)| match of(entry) {
-        Some(_) => z.next().unwrap_or(0.0),
+        Some(value) => Value::scaled(value.own, value.best(), scale),
         None => lexical(at),
     });
     leg.collect()

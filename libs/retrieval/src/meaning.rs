@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     entry::Entry,
-    scored::{mean, ratio},
+    scored::{Value, mean, ratio},
 };
 
 /// What people write to any assistant, in the four languages they write in.
@@ -120,9 +120,13 @@ impl Meaning {
 
     /// For each entry how much nearer it is to the sentence than neutral lines are; `None` for one without a vector.
     /// `sentence` has unit length and this dimension.
-    pub fn scores(&self, sentence: &[f32]) -> Vec<Option<f64>> {
+    pub fn scores(&self, sentence: &[f32]) -> Vec<Option<Value>> {
         let asked = self.beside_neutral(sentence, None);
-        self.entries.iter().map(|vectors| best(vectors, &asked)).collect()
+        let of = |vectors: &Vec<Arc<[f32]>>| {
+            let (own, best) = (dot(vectors.first()?, &asked), best(vectors, &asked)?);
+            Some(Value { own, example: best - own })
+        };
+        self.entries.iter().map(of).collect()
     }
 
     /// Probability that an entry of this score has to do with the sentence at all.

@@ -13,6 +13,8 @@ pub struct Scored {
     pub lookup: f64,
     pub method: f64,
     pub document: f64,
+    /// What an alias or example brings beyond the document's own texts.
+    pub example: f64,
     /// The vector leg; none without a model.
     pub vector: Option<f64>,
 }
@@ -27,6 +29,7 @@ impl Scored {
             + self.lookup
             + self.method
             + self.document
+            + self.example
             + self.vector.unwrap_or(0.0)
     }
 
@@ -40,6 +43,7 @@ impl Scored {
             ("lookup", self.lookup),
             ("method", self.method),
             ("document", self.document),
+            ("example", self.example),
         ];
         parts.extend(self.vector.map(|value| ("vector", value)));
         parts.extend(producer.map(|weight| ("producer", weight)));
@@ -60,10 +64,52 @@ pub fn mean(values: &[f64]) -> f64 {
 
 /// Distance from the mean in standard deviations; zeros when all are equal.
 pub fn z_scores(mut values: Vec<f64>) -> Vec<f64> {
-    let middle = mean(&values);
-    let deviation = mean(&values.iter().map(|value| (value - middle).powi(2)).collect::<Vec<_>>()).sqrt();
+    let scale = Scale::of(&values);
     for value in &mut values {
-        *value = if deviation > 1e-9 { (*value - middle) / deviation } else { 0.0 };
+        *value = scale.z(*value);
     }
     values
+}
+
+/// Mean and standard deviation.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    middle: f64,
+    deviation: f64,
+}
+
+impl Scale {
+    /// Of these values.
+    pub fn of(values: &[f64]) -> Self {
+        let middle = mean(values);
+        let deviation = mean(&values.iter().map(|value| (value - middle).powi(2)).collect::<Vec<_>>()).sqrt();
+        Self { middle, deviation }
+    }
+
+    /// Distance of a value from the mean in standard deviations; 0 where all were equal.
+    pub fn z(self, value: f64) -> f64 {
+        if self.deviation > 1e-9 { (value - self.middle) / self.deviation } else { 0.0 }
+    }
+}
+
+/// An entry's value in one leg.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Value {
+    /// Of the document's own text.
+    pub own: f64,
+    /// How much better the best alias or example is; 0 where none is.
+    pub example: f64,
+}
+
+impl Value {
+    /// In standard deviations of the best values of all.
+    pub fn scaled(own: f64, best: f64, scale: Scale) -> Self {
+        let own = scale.z(own);
+        Self { own, example: scale.z(best) - own }
+    }
+
+    /// Both together.
+    pub fn best(self) -> f64 {
+        self.own + self.example
+    }
 }

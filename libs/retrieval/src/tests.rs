@@ -61,6 +61,30 @@ fn aliases_of_any_language_count_as_text() {
 }
 
 #[test]
+fn parts_of_a_hit_are_its_whole_score() {
+    let mut entries = library_and_kitchen().entries().to_vec();
+    entries[5].others = vec!["who reads here".into()];
+    let index = Index::new(entries);
+    let part = |hit: &Hit, name: &str| hit.parts.iter().find(|(part, _)| *part == name).map(|(_, value)| *value);
+    for text in ["who reads here", "list the loans of Hamlet", "delete a book", "orders", ""] {
+        let answer = index.search(Question { text, k: 9, ..Question::default() });
+        for hit in &answer.hits {
+            let sum: f64 = hit.parts.iter().filter(|(name, _)| *name != "producer").map(|(_, value)| value).sum();
+            assert!((sum - hit.score).abs() < 1e-9, "{text}: {hit:?}");
+            assert_eq!(part(hit, "producer").is_some(), hit.producer, "{text}: {hit:?}");
+        }
+    }
+    let ask = |text| index.search(Question { text, k: 9, ..Question::default() }).hits;
+    let members = |hits: Vec<Hit>| hits.into_iter().find(|hit| hit.entry == 5).expect("the members");
+    // The example brings what the document's own words do not; where nothing is said of it, it brings nothing.
+    assert!(part(&members(ask("who reads here")), "example") > Some(3.0));
+    assert_eq!(part(&members(ask("list members")), "example"), Some(0.0));
+    // Loans need a book's id, which the list of books yields; two documents have a boost each.
+    let loans = ask("list the loans of a book");
+    assert!(loans.iter().any(|hit| hit.producer) && loans.iter().any(|hit| part(hit, "document") > Some(0.0)));
+}
+
+#[test]
 fn other_subjects_are_near_to_nothing() {
     let index = library_and_kitchen();
     for text in ["what's the weather in Split", "tell me a joke", "tko je pobijedio jučer", "!!!", "the of and"] {
