@@ -16,6 +16,7 @@ pub use bell::{Away, Bell, GroupState};
 pub use config::{ConnectError, CoordinationConfig};
 pub use coordination::{Coordination, Listener};
 pub use feed::{FeedEvent, Subscription};
+pub use redis::SharedCache;
 
 /// Bytes of one cached value at most; larger ones are not kept.
 pub const CACHE_VALUE_BYTES_MAX: usize = 1024 * 1024;

@@ -6,6 +6,7 @@
 mod doorbell;
 mod feed;
 mod scripts;
+mod shared;
 
 use std::{
     sync::{
@@ -30,6 +31,7 @@ use tokio::sync::mpsc;
 
 use crate::{Away, ConnectError, FeedEvent, feed::Hub, limits::Limits};
 pub use doorbell::RedisListener;
+pub use shared::SharedCache;
 
 /// Any command but a blocking one.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
