@@ -121,6 +121,7 @@ struct Inner {
     script: Script,
     bad_answers: VecDeque<(BadAnswer, usize)>,
     bad_vectors: VecDeque<(BadVectors, usize)>,
+    refused_part: Option<String>,
     asked: Vec<Asked>,
     embedded: Vec<EmbeddingRequest>,
     next_id: u64,
@@ -188,6 +189,8 @@ impl Asked {
 /// One request for vectors.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct EmbeddingRequest {
+    /// The model it names.
+    pub model: String,
     /// The texts.
     pub inputs: Vec<String>,
     /// Why it was refused.
@@ -248,11 +251,17 @@ impl Server {
         self.lock().bad_vectors.push_back((bad, times));
     }
 
+    /// Requests for vectors with a text that holds this are refused with 400, until [`Self::behave`].
+    pub fn refuse_texts_with(&self, part: &str) {
+        self.lock().refused_part = Some(part.to_owned());
+    }
+
     /// No more bad answers and vectors, and no more faults.
     pub fn behave(&self) {
         let mut inner = self.lock();
         inner.bad_answers.clear();
         inner.bad_vectors.clear();
+        inner.refused_part = None;
         self.0.faults.clear();
     }
 

@@ -95,6 +95,19 @@ pub fn services(
     Ok(Services { gateway, worker, embedding, admin })
 }
 
+/// Of embedding-service alone, while nothing runs.
+///
+/// # Errors
+/// When a variable of the service is wrong.
+pub fn embedding(tenants: &Tenants, data: &std::path::Path) -> Result<embedding_service::Config, ConfigErrors> {
+    let overrides = vec![
+        (path(&["files", "folder"]), json!(data.join("embedding"))),
+        (path(&["grpc", "listen"]), json!(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string())),
+    ];
+    let config = read(embedding_service::SERVICE, embedding_service::DEFAULTS, overrides)?;
+    Ok(embedding_service::Config { tenants: tenants.clone(), ..config })
+}
+
 fn path(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }

@@ -7,6 +7,7 @@ mod compose;
 mod config;
 mod console;
 pub mod credential;
+pub mod embeddings;
 pub mod fakes;
 mod inside;
 pub mod models;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use dragoman::{
-    Config, DEFAULTS, SERVICE, models,
+    Config, DEFAULTS, SERVICE, embeddings, models,
     options::{Cli, Command, RunOptions},
     simulate, start,
 };
@@ -29,6 +29,11 @@ fn main() -> ExitCode {
             })
         }
         Some(Command::Models(command)) => models::run(&command),
+        Some(Command::Embeddings(command)) => {
+            cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, _shutdown| {
+                embeddings::run(&command, &config, &options.run).await
+            })
+        }
         _ => cli::execute(SERVICE, DEFAULTS, &args, async |config, shutdown| run(config, options.run, shutdown).await),
     }
 }

@@ -37,6 +37,9 @@ pub enum Command {
     /// Embedding models that run in this process (`[embedding] local_model`).
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Vectors of operations as JSON, from and for other programs; while nothing runs.
+    #[command(subcommand)]
+    Embeddings(embedding_service::moving::Command),
 }
 
 /// What can be done with models.
@@ -108,7 +111,9 @@ impl Cli {
     /// What `service_kit` takes of it. `--data` decides where the database is, unless a layer names one.
     pub fn args(&self) -> config::Args {
         let command = match self.command {
-            None | Some(Command::Run | Command::Simulate(_) | Command::Models(_)) => config::Command::Run,
+            None | Some(Command::Run | Command::Simulate(_) | Command::Models(_) | Command::Embeddings(_)) => {
+                config::Command::Run
+            }
             Some(Command::CheckConfig) => config::Command::CheckConfig,
             Some(Command::PrintConfig) => config::Command::PrintConfig,
             Some(Command::Healthcheck) => config::Command::Healthcheck,

@@ -189,7 +189,7 @@ async fn until_ready(readiness: &Readiness, running: &mut Running) -> anyhow::Re
     }
 }
 
-async fn connect(config: &Config) -> anyhow::Result<Store> {
+pub(crate) async fn connect(config: &Config) -> anyhow::Result<Store> {
     let store = Store::connect(&StoreConfig {
         url: config.database.url.expose_secret().to_owned(),
         max_connections: config.database.max_connections,
@@ -294,7 +294,7 @@ async fn others(
 }
 
 /// The document of the command line: read once here, so that what is wrong with it is said at once.
-async fn document(source: &str, options: &RunOptions) -> anyhow::Result<DocumentConfig> {
+pub(crate) async fn document(source: &str, options: &RunOptions) -> anyhow::Result<DocumentConfig> {
     let content = openapi::fetch(source).await.with_context(|| format!("cannot read the document {source}"))?;
     let import = openapi::ImportOptions { backend_url: options.backend.clone(), ..Default::default() };
     let document =

@@ -19,9 +19,9 @@ use store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 
 pub use import::{Changes, ImportError};
-pub use keep::{Gates, keep};
+pub use keep::{Gates, import_configured, keep};
 pub use overlay::{Overlay, OverlayError};
-pub use snapshot::{DocumentInfo, Snapshot, Stored, entry_of};
+pub use snapshot::{DocumentInfo, Generation, Snapshot, Stored, entry_of};
 pub use warm::warm;
 
 use crate::{
@@ -47,7 +47,7 @@ pub struct Catalogue {
     store: Store,
     work: Work,
     configured: Arc<Tenants>,
-    remote: Option<Arc<Remote>>,
+    remotes: Arc<[Arc<Remote>]>,
     switches: Switches,
     built: Arc<Notify>,
     tenants: Arc<Mutex<HashMap<Tenant, Arc<OfTenant>>>>,
@@ -61,10 +61,10 @@ struct OfTenant {
 }
 
 impl Catalogue {
-    /// An empty one over a database; with a remote model, operations have vectors too.
-    pub fn new(store: Store, work: Work, configured: Tenants, remote: Option<Arc<Remote>>, switches: Switches) -> Self {
+    /// An empty one over a database; with remote models, the default one first, operations have vectors too.
+    pub fn new(store: Store, work: Work, configured: Tenants, remotes: Vec<Arc<Remote>>, switches: Switches) -> Self {
         let (configured, built, tenants) = (Arc::new(configured), Arc::default(), Arc::default());
-        Self { store, work, configured, remote, switches, built, tenants }
+        Self { store, work, configured, remotes: remotes.into(), switches, built, tenants }
     }
 
     /// The tenant's catalogue as last built; built now if it never was.
@@ -126,12 +126,10 @@ impl Catalogue {
         let catalogue = self.clone();
         let of = tenant.clone();
         let supplied = move |document: &str| catalogue.supplied(&of, document);
-        let remote = self.remote.clone();
+        let (remotes, generation) = (Arc::clone(&self.remotes), there.generation());
         let build = move || {
             let (snapshot, now) = Snapshot::build(version, documents, &overlays, &examples, before, supplied);
-            if let Some(remote) = &remote {
-                snapshot.find_meaning(remote);
-            }
+            snapshot.find_meaning(&remotes, generation.as_deref());
             (snapshot, now)
         };
         let (snapshot, now) = self.work.run(build).await?;
@@ -149,9 +147,11 @@ impl Catalogue {
         config.and_then(|config| config.tenant_header.as_ref()).map(|header| header.name.clone()).into_iter().collect()
     }
 
-    /// The remote model, where there is one and it may be asked for the tenant now.
-    pub(crate) fn remote(&self, tenant: &Tenant) -> Option<&Arc<Remote>> {
-        self.remote.as_ref().filter(|_| self.switches.of(tenant).enabled)
+    /// The vectors to search a snapshot by, where there are some and models may be asked for the tenant now.
+    pub(crate) fn generation(&self, tenant: &Tenant, snapshot: &Snapshot) -> Option<Arc<Generation>> {
+        let newest = self.remotes.first().filter(|_| self.switches.of(tenant).enabled)?;
+        newest.note_question();
+        snapshot.generation()
     }
 
     /// Waits until a catalogue was built since the last time; for one waiter.

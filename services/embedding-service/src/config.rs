@@ -1,8 +1,9 @@
 //! The service's settings; `config.toml` explains each.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use secrecy::SecretString;
+use coordination::{ConnectError, SharedCache};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use serde::Deserialize;
 use service_kit::{
@@ -39,6 +40,9 @@ pub struct Config {
     /// Files on disk.
     #[serde(default)]
     pub files: FilesConfig,
+    /// Vectors that replicas share.
+    #[serde(default)]
+    pub shared_cache: SharedCacheConfig,
     /// Limits of collections.
     #[serde(default)]
     pub vectors: VectorsConfig,
@@ -84,6 +88,33 @@ pub struct FilesConfig {
 impl Default for FilesConfig {
     fn default() -> Self {
         Self { folder: "data/embedding".into(), cache_vectors_max: 200_000 }
+    }
+}
+
+/// `[shared_cache]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SharedCacheConfig {
+    /// A Redis; empty: none.
+    pub url: SecretString,
+    /// How long a vector is kept in it.
+    #[serde(with = "humantime_serde")]
+    pub lifetime: Duration,
+    /// Put before every key.
+    pub prefix: String,
+}
+
+impl Default for SharedCacheConfig {
+    fn default() -> Self {
+        Self { url: SecretString::default(), lifetime: Duration::from_secs(30 * 24 * 60 * 60), prefix: String::new() }
+    }
+}
+
+impl SharedCacheConfig {
+    /// Begins to connect, where there is one.
+    pub(crate) fn connect(&self) -> Result<Option<SharedCache>, ConnectError> {
+        let is_on = !self.url.expose_secret().is_empty();
+        is_on.then(|| SharedCache::connect(&self.url, &self.prefix, self.lifetime)).transpose()
     }
 }
 
@@ -160,6 +191,8 @@ pub struct EmbeddingConfig {
     /// Longest request.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// Further models by name, beside the default one; none of them has more.
+    pub models: BTreeMap<String, EmbeddingConfig>,
 }
 
 impl Default for EmbeddingConfig {
@@ -176,6 +209,7 @@ impl Default for EmbeddingConfig {
             texts_per_day: 0,
             query_timeout: Duration::from_millis(800),
             timeout: Duration::from_secs(30),
+            models: BTreeMap::new(),
         }
     }
 }
@@ -193,8 +227,15 @@ impl EmbeddingConfig {
         }
     }
 
-    /// The model, if there is one; its operations' vectors are at most `vectors_max`.
-    pub(crate) fn remote(&self, vectors_max: usize) -> Option<RemoteConfig> {
+    /// The models that there are, by name; the default one has none.
+    pub(crate) fn remotes(&self) -> Vec<(String, RemoteConfig)> {
+        let others = self.models.iter().map(|(name, config)| (name.clone(), config));
+        let all = std::iter::once((String::new(), self)).chain(others);
+        all.filter_map(|(name, config)| Some((name, config.remote()?))).collect()
+    }
+
+    /// The model, if there is one.
+    fn remote(&self) -> Option<RemoteConfig> {
         if let Some(folder) = &self.local_model {
             // Nobody counts what this machine does itself.
             return Some(RemoteConfig {
@@ -202,7 +243,6 @@ impl EmbeddingConfig {
                 requests_per_minute: 0,
                 texts_per_day: 0,
                 query_timeout: self.query_timeout,
-                vectors_max,
             });
         }
         let model = self.model();
@@ -226,7 +266,6 @@ impl EmbeddingConfig {
             requests_per_minute: self.requests_per_minute,
             texts_per_day: self.texts_per_day,
             query_timeout: self.query_timeout,
-            vectors_max,
         })
     }
 }
@@ -251,6 +290,22 @@ impl Validate for EmbeddingConfig {
                 problems.add(path, "must be longer than 0");
             }
         }
+        for (name, model) in &self.models {
+            let mut add = |problem| problems.add(&format!("models.{name}"), problem);
+            if !domain::id::is_name(name) {
+                add("use 1 to 64 of a-z, 0-9, `_` and `-` as a name");
+            }
+            if model.provider == ModelProvider::None && model.local_model.is_none() {
+                add("it has neither a provider nor a local_model");
+            }
+            if self.provider == ModelProvider::None && self.local_model.is_none() {
+                add("there is no default model beside it: set embedding.provider or embedding.local_model");
+            }
+            if !model.models.is_empty() {
+                add("a further model has no further ones");
+            }
+            problems.within(&format!("models.{name}"), |problems| model.validate(problems));
+        }
     }
 }
 
@@ -273,6 +328,9 @@ impl Validate for Config {
         if self.catalog.poll < Duration::from_millis(10) {
             problems.add("catalog.poll", "must be 10ms or longer");
         }
+        if self.shared_cache.lifetime < Duration::from_secs(60) {
+            problems.add("shared_cache.lifetime", "must be 1m or longer");
+        }
         if self.files.folder.as_os_str().is_empty() {
             problems.add("files.folder", "names no folder");
         }
@@ -293,7 +351,7 @@ mod tests {
     use super::*;
 
     fn remote(section: serde_json::Value) -> Option<llm::EmbedderConfig> {
-        let remote = serde_json::from_value::<EmbeddingConfig>(section).expect("a section").remote(10)?;
+        let remote = serde_json::from_value::<EmbeddingConfig>(section).expect("a section").remote()?;
         match remote.source {
             SourceConfig::Llm(llm) => Some(*llm),
             SourceConfig::Local(_) => None,

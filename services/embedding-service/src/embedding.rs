@@ -1,19 +1,22 @@
 //! Text to vectors, through caches on disk: a built-in model that knows spelling, and a remote one where configured.
 
 mod cache;
+pub mod exchange;
 mod lexical;
 mod limits;
 mod remote;
+mod shared;
 mod source;
 
 use std::{io, path::Path, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 
-use cache::{Cache, Key};
+use cache::{About, Cache, Key, Shelf};
+use coordination::SharedCache;
 use domain::telemetry::metric;
 pub use limits::Purpose;
-pub use remote::{Found, Remote, RemoteConfig, RemoteError, is_about_texts};
+pub use remote::{Found, Remote, RemoteConfig, RemoteError};
 pub use source::SourceConfig;
 
 /// Name of the built-in model.
@@ -36,7 +39,7 @@ pub enum EmbedError {
         size_bytes: usize,
     },
     /// No model has this name.
-    #[error("there is no model `{0}`; `{LEXICAL}` is always there")]
+    #[error("there is no model `{0}`; `{LEXICAL}` is always there, and those of [embedding]")]
     UnknownModel(String),
     /// The remote model gave none.
     #[error(transparent)]
@@ -54,47 +57,75 @@ pub struct Embedded {
     pub cached: bool,
 }
 
-/// The models and their cache.
+/// The models and their caches.
 #[derive(Debug)]
 pub struct Embedder {
-    cache: Arc<Cache>,
+    shelf: Arc<Shelf>,
+    shared: Option<SharedCache>,
+    cache: Cache,
     lexical: Arc<str>,
-    remote: Option<Arc<Remote>>,
+    /// The default one first, which has no name of its own.
+    remotes: Vec<(String, Arc<Remote>)>,
 }
 
 impl Embedder {
-    /// Opens the cache under `folder`, for at most `vectors_max` vectors; a full cache starts anew.
+    /// Opens the caches under `folder`, of at most `vectors_max` vectors each; a full one gives up what was unused
+    /// longest.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
+    /// When the folder cannot be written or another process has it.
     pub fn open(folder: &Path, vectors_max: usize) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let cache = Arc::new(Cache::open(&folder.join("embeddings.cache"), vectors_max)?);
-        Ok(Self { cache, lexical: LEXICAL.into(), remote: None })
+        let shelf = Shelf::open(&folder.join("cache"), vectors_max)?;
+        for name in ["embeddings.cache", "operations.cache", "remote-embeddings.json"] {
+            set_aside(&folder.join(name))?;
+        }
+        let cache = shelf.cache("texts", &About { model: LEXICAL.to_owned(), version: 1, dimension: DIMENSION });
+        Ok(Self { shelf, shared: None, cache, lexical: LEXICAL.into(), remotes: Vec::new() })
     }
 
-    /// With a remote model, which is the default one from then on.
+    /// With vectors that other replicas keep, for the remote models that follow.
+    pub fn with_shared(self, shared: Option<SharedCache>) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// With remote models by their names in the configuration; one without a name is the default from then on.
     ///
     /// # Errors
-    /// When the model's configuration or the files cannot be used.
-    pub fn with_remote(
-        self,
-        config: RemoteConfig,
+    /// When a model's configuration or the files cannot be used.
+    pub fn with_remotes(
+        mut self,
+        configs: Vec<(String, RemoteConfig)>,
         folder: &Path,
-        clock: Arc<dyn domain::Clock>,
+        clock: &Arc<dyn domain::Clock>,
     ) -> anyhow::Result<Self> {
-        let remote = Remote::open(config, folder, Arc::clone(&self.cache), clock)?;
-        Ok(Self { remote: Some(remote), ..self })
+        for (name, config) in configs {
+            let remote = Remote::open(config, folder, Arc::clone(&self.shelf), self.shared.clone(), Arc::clone(clock))?;
+            if let Some((other, _)) = self.remotes.iter().find(|(_, other)| other.id() == remote.id()) {
+                anyhow::bail!("`{name}` is the same model as `{other}`; configure it once");
+            }
+            let at = if name.is_empty() { 0 } else { self.remotes.len() };
+            self.remotes.insert(at, (name, remote));
+        }
+        self.shelf.prune();
+        Ok(self)
     }
 
-    /// The remote model, where there is one.
+    /// The default remote model, where there is one.
     pub fn remote(&self) -> Option<&Arc<Remote>> {
-        self.remote.as_ref()
+        self.remote_of("")
     }
 
-    /// The remote model, if this name means it: an empty one is the default.
+    /// All remote models, the default one first.
+    pub fn remotes(&self) -> Vec<Arc<Remote>> {
+        self.remotes.iter().map(|(_, remote)| Arc::clone(remote)).collect()
+    }
+
+    /// The remote model that this name means: an empty one is the default; the name in the configuration comes before
+    /// the provider's.
     pub fn remote_of(&self, model: &str) -> Option<&Arc<Remote>> {
-        self.remote.as_ref().filter(|remote| model.is_empty() || model == &**remote.name())
+        let by_key = self.remotes.iter().find(|(name, _)| name == model);
+        let by_name = || self.remotes.iter().find(|(_, remote)| model == &**remote.name());
+        by_key.or_else(by_name).map(|(_, remote)| remote)
     }
 
     /// The vector of a text by the built-in model.
@@ -155,6 +186,20 @@ fn check_remote(text: &str) -> Result<(), EmbedError> {
 /// Hash of model and text: model names hold no NUL.
 fn key(model: &str, text: &str) -> Key {
     Sha256::new().chain_update(model).chain_update([0]).chain_update(text).finalize().into()
+}
+
+/// A cache of an earlier release cannot be used: its file gets another name, so that people see it.
+fn set_aside(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    let aside = path.with_extension("aside");
+    std::fs::rename(path, &aside)?;
+    tracing::warn!(
+        aside = %aside.display(),
+        "a cache of vectors of an earlier release was set aside; they are made anew, and the file may be deleted"
+    );
+    Ok(())
 }
 
 /// Little-endian bytes of a vector.

@@ -9,6 +9,7 @@ mod config;
 pub mod embedding;
 mod frames;
 mod grpc;
+pub mod moving;
 pub mod vectors;
 pub mod work;
 
@@ -31,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use catalogue::Catalogue;
-pub use config::{CatalogConfig, Config, EmbeddingConfig, FilesConfig, VectorsConfig, WorkConfig};
+pub use config::{CatalogConfig, Config, EmbeddingConfig, FilesConfig, SharedCacheConfig, VectorsConfig, WorkConfig};
 use embedding::Embedder;
 use vectors::Collections;
 use work::Work;
@@ -95,12 +96,11 @@ impl App {
         let collections =
             Collections::open(&folder.join("collections"), config.vectors.limits()).with_context(unusable)?;
         let embedder = Embedder::open(folder, config.files.cache_vectors_max).with_context(unusable)?;
-        let embedder = match config.embedding.remote(config.files.cache_vectors_max) {
-            Some(remote) => embedder
-                .with_remote(remote, folder, Arc::clone(&parts.clock))
-                .context("cannot use the embedding model: see [embedding]")?,
-            None => embedder,
-        };
+        let shared = config.shared_cache.connect().context("cannot use the shared cache: see [shared_cache]")?;
+        let embedder = embedder
+            .with_shared(shared)
+            .with_remotes(config.embedding.remotes(), folder, &parts.clock)
+            .context("cannot use an embedding model: see [embedding]")?;
         let remote = embedder.remote().cloned();
         let switches = Switches::new(parts.store.clone(), config.ai);
         let work = Work::new(config.work.threads(), config.work.queue);
@@ -113,7 +113,7 @@ impl App {
                 parts.store.clone(),
                 work.clone(),
                 config.tenants.clone(),
-                remote.clone(),
+                embedder.remotes(),
                 switches.clone(),
             ),
             switches,
@@ -172,6 +172,9 @@ impl App {
         stop.cancel();
         if let Some(warming) = warming {
             warming.await.context("the embeddings' task failed")?;
+        }
+        for remote in self.embedder.remotes() {
+            remote.close().await;
         }
         for task in [following, telling] {
             task.await.context("a task of the switches failed")?;

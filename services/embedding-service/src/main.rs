@@ -1,13 +1,62 @@
 //! Embedding service: the operation catalogue, embeddings and nearest-neighbour search.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use embedding_service::{App, Config, DEFAULTS, Parts, SERVICE};
-use service_kit::{cli, net, ops};
+use clap::{Parser, Subcommand};
+use embedding_service::{App, Config, DEFAULTS, Parts, SERVICE, moving};
+use service_kit::{cli, config, net, ops};
 use tokio_util::sync::CancellationToken;
 
+#[derive(Debug, Parser)]
+#[command(name = SERVICE, version)]
+struct Cli {
+    /// Configuration file (TOML), over the built-in defaults and under the environment.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to do; without it the service runs.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the binary can do.
+#[derive(Clone, Debug, Subcommand)]
+enum Command {
+    /// Run the service (the default).
+    Run,
+    /// Check the configuration and say all that is wrong with it.
+    CheckConfig,
+    /// Print the merged configuration, secrets masked.
+    PrintConfig,
+    /// Ask the running service whether it is ready; exit code 0 if so.
+    Healthcheck,
+    /// Vectors of operations as JSON, from and for other programs; while the service does not run.
+    #[command(subcommand)]
+    Embeddings(moving::Command),
+}
+
 fn main() -> ExitCode {
-    cli::main(SERVICE, DEFAULTS, run)
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // A closed pipe is the reader's choice.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let command = match cli.command {
+        None | Some(Command::Run | Command::Embeddings(_)) => config::Command::Run,
+        Some(Command::CheckConfig) => config::Command::CheckConfig,
+        Some(Command::PrintConfig) => config::Command::PrintConfig,
+        Some(Command::Healthcheck) => config::Command::Healthcheck,
+    };
+    let args = config::Args { config: cli.config, command: Some(command), ..config::Args::default() };
+    match cli.command {
+        Some(Command::Embeddings(command)) => cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, _| {
+            command.run(&config, &Parts::connect(&config).await?).await
+        }),
+        _ => cli::execute(SERVICE, DEFAULTS, &args, run),
+    }
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -89,6 +89,7 @@ const TABLE: &[Alias] = &[
     alias(&["AI_FALLBACK_MODE"], ALL, &["ai", "fallback_mode"], Reading::Truth),
     alias(&["AI_RATE_LIMIT"], ALL, &["ai", "rate_limit"], Reading::Text),
     alias(&["AI_DEBUG"], ALL, &["ai", "debug"], Reading::Truth),
+    alias(&["CACHE_REDIS_URL"], &["embedding-service"], &["shared_cache", "url"], Reading::Secret),
     alias(&["PORT"], FRONT, &["http", "listen"], Reading::Port),
     alias(&["ADMIN_ALLOWED_IPS"], &["admin-service", "dragoman"], &["admin", "allowed_addresses"], Reading::List),
     alias(&["INFOBIP_BASE_URL"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "base_url"], Reading::Text),

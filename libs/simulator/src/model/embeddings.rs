@@ -62,8 +62,17 @@ pub(super) fn answer(server: &Server, door: &Door, body: &Value) -> Response {
         Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
+    let unwanted = server.lock().refused_part.clone();
+    let checked = match unwanted.filter(|part| inputs.iter().any(|text| text.contains(part))) {
+        Some(_) => Err(Refused::new("The input was refused.", "input", None)),
+        None => checked,
+    };
     let refused = checked.as_ref().err().map(|refused| refused.message.clone());
-    server.lock().embedded.push(EmbeddingRequest { inputs: inputs.clone(), refused, at: server.now() });
+    let model = match door {
+        Door::OpenAi => body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        Door::Azure(model) => model.clone(),
+    };
+    server.lock().embedded.push(EmbeddingRequest { model, inputs: inputs.clone(), refused, at: server.now() });
     let (model, dimensions) = match checked {
         Ok(found) => found,
         Err(refused) => return (refused.status, Json(refused.body())).into_response(),

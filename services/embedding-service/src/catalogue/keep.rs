@@ -105,9 +105,19 @@ async fn configured<'a>(
     Ok(all.into_iter().partition(|document| document.is_there))
 }
 
+/// Imports the configured documents, without following anything. A source that is away keeps the copy there is.
+///
+/// # Errors
+/// When a configured document cannot be read and is not in the catalogue yet, or the catalogue cannot be written.
+pub async fn import_configured(catalogue: &Catalogue, tenants: &Tenants) -> anyhow::Result<()> {
+    let (there, missing) = configured(catalogue, tenants).await?;
+    import_all(catalogue, missing).await?;
+    import_all(catalogue, there).await
+}
+
 async fn import_all(catalogue: &Catalogue, documents: Vec<Configured<'_>>) -> anyhow::Result<()> {
     let documents = stream::iter(documents).map(Ok);
-    documents.try_for_each_concurrent(SOURCES_AT_ONCE, |document| import_configured(catalogue, document)).await
+    documents.try_for_each_concurrent(SOURCES_AT_ONCE, |document| import_one(catalogue, document)).await
 }
 
 /// Waits until the database answers and has the tables.
@@ -157,7 +167,7 @@ async fn follow(catalogue: &Catalogue, gates: &Gates) {
     }
 }
 
-async fn import_configured(catalogue: &Catalogue, document: Configured<'_>) -> anyhow::Result<()> {
+async fn import_one(catalogue: &Catalogue, document: Configured<'_>) -> anyhow::Result<()> {
     let Configured { tenant, id, config, is_there } = document;
     let what = || format!("document `{id}` of tenant `{tenant}` ({})", config.source);
     match openapi::fetch(&config.source).await {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use openapi::{Document, ImportOptions, Location, Operation};
-use retrieval::{Entry, Index, Meaning, text};
+use retrieval::{Entry, Index, Meaning, meaning, text};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::catalogue::{CatalogDocument, Example, Overlay as OverlayRow};
@@ -48,6 +48,15 @@ pub struct Stored {
     pub hidden: bool,
 }
 
+/// The operations' vectors of one model: a sentence's vector must be of the same one.
+#[derive(Debug)]
+pub struct Generation {
+    /// The model.
+    pub remote: Arc<Remote>,
+    /// The vectors.
+    pub meaning: Meaning,
+}
+
 /// The catalogue at one version. Never changed, but for the vectors, which come when they are there.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -56,7 +65,7 @@ pub struct Snapshot {
     documents: BTreeMap<String, DocumentInfo>,
     operations: BTreeMap<String, Stored>,
     index: Index,
-    meaning: RwLock<Option<Arc<Meaning>>>,
+    generation: RwLock<Option<Arc<Generation>>>,
 }
 
 impl Snapshot {
@@ -67,7 +76,7 @@ impl Snapshot {
             documents: BTreeMap::new(),
             operations: BTreeMap::new(),
             index: Index::new(Vec::new()),
-            meaning: RwLock::default(),
+            generation: RwLock::default(),
         }
     }
 
@@ -127,7 +136,7 @@ impl Snapshot {
             infos.insert(row.id, info);
         }
         let index = Index::new(entries);
-        (Self { version, documents: infos, operations, index, meaning: RwLock::default() }, parsed)
+        (Self { version, documents: infos, operations, index, generation: RwLock::default() }, parsed)
     }
 
     /// False for the place of one that was not built yet.
@@ -155,15 +164,33 @@ impl Snapshot {
         &self.index
     }
 
-    /// The operations' vectors, once there are enough of them.
-    pub fn meaning(&self) -> Option<Arc<Meaning>> {
-        self.meaning.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The operations' vectors, once a model has enough of them.
+    pub fn generation(&self) -> Option<Arc<Generation>> {
+        self.generation.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes the vectors that are kept. Asks for none.
-    pub fn find_meaning(&self, remote: &Remote) {
-        let found = Meaning::new(self.index.entries(), |text| remote.find_operation(text));
-        *self.meaning.write().unwrap_or_else(PoisonError::into_inner) = found.map(Arc::new);
+    /// Takes the vectors that are kept, of the first of `remotes` if it has them all, else of the next one that has
+    /// enough: so a new model takes over at once, when it is complete. One that served `before` need not be complete:
+    /// what is new in the catalogue is soon there. Asks for none.
+    pub fn find_meaning(&self, remotes: &[Arc<Remote>], before: Option<&Generation>) {
+        let entries = self.index.entries();
+        let of = |remote: &Arc<Remote>| {
+            let meaning = Meaning::new(entries, |text| remote.find_operation(text))?;
+            Some(Generation { remote: Arc::clone(remote), meaning })
+        };
+        let is_due = |remote: &&Arc<Remote>| {
+            before.is_some_and(|before| Arc::ptr_eq(&before.remote, remote)) || self.missing(remote).next().is_none()
+        };
+        let due = remotes.first().filter(is_due).and_then(of);
+        // Without an older model a part of the vectors is better than none.
+        let found = due.or_else(|| remotes.iter().skip(1).chain(remotes.first()).find_map(of));
+        *self.generation.write().unwrap_or_else(PoisonError::into_inner) = found.map(Arc::new);
+    }
+
+    /// The operations' texts that have no vector of a model and that it does not refuse.
+    pub fn missing(&self, remote: &Remote) -> impl Iterator<Item = String> {
+        let texts = self.index.entries().iter().flat_map(meaning::texts);
+        texts.filter(|text| !remote.has_operation(text) && !remote.is_refused(text))
     }
 }
 

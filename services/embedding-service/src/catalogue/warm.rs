@@ -1,5 +1,5 @@
-//! Vectors of the operations, made in the background. Until they are there, and whenever they cannot be had, the words
-//! alone decide.
+//! Vectors of the operations, made in the background by the default model. Until they are there, an older model that is
+//! still configured and has them goes on; without one, and whenever none can be had, the words alone decide.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -9,13 +9,16 @@ use std::{
 
 use ai::Values;
 use domain::{Clock, Micros, Tenant, telemetry::metric};
-use retrieval::meaning::{self, NEUTRAL};
+use retrieval::meaning::NEUTRAL;
 use service_kit::Gate;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalogue, Snapshot};
-use crate::embedding::{Purpose, Remote, RemoteError, is_about_texts};
+use crate::{
+    embedding::{Purpose, Remote, RemoteError},
+    work::WorkError,
+};
 
 /// Longest sleep before the wall clock is looked at again.
 const LOOK: Duration = Duration::from_secs(30);
@@ -35,8 +38,8 @@ pub async fn warm(
     gate: Gate,
     stop: CancellationToken,
 ) {
-    let (refused, complete, switched) = (HashSet::new(), HashMap::new(), catalogue.switches.changes());
-    let mut warmer = Warmer { catalogue, remote, clock, gate, switched, refused, complete, told: String::new() };
+    let (complete, switched) = (HashMap::new(), catalogue.switches.changes());
+    let mut warmer = Warmer { catalogue, remote, clock, gate, switched, complete, begun: None, told: String::new() };
     tokio::select! {
         () = stop.cancelled() => {}
         () = warmer.run() => {}
@@ -49,10 +52,10 @@ struct Warmer {
     clock: Arc<dyn Clock>,
     gate: Gate,
     switched: watch::Receiver<HashMap<Tenant, Values>>,
-    /// Texts that the provider does not take; asked for again after a restart only.
-    refused: HashSet<String>,
     /// Catalogues that have all there is.
     complete: HashMap<Tenant, Weak<Snapshot>>,
+    /// Since vectors were missing: when that was, and how many came.
+    begun: Option<(Instant, usize)>,
     told: String,
 }
 
@@ -70,6 +73,8 @@ enum Round {
 struct Stopped {
     wait: Duration,
     why: String,
+    /// How people are served until then.
+    meanwhile: String,
 }
 
 impl Warmer {
@@ -88,12 +93,17 @@ impl Warmer {
                             "AI is switched off; {waiting} texts have no vector; searching by words meanwhile"
                         )),
                     }
-                    if !self.told.is_empty() && !matches!(round, Round::Off(_)) {
-                        tracing::info!("all operations have vectors");
+                    if !matches!(round, Round::Off(_)) {
+                        if let Some((began, texts)) = self.begun.take() {
+                            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                            tracing::info!(model = %self.remote.name(), texts, took_ms, "all operations have vectors");
+                        }
                         self.told.clear();
                     }
                     tokio::select! {
                         () = self.catalogue.changed() => {}
+                        // Neutral lines may be missing, which nobody needed until now.
+                        () = self.remote.first_question() => {}
                         // The sender lives in the catalogue, so it cannot be gone.
                         _ = self.switched.changed() => {}
                     }
@@ -110,13 +120,14 @@ impl Warmer {
             tracing::warn!(
                 reason = stopped.why,
                 resumes_at = utc(resumes),
-                "operations wait for their vectors; searching by words meanwhile"
+                meanwhile = stopped.meanwhile,
+                "operations wait for their vectors"
             );
             self.told.clone_from(&stopped.why);
         }
         #[expect(clippy::cast_precision_loss, reason = "seconds of a date are far below 2^52")]
         metrics::gauge!(metric::EMBEDDING_RESUMES_AT).set(resumes.seconds() as f64);
-        self.gate.set_reason(format!("{}; goes on at {}, searching by words meanwhile", stopped.why, utc(resumes)));
+        self.gate.set_reason(format!("{}; goes on at {}, {}", stopped.why, utc(resumes), stopped.meanwhile));
         loop {
             let left = resumes.since(self.clock.now());
             if left.is_zero() {
@@ -133,7 +144,7 @@ impl Warmer {
         for tenant in tenants {
             loop {
                 let snapshot = Arc::clone(&self.catalogue.watch(&tenant).borrow());
-                let missing = self.missing(&snapshot);
+                let missing = self.look(&snapshot).await?;
                 is_any |= !snapshot.index().entries().is_empty();
                 #[expect(clippy::cast_precision_loss, reason = "counts of texts are far below 2^52")]
                 metrics::gauge!(metric::EMBEDDING_PENDING_TEXTS).set(missing.len() as f64);
@@ -151,14 +162,17 @@ impl Warmer {
                     self.use_what_came(&snapshot).await?;
                     break;
                 }
-                self.gate.set_reason(format!("{} texts wait for their vectors", missing.len()));
+                self.tell_progress(&tenant, &snapshot, missing.len());
                 let part = &missing[..missing.len().min(TEXTS_OF_A_ROUND)];
                 let outcome = self.embed(&tenant, part).await;
                 self.use_what_came(&snapshot).await?;
                 match outcome {
                     // Seen by the next look at this tenant.
                     Ok(()) | Err(RemoteError::Off) => {}
-                    Err(error) => return Err(self.stopped(&error, self.missing(&snapshot).len())),
+                    Err(error) => {
+                        let missing = self.look(&snapshot).await?.len();
+                        return Err(self.stopped(&error, missing, &snapshot));
+                    }
                 }
             }
         }
@@ -169,66 +183,93 @@ impl Warmer {
         })
     }
 
-    /// The texts without a vector, each once: neutral lines first, since nothing works without them.
-    fn missing(&self, snapshot: &Snapshot) -> Vec<String> {
-        let mut seen = HashSet::new();
-        let entries = snapshot.index().entries();
-        if entries.is_empty() {
-            return Vec::new();
-        }
-        let neutral = NEUTRAL.iter().map(|line| (*line).to_owned());
-        let all = neutral.chain(entries.iter().flat_map(meaning::texts));
-        all.filter(|text| {
-            !self.refused.contains(text) && self.remote.find_operation(text).is_none() && seen.insert(text.clone())
-        })
-        .collect()
+    /// The texts without a vector, each once: neutral lines first, since nothing works without them. Where these alone
+    /// are missing, nobody needs them before the first search: a start with imported vectors asks for none.
+    async fn look(&self, snapshot: &Arc<Snapshot>) -> Result<Vec<String>, Stopped> {
+        let (snapshot, remote) = (Arc::clone(snapshot), Arc::clone(&self.remote));
+        let look = move || {
+            if snapshot.index().entries().is_empty() {
+                return Vec::new();
+            }
+            let mut seen = HashSet::new();
+            let of_operations: Vec<String> =
+                snapshot.missing(&remote).filter(|text| seen.insert(text.clone())).collect();
+            if of_operations.is_empty() && !remote.is_asked() {
+                return Vec::new();
+            }
+            let neutral = NEUTRAL.iter().map(|line| (*line).to_owned());
+            let is_missing = |line: &String| !remote.has_operation(line) && !remote.is_refused(line);
+            neutral.filter(is_missing).chain(of_operations).collect()
+        };
+        self.catalogue.work().run(look).await.map_err(busy)
     }
 
-    /// Batch after batch. Where the provider does not take a batch's texts, smaller ones find out which it is.
+    /// In the gate, and at its beginning in the log.
+    fn tell_progress(&mut self, tenant: &Tenant, snapshot: &Snapshot, missing: usize) {
+        if self.begun.is_none() {
+            tracing::info!(tenant = %tenant, model = %self.remote.name(), texts = missing, "operations get their vectors");
+            self.begun = Some((Instant::now(), 0));
+        }
+        self.gate.set_reason(format!("{missing} texts wait for their vectors, {}", self.meanwhile(snapshot)));
+    }
+
+    /// How people are served until all is there.
+    fn meanwhile(&self, snapshot: &Snapshot) -> String {
+        match snapshot.generation() {
+            Some(generation) if !Arc::ptr_eq(&generation.remote, &self.remote) => {
+                format!("searching by `{}` meanwhile", generation.remote.name())
+            }
+            Some(_) => "searching by those that there are meanwhile".to_owned(),
+            None => "searching by words meanwhile".to_owned(),
+        }
+    }
+
+    /// Batch after batch. What the provider does not take is left out.
     async fn embed(&mut self, tenant: &Tenant, texts: &[String]) -> Result<(), RemoteError> {
-        let (mut at, mut most) = (0, usize::MAX);
-        while at < texts.len() {
+        let batches = self.remote.batches(texts);
+        for batch in batches.into_iter().filter_map(|range| texts.get(range)) {
             if !self.catalogue.switches.of(tenant).enabled {
                 return Err(RemoteError::Off);
             }
-            let rest = &texts[at..];
-            let size = self.remote.batches(rest).first().map_or(rest.len(), |batch| batch.end).min(most);
-            let batch = &rest[..size];
-            let outcomes = self.remote.vectors(batch, Purpose::WarmUp).await;
-            match outcomes.into_iter().find_map(Result::err) {
-                None => {
-                    at += size;
-                    most = most.saturating_mul(2);
-                }
-                Some(RemoteError::Llm(error)) if is_about_texts(&error) => {
-                    if size == 1 {
-                        tracing::warn!(%error, "the embedding model does not take an operation's text; going on without");
-                        self.refused.extend(batch.iter().cloned());
-                        at += 1;
+            for outcome in self.remote.vectors(batch, Purpose::WarmUp).await {
+                match outcome {
+                    Ok(_) => {
+                        if let Some((_, came)) = &mut self.begun {
+                            *came += 1;
+                        }
                     }
-                    most = (size / 2).max(1);
+                    Err(RemoteError::Refused(error)) => {
+                        tracing::warn!(%error, "the embedding model does not take an operation's text; going on without");
+                    }
+                    Err(error) => return Err(error),
                 }
-                Some(error) => return Err(error),
             }
         }
         Ok(())
     }
 
     async fn use_what_came(&self, snapshot: &Arc<Snapshot>) -> Result<(), Stopped> {
-        let (snapshot, remote) = (Arc::clone(snapshot), Arc::clone(&self.remote));
-        let built = self.catalogue.work().run(move || snapshot.find_meaning(&remote)).await;
-        built.map_err(|error| Stopped { wait: BUSY_PAUSE, why: error.to_string() })
+        let (snapshot, remotes) = (Arc::clone(snapshot), Arc::clone(&self.catalogue.remotes));
+        let find = move || {
+            let before = snapshot.generation();
+            snapshot.find_meaning(&remotes, before.as_deref());
+        };
+        self.catalogue.work().run(find).await.map_err(busy)
     }
 
-    fn stopped(&self, error: &RemoteError, missing: usize) -> Stopped {
+    fn stopped(&self, error: &RemoteError, missing: usize, snapshot: &Snapshot) -> Stopped {
         let (wait, why) = match error {
             RemoteError::QuotaSpent(wait) => (*wait, error.to_string()),
             RemoteError::NotNow(wait) => (*wait, error.to_string()),
-            RemoteError::Llm(cause) => (FAILURE_PAUSE, cause.to_string()),
+            RemoteError::Llm(cause) | RemoteError::Refused(cause) => (FAILURE_PAUSE, cause.to_string()),
             RemoteError::Off | RemoteError::Ended => (FAILURE_PAUSE, error.to_string()),
         };
-        Stopped { wait, why: format!("{why}; {missing} texts have no vector") }
+        Stopped { wait, why: format!("{why}; {missing} texts have no vector"), meanwhile: self.meanwhile(snapshot) }
     }
+}
+
+fn busy(error: WorkError) -> Stopped {
+    Stopped { wait: BUSY_PAUSE, why: error.to_string(), meanwhile: "searching goes on meanwhile".to_owned() }
 }
 
 /// `2026-11-21T00:00:00Z`; civil from days by H. Hinnant, *chrono-Compatible Low-Level Date Algorithms*.

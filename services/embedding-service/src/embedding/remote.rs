@@ -1,44 +1,57 @@
 //! A remote embedding model behind caches and limits: each text is asked for once, by whoever wants it first.
 //!
-//! A vector's key is the hash of model, asked dimension, version of our text and the text, so that vectors of two models
-//! are never mixed; where a model has other vectors for questions, these have other keys. Operations' vectors have a file
-//! of their own: nobody's texts push them out. What persons say is kept in memory only.
+//! A vector's key is the hash of model, asked dimension, version of our text and the text, and each model and length has
+//! files of its own, so vectors of two models are never mixed; where a model has other vectors for questions, these have
+//! other keys. Operations' vectors have a file of their own: nobody's texts push them out. What persons say is kept in
+//! memory only. A text that the provider does not take is not sent again for an hour.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use anyhow::Context as _;
+use coordination::SharedCache;
 use domain::{Clock, telemetry::metric};
 use futures::{
     FutureExt as _,
-    future::{BoxFuture, Shared, join_all},
+    future::{self, BoxFuture, join_all},
 };
 use llm::LlmError;
 use retrieval::{meaning::NEUTRAL, sentence::Sentence};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    cache::{Cache, Key},
+    cache::{About, Cache, Key, Shelf},
     limits::{Admission, Limits, Purpose, Spent},
+    shared::Shared,
     source::{Source, SourceConfig},
 };
 
 /// Of what is sent for a text; another version makes all vectors anew.
 const TEXT_VERSION: u8 = 1;
+/// How long a text that the provider did not take is not sent again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(3_600);
+/// Texts that are known to be refused.
+const REFUSED_MAX: usize = 10_000;
 /// Sentences whose vectors are remembered.
 const QUESTIONS_MAX: usize = 5_000;
 /// Longest wait of a call for its turn.
 const CALL_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for an answer that costs no tokens.
 const PROBE_MAX: Duration = Duration::from_secs(5);
-/// Where the day's texts and the length of vectors are kept.
-const LEDGER: &str = "remote-embeddings.json";
 
 /// How a remote model is used.
 #[derive(Clone, Debug)]
@@ -51,8 +64,6 @@ pub struct RemoteConfig {
     pub texts_per_day: u64,
     /// How long a search waits for its sentence's vector.
     pub query_timeout: Duration,
-    /// Vectors of operations that are kept.
-    pub vectors_max: usize,
 }
 
 /// Why there is no vector.
@@ -67,6 +78,9 @@ pub enum RemoteError {
     /// The model gave none.
     #[error("the embedding model gave no vector")]
     Llm(#[from] LlmError),
+    /// The provider takes requests, but not this text.
+    #[error("the embedding model does not take this text")]
+    Refused(#[source] LlmError),
     /// Operators have switched AI off for the tenant: nothing is asked.
     #[error("AI is switched off")]
     Off,
@@ -85,32 +99,46 @@ pub struct Found {
 }
 
 type Outcome = Result<Arc<[f32]>, RemoteError>;
-type Flight = Shared<BoxFuture<'static, Outcome>>;
+type Flight = future::Shared<BoxFuture<'static, Outcome>>;
 
 /// The model.
 pub struct Remote {
     config: RemoteConfig,
     source: Source,
-    /// Length of all vectors, once it is known.
-    dimension: OnceLock<usize>,
+    shelf: Arc<Shelf>,
+    shared: Option<Shared>,
+    /// Once the length of the vectors is known.
+    kept: OnceLock<Kept>,
     learning: tokio::sync::Mutex<()>,
-    operations: Cache,
-    calls: Arc<Cache>,
     questions: Mutex<HashMap<Key, Arc<[f32]>>>,
+    refused: Mutex<HashMap<Key, (Instant, LlmError)>>,
+    is_asked: AtomicBool,
+    asked: Notify,
     in_flight: Mutex<HashMap<Key, Flight>>,
+    /// Requests under way, which end with `stop`.
+    flights: TaskTracker,
+    stop: CancellationToken,
     limits: Mutex<Limits>,
     health: Arc<ai::Health>,
     ledger: PathBuf,
-    /// As the last start left them.
-    other_dimensions: BTreeMap<String, usize>,
     clock: Arc<dyn Clock>,
+}
+
+/// The vectors on disk.
+struct Kept {
+    dimension: usize,
+    operations: Cache,
+    /// Of what EmbeddingService is asked for.
+    calls: Cache,
 }
 
 /// What a restart must not forget.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Ledger {
-    /// Length of each model's vectors.
-    dimensions: BTreeMap<String, usize>,
+    /// For people.
+    model: String,
+    /// Length of its vectors.
+    dimension: Option<usize>,
     spent: Spent,
 }
 
@@ -128,36 +156,89 @@ impl std::fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// Opens the caches under `folder`; connects to nothing. `calls` keeps what EmbeddingService is asked for.
+    /// Opens the model's caches on the shelf, and its count of texts in `folder`; connects to nothing.
     ///
     /// # Errors
     /// When the model's configuration or the files cannot be used.
     pub fn open(
         config: RemoteConfig,
         folder: &Path,
-        calls: Arc<Cache>,
+        shelf: Arc<Shelf>,
+        shared: Option<SharedCache>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
         let source = Source::open(&config.source)?;
-        fs::create_dir_all(folder)?;
-        let path = folder.join(LEDGER);
-        let kept = read_ledger(&path)?;
-        let dimension = source.dimension().or(kept.dimensions.get(source.id()).copied());
-        Ok(Arc::new(Self {
-            dimension: dimension.map_or_else(OnceLock::new, OnceLock::from),
+        let name = hex::encode(&Sha256::digest(source.id())[..8]);
+        let path = folder.join(format!("embeddings-{name}.json"));
+        let ledger = read_ledger(&path)?;
+        let remote = Self {
+            shared: shared.map(|cache| Shared::new(cache, source.id())),
+            shelf,
+            kept: OnceLock::new(),
             learning: tokio::sync::Mutex::default(),
-            operations: Cache::open(&folder.join("operations.cache"), config.vectors_max)?,
-            calls,
             questions: Mutex::default(),
+            refused: Mutex::default(),
+            is_asked: AtomicBool::new(false),
+            asked: Notify::new(),
             in_flight: Mutex::default(),
-            limits: Mutex::new(Limits::new(config.requests_per_minute, config.texts_per_day, kept.spent)),
+            flights: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            limits: Mutex::new(Limits::new(config.requests_per_minute, config.texts_per_day, ledger.spent)),
             health: Arc::default(),
             ledger: path,
-            other_dimensions: kept.dimensions,
             clock,
             source,
             config,
-        }))
+        };
+        if let Some(dimension) = remote.source.dimension().or(ledger.dimension) {
+            remote.know(dimension);
+        }
+        Ok(Arc::new(remote))
+    }
+
+    /// The length of its vectors, once it is known.
+    pub fn dimension(&self) -> Option<usize> {
+        self.kept.get().map(|kept| kept.dimension)
+    }
+
+    fn know(&self, dimension: usize) {
+        let about = About { model: self.source.id().to_owned(), version: TEXT_VERSION.into(), dimension };
+        let open = |kind| self.shelf.cache(kind, &about);
+        self.kept.get_or_init(|| Kept { dimension, operations: open("operations"), calls: open("texts") });
+    }
+
+    /// Keeps the vectors of operations' texts that were made elsewhere, by this model; all have this length. Writes the
+    /// files.
+    ///
+    /// # Errors
+    /// When the model's vectors are known to have another length; when a vector has no length.
+    pub fn adopt(&self, dimension: usize, vectors: &[(String, Vec<f32>)]) -> anyhow::Result<()> {
+        let known = self.dimension().unwrap_or(dimension);
+        anyhow::ensure!(
+            known == dimension,
+            "its vectors have {dimension} values; those of `{}` have {known}",
+            self.name()
+        );
+        let units: Option<Vec<Arc<[f32]>>> = vectors.iter().map(|(_, vector)| unit(vector)).collect();
+        let units = units.context("a vector has nothing but zeros")?;
+        self.know(dimension);
+        for ((text, _), vector) in vectors.iter().zip(&units) {
+            self.keep(self.key(&normalised(text), Purpose::WarmUp), vector, Purpose::WarmUp);
+        }
+        self.write_ledger(lock(&self.limits).spent());
+        Ok(())
+    }
+
+    /// Ends the requests under way and waits for that: the files are free then. Nothing is asked afterwards.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.flights.close();
+        self.flights.wait().await;
+    }
+
+    /// Names model, place and asked length of vectors.
+    pub fn id(&self) -> &str {
+        self.source.id()
     }
 
     /// The model's name, as configured.
@@ -178,7 +259,62 @@ impl Remote {
 
     /// The vector of an operation's text, if it is kept.
     pub fn find_operation(&self, text: &str) -> Option<Arc<[f32]>> {
-        self.fitting(self.operations.find(&self.key(&normalised(text), Purpose::WarmUp)))
+        self.kept.get()?.operations.find(&self.key(&normalised(text), Purpose::WarmUp))
+    }
+
+    /// True when the vector of an operation's text is kept.
+    pub fn has_operation(&self, text: &str) -> bool {
+        self.kept.get().is_some_and(|kept| kept.operations.has(&self.key(&normalised(text), Purpose::WarmUp)))
+    }
+
+    /// True when the provider did not take the text, and it is too early to try again.
+    pub fn is_refused(&self, text: &str) -> bool {
+        self.refusal(&self.key(&normalised(text), Purpose::WarmUp)).is_some()
+    }
+
+    /// Somebody searched.
+    pub fn note_question(&self) {
+        if !self.is_asked.swap(true, Ordering::Relaxed) {
+            self.asked.notify_one();
+        }
+    }
+
+    /// True when somebody searched since the start.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the first search after the start; for one waiter.
+    pub async fn first_question(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Gives the vectors of operations' texts that are kept to other replicas, where there is a shared cache.
+    pub async fn share_operations(&self, texts: &[String]) {
+        let Some(shared) = &self.shared else { return };
+        let keyed = texts.iter().map(|text| self.key(&normalised(text), Purpose::WarmUp));
+        let vectors = keyed.filter_map(|key| Some((key, self.kept.get()?.operations.find(&key)?))).collect();
+        shared.keep(vectors).await;
+    }
+
+    fn refusal(&self, key: &Key) -> Option<LlmError> {
+        let mut refused = lock(&self.refused);
+        if refused.get(key)?.0 <= Instant::now() {
+            refused.remove(key);
+            return None;
+        }
+        refused.get(key).map(|(_, error)| error.clone())
+    }
+
+    fn refuse(&self, key: Key, error: LlmError) {
+        let mut refused = lock(&self.refused);
+        let now = Instant::now();
+        if refused.len() >= REFUSED_MAX {
+            refused.retain(|_, (until, _)| *until > now);
+        }
+        if refused.len() < REFUSED_MAX {
+            refused.insert(key, (now + REFUSED_PAUSE, error));
+        }
     }
 
     /// How the texts are best divided into requests.
@@ -223,7 +359,9 @@ impl Remote {
                 let text = normalised(text);
                 let key = self.key(&text, purpose);
                 if let Some(vector) = self.find(&key, purpose) {
-                    flights.push((std::future::ready(Ok(vector)).boxed().shared(), true));
+                    flights.push((future::ready(Ok(vector)).boxed().shared(), true));
+                } else if let Some(error) = self.refusal(&key) {
+                    flights.push((future::ready(Err(RemoteError::Refused(error))).boxed().shared(), false));
                 } else if let Some(flight) = in_flight.get(&key) {
                     flights.push((flight.clone(), false));
                 } else {
@@ -237,7 +375,7 @@ impl Remote {
         }
         if !wanted.is_empty() {
             let landing = Landing { remote: Arc::clone(self), wanted };
-            tokio::spawn(landing.fly(purpose));
+            self.flights.spawn(landing.fly(purpose));
         }
         let all = flights
             .into_iter()
@@ -247,10 +385,11 @@ impl Remote {
 
     /// From any of the places; kept where this purpose wants it.
     fn find(&self, key: &Key, purpose: Purpose) -> Option<Arc<[f32]>> {
-        let of_operation = self.operations.find(key);
-        let elsewhere = || self.calls.find(key).or_else(|| lock(&self.questions).get(key).cloned());
+        let kept = self.kept.get()?;
+        let of_operation = kept.operations.find(key);
+        let elsewhere = || kept.calls.find(key).or_else(|| lock(&self.questions).get(key).cloned());
         let is_kept = of_operation.is_some() || purpose == Purpose::Question;
-        let found = self.fitting(of_operation.or_else(elsewhere))?;
+        let found = of_operation.or_else(elsewhere)?;
         if !is_kept {
             self.keep(*key, &found, purpose);
         }
@@ -258,21 +397,18 @@ impl Remote {
     }
 
     fn keep(&self, key: Key, vector: &Arc<[f32]>, purpose: Purpose) {
-        match purpose {
-            Purpose::WarmUp => self.operations.keep(key, vector),
-            Purpose::Call => self.calls.keep(key, vector),
-            Purpose::Question => {
+        match (purpose, self.kept.get()) {
+            (Purpose::WarmUp, Some(kept)) => kept.operations.keep(key, vector),
+            (Purpose::Call, Some(kept)) => kept.calls.keep(key, vector),
+            (Purpose::Question, _) => {
                 let mut questions = lock(&self.questions);
                 if questions.len() >= QUESTIONS_MAX {
                     questions.clear();
                 }
                 questions.insert(key, Arc::clone(vector));
             }
+            (_, None) => {}
         }
-    }
-
-    fn fitting(&self, vector: Option<Arc<[f32]>>) -> Option<Arc<[f32]>> {
-        vector.filter(|vector| self.dimension.get() == Some(&vector.len()))
     }
 
     fn key(&self, text: &str, purpose: Purpose) -> Key {
@@ -312,7 +448,7 @@ impl Remote {
         let outcome = self.source.embed(texts, &are_questions).await.and_then(|embedded| {
             let vectors: Option<Vec<Arc<[f32]>>> = embedded.iter().map(|vector| unit(vector)).collect();
             let vectors = vectors.ok_or_else(|| LlmError::Nonsense("a vector has no length".to_owned()))?;
-            let expected = self.dimension.get().copied();
+            let expected = self.dimension();
             match vectors.iter().find(|vector| expected.is_some_and(|expected| expected != vector.len())) {
                 None => Ok(vectors),
                 Some(other) => Err(LlmError::Nonsense(format!(
@@ -353,11 +489,11 @@ impl Remote {
     /// Finds out how long the model's vectors are, where neither the configuration nor an earlier start says so: two
     /// requests have to agree, since one wrong answer would spoil all that follow.
     async fn learn(self: &Arc<Self>, purpose: Purpose) -> Result<(), RemoteError> {
-        if self.dimension.get().is_some() {
+        if self.dimension().is_some() {
             return Ok(());
         }
         let _one_at_a_time = self.learning.lock().await;
-        if self.dimension.get().is_some() {
+        if self.dimension().is_some() {
             return Ok(());
         }
         let mut seen = Vec::new();
@@ -372,19 +508,20 @@ impl Remote {
             let reason = format!("vectors have {} and {} dimensions", first.len(), second.len());
             return Err(LlmError::Nonsense(reason).into());
         }
-        let _ = self.dimension.set(first.len());
-        for (line, vector) in NEUTRAL.iter().zip(&seen) {
-            self.operations.keep(self.key(&normalised(line), Purpose::WarmUp), vector);
-        }
         let remote = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || remote.write_ledger(lock(&remote.limits).spent())).await;
+        let written = tokio::task::spawn_blocking(move || {
+            remote.know(seen.first().map_or(0, |vector| vector.len()));
+            for (line, vector) in NEUTRAL.iter().zip(&seen) {
+                remote.keep(remote.key(&normalised(line), Purpose::WarmUp), vector, Purpose::WarmUp);
+            }
+            remote.write_ledger(lock(&remote.limits).spent());
+        })
+        .await;
         written.map_err(|_| RemoteError::Ended)
     }
 
     fn write_ledger(&self, spent: Spent) {
-        let mut dimensions = self.other_dimensions.clone();
-        dimensions.extend(self.dimension.get().map(|dimension| (self.source.id().to_owned(), *dimension)));
-        let ledger = Ledger { dimensions, spent };
+        let ledger = Ledger { model: self.source.id().to_owned(), dimension: self.dimension(), spent };
         let beside = self.ledger.with_extension("new");
         let bytes = serde_json::to_vec(&ledger).unwrap_or_default();
         let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, &self.ledger));
@@ -402,7 +539,12 @@ struct Landing {
 
 impl Landing {
     async fn fly(mut self, purpose: Purpose) {
-        if let Err(error) = self.all(purpose).await {
+        let stop = self.remote.stop.clone();
+        let outcome = tokio::select! {
+            outcome = self.all(purpose) => outcome,
+            () = stop.cancelled() => Err(RemoteError::Ended),
+        };
+        if let Err(error) = outcome {
             for wanted in std::mem::take(&mut self.wanted) {
                 lock(&self.remote.in_flight).remove(&wanted.key);
                 let _ = wanted.answer.send(Err(error.clone()));
@@ -421,14 +563,60 @@ impl Landing {
                 self.land(at..at + 1, &[vector], purpose);
             }
         }
+        self.land_shared(purpose).await;
+        // Where the provider does not take a batch's texts, smaller ones find out which it is.
+        let mut most = usize::MAX;
         while !self.wanted.is_empty() {
             let texts: Vec<String> = self.wanted.iter().map(|wanted| wanted.text.clone()).collect();
-            let first = remote.batches(&texts).first().map_or(texts.len(), |batch| batch.end);
+            let first = remote.batches(&texts).first().map_or(texts.len(), |batch| batch.end).min(most);
             let admitted = remote.admitted(purpose, first).await?.min(first);
-            let vectors = remote.ask(&texts[..admitted], purpose).await?;
-            self.land(0..admitted, &vectors, purpose);
+            match remote.ask(&texts[..admitted], purpose).await {
+                Ok(vectors) => {
+                    self.share(&vectors, purpose);
+                    self.land(0..admitted, &vectors, purpose);
+                    most = most.saturating_mul(2);
+                }
+                Err(RemoteError::Llm(error)) if is_about_texts(&error) => {
+                    if admitted == 1 {
+                        self.refuse_first(error);
+                    }
+                    most = (admitted / 2).max(1);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    /// What another replica has asked for already. Not what persons say.
+    async fn land_shared(&mut self, purpose: Purpose) {
+        let remote = Arc::clone(&self.remote);
+        let (Some(shared), Some(dimension)) = (&remote.shared, remote.dimension()) else { return };
+        if purpose == Purpose::Question {
+            return;
+        }
+        let keys: Vec<Key> = self.wanted.iter().map(|wanted| wanted.key).collect();
+        for (at, vector) in shared.find(&keys, dimension).await.into_iter().enumerate().rev() {
+            if let Some(vector) = vector {
+                self.land(at..at + 1, &[vector], purpose);
+            }
+        }
+    }
+
+    /// Gives the first texts' vectors to other replicas, without waiting.
+    fn share(&self, vectors: &[Arc<[f32]>], purpose: Purpose) {
+        if let Some(shared) = self.remote.shared.as_ref().filter(|_| purpose != Purpose::Question) {
+            let vectors = self.wanted.iter().zip(vectors).map(|(wanted, vector)| (wanted.key, Arc::clone(vector)));
+            let (shared, vectors) = (shared.clone(), vectors.collect());
+            tokio::spawn(async move { shared.keep(vectors).await });
+        }
+    }
+
+    fn refuse_first(&mut self, error: LlmError) {
+        let wanted = self.wanted.remove(0);
+        self.remote.refuse(wanted.key, error.clone());
+        lock(&self.remote.in_flight).remove(&wanted.key);
+        let _ = wanted.answer.send(Err(RemoteError::Refused(error)));
     }
 
     fn land(&mut self, which: std::ops::Range<usize>, vectors: &[Arc<[f32]>], purpose: Purpose) {
@@ -450,7 +638,7 @@ impl Drop for Landing {
 }
 
 /// True when the provider takes requests, but not these texts: fewer at once, or others, may do.
-pub fn is_about_texts(error: &LlmError) -> bool {
+fn is_about_texts(error: &LlmError) -> bool {
     matches!(error, LlmError::Refused { status: 400 | 413 | 422, .. })
 }
 
@@ -458,7 +646,7 @@ fn class(error: &RemoteError) -> &'static str {
     match error {
         RemoteError::NotNow(_) => "not_now",
         RemoteError::QuotaSpent(_) => "quota_spent",
-        RemoteError::Llm(error) => error.class(),
+        RemoteError::Llm(error) | RemoteError::Refused(error) => error.class(),
         RemoteError::Off => "off",
         RemoteError::Ended => "ended",
     }

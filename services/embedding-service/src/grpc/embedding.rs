@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use ai::Switches;
 use domain::Tenant;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, future::join_all};
 use proto::embedding::v1::{
     self as pb,
     embedding_service_server::{EmbeddingService, EmbeddingServiceServer},
@@ -56,18 +56,24 @@ impl Shared {
         tenant: Tenant,
         messages: Vec<Result<pb::EmbedBatchRequest, Status>>,
     ) -> Vec<Result<pb::EmbedBatchResponse, Status>> {
-        let is_remote = |message: &pb::EmbedBatchRequest| self.embedder.remote_of(&message.model).is_some();
-        let remote: Vec<(usize, String)> = messages
-            .iter()
-            .enumerate()
-            .filter_map(|(at, message)| Some((at, message.as_ref().ok().filter(|message| is_remote(message))?)))
-            .map(|(at, message)| (at, message.text.clone()))
-            .collect();
-        let (places, texts): (Vec<usize>, Vec<String>) = remote.into_iter().unzip();
-        let mut found: BTreeMap<usize, Result<Embedded, EmbedError>> = BTreeMap::new();
-        if let Some(model) = self.embedder.remote().filter(|_| !texts.is_empty()) {
-            found.extend(places.into_iter().zip(embed_remote(model, &texts, self.switches.of(&tenant).enabled).await));
+        // The texts of each remote model, with their places.
+        let mut asked: BTreeMap<&str, (Vec<usize>, Vec<String>)> = BTreeMap::new();
+        for (at, message) in messages.iter().enumerate() {
+            if let Ok(message) = message
+                && self.embedder.remote_of(&message.model).is_some()
+            {
+                let (places, texts) = asked.entry(&message.model).or_default();
+                places.push(at);
+                texts.push(message.text.clone());
+            }
         }
+        let mut found: BTreeMap<usize, Result<Embedded, EmbedError>> = BTreeMap::new();
+        let allowed = self.switches.of(&tenant).enabled;
+        let each = asked.into_iter().filter_map(|(model, asked)| Some((self.embedder.remote_of(model)?, asked)));
+        let each = each.map(|(remote, (places, texts))| async move {
+            places.into_iter().zip(embed_remote(remote, &texts, allowed).await).collect::<Vec<_>>()
+        });
+        found.extend(join_all(each).await.into_iter().flatten());
         let mut answers = Vec::with_capacity(messages.len());
         for (at, message) in messages.into_iter().enumerate() {
             let embedded = match (found.remove(&at), message) {
@@ -132,6 +138,7 @@ impl GrpcError for EmbedError {
         match self {
             Self::Empty | Self::TooLong { .. } | Self::UnknownModel(_) => Code::InvalidArgument,
             Self::Remote(RemoteError::NotNow(_) | RemoteError::QuotaSpent(_)) => Code::ResourceExhausted,
+            Self::Remote(RemoteError::Refused(_)) => Code::InvalidArgument,
             Self::Remote(RemoteError::Llm(_)) => Code::Unavailable,
             Self::Remote(RemoteError::Off) => Code::FailedPrecondition,
             Self::Remote(RemoteError::Ended) => Code::Internal,

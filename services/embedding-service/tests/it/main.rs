@@ -2,8 +2,10 @@
 
 mod catalogue;
 mod embeddings;
+mod moving;
 mod postgres;
 mod remote;
+mod shared;
 mod start;
 mod support;
 mod vectors;

@@ -27,14 +27,15 @@ const OPERATIONS: usize = 6;
 const NEUTRAL: usize = 40;
 const ALL: usize = OPERATIONS + NEUTRAL;
 
-struct Model {
-    server: Server,
+pub struct Model {
+    pub server: Server,
     base: String,
     _ends: DropGuard,
 }
 
 impl Model {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
+        service_kit::install_crypto();
         let mut config = model::Config::new("k");
         config.embedding_models.push(("other".to_owned(), 128));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -45,7 +46,7 @@ impl Model {
         Self { server, base, _ends: ends.drop_guard() }
     }
 
-    fn config(&self, folder: &Path) -> Config {
+    pub fn config(&self, folder: &Path) -> Config {
         let mut config = config(folder);
         config.embedding = serde_json::from_value(json!({
             "provider": "compatible", "base_url": self.base, "api_key": "k", "name": "text-embedding-3-small",
@@ -69,12 +70,12 @@ impl Clock for WallClock {
     }
 }
 
-fn is_fused(answer: &pb::SearchOperationsResponse) -> bool {
+pub fn is_fused(answer: &pb::SearchOperationsResponse) -> bool {
     answer.hits.iter().any(|hit| hit.parts.iter().any(|part| part.name == "vector"))
 }
 
 /// Asks until the answer comes with vectors.
-async fn fused(service: &Service, text: &str) -> pb::SearchOperationsResponse {
+pub async fn fused(service: &Service, text: &str) -> pb::SearchOperationsResponse {
     let asking = async {
         loop {
             let answer = search(service, asks(text)).await;
@@ -230,6 +231,154 @@ async fn another_model_makes_its_own_vectors_and_the_first_one_keeps_its() {
     let service = Service::start_with(model.config(folder.path()), store).await;
     assert_eq!(scores(&fused(&service, "list rooms").await), scores(&first));
     assert_eq!(model.server.embedded_inputs(), 1, "the sentence alone");
+    service.stop().await;
+}
+
+/// The model of before beside the one that is to take its place.
+fn changed(model: &Model, folder: &Path) -> Config {
+    let mut config = model.config(folder);
+    let before = std::mem::replace(&mut config.embedding, model.config(folder).embedding);
+    config.embedding.name = Some("other".to_owned());
+    config.embedding.models.insert("before".to_owned(), before);
+    config
+}
+
+#[tokio::test]
+async fn new_model_takes_over_when_it_is_complete_and_until_then_the_old_one_goes_on() {
+    let (folder, model) = (tempfile::tempdir().expect("a folder"), Model::start().await);
+    let service = model.service(folder.path()).await;
+    import(&service, "acme-key", "rooms", &rooms()).await;
+    let by_old = fused(&service, "list rooms").await;
+    let store = service.store.clone();
+    service.stop().await;
+    model.server.forget_requests();
+    let asked = |dimension: usize| {
+        let requests = model.server.embedding_requests();
+        let of = |request: &&model::EmbeddingRequest| (request.model == "other") == (dimension == 128);
+        requests.iter().filter(of).map(|request| request.inputs.len()).sum::<usize>()
+    };
+
+    // The provider fails: the old one goes on.
+    let mut away = changed(&model, folder.path());
+    away.embedding.base_url = Some("http://127.0.0.1:1/v1".parse().expect("a URL"));
+    let service = Service::start_with(away, store).await;
+    search(&service, asks("list rooms")).await;
+    told(&service, "searching by `text-embedding-3-small` meanwhile").await;
+    assert_eq!(scores(&search(&service, asks("list rooms")).await), scores(&by_old));
+    let store = service.store.clone();
+    service.stop().await;
+    assert_eq!(asked(256), 1, "the sentence alone");
+
+    // One text is refused a while, so that it stops in the middle; the old one still goes on.
+    let service = Service::start_with(changed(&model, folder.path()), store).await;
+    model.server.embed_badly(BadVectors::NoUsage, 3);
+    model.server.embed_badly(BadVectors::ServerError, usize::MAX);
+    search(&service, asks("list rooms")).await;
+    told(&service, "searching by `text-embedding-3-small` meanwhile").await;
+    let store = service.store.clone();
+    service.stop().await;
+    model.server.behave();
+
+    // After a restart it ends what it began, and takes over.
+    let before = asked(128);
+    let service = Service::start_with(changed(&model, folder.path()), store).await;
+    let by_new = async {
+        loop {
+            let answer = search(&service, asks("list rooms")).await;
+            if is_fused(&answer) && scores(&answer) != scores(&by_old) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, by_new).await.expect("the new one takes over");
+    assert!(asked(128) - before <= ALL + 1, "{} then {}", before, asked(128));
+    // Both answer by name, and the old one's vectors are as they were.
+    let embed = |model: &str| vectors::EmbedRequest { text: "free rooms".into(), model: model.into() };
+    for (name, dimension) in [("", 128), ("other", 128), ("before", 256), ("text-embedding-3-small", 256)] {
+        let answer = service.embedding("acme-key").embed(embed(name)).await.expect("a vector").into_inner();
+        assert_eq!((answer.dimension, answer.vector.len() as i32), (dimension, 4 * dimension), "{name}");
+    }
+    let mixed = ["", "before", "lexical-hash-v1", "other", "before"]
+        .map(|model| vectors::EmbedBatchRequest { text: "rooms".to_owned(), model: model.to_owned() });
+    let stream = service.embedding("acme-key").embed_batch(tokio_stream::iter(mixed)).await.expect("a stream");
+    let answers: Vec<_> = stream.into_inner().map(|answer| answer.expect("a vector").dimension).collect().await;
+    assert_eq!(answers, [128, 256, 384, 128, 256]);
+    let store = service.store.clone();
+    service.stop().await;
+
+    // A new operation does not bring the old one back.
+    model.server.forget_requests();
+    let service = Service::start_with(changed(&model, folder.path()), store).await;
+    // So many that one without a vector is less than a tenth.
+    import(&service, "acme-key", "more", &rooms()).await;
+    fused(&service, "list rooms").await;
+    let hold = model.server.faults().hold("POST /v1/embeddings");
+    let mut more = rooms();
+    more["paths"]["/keys"] = json!({"get": {"summary": "List keys", "responses": {"200": {"description": "ok"}}}});
+    import(&service, "acme-key", "rooms", &more).await;
+    hold.reached().await;
+    assert!(is_fused(&search(&service, asks("list rooms")).await));
+    hold.release();
+    service.stop().await;
+    let old: Vec<_> =
+        model.server.embedding_requests().into_iter().filter(|request| request.model != "other").collect();
+    assert!(old.is_empty(), "{old:?}");
+}
+
+#[tokio::test]
+async fn only_what_changed_in_a_document_is_embedded_again() {
+    let (folder, model) = (tempfile::tempdir().expect("a folder"), Model::start().await);
+    let service = model.service(folder.path()).await;
+    import(&service, "acme-key", "rooms", &rooms()).await;
+    fused(&service, "list rooms").await;
+    model.server.forget_requests();
+    let mut document = rooms();
+    document["paths"]["/rooms"]["get"]["summary"] = "Every room there is".into();
+    import(&service, "acme-key", "rooms", &document).await;
+    let embedded = async {
+        while model.server.embedded_inputs() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, embedded).await.expect("the new text is asked for");
+    fused(&service, "list rooms").await;
+    let inputs: Vec<String> =
+        model.server.embedding_requests().into_iter().flat_map(|request| request.inputs).collect();
+    assert_eq!(inputs, ["Every room there is. rooms"]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn text_that_the_provider_refuses_costs_the_others_nothing_and_is_not_sent_again() {
+    let (folder, model) = (tempfile::tempdir().expect("a folder"), Model::start().await);
+    let service = model.service(folder.path()).await;
+    model.server.refuse_texts_with("invoices");
+    import(&service, "acme-key", "rooms", &rooms()).await;
+    let gate = async {
+        while service.readiness.state().gates["embeddings"].is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gate).await.expect("all that can be had is there");
+    let mut client = service.embedding("acme-key");
+    let request = |text: &str| vectors::EmbedRequest { text: text.into(), ..Default::default() };
+    client.embed(request("one")).await.expect("a vector");
+    assert_eq!(client.embed(request("my invoices")).await.expect_err("refused").code(), Code::InvalidArgument);
+    model.server.forget_requests();
+    for _ in 0..3 {
+        let refused = client.embed(request("my  invoices")).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+    assert_eq!(model.server.embedding_requests().len(), 0);
+    let texts = ["two", "more invoices", "three"];
+    let texts = texts.map(|text| vectors::EmbedBatchRequest { text: text.into(), ..Default::default() });
+    let stream = client.embed_batch(tokio_stream::iter(texts)).await.expect("a stream").into_inner();
+    let answers: Vec<Result<_, tonic::Status>> = stream.collect().await;
+    // The first failure ends the stream; what came before it is there.
+    assert_eq!(answers.len(), 2);
+    assert!(answers[0].is_ok());
+    assert_eq!(answers[1].as_ref().expect_err("refused").code(), Code::InvalidArgument);
     service.stop().await;
 }
 

@@ -76,6 +76,7 @@ pub fn config(folder: &Path) -> Config {
         },
         catalog: CatalogConfig { poll: Duration::from_millis(50) },
         files: FilesConfig { folder: folder.join("files"), cache_vectors_max: 1_000 },
+        shared_cache: embedding_service::SharedCacheConfig::default(),
         vectors: VectorsConfig { collections_max: 3, points_max: 1_000 },
         work: WorkConfig { threads: 2, queue: 64 },
         ai: ai::Values::default(),

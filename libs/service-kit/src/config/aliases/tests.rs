@@ -2,7 +2,8 @@ use super::*;
 
 /// The sections of all services.
 fn sections() -> Value {
-    let names = ["admin", "ai", "chat", "coordination", "database", "grpc", "http", "telemetry", "tenants"];
+    let names =
+        ["admin", "ai", "chat", "coordination", "database", "grpc", "http", "shared_cache", "telemetry", "tenants"];
     names.into_iter().map(|name| (name.to_owned(), json!({}))).collect()
 }
 
@@ -124,6 +125,7 @@ fn a_second_redis_for_the_cache_counts_beside_the_first() {
     below["coordination"]["kind"] = json!("redis");
     check_over("ingress-gateway", &below, &[cache], &[cached]);
     check("ingress-gateway", &[cache], &[]);
+    check("embedding-service", &[cache], &[("shared_cache/url", json!("redis://cache"))]);
 }
 
 #[test]

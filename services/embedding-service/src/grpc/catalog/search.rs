@@ -56,16 +56,18 @@ pub async fn search(
     }
     let by_resource = !request.yields.is_empty() || !request.takes.is_empty();
     let is_sentence = !request.text.is_empty();
-    let meaning = match (catalogue.remote(tenant), snapshot.meaning()) {
-        (Some(remote), Some(meaning)) if is_sentence && !by_resource => {
+    let generation = if by_resource || !is_sentence { None } else { catalogue.generation(tenant, &snapshot) };
+    let meaning = match generation {
+        Some(generation) => {
             let left = remaining().map(|left| left.saturating_sub(ANSWER_TIME));
-            let sentence = remote.question(&request.text, left).await;
-            sentence.filter(|sentence| sentence.len() == meaning.dimension()).map(|sentence| (meaning, sentence))
+            let sentence = generation.remote.question(&request.text, left).await;
+            let fitting = sentence.filter(|sentence| sentence.len() == generation.meaning.dimension());
+            fitting.map(|sentence| (generation, sentence))
         }
-        _ => None,
+        None => None,
     };
     let searched = catalogue.work().run(move || {
-        let meaning = meaning.as_ref().map(|(meaning, sentence)| (&**meaning, &**sentence));
+        let meaning = meaning.as_ref().map(|(generation, sentence)| (&generation.meaning, &**sentence));
         let question = Question {
             text: &request.text,
             k,
