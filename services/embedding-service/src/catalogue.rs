@@ -1,5 +1,6 @@
 //! The operation catalogue: built from the database for each tenant, rebuilt when its version changes.
 
+mod history;
 mod import;
 mod keep;
 mod overlay;
@@ -18,6 +19,8 @@ use service_kit::tenants::Tenants;
 use store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 
+pub use history::Diff;
+use history::History;
 pub use import::{Changes, ImportError};
 pub use keep::{Gates, import_configured, keep};
 pub use overlay::{Overlay, OverlayError};
@@ -56,8 +59,17 @@ pub struct Catalogue {
 /// One tenant's catalogue.
 struct OfTenant {
     snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Of what led to the snapshot.
+    history: Mutex<History>,
     /// Held while it is built, with what was parsed before.
     building: tokio::sync::Mutex<Parsed>,
+}
+
+impl OfTenant {
+    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        // Steps are pushed whole.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Catalogue {
@@ -106,6 +118,12 @@ impl Catalogue {
         self.of(tenant).snapshot.subscribe()
     }
 
+    /// The latest version, and what became of the operations since this one; none where that is not remembered, because
+    /// it was long ago or before the start.
+    pub fn changes_since(&self, tenant: &Tenant, version: i64) -> (i64, Option<Diff>) {
+        self.of(tenant).history().since(version)
+    }
+
     /// Looks at the database and rebuilds what changed.
     ///
     /// # Errors
@@ -130,12 +148,18 @@ impl Catalogue {
         let build = move || {
             let (snapshot, now) = Snapshot::build(version, documents, &overlays, &examples, before, supplied);
             snapshot.find_meaning(&remotes, generation.as_deref());
-            (snapshot, now)
+            let diff = there.is_built().then(|| Diff::between(there.operations(), snapshot.operations(), None));
+            (snapshot, now, diff)
         };
-        let (snapshot, now) = self.work.run(build).await?;
+        let (snapshot, now, diff) = self.work.run(build).await?;
         *parsed = now;
         let snapshot = Arc::new(snapshot);
-        of_tenant.snapshot.send_replace(Arc::clone(&snapshot));
+        {
+            // Who reads the history sees the snapshot that it leads to.
+            let mut history = of_tenant.history();
+            history.push(version, diff);
+            of_tenant.snapshot.send_replace(Arc::clone(&snapshot));
+        }
         self.built.notify_one();
         tracing::info!(tenant = %tenant, version, operations = snapshot.operations().len(), "catalogue built");
         Ok(snapshot)
@@ -173,6 +197,7 @@ impl Catalogue {
         let fresh = || {
             Arc::new(OfTenant {
                 snapshot: watch::Sender::new(Arc::new(Snapshot::unbuilt())),
+                history: Mutex::new(History::new()),
                 building: tokio::sync::Mutex::default(),
             })
         };

@@ -1,6 +1,6 @@
 //! Importing a document: parsed first, so that only a readable one is ever stored.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use domain::{Tenant, id::is_name};
 use openapi::ImportOptions;
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use store::{StoreError, catalogue::CatalogDocument};
 use url::Url;
 
-use super::{Catalogue, CatalogueError, DocumentInfo, Overlay, OverlayError, Snapshot};
+use super::{Catalogue, CatalogueError, Diff, DocumentInfo, Overlay, OverlayError, Snapshot};
 use crate::work::WorkError;
 
 /// Why a document or an overlay was not taken.
@@ -46,17 +46,15 @@ impl From<WorkError> for ImportError {
     }
 }
 
-/// What an import did.
+/// What an import did to the document's operations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// False when the content was already there.
     pub changed: bool,
-    /// Operations that came.
-    pub added: Vec<String>,
-    /// Operations that are not as they were.
-    pub altered: Vec<String>,
-    /// Operations that went.
-    pub removed: Vec<String>,
+    /// What became of the operations.
+    pub diff: Diff,
+    /// Operations that are as they were.
+    pub unchanged: Vec<String>,
 }
 
 impl Catalogue {
@@ -82,7 +80,7 @@ impl Catalogue {
             info.content_hash == content_hash && info.backend_url.as_deref() == backend_url.as_ref().map(Url::as_str)
         };
         if before.documents().get(id).is_some_and(same) {
-            return Ok(Changes::default());
+            return Ok(differences(id, &before, &before));
         }
         let options = ImportOptions {
             backend_url: backend_url.clone(),
@@ -110,7 +108,8 @@ impl Catalogue {
         let version = self.store.upsert_document(tenant, &document).await?;
         let after = self.refresh(tenant).await?;
         let changed = version > before.version();
-        Ok(if changed { Changes { changed, ..differences(id, &before, &after) } } else { Changes::default() })
+        let from = if changed { &before } else { &after };
+        Ok(Changes { changed, ..differences(id, from, &after) })
     }
 
     /// Keeps an overlay in place of what was there; the catalogue's version afterwards.
@@ -137,19 +136,9 @@ fn base_url(text: &str) -> Result<Url, ImportError> {
 }
 
 fn differences(document: &str, before: &Snapshot, after: &Snapshot) -> Changes {
-    let hashes = |snapshot: &Snapshot| -> BTreeMap<String, String> {
-        let of = snapshot.operations().values().filter(|stored| stored.operation.document == document);
-        of.map(|stored| (stored.operation.id.clone(), stored.operation.content_hash.clone())).collect()
-    };
-    let (before, after) = (hashes(before), hashes(after));
-    let mut changes = Changes::default();
-    for (id, hash) in &after {
-        match before.get(id) {
-            None => changes.added.push(id.clone()),
-            Some(old) if old != hash => changes.altered.push(id.clone()),
-            Some(_) => {}
-        }
-    }
-    changes.removed = before.into_keys().filter(|id| !after.contains_key(id)).collect();
-    changes
+    let diff = Diff::between(before.operations(), after.operations(), Some(document));
+    let of_document = after.operations().values().filter(|stored| stored.operation.document == document);
+    let is_same = |id: &&String| !diff.added.contains(*id) && !diff.altered.contains(*id);
+    let unchanged = of_document.map(|stored| &stored.operation.id).filter(is_same).cloned().collect();
+    Changes { changed: false, diff, unchanged }
 }

@@ -3,8 +3,9 @@
 mod convert;
 mod search;
 
-use std::{ops::Bound, pin::Pin};
+use std::{ops::Bound, pin::Pin, sync::Arc, time::Duration};
 
+use domain::Tenant;
 use futures::Stream;
 use openapi::MAX_OPERATION_BYTES;
 use proto::catalog::v1::{
@@ -12,17 +13,20 @@ use proto::catalog::v1::{
     catalog_service_server::{CatalogService, CatalogServiceServer},
 };
 use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use super::{page::Page, work_status};
 use crate::{
-    catalogue::{Catalogue, CatalogueError, ImportError, Stored},
+    catalogue::{Catalogue, CatalogueError, ImportError, Snapshot, Stored},
     work::WorkError,
 };
 
 /// A document of 32 MiB and what is around it.
 const IMPORT_BYTES_MAX: usize = 33 * 1024 * 1024;
+/// Longest wait for the version that a watcher has.
+const RESUME_WAIT: Duration = Duration::from_secs(2);
 
 /// The service; its streams end with `stop`.
 pub fn server(catalogue: Catalogue, stop: CancellationToken) -> CatalogServiceServer<Catalog> {
@@ -55,9 +59,10 @@ impl CatalogService for Catalog {
             document: info.map(|info| convert::document(&request.document_id, info)),
             changed: changes.changed,
             catalog_version: snapshot.version(),
-            added_operation_ids: changes.added,
-            changed_operation_ids: changes.altered,
-            removed_operation_ids: changes.removed,
+            added_operation_ids: changes.diff.added.into_iter().collect(),
+            changed_operation_ids: changes.diff.altered.into_iter().collect(),
+            removed_operation_ids: changes.diff.removed.into_iter().collect(),
+            unchanged_operation_ids: changes.unchanged,
         }))
     }
 
@@ -142,23 +147,59 @@ impl CatalogService for Catalog {
         request: Request<pb::WatchCatalogRequest>,
     ) -> Result<Response<Self::WatchCatalogStream>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
-        self.catalogue.snapshot(&tenant).await.map_err(catalogue_status)?;
-        let changes = self.catalogue.watch(&tenant);
-        let state = (changes, self.stop.clone(), None);
-        let versions = futures::stream::unfold(state, |(mut changes, stop, last)| async move {
-            loop {
-                let version = changes.borrow_and_update().version();
-                if last != Some(version) {
-                    let answer = pb::WatchCatalogResponse { catalog_version: version };
-                    return Some((Ok(answer), (changes, stop, Some(version))));
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return None,
-                    changed = changes.changed() => changed.ok()?,
-                }
-            }
+        let after = request.into_inner().after_version;
+        // Another replica may have told the caller of a version that this one has not built yet.
+        self.catalogue.snapshot_from(&tenant, after, RESUME_WAIT).await.map_err(catalogue_status)?;
+        let watching = Watching {
+            changes: self.catalogue.watch(&tenant),
+            catalogue: self.catalogue.clone(),
+            tenant,
+            stop: self.stop.clone(),
+            known: Some(after).filter(|after| *after > 0),
+            is_first: true,
+        };
+        let answers = futures::stream::unfold(watching, |mut watching| async move {
+            watching.next().await.map(|answer| (Ok(answer), watching))
         });
-        Ok(Response::new(Box::pin(versions)))
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+/// A caller that watches. Nothing is queued for it: it is told all that changed when it reads the next answer.
+struct Watching {
+    catalogue: Catalogue,
+    tenant: Tenant,
+    changes: watch::Receiver<Arc<Snapshot>>,
+    stop: CancellationToken,
+    /// Version that the caller has.
+    known: Option<i64>,
+    is_first: bool,
+}
+
+impl Watching {
+    /// None when the server stops.
+    async fn next(&mut self) -> Option<pb::WatchCatalogResponse> {
+        loop {
+            self.changes.borrow_and_update();
+            let (version, diff) = self.catalogue.changes_since(&self.tenant, self.known.unwrap_or(-1));
+            let diff = diff.filter(|_| self.known.is_some());
+            if self.known != Some(version) || self.is_first {
+                (self.known, self.is_first) = (Some(version), false);
+                let start_over = diff.is_none();
+                let diff = diff.unwrap_or_default();
+                return Some(pb::WatchCatalogResponse {
+                    catalog_version: version,
+                    start_over,
+                    added_operation_ids: diff.added.into_iter().collect(),
+                    changed_operation_ids: diff.altered.into_iter().collect(),
+                    removed_operation_ids: diff.removed.into_iter().collect(),
+                });
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                changed = self.changes.changed() => changed.ok()?,
+            }
+        }
     }
 }
 

@@ -33,6 +33,9 @@ async fn new_content_says_which_operations_came_changed_and_went() {
     assert_eq!(answer.added_operation_ids, ["rooms/GET /bills"]);
     assert_eq!(answer.changed_operation_ids, ["rooms/GET /rooms"]);
     assert_eq!(answer.removed_operation_ids, ["rooms/GET /invoices"]);
+    assert_eq!(answer.unchanged_operation_ids.len(), 4);
+    let again = import(&service, "acme-key", "rooms", &document).await;
+    assert_eq!((again.changed, again.unchanged_operation_ids.len(), again.added_operation_ids.len()), (false, 6, 0));
     service.stop().await;
 }
 
@@ -266,16 +269,82 @@ async fn operations_come_in_pages() {
     service.stop().await;
 }
 
+async fn watch(service: &Service, after_version: i64) -> tonic::Streaming<pb::WatchCatalogResponse> {
+    let request = pb::WatchCatalogRequest { after_version };
+    service.catalog("acme-key").watch_catalog(request).await.expect("a stream").into_inner()
+}
+
+async fn heard(stream: &mut tonic::Streaming<pb::WatchCatalogResponse>) -> pb::WatchCatalogResponse {
+    stream.message().await.expect("a message").expect("the version")
+}
+
+/// The rooms with one operation changed, one gone and one come.
+fn other_rooms() -> serde_json::Value {
+    let mut document = rooms();
+    let paths = document["paths"].as_object_mut().expect("paths");
+    let invoices = paths.remove("/invoices").expect("invoices");
+    paths.insert("/bills".into(), invoices);
+    paths["/rooms"]["get"]["summary"] = "List all rooms".into();
+    document
+}
+
 #[tokio::test]
-async fn watcher_hears_the_version_now_and_after_a_change() {
+async fn watcher_hears_the_version_now_and_what_each_change_did() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder).await;
-    let mut stream =
-        service.catalog("acme-key").watch_catalog(pb::WatchCatalogRequest {}).await.expect("a stream").into_inner();
-    let first = stream.message().await.expect("a message").expect("the version").catalog_version;
-    assert_eq!(first, 0);
-    let version = import(&service, "acme-key", "rooms", &rooms()).await.catalog_version;
-    assert_eq!(stream.message().await.expect("a message").expect("the version").catalog_version, version);
+    let mut stream = watch(&service, 0).await;
+    let first = heard(&mut stream).await;
+    assert_eq!((first.catalog_version, first.start_over), (0, true));
+    let imported = import(&service, "acme-key", "rooms", &rooms()).await;
+    let second = heard(&mut stream).await;
+    assert_eq!((second.catalog_version, second.start_over), (imported.catalog_version, false));
+    assert_eq!((second.added_operation_ids.len(), &second.added_operation_ids), (6, &imported.added_operation_ids));
+    let imported = import(&service, "acme-key", "rooms", &other_rooms()).await;
+    let third = heard(&mut stream).await;
+    assert_eq!(third.catalog_version, imported.catalog_version);
+    assert_eq!(third.added_operation_ids, ["rooms/GET /bills"]);
+    assert_eq!(third.changed_operation_ids, ["rooms/GET /rooms"]);
+    assert_eq!(third.removed_operation_ids, ["rooms/GET /invoices"]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn watcher_goes_on_where_it_was_or_is_told_to_start_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Service::start(&folder).await;
+    heard(&mut watch(&service, 0).await).await;
+    let one = import(&service, "acme-key", "rooms", &rooms()).await.catalog_version;
+    let two = import(&service, "acme-key", "rooms", &other_rooms()).await.catalog_version;
+    let resumed = heard(&mut watch(&service, one).await).await;
+    assert_eq!((resumed.catalog_version, resumed.start_over), (two, false));
+    assert_eq!(resumed.changed_operation_ids, ["rooms/GET /rooms"]);
+    let mut stream = watch(&service, two).await;
+    let same = heard(&mut stream).await;
+    assert_eq!(same, pb::WatchCatalogResponse { catalog_version: two, ..Default::default() });
+    // Faster than anybody reads: at most as many answers as changes, and all of what they did.
+    for document in [rooms(), other_rooms(), rooms()] {
+        import(&service, "acme-key", "rooms", &document).await;
+    }
+    let (mut last, mut added) = (two, Vec::new());
+    while last < two + 3 {
+        let answer = heard(&mut stream).await;
+        assert!(answer.catalog_version > last && !answer.start_over, "{answer:?}");
+        last = answer.catalog_version;
+        added.extend(answer.added_operation_ids);
+    }
+    assert!(added.contains(&"rooms/GET /invoices".to_owned()), "{added:?}");
+    let store = service.store.clone();
+    service.stop().await;
+
+    // After a restart nothing is remembered; who has the latest version misses nothing.
+    let service = Service::start_with(config(folder.path()), store).await;
+    let same = heard(&mut watch(&service, last).await).await;
+    assert_eq!(same, pb::WatchCatalogResponse { catalog_version: last, ..Default::default() });
+    for before in [one, last + 7] {
+        let answer = heard(&mut watch(&service, before).await).await;
+        assert_eq!((answer.catalog_version, answer.start_over), (last, true), "{before}");
+        assert!(answer.added_operation_ids.is_empty());
+    }
     service.stop().await;
 }
 
