@@ -1,6 +1,7 @@
 //! The search: a cascade from short codes of many rows to the vectors of few.
 //!
-//! 1. 1-bit codes of all rows give some two hundred candidates (skipped while the 8-bit codes are few enough);
+//! 1. 1-bit codes of all rows, or in large segments of the lists near the question, give some two hundred candidates
+//!    (skipped while the 8-bit codes are few enough);
 //! 2. their 8-bit codes give some twenty;
 //! 3. their vectors give the answer.
 //!
