@@ -100,15 +100,7 @@ impl Files {
     pub fn open(folder: &Path, durability: Durability) -> Result<(Self, Option<Manifest>), FileError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
         let lock = lock(folder)?;
-        let path = folder.join("MANIFEST");
-        let manifest = match fs::read(&path) {
-            Ok(bytes) => {
-                let manifest = Manifest::decode(&bytes);
-                Some(manifest.map_err(|reason| FileError::Manifest { path: path.clone(), reason })?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(FileError::Io { path, source }),
-        };
+        let manifest = manifest(folder)?;
         let (older_logs, log_number, log) = match &manifest {
             Some(manifest) => {
                 let (newest, older) = manifest.logs.split_last().unwrap_or((&0, &[]));
@@ -249,6 +241,16 @@ impl Files {
                 let _ = fs::remove_file(path);
             }
         }
+    }
+}
+
+/// What the manifest of a folder says, if it has one.
+pub fn manifest(folder: &Path) -> Result<Option<Manifest>, FileError> {
+    let path = folder.join("MANIFEST");
+    match fs::read(&path) {
+        Ok(bytes) => Manifest::decode(&bytes).map(Some).map_err(|reason| FileError::Manifest { path, reason }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FileError::Io { path, source }),
     }
 }
 

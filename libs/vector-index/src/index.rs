@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use writer::Writer;
 
 use crate::{
-    files::{Durability, FileError, Files, RECORD_BYTES_MAX},
+    files::{self, Durability, FileError, Files, RECORD_BYTES_MAX},
     kernel::Kernel,
     segment::{SegmentError, Shape},
     snapshot::{Point, Snapshot},
@@ -45,6 +45,15 @@ impl Config {
     /// With the default for what is not said.
     pub fn new(dimension: usize, distance: Distance) -> Self {
         Self { dimension, distance, seal_rows: 4096, list_rows: 300_000 }
+    }
+
+    /// Of the index in a folder, with the default for what its files do not say; none where there is no index.
+    ///
+    /// # Errors
+    /// When its manifest cannot be read, or is none of ours.
+    pub fn of_folder(folder: &Path) -> Result<Option<Self>, FileError> {
+        let manifest = files::manifest(folder)?;
+        Ok(manifest.map(|manifest| Self::new(manifest.dimension, manifest.distance)))
     }
 }
 

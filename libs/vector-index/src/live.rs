@@ -39,6 +39,14 @@ impl Live {
         self.pieces.get(number).map(|piece| &**piece)
     }
 
+    /// Living rows among those of `picked`.
+    pub fn count_in(&self, picked: &[Piece]) -> usize {
+        let both = |(live, picked): (&Arc<Piece>, &Piece)| {
+            live.iter().zip(picked).map(|(live, picked)| (live & picked).count_ones() as usize).sum::<usize>()
+        };
+        self.pieces.iter().zip(picked).map(both).sum()
+    }
+
     pub fn get(&self, row: usize) -> bool {
         self.piece(row / PIECE_ROWS).is_some_and(|piece| piece[row % PIECE_ROWS / 8] >> (row % 8) & 1 == 1)
     }

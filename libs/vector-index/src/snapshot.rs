@@ -64,12 +64,19 @@ pub struct Stats {
     pub bytes: u64,
 }
 
-/// Points that a predicate picked from a snapshot.
+/// Points that a predicate picked from a snapshot. While it is kept, what was looked at stays in memory.
 #[derive(Clone, Debug)]
 pub struct Selection {
     version: u64,
     count: usize,
-    pieces: Vec<Vec<Piece>>,
+    parts: Vec<Picked>,
+}
+
+/// What was picked of a part; what died since is still in it.
+#[derive(Clone, Debug)]
+struct Picked {
+    store: Store,
+    pieces: Arc<[Piece]>,
 }
 
 impl Selection {
@@ -84,11 +91,11 @@ impl Selection {
     }
 
     pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
-        self.version == snapshot.version && self.pieces.len() == snapshot.parts.len()
+        self.version == snapshot.version && self.parts.len() == snapshot.parts.len()
     }
 
     pub(crate) fn piece(&self, part: usize, number: usize) -> Option<&Piece> {
-        self.pieces.get(part)?.get(number)
+        self.parts.get(part)?.pieces.get(number)
     }
 }
 
@@ -165,21 +172,42 @@ impl Snapshot {
         })
     }
 
+    /// Counts the changes of the index since it was opened: two snapshots of one index with one version are the same.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Picks points, to search among them alone: in this snapshot, as often as wanted. Looks at every point once.
-    pub fn select(&self, mut picks: impl FnMut(Point<'_>) -> bool) -> Selection {
+    pub fn select(&self, picks: impl FnMut(Point<'_>) -> bool) -> Selection {
+        self.select_beside(None, picks)
+    }
+
+    /// The same selection as an earlier one, from a later snapshot of the same index. Looks only at points that came
+    /// or were moved since, so `picks` must be the same and depend on nothing but the point.
+    pub fn select_again(&self, before: &Selection, picks: impl FnMut(Point<'_>) -> bool) -> Selection {
+        self.select_beside(Some(before), picks)
+    }
+
+    fn select_beside(&self, before: Option<&Selection>, mut picks: impl FnMut(Point<'_>) -> bool) -> Selection {
         let mut count = 0;
-        let pieces = self.parts.iter().map(|part| {
-            let mut pieces: Vec<Piece> = vec![[0; PIECE_ROWS / 8]; part.store.rows().div_ceil(PIECE_ROWS)];
-            for row in (0..part.store.rows()).filter(|row| part.live.get(*row)) {
-                if picks(self.point(&part.store, row)) {
-                    pieces[row / PIECE_ROWS][row % PIECE_ROWS / 8] |= 1 << (row % 8);
-                    count += 1;
-                }
-            }
-            pieces
+        let parts = self.parts.iter().map(|part| {
+            let known = before.and_then(|before| before.parts.iter().find(|picked| picked.store.is(&part.store)));
+            let pieces = known.map_or_else(|| self.pick(part, &mut picks), |picked| Arc::clone(&picked.pieces));
+            count += part.live.count_in(&pieces);
+            Picked { store: part.store.clone(), pieces }
         });
-        let pieces = pieces.collect();
-        Selection { version: self.version, count, pieces }
+        let parts = parts.collect();
+        Selection { version: self.version, count, parts }
+    }
+
+    fn pick(&self, part: &Part, picks: &mut impl FnMut(Point<'_>) -> bool) -> Arc<[Piece]> {
+        let mut pieces: Vec<Piece> = vec![[0; PIECE_ROWS / 8]; part.store.rows().div_ceil(PIECE_ROWS)];
+        for row in (0..part.store.rows()).filter(|row| part.live.get(*row)) {
+            if picks(self.point(&part.store, row)) {
+                pieces[row / PIECE_ROWS][row % PIECE_ROWS / 8] |= 1 << (row % 8);
+            }
+        }
+        pieces.into()
     }
 
     pub(crate) fn point<'a>(&'a self, store: &'a Store, row: usize) -> Point<'a> {

@@ -209,3 +209,38 @@ fn writes_go_on_while_a_thread_compacts() {
         snapshot.points().map(|point| (point.id.to_owned(), point.vector.to_vec())).collect();
     assert!(found == model);
 }
+
+#[test]
+fn selection_is_carried_on_by_looking_at_what_is_new() {
+    let index = Index::in_memory(Config { seal_rows: 100, ..Config::new(2, Distance::Euclidean) }).expect("an index");
+    let write = |numbers: std::ops::Range<usize>| {
+        let names: Vec<String> = numbers.clone().map(|number| format!("p{number:04}")).collect();
+        let vectors: Vec<[f32; 2]> = numbers.map(|number| [number as f32, 0.0]).collect();
+        let points: Vec<_> = names.iter().zip(&vectors).map(|(id, vector)| point(id, vector)).collect();
+        index.upsert(&points).expect("stored");
+    };
+    let even = |point: vector_index::Point<'_>| point.vector[0] as usize % 2 == 0;
+    write(0..1000);
+    index.compact_fully().expect("compacted");
+    let mut selection = index.snapshot().select(even);
+    write(1000..1200);
+    index.remove(&["p0000", "p0001"]).expect("removed");
+    write(2..4);
+    for compacted in [false, true] {
+        if compacted {
+            index.compact_fully().expect("compacted");
+        }
+        let snapshot = index.snapshot();
+        let mut looked_at = 0;
+        selection = snapshot.select_again(&selection, |point| {
+            looked_at += 1;
+            even(point)
+        });
+        assert!(looked_at == if compacted { 1198 } else { 202 }, "{looked_at}");
+        assert_eq!(selection.len(), 599);
+        let search = |selection| Search { among: Some(selection), exact: true, ..Search::new(&[0.0, 0.0], 700) };
+        let fresh = snapshot.select(even);
+        let (carried, fresh) = (snapshot.search(&search(&selection)), snapshot.search(&search(&fresh)));
+        assert_eq!(ids(&carried.expect("hits")), ids(&fresh.expect("hits")));
+    }
+}

@@ -245,6 +245,10 @@ fn folder_belongs_to_whoever_opened_it_first_and_to_one_shape() {
         assert!(matches!(open(folder.path(), other), Err(IndexError::File(FileError::OtherShape(_)))));
     }
     assert_eq!(open(folder.path(), config).expect("the index").snapshot().len(), 5);
+    assert_eq!(Config::of_folder(folder.path()).expect("a manifest"), Some(config));
+    assert_eq!(Config::of_folder(&folder.path().join("nothing")).expect("no folder is no index"), None);
+    fs::write(folder.path().join("MANIFEST"), "a letter").expect("written");
+    assert!(matches!(Config::of_folder(folder.path()), Err(FileError::Manifest { .. })));
 }
 
 #[test]
