@@ -71,15 +71,15 @@ fn write_file(path: &Path) -> anyhow::Result<()> {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 11) as f64 / (1u64 << 53) as f64 * 0.1 - 0.05
     };
-    writeln!(out, "{{")?;
+    writeln!(out, "{{\n  \"embeddings\": {{")?;
     for operation in 0..OPERATIONS {
-        writeln!(out, "  \"get_thing_{operation}\": [")?;
+        writeln!(out, "    \"get_thing_{operation}\": [")?;
         for at in 0..DIMENSIONS {
-            writeln!(out, "    {}{}", value(), if at + 1 == DIMENSIONS { "" } else { "," })?;
+            writeln!(out, "      {}{}", value(), if at + 1 == DIMENSIONS { "" } else { "," })?;
         }
-        writeln!(out, "  ]{}", if operation + 1 == OPERATIONS { "" } else { "," })?;
+        writeln!(out, "    ]{}", if operation + 1 == OPERATIONS { "" } else { "," })?;
     }
-    writeln!(out, "}}")?;
+    writeln!(out, "  }}\n}}")?;
     Ok(out.flush()?)
 }
 
