@@ -173,7 +173,7 @@ impl Asked {
 
 impl Reading {
     /// A word is what the documents know it as; one of another language, or one that they do not know, also what the
-    /// dictionary makes of it.
+    /// dictionary makes of it. A known one has its synonyms beside it: another document may call the same thing otherwise.
     fn add(&mut self, word: &str, vocabulary: &Vocabulary, languages: Languages) {
         let stem = text::stem(word);
         let known = vocabulary.find(&stem);
@@ -181,7 +181,7 @@ impl Reading {
         let meanings = lexicon::meanings(word, languages);
         let mut terms = Vec::new();
         if known.is_none() || meanings.foreign {
-            for alternatives in meanings.words {
+            for alternatives in &meanings.words {
                 let found = alternatives.iter().filter_map(|word| Some((vocabulary.find(&text::stem(word))?, *word)));
                 for (place, (term, word)) in found.enumerate() {
                     match place {
@@ -195,6 +195,13 @@ impl Reading {
                         }
                     }
                 }
+            }
+        }
+        if known.is_some() && !meanings.foreign {
+            for word in meanings.words.into_iter().flatten() {
+                let term = vocabulary.find(&text::stem(word)).filter(|term| Some(*term) != known);
+                self.other_words.extend(term);
+                self.other_text.extend(term.map(|_| *word));
             }
         }
         if terms.is_empty() {
@@ -261,6 +268,18 @@ mod tests {
         let vocabulary = vocabulary(&["grupa", "group"]);
         let asked = Asked::new("grupa", &vocabulary);
         assert_eq!(asked.words.len(), 2);
+    }
+
+    #[test]
+    fn a_known_word_has_its_synonyms_beside_it() {
+        let vocabulary = vocabulary(&["picture", "image"]);
+        let asked = Asked::new("picture", &vocabulary);
+        let weight = |word: &str| {
+            let term = vocabulary.find(&text::stem(word));
+            asked.words.iter().find(|(known, _)| Some(*known) == term).map(|(_, weight)| *weight)
+        };
+        assert_eq!((weight("picture"), weight("image")), (Some(1.0), Some(SYNONYM)));
+        assert_eq!(asked.subjects, [vocabulary.find(&text::stem("picture"))]);
     }
 
     #[test]
