@@ -198,7 +198,7 @@ impl Reading {
             }
         }
         if known.is_some() && !meanings.foreign {
-            for word in meanings.words.into_iter().flatten() {
+            for word in meanings.words.iter().copied().flatten() {
                 let term = vocabulary.find(&text::stem(word)).filter(|term| Some(*term) != known);
                 self.other_words.extend(term);
                 self.other_text.extend(term.map(|_| *word));
@@ -210,6 +210,11 @@ impl Reading {
             }
             self.text.push(word.to_owned());
         } else {
+            // A text of the overlay may say it in the same language.
+            if let Some(own) = known.or_else(|| vocabulary.near(&stem)).filter(|_| meanings.foreign) {
+                self.words.extend(known.is_none().then_some(own));
+                self.text.push(word.to_owned());
+            }
             self.words.extend(&terms);
             self.translated.insert(stem, terms);
         }

@@ -392,7 +392,7 @@ impl Index {
     /// operation's name that the sentence says.
     fn evidence_for(&self, asked: &Asked, entry: usize) -> f64 {
         // A word no document knows may be a name or a value, so it weighs less than a known one that is missed.
-        const UNKNOWN: f64 = 0.75;
+        const UNKNOWN: f64 = 0.7;
         const IN_TEXT: f64 = 0.6;
         const NAME: f64 = 0.3;
         let weight = |term: u64| f64::from(self.bm25.idf(term).unwrap_or(0.0)).max(0.3);
