@@ -90,7 +90,8 @@ impl Selection {
         self.count == 0
     }
 
-    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
+    /// True when it was made from this snapshot, or from one of the same version.
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
         self.version == snapshot.version && self.parts.len() == snapshot.parts.len()
     }
 

@@ -126,17 +126,19 @@ pub struct VectorsConfig {
     pub collections_max: usize,
     /// Points of one collection.
     pub points_max: usize,
+    /// Bytes on disk of one tenant's collections.
+    pub tenant_bytes_max: u64,
 }
 
 impl Default for VectorsConfig {
     fn default() -> Self {
-        Self { collections_max: 100, points_max: 200_000 }
+        Self { collections_max: 100, points_max: 1_000_000, tenant_bytes_max: 20_000_000_000 }
     }
 }
 
 impl VectorsConfig {
     pub(crate) fn limits(&self) -> Limits {
-        Limits { collections_max: self.collections_max, points_max: self.points_max }
+        Limits { collections_max: self.collections_max, points_max: self.points_max, bytes_max: self.tenant_bytes_max }
     }
 }
 
@@ -340,6 +342,9 @@ impl Validate for Config {
             if value == 0 {
                 problems.add(path, "must be 1 or greater");
             }
+        }
+        if self.vectors.tenant_bytes_max == 0 {
+            problems.add("vectors.tenant_bytes_max", "must be 1 or greater");
         }
     }
 }

@@ -134,13 +134,9 @@ impl Frames {
     }
 
     /// Size of the file in bytes.
+    #[cfg(test)]
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Pause that a refused caller is asked for.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -15,7 +15,13 @@ pub enum WorkError {
     Busy,
     /// The work itself panicked: our bug.
     #[error("a piece of work ended early")]
-    Ended(#[from] tokio::task::JoinError),
+    Ended(#[source] Option<tokio::task::JoinError>),
+}
+
+/// A place in the queue, for as long as it is kept.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Where CPU work is done. Cheap to clone.
@@ -23,6 +29,7 @@ pub enum WorkError {
 pub struct Work {
     queue: Arc<Semaphore>,
     threads: Arc<Semaphore>,
+    threads_max: usize,
 }
 
 impl Work {
@@ -31,6 +38,43 @@ impl Work {
         Self {
             queue: Arc::new(Semaphore::new(threads.get().saturating_add(queue).min(Semaphore::MAX_PERMITS))),
             threads: Arc::new(Semaphore::new(threads.get().min(Semaphore::MAX_PERMITS))),
+            threads_max: threads.get(),
+        }
+    }
+
+    /// Pieces at the same time.
+    pub fn threads(&self) -> usize {
+        self.threads_max
+    }
+
+    /// A place in the queue, for work that is begun otherwise.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn place(&self) -> Result<Place, WorkError> {
+        let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| WorkError::Busy)?;
+        Ok(Place { _permit: permit })
+    }
+
+    /// Begins work, whose callers have places, as soon as a thread is free.
+    pub fn start(&self, work: impl FnOnce() + Send + 'static) {
+        let begin = |thread: OwnedSemaphorePermit| {
+            tokio::task::spawn_blocking(move || {
+                let _held = thread;
+                work();
+            });
+        };
+        match Arc::clone(&self.threads).try_acquire_owned() {
+            Ok(thread) => begin(thread),
+            Err(_) => {
+                let threads = Arc::clone(&self.threads);
+                tokio::spawn(async move {
+                    // Never closed, so acquiring cannot fail.
+                    if let Ok(thread) = threads.acquire_owned().await {
+                        begin(thread);
+                    }
+                });
+            }
         }
     }
 
@@ -48,7 +92,7 @@ impl Work {
             let _held = (place, thread);
             span.in_scope(work)
         });
-        Ok(task.await?)
+        task.await.map_err(|error| WorkError::Ended(Some(error)))
     }
 }
 

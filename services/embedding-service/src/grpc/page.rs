@@ -18,10 +18,18 @@ impl Page {
     /// # Errors
     /// INVALID_ARGUMENT: an unknown token, or a size outside 0 to 200.
     pub fn of(size: i32, token: &str) -> Result<Self, Status> {
+        Self::up_to(size, token, MOST)
+    }
+
+    /// With another greatest size than 200.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn up_to(size: i32, token: &str, most: usize) -> Result<Self, Status> {
         let size = match usize::try_from(size) {
             Ok(0) => DEFAULT,
-            Ok(size) if size <= MOST => size,
-            _ => return Err(Status::invalid_argument(format!("page_size is {size}; it must be from 0 to {MOST}"))),
+            Ok(size) if size <= most => size,
+            _ => return Err(Status::invalid_argument(format!("page_size is {size}; it must be from 0 to {most}"))),
         };
         let after = hex::decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let after = after.ok_or_else(|| Status::invalid_argument("page_token is not one of ours"))?;

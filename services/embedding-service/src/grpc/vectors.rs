@@ -1,6 +1,8 @@
 //! `dragoman.embedding.v1.VectorService`.
 
-use std::sync::Arc;
+mod transfer;
+
+use std::{sync::Arc, time::Instant};
 
 use ai::Switches;
 use domain::Tenant;
@@ -8,15 +10,18 @@ use proto::embedding::v1::{
     self as pb,
     vector_service_server::{VectorService, VectorServiceServer},
 };
-use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status};
+use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status, remaining};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{embedding::embed_status, page::Page, work_status};
 use crate::{
     embedding::{EmbedError, Embedder, embed_remote, from_bytes, to_bytes},
-    vectors::{Collection, CollectionError, Collections, Point, Room, Schema, distance_from_wire, distance_to_wire},
+    vectors::{
+        self, Answers, CollectionError, Collections, Point, Question, Room, Schema, distance_from_wire, to_wire,
+    },
     work::Work,
 };
+use transfer::{Pieces, Transfers};
 
 const POINTS_MAX: usize = 1_000;
 const IDS_MAX: usize = 10_000;
@@ -33,7 +38,8 @@ pub fn server(
     switches: Switches,
     work: Work,
 ) -> VectorServiceServer<Vectors> {
-    VectorServiceServer::new(Vectors { shared: Arc::new(Shared { collections, embedder }), switches, work })
+    let shared = Arc::new(Shared { collections, embedder });
+    VectorServiceServer::new(Vectors { shared, switches, work, transfers: Transfers::new() })
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
@@ -42,6 +48,7 @@ pub struct Vectors {
     shared: Arc<Shared>,
     switches: Switches,
     work: Work,
+    transfers: Transfers,
 }
 
 struct Shared {
@@ -58,7 +65,7 @@ enum VectorsError {
     Distance(i32),
     #[error("a vector's bytes are no whole number of 4-byte values")]
     CutVector,
-    #[error("give a vector or a text, not both and not neither")]
+    #[error("give one of vector, values and text")]
     VectorOrText,
     #[error("{0}")]
     Stream(&'static str),
@@ -79,9 +86,21 @@ impl GrpcError for VectorsError {
             Self::Collection(error) => match error {
                 C::NotFound(_) => Code::NotFound,
                 C::Exists(_) => Code::AlreadyExists,
-                C::Name(_) | C::Dimension(_) | C::Id(_) | C::Payload { .. } | C::Vector { .. } => Code::InvalidArgument,
-                C::TooManyCollections(_) | C::TooManyPoints(_) | C::AnswerTooLarge(_) => Code::ResourceExhausted,
-                C::Disk(_) => Code::Internal,
+                C::Name(_)
+                | C::Dimension(_)
+                | C::PartitionField(_)
+                | C::Id(_)
+                | C::Payload { .. }
+                | C::Vector { .. }
+                | C::Backup(_) => Code::InvalidArgument,
+                C::TooManyCollections(_)
+                | C::TooManyPoints(_)
+                | C::TooManyPartitions
+                | C::TooManyBytes(_)
+                | C::AnswerTooLarge(_) => Code::ResourceExhausted,
+                C::Stopped => Code::DeadlineExceeded,
+                C::Behind(_) => Code::Unavailable,
+                C::Disk(_) | C::Index(_) => Code::Internal,
             },
         }
     }
@@ -108,12 +127,15 @@ impl VectorService for Vectors {
         let request = request.into_inner();
         let distance = pb::Distance::try_from(request.distance)
             .map_err(|_| into_status(VectorsError::Distance(request.distance)))?;
-        let dimension = usize::try_from(request.dimension)
-            .map_err(|_| into_status(VectorsError::Collection(CollectionError::Dimension(request.dimension.into()))))?;
-        let schema = Schema { dimension, distance: distance_from_wire(distance) };
-        let name = request.name.clone();
-        self.with(move |shared| Ok(shared.collections.create(&tenant, &name, schema)?)).await?;
-        let collection = Some(to_wire(request.name, schema));
+        let dimension = usize::try_from(request.dimension).map_err(|_| {
+            let is = request.dimension.into();
+            into_status(VectorsError::OutOfRange { what: "dimension", is, least: 1, most: vector_index::MAX_DIMENSION })
+        })?;
+        let partition_field = request.partition_field;
+        let schema = Schema { dimension, distance: distance_from_wire(distance), partition_field };
+        let collection = Some(to_wire(request.name.clone(), &schema));
+        let create = move |shared: &Shared| Ok(shared.collections.create(&tenant, &request.name, &schema)?);
+        self.with(create).await?;
         Ok(Response::new(pb::CreateCollectionResponse { collection }))
     }
 
@@ -137,7 +159,7 @@ impl VectorService for Vectors {
         let (after, size) = (page.after.clone(), page.size + 1);
         let rows = self.with(move |shared| Ok(shared.collections.list(&tenant, &after, size))).await?;
         let mut collections: Vec<pb::Collection> =
-            rows.into_iter().map(|(name, schema)| to_wire(name, schema)).collect();
+            rows.into_iter().map(|(name, schema)| to_wire(name, &schema)).collect();
         let next_page_token = page.cut(&mut collections, |collection| &collection.name);
         Ok(Response::new(pb::ListCollectionsResponse { collections, next_page_token }))
     }
@@ -184,9 +206,9 @@ impl VectorService for Vectors {
 
     async fn search(&self, request: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
-        let search = self.with_vector(&tenant, request.into_inner()).await?;
-        let search = move |shared: &Shared| shared.search(&tenant, search, &mut Room::new(MESSAGE_BYTES_MAX));
-        self.with(search).await.map(Response::new)
+        let (name, question) = self.question(&tenant, request.into_inner()).await?;
+        let answers = self.ask(&tenant, &name, vec![question]).await??;
+        Ok(Response::new(response(answers.into_iter().next().unwrap_or_default())))
     }
 
     async fn batch_search(
@@ -198,79 +220,148 @@ impl VectorService for Vectors {
         if searches.len() > SEARCHES_MAX {
             return Err(into_status(out_of_range("number of searches", searches.len(), 0, SEARCHES_MAX)));
         }
-        let searches =
-            futures::future::try_join_all(searches.into_iter().map(|search| self.with_vector(&tenant, search))).await?;
-        let all = move |shared: &Shared| {
-            let mut room = Room::new(MESSAGE_BYTES_MAX);
-            searches.into_iter().map(|search| shared.search(&tenant, search, &mut room)).collect()
+        let questions =
+            futures::future::try_join_all(searches.into_iter().map(|search| self.question(&tenant, search))).await?;
+        let mut responses = vec![pb::SearchResponse::default(); questions.len()];
+        let mut by_name: std::collections::BTreeMap<String, (Vec<usize>, Vec<Question>)> = Default::default();
+        for (at, (name, question)) in questions.into_iter().enumerate() {
+            let (places, questions) = by_name.entry(name).or_default();
+            places.push(at);
+            questions.push(question);
+        }
+        let asked = by_name.into_iter().map(|(name, (places, questions))| {
+            let tenant = &tenant;
+            async move { Ok::<_, Status>((places, self.ask(tenant, &name, questions).await?)) }
+        });
+        for (places, answers) in futures::future::try_join_all(asked).await? {
+            let answers = answers?;
+            for (place, found) in places.into_iter().zip(answers) {
+                responses[place] = response(found);
+            }
+        }
+        let answer = pb::BatchSearchResponse { responses };
+        if prost::Message::encoded_len(&answer) > MESSAGE_BYTES_MAX {
+            return Err(CollectionError::AnswerTooLarge(MESSAGE_BYTES_MAX).into());
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn list_points(
+        &self,
+        request: Request<pb::ListPointsRequest>,
+    ) -> Result<Response<pb::ListPointsResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let request = request.into_inner();
+        let page = Page::up_to(request.page_size, &request.page_token, POINTS_MAX)?;
+        let list = move |shared: &Shared| {
+            let room = Room::new(MESSAGE_BYTES_MAX - 4096);
+            let asked = (page.after.as_str(), page.size);
+            Ok(shared.collections.page(&tenant, &request.collection, asked, request.with_vectors, room)?)
         };
-        let responses = self.with(all).await?;
-        Ok(Response::new(pb::BatchSearchResponse { responses }))
+        let (points, more) = self.with(list).await?;
+        let last = points.last().filter(|_| more).map(|point| hex::encode(&point.id));
+        let points = points.into_iter().map(|point| pb::Point {
+            vector: to_bytes(&point.vector).into(),
+            id: point.id,
+            values: Vec::new(),
+            payload: point.payload,
+        });
+        let answer = pb::ListPointsResponse { points: points.collect(), next_page_token: last.unwrap_or_default() };
+        Ok(Response::new(answer))
     }
 
     async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Result<Response<pb::GetStatsResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
         let name = request.into_inner().collection;
         let stats = self.with(move |shared| {
-            let of =
-                shared.collections.read(&tenant, &name, |collection| Ok((collection.schema(), collection.stats())));
-            let (schema, stats) = of?;
+            let collection = shared.collections.find(&tenant, &name)?;
+            let stats = collection.stats();
             Ok(pb::GetStatsResponse {
-                collection: Some(to_wire(name, schema)),
+                collection: Some(to_wire(name, &collection.schema())),
                 point_count: count(stats.points),
                 disk_bytes: i64::try_from(stats.disk_bytes).unwrap_or(i64::MAX),
+                segment_count: i32::try_from(stats.segments).unwrap_or(i32::MAX),
+                tail_count: count(stats.tail),
+                generation: i64::try_from(stats.generation).unwrap_or(i64::MAX),
             })
         });
         stats.await.map(Response::new)
     }
+
+    type ExportCollectionStream = Pieces;
+
+    async fn export_collection(
+        &self,
+        request: Request<pb::ExportCollectionRequest>,
+    ) -> Result<Response<Pieces>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        let collection = self.shared.collections.find(&tenant, &request.into_inner().collection);
+        self.transfers.export(collection?).map(Response::new)
+    }
+
+    async fn import_collection(
+        &self,
+        request: Request<Streaming<pb::ImportCollectionRequest>>,
+    ) -> Result<Response<pb::ImportCollectionResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        self.import(tenant, request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl Vectors {
-    /// A search by text as one by the text's vector, where a remote model makes it.
-    async fn with_vector(&self, tenant: &Tenant, mut search: pb::SearchRequest) -> Result<pb::SearchRequest, Status> {
-        let Some(remote) = self.shared.embedder.remote() else { return Ok(search) };
-        if search.vector.is_empty() && !search.text.is_empty() {
-            let texts = [std::mem::take(&mut search.text)];
-            for embedded in embed_remote(remote, &texts, self.switches.of(tenant).enabled).await {
-                search.vector = to_bytes(&embedded.map_err(embed_status)?.vector).into();
+    /// A search as a question to a collection; a text as its vector.
+    async fn question(&self, tenant: &Tenant, search: pb::SearchRequest) -> Result<(String, Question), Status> {
+        let k = match usize::try_from(search.k) {
+            Ok(0) => K_DEFAULT,
+            Ok(k) if k <= K_MAX => k,
+            _ => {
+                let (is, most) = (search.k.into(), K_MAX);
+                return Err(into_status(VectorsError::OutOfRange { what: "k", is, least: 0, most }));
             }
+        };
+        let vector = match (search.vector.is_empty(), search.values.is_empty(), search.text.is_empty()) {
+            (false, true, true) => from_bytes(&search.vector).ok_or_else(|| into_status(VectorsError::CutVector))?,
+            (true, false, true) => search.values,
+            (true, true, false) => self.embed(tenant, search.text).await?,
+            _ => return Err(into_status(VectorsError::VectorOrText)),
+        };
+        Ok((search.collection, Question { vector, k, filter: search.filter, exact: search.exact }))
+    }
+
+    async fn embed(&self, tenant: &Tenant, text: String) -> Result<Vec<f32>, Status> {
+        if let Some(remote) = self.shared.embedder.remote() {
+            let embedded = embed_remote(remote, &[text], self.switches.of(tenant).enabled).await.into_iter().next();
+            return embedded.unwrap_or(Err(EmbedError::Empty)).map(|of| of.vector.to_vec()).map_err(embed_status);
         }
-        Ok(search)
+        self.with(move |shared| Ok(shared.embedder.embed("", &text)?.vector.to_vec())).await
+    }
+
+    async fn ask(&self, tenant: &Tenant, name: &str, questions: Vec<Question>) -> Result<Answers, Status> {
+        let collection = self.shared.collections.find(tenant, name)?;
+        let mut room = Room::new(MESSAGE_BYTES_MAX);
+        room.take(RESPONSE_BYTES * questions.len())?;
+        let until = remaining().map(|left| Instant::now() + left);
+        vectors::ask(&collection, &self.work, questions, room, until).await.map_err(work_status)
     }
 
     async fn upsert_points(&self, tenant: Tenant, name: String, points: Vec<pb::Point>) -> Result<i64, Status> {
+        self.shared.collections.wait_for_room(&tenant, &name).await?;
         let upsert = move |shared: &Shared| {
             let points: Vec<Point> = points.into_iter().map(point).collect::<Result<_, _>>()?;
-            Ok(count(shared.collections.upsert(&tenant, &name, points)?))
+            Ok(count(shared.collections.upsert(&tenant, &name, &points)?))
         };
         self.with(upsert).await
     }
 }
 
-impl Shared {
-    fn search(
-        &self,
-        tenant: &Tenant,
-        search: pb::SearchRequest,
-        room: &mut Room,
-    ) -> Result<pb::SearchResponse, VectorsError> {
-        let k = match usize::try_from(search.k) {
-            Ok(0) => K_DEFAULT,
-            Ok(k) if k <= K_MAX => k,
-            _ => return Err(VectorsError::OutOfRange { what: "k", is: search.k.into(), least: 0, most: K_MAX }),
-        };
-        let vector = match (search.vector.is_empty(), search.text.is_empty()) {
-            (false, true) => from_bytes(&search.vector).ok_or(VectorsError::CutVector)?,
-            (true, false) => self.embedder.embed("", &search.text)?.vector.to_vec(),
-            _ => return Err(VectorsError::VectorOrText),
-        };
-        room.take(RESPONSE_BYTES)?;
-        let filter = search.filter.as_ref();
-        let find = |collection: &Collection| collection.search(&vector, k, filter, room);
-        let found = self.collections.read(tenant, &search.collection, find)?;
-        let hit =
-            |found: crate::vectors::Found| pb::SearchHit { id: found.id, score: found.score, payload: found.payload };
-        Ok(pb::SearchResponse { hits: found.into_iter().map(hit).collect() })
+fn response(found: Vec<vectors::Found>) -> pb::SearchResponse {
+    let hit = |found: vectors::Found| pb::SearchHit { id: found.id, score: found.score, payload: found.payload };
+    pb::SearchResponse { hits: found.into_iter().map(hit).collect() }
+}
+
+impl From<CollectionError> for Status {
+    fn from(error: CollectionError) -> Self {
+        into_status(VectorsError::Collection(error))
     }
 }
 
@@ -280,11 +371,6 @@ fn point(point: pb::Point) -> Result<Point, VectorsError> {
         false => from_bytes(&point.vector).ok_or(VectorsError::CutVector)?,
     };
     Ok(Point { id: point.id, vector, payload: point.payload })
-}
-
-fn to_wire(name: String, schema: Schema) -> pb::Collection {
-    let dimension = i32::try_from(schema.dimension).unwrap_or(i32::MAX);
-    pb::Collection { name, dimension, distance: distance_to_wire(schema.distance).into() }
 }
 
 fn out_of_range(what: &'static str, is: usize, least: usize, most: usize) -> VectorsError {

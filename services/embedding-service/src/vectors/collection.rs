@@ -1,32 +1,46 @@
-//! One collection: an index that is searched exactly, payloads, and the log that both come from.
+//! One collection: an index in a folder, searched without waiting for anybody while it is written and compacted.
 
-use std::{collections::HashMap, fs, io, path::Path};
+use std::{
+    collections::{BinaryHeap, HashSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use prost::Message as _;
 use prost_types::Struct;
-use vector_index::{Config, Distance, Index, IndexError, Point as IndexPoint, Search, SearchError};
+use tokio::sync::Notify;
+use vector_index::{
+    Config, Distance, Durability, Hit, Index, IndexError, Point as IndexPoint, Search, SearchError, Selection,
+    Snapshot, Stop, VectorError,
+};
 
 use super::{
     CollectionError, ID_BYTES_MAX, PAYLOAD_BYTES_MAX,
-    log::{MAGIC, Record},
+    filter::{Filter, Selections, is_stopped},
+    partitions::{FIELD_BYTES_MAX, Partitions},
+    passes::{Answers, Lane, Question},
 };
-use crate::frames::Frames;
 
-/// Points a record of a rewritten log holds.
-const REWRITE_BATCH: usize = 500;
-/// Dead points below which a log is never rewritten.
-const DEAD_MIN: usize = 1_000;
-
-/// Most that an encoded hit has beside its id and payload: score, tags and lengths.
+/// Points in no segment from which upkeep is called: the index' own measure.
+const SEAL_POINTS: usize = 4096;
+/// Points in no segment from which writers wait for upkeep.
+const TAIL_MAX: usize = 16 * SEAL_POINTS;
+/// Most that an encoded hit or point has beside its id, payload and vector: score, tags and lengths.
 const HIT_BYTES: usize = 16;
 
 /// What a collection's vectors are like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
     /// Values a vector.
     pub dimension: usize,
     /// How they are compared.
     pub distance: Distance,
+    /// Field of the payload by whose value points lie together; empty for none.
+    pub partition_field: String,
 }
 
 /// One vector with its id and payload.
@@ -52,7 +66,7 @@ pub struct Found {
 }
 
 /// Bytes that an answer may still have, so that nobody can ask for more than fits in memory.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Room {
     left: usize,
     most: usize,
@@ -81,185 +95,294 @@ pub struct Stats {
     pub points: usize,
     /// Bytes on disk.
     pub disk_bytes: u64,
+    /// Segments.
+    pub segments: usize,
+    /// Points in no segment, dead ones included.
+    pub tail: usize,
+    /// Counts the changes since it was opened.
+    pub generation: u64,
 }
 
 /// An open collection.
 #[derive(Debug)]
 pub struct Collection {
-    schema: Schema,
+    name: String,
+    folder: PathBuf,
     index: Index,
-    payloads: HashMap<String, Struct>,
-    log: Frames,
-    /// Points in the log that were replaced or removed since.
-    dead: usize,
-    /// Its file is gone.
-    removed: bool,
+    partitions: Option<Partitions>,
+    selections: Selections,
+    pub(super) lane: Lane,
+    /// Held by whoever writes; true when the collection was deleted.
+    writing: Mutex<bool>,
+    /// Held during a piece of upkeep.
+    upkeep: Mutex<()>,
+    pub(super) waits_for_upkeep: AtomicBool,
+    upkeep_failed: AtomicBool,
+    /// Told after each piece of upkeep.
+    upkept: Notify,
+    disk_bytes: AtomicU64,
 }
 
 impl Collection {
-    /// # Errors
-    /// `Dimension`, `Disk`.
-    pub fn create(path: &Path, schema: Schema) -> Result<Self, CollectionError> {
-        let index = Index::in_memory(Config::new(schema.dimension, schema.distance))
-            .map_err(|_| CollectionError::Dimension(i64::try_from(schema.dimension).unwrap_or(i64::MAX)))?;
-        let log = Frames::replace(path, MAGIC, std::iter::once(Record::Schema(schema).encode()))?;
-        Ok(Self { schema, index, payloads: HashMap::new(), log, dead: 0, removed: false })
-    }
-
-    /// Opens a log; none if it holds no schema: it was cut before its creation was acknowledged.
+    /// Makes the files of an empty collection in a folder, which is created.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or is of another kind.
-    pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut state: Option<(Schema, Index)> = None;
-        let mut payloads = HashMap::new();
-        let (mut dead, mut unknown) = (0, 0);
-        let log = Frames::open(path, MAGIC, |record| match (Record::decode(record), &mut state) {
-            (Some(Record::Schema(schema)), None) => {
-                let config = Config::new(schema.dimension, schema.distance);
-                state = Index::in_memory(config).ok().map(|index| (schema, index));
-            }
-            (Some(Record::Upsert(points)), Some((_, index))) => {
-                match index.upsert(&index_points(&points)) {
-                    Ok(new) => dead += points.len() - new,
-                    Err(_) => unknown += 1,
-                }
-                for point in points {
-                    put_payload(&mut payloads, point.id, point.payload);
-                }
-            }
-            (Some(Record::Remove(ids)), Some((_, index))) => {
-                match index.remove(&ids.iter().map(String::as_str).collect::<Vec<_>>()) {
-                    Ok(removed) => dead += removed + ids.len(),
-                    Err(_) => unknown += 1,
-                }
-                for id in ids {
-                    payloads.remove(&id);
-                }
-            }
-            _ => unknown += 1,
-        })?;
-        if unknown > 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{} was written by a newer program", path.display()),
-            ));
+    /// `Dimension`, `PartitionField`, `Disk`, `Index`.
+    pub fn make(folder: &Path, schema: &Schema) -> Result<(), CollectionError> {
+        if schema.partition_field.len() > FIELD_BYTES_MAX {
+            return Err(CollectionError::PartitionField(schema.partition_field.len()));
         }
-        let Some((schema, index)) = state else { return Ok(None) };
-        while index.compact().map_err(io::Error::other)? {}
-        let mut collection = Self { schema, index, payloads, log, dead, removed: false };
-        collection.rewrite_when_worth_it()?;
-        Ok(Some(collection))
+        fs::create_dir(folder)?;
+        if !schema.partition_field.is_empty() {
+            Partitions::create(folder, &schema.partition_field)?;
+        }
+        let config = Config::new(schema.dimension, schema.distance);
+        Index::open(folder, config, Durability::Disk).map(drop).map_err(refused)
+    }
+
+    /// Opens the files of a collection.
+    ///
+    /// # Errors
+    /// `Disk`, `Index`.
+    pub fn open(folder: &Path, name: &str) -> Result<Self, CollectionError> {
+        let config = Config::of_folder(folder).map_err(|error| refused(error.into()))?;
+        let no_index = || io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no index", folder.display()));
+        let config = config.ok_or_else(no_index)?;
+        let collection = Self {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            index: Index::open(folder, config, Durability::Disk).map_err(refused)?,
+            partitions: Partitions::open(folder)?,
+            selections: Selections::default(),
+            lane: Lane::default(),
+            writing: Mutex::new(false),
+            upkeep: Mutex::new(()),
+            waits_for_upkeep: AtomicBool::new(false),
+            upkeep_failed: AtomicBool::new(false),
+            upkept: Notify::new(),
+            disk_bytes: AtomicU64::new(0),
+        };
+        collection.measure();
+        Ok(collection)
     }
 
     /// What its vectors are like.
     pub fn schema(&self) -> Schema {
-        self.schema
+        let Config { dimension, distance, .. } = self.index.config();
+        let partition_field = self.partitions.as_ref().map(Partitions::field).unwrap_or_default().to_owned();
+        Schema { dimension, distance, partition_field }
     }
 
     /// Its size.
     pub fn stats(&self) -> Stats {
-        Stats { points: self.index.snapshot().len(), disk_bytes: self.log.bytes() }
+        let snapshot = self.index.snapshot();
+        let stats = snapshot.stats();
+        Stats {
+            points: stats.points,
+            disk_bytes: self.disk_bytes(),
+            segments: stats.segments,
+            tail: stats.tail,
+            generation: snapshot.version(),
+        }
     }
 
-    /// Inserts or replaces points: all of them on disk afterwards, or none.
-    pub(super) fn upsert(&mut self, points: Vec<Point>, points_max: usize) -> Result<usize, CollectionError> {
-        self.check_open()?;
-        let mut new = std::collections::HashSet::new();
-        let snapshot = self.index.snapshot();
-        for point in &points {
+    /// Bytes on disk after the last write.
+    pub fn disk_bytes(&self) -> u64 {
+        self.disk_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What it holds now.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.index.snapshot()
+    }
+
+    /// Values that a search may have to look through.
+    pub(super) fn values(&self) -> usize {
+        self.index.snapshot().len() * self.index.config().dimension
+    }
+
+    /// True when upkeep has something to do.
+    pub(super) fn wants_upkeep(&self) -> bool {
+        self.index.snapshot().stats().tail >= SEAL_POINTS
+    }
+
+    /// Waits until upkeep is near enough to take more points.
+    ///
+    /// # Errors
+    /// `Behind`.
+    pub(super) async fn wait_for_upkeep(&self) -> Result<(), CollectionError> {
+        loop {
+            let upkept = self.upkept.notified();
+            if self.index.snapshot().stats().tail < TAIL_MAX {
+                return Ok(());
+            }
+            if self.upkeep_failed.load(Ordering::Acquire) {
+                return Err(CollectionError::Behind(self.name.clone()));
+            }
+            upkept.await;
+        }
+    }
+
+    /// Inserts or replaces points: all of them on disk afterwards, or none. Gives how many were replaced.
+    pub(super) fn upsert(&self, points: &[Point], points_max: usize) -> Result<usize, CollectionError> {
+        for point in points {
             self.check_point(point)?;
-            if snapshot.get(&point.id).is_none() {
-                new.insert(point.id.as_str());
+        }
+        let payloads: Vec<Vec<u8>> = points.iter().map(encoded_payload).collect();
+        let _one = self.write()?;
+        let snapshot = self.index.snapshot();
+        // Ids are looked up only where it matters.
+        if snapshot.len() + points.len() > points_max {
+            let fresh = points.iter().filter(|point| snapshot.get(&point.id).is_none());
+            let fresh: HashSet<&str> = fresh.map(|point| point.id.as_str()).collect();
+            if snapshot.len() + fresh.len() > points_max {
+                return Err(CollectionError::TooManyPoints(points_max));
             }
         }
-        if snapshot.len() + new.len() > points_max {
-            return Err(CollectionError::TooManyPoints(points_max));
-        }
-        let count = points.len();
-        if count == 0 {
-            return Ok(0);
-        }
-        let record = Record::Upsert(points);
-        self.log.append(&record.encode())?;
-        self.log.sync()?;
-        if let Record::Upsert(points) = record {
-            let new = self.index.upsert(&index_points(&points)).map_err(refused)?;
-            self.dead += points.len() - new;
-            for point in points {
-                put_payload(&mut self.payloads, point.id, point.payload);
+        drop(snapshot);
+        let numbers = match &self.partitions {
+            Some(partitions) => {
+                let payloads: Vec<Option<&Struct>> = points.iter().map(|point| point.payload.as_ref()).collect();
+                partitions.number(&payloads)?
             }
-        }
-        while self.index.compact().map_err(refused)? {}
-        self.rewrite_when_worth_it()?;
-        Ok(count)
+            None => vec![0; points.len()],
+        };
+        let rows = points.iter().zip(&payloads).zip(numbers).map(|((point, payload), tenant)| IndexPoint {
+            id: &point.id,
+            tenant,
+            payload,
+            vector: &point.vector,
+        });
+        let new = self.index.upsert(&rows.collect::<Vec<_>>()).map_err(refused)?;
+        self.measure();
+        Ok(points.len() - new)
     }
 
     /// Removes points; how many were there.
-    pub(super) fn remove(&mut self, ids: &[String]) -> Result<usize, CollectionError> {
-        self.check_open()?;
-        let snapshot = self.index.snapshot();
-        let there: Vec<String> = ids.iter().filter(|id| snapshot.get(id).is_some()).cloned().collect();
-        if there.is_empty() {
-            return Ok(0);
-        }
-        let record = Record::Remove(there.clone());
-        self.log.append(&record.encode())?;
-        self.log.sync()?;
-        let removed = self.index.remove(&there.iter().map(String::as_str).collect::<Vec<_>>()).map_err(refused)?;
-        for id in &there {
-            self.payloads.remove(id);
-            self.dead += 2;
-        }
-        self.rewrite_when_worth_it()?;
+    pub(super) fn remove(&self, ids: &[String]) -> Result<usize, CollectionError> {
+        let _one = self.write()?;
+        let removed = self.index.remove(&ids.iter().map(String::as_str).collect::<Vec<_>>()).map_err(refused)?;
+        self.measure();
         Ok(removed)
     }
 
-    /// The `k` nearest points whose payload has all fields of `filter` with equal values, as long as `room` lasts.
-    ///
-    /// # Errors
-    /// `Vector`, `AnswerTooLarge`.
-    pub fn search(
-        &self,
-        vector: &[f32],
-        k: usize,
-        filter: Option<&Struct>,
-        room: &mut Room,
-    ) -> Result<Vec<Found>, CollectionError> {
-        self.check_open()?;
-        let snapshot = self.index.snapshot();
-        let filter = filter.filter(|filter| !filter.fields.is_empty());
-        let among = filter.map(|filter| {
-            snapshot.select(|point| {
-                let payload = self.payloads.get(point.id);
-                payload.is_some_and(|payload| {
-                    filter.fields.iter().all(|(name, value)| payload.fields.get(name) == Some(value))
-                })
-            })
-        });
-        let search = Search { among: among.as_ref(), exact: true, ..Search::new(vector, k) };
-        let hits = snapshot.search(&search).map_err(|error| match error {
-            SearchError::Vector(reason) => CollectionError::Vector { id: String::new(), reason },
-            SearchError::Stopped | SearchError::OtherSnapshot => CollectionError::Disk(io::Error::other(error)),
-        })?;
-        let found = hits.into_iter().map(|hit| {
-            let payload = self.payloads.get(hit.point.id);
-            room.take(HIT_BYTES + hit.point.id.len() + payload.map_or(0, Struct::encoded_len))?;
-            Ok(Found { id: hit.point.id.to_owned(), score: hit.score, payload: payload.cloned() })
-        });
-        found.collect()
+    /// Does a piece of upkeep; true when there may be more to do. Searches go on, and writes but for a moment.
+    pub(super) fn keep_up(&self) -> bool {
+        let _one = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if *self.writing.lock().unwrap_or_else(PoisonError::into_inner) {
+            return false;
+        }
+        let outcome = self.index.compact();
+        match &outcome {
+            Ok(true) => self.selections.forget_unused(),
+            Ok(false) => {}
+            Err(error) => {
+                let error: &dyn std::error::Error = error;
+                tracing::error!(collection = %self.name, error, "cannot compact a collection; will try again after the next write");
+            }
+        }
+        self.upkeep_failed.store(outcome.is_err(), Ordering::Release);
+        self.measure();
+        self.upkept.notify_waiters();
+        outcome.unwrap_or(false)
     }
 
-    /// Removes the file; the collection is closed then.
-    pub(super) fn remove_file(&mut self) -> io::Result<()> {
-        fs::remove_file(self.log.path())?;
-        self.removed = true;
+    /// What is asked in these calls, all in one pass.
+    pub(super) fn answer(&self, calls: &[Asked<'_>]) -> Vec<Answers> {
+        let snapshot = self.index.snapshot();
+        let asked = || calls.iter().flat_map(|call| call.questions.iter().map(|question| (question, call.stop)));
+        let scopes: Vec<Result<Scope, CollectionError>> =
+            asked().map(|(question, stop)| self.scope(question, &snapshot, &stop)).collect();
+        let searches = asked().zip(&scopes).filter_map(|((question, stop), scope)| {
+            let scope = scope.as_ref().ok()?;
+            let k = if scope.nothing { 0 } else { question.k };
+            let (tenant, among) = (scope.partition, scope.among.as_deref());
+            Some(Search { tenant, among, exact: question.exact, stop, ..Search::new(&question.vector, k) })
+        });
+        let searches: Vec<Search<'_>> = searches.collect();
+        let mut hits = match &searches[..] {
+            [search] => vec![snapshot.search(search)],
+            searches => snapshot.search_batch(searches),
+        }
+        .into_iter();
+        drop(searches);
+        let hits: Vec<Result<Vec<Hit<'_>>, CollectionError>> = scopes
+            .into_iter()
+            .map(|scope| scope.and_then(|_| hits.next().unwrap_or(Err(SearchError::Stopped)).map_err(not_found)))
+            .collect();
+        let mut hits = hits.into_iter();
+        let answer = |call: &Asked<'_>| {
+            let mut room = call.room;
+            let of_call: Vec<_> = hits.by_ref().take(call.questions.len()).collect();
+            of_call.into_iter().map(|hits| found(&hits?, &mut room)).collect()
+        };
+        calls.iter().map(answer).collect()
+    }
+
+    /// Points behind `after` by id, at most `limit` and as many as there is room for; true when there are more.
+    pub(super) fn page(
+        &self,
+        after: &str,
+        limit: usize,
+        with_vectors: bool,
+        mut room: Room,
+    ) -> Result<(Vec<Point>, bool), CollectionError> {
+        let snapshot = self.index.snapshot();
+        let mut first = BinaryHeap::with_capacity(limit + 2);
+        for point in snapshot.points().filter(|point| point.id > after) {
+            if first.len() <= limit || first.peek().is_some_and(|last| point.id < *last) {
+                first.push(point.id);
+                if first.len() > limit + 1 {
+                    first.pop();
+                }
+            }
+        }
+        let ids = first.into_sorted_vec();
+        let mut points = Vec::new();
+        for point in ids.iter().take(limit).filter_map(|id| snapshot.get(id)) {
+            let vector = if with_vectors { point.vector.to_vec() } else { Vec::new() };
+            let taken = room.take(HIT_BYTES + point.id.len() + point.payload.len() + 4 * vector.len());
+            if taken.is_err() && !points.is_empty() {
+                return Ok((points, true));
+            }
+            taken?;
+            points.push(Point { id: point.id.to_owned(), vector, payload: decoded_payload(point.payload)? });
+        }
+        Ok((points, ids.len() > limit))
+    }
+
+    /// Keeps everybody from changing the files, then does `last`, and keeps them away for good if that goes well.
+    pub(super) fn close(&self, last: impl FnOnce() -> Result<(), CollectionError>) -> Result<(), CollectionError> {
+        let _upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut removed = self.write()?;
+        last()?;
+        *removed = true;
         Ok(())
     }
 
-    fn check_open(&self) -> Result<(), CollectionError> {
-        let name = || self.log.path().file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if self.removed { Err(CollectionError::NotFound(name())) } else { Ok(()) }
+    /// What a question's filter leaves of a snapshot.
+    fn scope(&self, question: &Question, snapshot: &Snapshot, stop: &Stop<'_>) -> Result<Scope, CollectionError> {
+        let mut scope = Scope::default();
+        let Some(filter) = &question.filter else { return Ok(scope) };
+        let mut fields: Vec<_> = filter.fields.iter().collect();
+        if let Some(partitions) = &self.partitions
+            && let Some(at) = fields.iter().position(|(name, _)| **name == *partitions.field())
+            && let Some(partition) = partitions.find(fields[at].1)
+        {
+            fields.swap_remove(at);
+            scope.nothing = partition.is_none();
+            scope.partition = partition;
+        }
+        if let Some(filter) = Filter::new(fields.into_iter()).filter(|_| !scope.nothing) {
+            scope.among = Some(self.selections.of(&filter, snapshot, || is_stopped(stop))?);
+        }
+        Ok(scope)
+    }
+
+    /// The right to write.
+    fn write(&self) -> Result<MutexGuard<'_, bool>, CollectionError> {
+        let removed = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *removed { Err(CollectionError::NotFound(self.name.clone())) } else { Ok(removed) }
     }
 
     fn check_point(&self, point: &Point) -> Result<(), CollectionError> {
@@ -270,45 +393,68 @@ impl Collection {
         if size_bytes > PAYLOAD_BYTES_MAX {
             return Err(CollectionError::Payload { id: point.id.clone(), size_bytes });
         }
-        self.index.check(&point.vector).map_err(|reason| CollectionError::Vector { id: point.id.clone(), reason })
-    }
-
-    /// Rewrites the log when more of it is dead than alive.
-    fn rewrite_when_worth_it(&mut self) -> io::Result<()> {
-        let snapshot = self.index.snapshot();
-        if self.dead < DEAD_MIN.max(snapshot.len()) {
-            return Ok(());
-        }
-        let points: Vec<IndexPoint<'_>> = snapshot.points().collect();
-        let upserts = points.chunks(REWRITE_BATCH).map(|points| {
-            let point = |point: &IndexPoint<'_>| Point {
-                id: point.id.to_owned(),
-                vector: point.vector.to_vec(),
-                payload: self.payloads.get(point.id).cloned(),
-            };
-            Record::Upsert(points.iter().map(point).collect()).encode()
-        });
-        let records = std::iter::once(Record::Schema(self.schema).encode()).chain(upserts);
-        self.log = Frames::replace(self.log.path(), MAGIC, records)?;
-        self.dead = 0;
         Ok(())
     }
-}
 
-fn index_points(points: &[Point]) -> Vec<IndexPoint<'_>> {
-    points.iter().map(|point| IndexPoint { id: &point.id, tenant: 0, payload: &[], vector: &point.vector }).collect()
-}
-
-fn refused(error: IndexError) -> CollectionError {
-    match error {
-        IndexError::Vector { id, reason } => CollectionError::Vector { id, reason },
-        other => CollectionError::Disk(io::Error::other(other)),
+    /// Looks how large the files are.
+    fn measure(&self) {
+        // A file that upkeep removes meanwhile counts nothing.
+        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let bytes = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+        self.disk_bytes.store(bytes, Ordering::Relaxed);
     }
 }
 
-fn put_payload(payloads: &mut HashMap<String, Struct>, id: String, payload: Option<Struct>) {
-    match payload.filter(|payload| !payload.fields.is_empty()) {
-        Some(payload) => payloads.insert(id, payload),
-        None => payloads.remove(&id),
-    };
+/// What a call asks.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub questions: &'a [Question],
+    pub stop: Stop<'a>,
+    pub room: Room,
+}
+
+/// Points that can be found.
+#[derive(Debug, Default)]
+struct Scope {
+    partition: Option<u32>,
+    among: Option<Arc<Selection>>,
+    nothing: bool,
+}
+
+fn found(hits: &[Hit<'_>], room: &mut Room) -> Result<Vec<Found>, CollectionError> {
+    let found = hits.iter().map(|hit| {
+        room.take(HIT_BYTES + hit.point.id.len() + hit.point.payload.len())?;
+        let payload = decoded_payload(hit.point.payload)?;
+        Ok(Found { id: hit.point.id.to_owned(), score: hit.score, payload })
+    });
+    found.collect()
+}
+
+/// A payload as it is stored: empty when it has no fields.
+pub(super) fn encoded_payload(point: &Point) -> Vec<u8> {
+    point.payload.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default()
+}
+
+pub(super) fn decoded_payload(bytes: &[u8]) -> Result<Option<Struct>, CollectionError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let damaged = |error| CollectionError::Disk(io::Error::new(io::ErrorKind::InvalidData, error));
+    Struct::decode(bytes).map(Some).map_err(damaged)
+}
+
+fn not_found(error: SearchError) -> CollectionError {
+    match error {
+        SearchError::Vector(reason) => CollectionError::Vector { id: String::new(), reason },
+        SearchError::Stopped => CollectionError::Stopped,
+        SearchError::OtherSnapshot => CollectionError::Disk(io::Error::other(error)),
+    }
+}
+
+pub(super) fn refused(error: IndexError) -> CollectionError {
+    match error {
+        IndexError::Vector { id, reason } => CollectionError::Vector { id, reason },
+        IndexError::Dimension(VectorError::BadDimension(dimension)) => CollectionError::Dimension(dimension),
+        other => CollectionError::Index(other),
+    }
 }

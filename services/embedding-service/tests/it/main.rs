@@ -1,6 +1,7 @@
 //! The service over real gRPC.
 
 mod catalogue;
+mod crash;
 mod embeddings;
 mod moving;
 mod postgres;

@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Service {
     pub store: Store,
     pub readiness: service_kit::Readiness,
-    address: String,
+    pub address: String,
     shutdown: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -77,12 +77,19 @@ pub fn config(folder: &Path) -> Config {
         catalog: CatalogConfig { poll: Duration::from_millis(50) },
         files: FilesConfig { folder: folder.join("files"), cache_vectors_max: 1_000 },
         shared_cache: embedding_service::SharedCacheConfig::default(),
-        vectors: VectorsConfig { collections_max: 3, points_max: 1_000 },
+        vectors: VectorsConfig { collections_max: 3, points_max: 10_000, tenant_bytes_max: 100_000_000 },
         work: WorkConfig { threads: 2, queue: 64 },
         ai: ai::Values::default(),
         embedding: EmbeddingConfig::default(),
         tenants: Tenants::default(),
     }
+}
+
+pub fn client(address: &str, key: &str) -> Client {
+    let mut config = ClientConfig::new(address);
+    config.api_key = Some(SecretString::from(key));
+    config.timeout = PATIENCE;
+    channel(&config).expect("a client")
 }
 
 pub fn document_config(source: &Path) -> DocumentConfig {
@@ -126,10 +133,7 @@ impl Service {
     }
 
     fn client(&self, key: &str) -> Client {
-        let mut config = ClientConfig::new(&self.address);
-        config.api_key = Some(SecretString::from(key));
-        config.timeout = PATIENCE;
-        channel(&config).expect("a client")
+        client(&self.address, key)
     }
 
     pub fn catalog(&self, key: &str) -> CatalogServiceClient<Client> {
