@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time bench-vectors
+.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
 
 CARGO = cargo
 ARGS =
@@ -64,3 +64,6 @@ start-time: ## how long the one process takes to be ready, empty and with 10,000
 
 bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge, and a chart: ARGS="1k 10k 100k wide 1m"
 	tests/support/bench-vectors/run.sh $(ARGS)
+
+bench-embedding: ## the embedding service over gRPC, against Qdrant edge and hnswlib in process, and killed 200 times
+	tests/support/bench-embedding/run.sh
