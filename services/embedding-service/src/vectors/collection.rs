@@ -3,6 +3,7 @@
 use std::{
     collections::{BinaryHeap, HashSet},
     fs, io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -25,10 +26,12 @@ use super::{
     passes::{Answers, Lane, Question},
 };
 
-/// Points in no segment from which upkeep is called: the index' own measure.
-const SEAL_POINTS: usize = 4096;
+/// Values in no segment from which upkeep makes one of them: searches look through such points by 8-bit codes alone.
+const SEAL_VALUES: usize = 1 << 20;
+/// As many points, but within these.
+const SEAL_POINTS: RangeInclusive<usize> = 256..=4096;
 /// Points in no segment from which writers wait for upkeep.
-const TAIL_MAX: usize = 16 * SEAL_POINTS;
+const TAIL_MAX: usize = 65_536;
 /// Most that an encoded hit or point has beside its id, payload and vector: score, tags and lengths.
 const HIT_BYTES: usize = 16;
 
@@ -148,6 +151,8 @@ impl Collection {
         let config = Config::of_folder(folder).map_err(|error| refused(error.into()))?;
         let no_index = || io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no index", folder.display()));
         let config = config.ok_or_else(no_index)?;
+        let seal_rows = (SEAL_VALUES / config.dimension).clamp(*SEAL_POINTS.start(), *SEAL_POINTS.end());
+        let config = Config { seal_rows, ..config };
         let collection = Self {
             name: name.to_owned(),
             folder: folder.to_owned(),
@@ -203,7 +208,7 @@ impl Collection {
 
     /// True when upkeep has something to do.
     pub(super) fn wants_upkeep(&self) -> bool {
-        self.index.snapshot().stats().tail >= SEAL_POINTS
+        self.index.snapshot().stats().tail >= self.index.config().seal_rows
     }
 
     /// Waits until upkeep is near enough to take more points.
