@@ -219,7 +219,7 @@ fn selection_is_carried_on_by_looking_at_what_is_new() {
         let points: Vec<_> = names.iter().zip(&vectors).map(|(id, vector)| point(id, vector)).collect();
         index.upsert(&points).expect("stored");
     };
-    let even = |point: vector_index::Point<'_>| point.vector[0] as usize % 2 == 0;
+    let even = |point: vector_index::Point<'_>| (point.vector[0] as usize).is_multiple_of(2);
     write(0..1000);
     index.compact_fully().expect("compacted");
     let mut selection = index.snapshot().select(even);
