@@ -182,7 +182,7 @@ pub async fn search(room: Room, Posted(fields): Posted) -> Result<Response, Cons
     let answer = catalog.search(&room.tenant, &asked.text, &asked.language, &asked.document, HITS).await?;
     let took = span(began.elapsed());
     let mut parts: Vec<String> = Vec::new();
-    for part in answer.hits.iter().flat_map(|hit| &hit.parts) {
+    for part in answer.hits.iter().flat_map(|hit| &hit.parts).filter(|part| part.value != 0.0) {
         if !parts.contains(&part.name) {
             parts.push(part.name.clone());
         }
