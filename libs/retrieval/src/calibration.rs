@@ -22,7 +22,7 @@ const EVIDENCE_SCALE: f64 = 0.07;
 /// Difference of scores by which a rival becomes e times less likely.
 const RIVAL_SCALE: f64 = 0.35;
 /// Rivals that count.
-const RIVALS: usize = 20;
+pub const RIVALS: usize = 20;
 /// Rivals that a probability is shared among at most: of many alike, some are still worth asking about.
 const SHARED_MAX: f64 = 4.0;
 /// Titles asked of each document.
@@ -104,17 +104,14 @@ impl Calibration {
         }
     }
 
-    /// Probability that an operation of this evidence and score is meant; `scores` are all scores, best first.
+    /// Probability that an operation of this evidence and score is meant; `scores` are those of its rivals and
+    /// its own, best first.
     /// `meaning` is how likely its vector makes it that it is near at all, 0 without a model: words or meaning will do.
     pub fn probability(&self, evidence: f64, meaning: f64, score: f64, scores: &[f64]) -> f64 {
         let near = 1.0 / (1.0 + (-(evidence - self.middle) / EVIDENCE_SCALE).exp());
         let near = near.max(meaning);
-        let rivals = scores
-            .iter()
-            .take(RIVALS)
-            .map(|rival| ((rival - score) / RIVAL_SCALE).exp())
-            .sum::<f64>()
-            .clamp(1.0, SHARED_MAX);
+        let rivals =
+            scores.iter().map(|rival| ((rival - score) / RIVAL_SCALE).exp()).sum::<f64>().clamp(1.0, SHARED_MAX);
         near * (0.6 + 0.4 * self.told_apart) / rivals
     }
 }

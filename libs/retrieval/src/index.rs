@@ -13,7 +13,7 @@ use super::{
     affinity::{Shape, are_siblings},
     answer::{Answer, Hit, Question},
     asked::{Asked, Vocabulary},
-    calibration::Calibration,
+    calibration::{Calibration, RIVALS},
     entry::{Entry, spaced},
     legs::{Bm25, TfIdf, counts},
     meaning::Meaning,
@@ -367,19 +367,34 @@ impl Index {
         hits
     }
 
-    fn give_probabilities(&self, asked: &Asked, ranked: &[Scored], nearness: Option<&Nearness<'_>>, hits: &mut [Hit]) {
-        let scores: Vec<f64> = ranked.iter().map(Scored::total).collect();
-        for hit in hits {
-            let document = &self.entries[hit.entry].document;
-            let calibration = self.calibrations.get(document);
-            let near = |nearness: &Nearness<'_>| {
-                let score = nearness.scores.get(hit.entry).copied().flatten()?;
-                Some(nearness.meaning.near(document, score.best()))
-            };
-            let meaning = nearness.and_then(near).unwrap_or(0.0);
+    /// Gives each hit its probability. Where the first hits have nothing to do with what the sentence is about (their
+    /// examples share its little words), those that have come before them.
+    fn give_probabilities(
+        &self,
+        asked: &Asked,
+        ranked: &[Scored],
+        nearness: Option<&Nearness<'_>>,
+        hits: &mut Vec<Hit>,
+    ) {
+        let near = |entry: usize| {
+            let nearness = nearness?;
+            let score = nearness.scores.get(entry).copied().flatten()?;
+            Some(nearness.meaning.near(&self.entries[entry].document, score.best()))
+        };
+        let is_rival = |scored: &&Scored| self.evidence_for(asked, scored.entry) > 0.0 || near(scored.entry).is_some();
+        let rivals: Vec<f64> = ranked.iter().filter(is_rival).take(RIVALS).map(Scored::total).collect();
+        for hit in hits.iter_mut() {
+            let calibration = self.calibrations.get(&self.entries[hit.entry].document);
             let evidence = self.evidence_for(asked, hit.entry);
+            let meaning = near(hit.entry).unwrap_or(0.0);
             hit.probability =
-                calibration.map_or(0.0, |calibration| calibration.probability(evidence, meaning, hit.score, &scores));
+                calibration.map_or(0.0, |calibration| calibration.probability(evidence, meaning, hit.score, &rivals));
+        }
+        if hits.first().is_some_and(|first| first.probability < NEAR_MIN) {
+            let (first, rest) =
+                std::mem::take(hits).into_iter().partition(|hit| hit.probability >= NEAR_MIN && !hit.producer);
+            *hits = first;
+            hits.extend::<Vec<Hit>>(rest);
         }
     }
 

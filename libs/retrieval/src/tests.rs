@@ -118,6 +118,16 @@ fn words_that_nobody_knows_are_left_out_where_nothing_is_near_with_them() {
 }
 
 #[test]
+fn examples_that_share_only_little_words_are_behind_what_the_sentence_is_about() {
+    let mut members = entry("library", "GET /members", "List members");
+    members.others = vec!["can I have it tomorrow".into()];
+    let index = Index::new(vec![entry("library", "GET /books", "List books"), members]);
+    let answer = index.search(Question { text: "can I have books tomorrow", k: 2, ..Question::default() });
+    assert_eq!(index.entries()[answer.hits[0].entry].id, "library/GET /books", "{answer:?}");
+    assert!(answer.hits[0].probability >= 0.5, "no rival has anything to do with books: {answer:?}");
+}
+
+#[test]
 fn slips_lead_to_what_was_meant() {
     check("lsit the bokos", "library/GET /books");
     check("shw me reicpes", "kitchen/GET /recipes");
