@@ -1,6 +1,6 @@
 //! Searches of one collection, off the async threads: those that wait are answered together, by one pass over its codes.
 //!
-//! A search of a small collection is answered where it arrives: another thread would take longer to wake up. Any other
+//! A search of a small collection is short and answered where it arrives, without waking another thread. Any other
 //! that finds a free thread is begun at once; while all of them are at work, searches wait, and the next pass
 //! takes what is there. Waiting searches have places in the queue of [`Work`], which is bounded.
 

@@ -58,12 +58,7 @@ async fn import_on(store: Store, folder: &Path) {
     assert_eq!(imported, Imported { operations: 6, texts: 0, missing: 0 });
 
     let service = Service::start_with(config.clone(), store.clone()).await;
-    let complete = async {
-        while service.readiness.state().gates["embeddings"].is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, complete).await.expect("all is there");
+    eventually("all vectors", async || service.readiness.state().gates["embeddings"].is_none().then_some(())).await;
     assert_eq!(model.server.embedding_requests().len(), 0, "a migration needs no request");
     // The first search needs neutral lines, of which nobody had vectors.
     let first = search(&service, asks("Which meeting rooms are there?")).await;

@@ -76,31 +76,13 @@ pub fn is_fused(answer: &pb::SearchOperationsResponse) -> bool {
 
 /// Asks until the answer comes with vectors.
 pub async fn fused(service: &Service, text: &str) -> pb::SearchOperationsResponse {
-    let asking = async {
-        loop {
-            let answer = search(service, asks(text)).await;
-            if is_fused(&answer) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let patience = tokio::time::timeout(PATIENCE, asking).await;
-    patience.unwrap_or_else(|_| panic!("no vectors: {:?}", service.readiness.state().gates))
+    eventually("an answer with vectors", async || Some(search(service, asks(text)).await).filter(is_fused)).await
 }
 
 /// Waits until the gate says this.
 async fn told(service: &Service, part: &str) -> String {
-    let looking = async {
-        loop {
-            let told = service.readiness.state().gates["embeddings"].clone().unwrap_or_default();
-            if told.contains(part) {
-                return told;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.expect("the gate says it")
+    let gate = async || service.readiness.state().gates["embeddings"].clone().filter(|told| told.contains(part));
+    eventually(part, gate).await
 }
 
 fn scores(answer: &pb::SearchOperationsResponse) -> Vec<(&str, u64)> {
@@ -282,16 +264,9 @@ async fn new_model_takes_over_when_it_is_complete_and_until_then_the_old_one_goe
     // After a restart it ends what it began, and takes over.
     let before = asked(128);
     let service = Service::start_with(changed(&model, folder.path()), store).await;
-    let by_new = async {
-        loop {
-            let answer = search(&service, asks("list rooms")).await;
-            if is_fused(&answer) && scores(&answer) != scores(&by_old) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, by_new).await.expect("the new one takes over");
+    let is_new = |answer: &pb::SearchOperationsResponse| is_fused(answer) && scores(answer) != scores(&by_old);
+    let by_new = async || Some(search(&service, asks("list rooms")).await).filter(is_new);
+    eventually("an answer by the new one", by_new).await;
     assert!(asked(128) - before <= ALL + 1, "{} then {}", before, asked(128));
     // Both answer by name, and the old one's vectors are as they were.
     let embed = |model: &str| vectors::EmbedRequest { text: "free rooms".into(), model: model.into() };
@@ -336,12 +311,7 @@ async fn only_what_changed_in_a_document_is_embedded_again() {
     let mut document = rooms();
     document["paths"]["/rooms"]["get"]["summary"] = "Every room there is".into();
     import(&service, "acme-key", "rooms", &document).await;
-    let embedded = async {
-        while model.server.embedded_inputs() == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, embedded).await.expect("the new text is asked for");
+    eventually("the new text is asked for", async || (model.server.embedded_inputs() > 0).then_some(())).await;
     fused(&service, "list rooms").await;
     let inputs: Vec<String> =
         model.server.embedding_requests().into_iter().flat_map(|request| request.inputs).collect();
@@ -355,12 +325,8 @@ async fn text_that_the_provider_refuses_costs_the_others_nothing_and_is_not_sent
     let service = model.service(folder.path()).await;
     model.server.refuse_texts_with("invoices");
     import(&service, "acme-key", "rooms", &rooms()).await;
-    let gate = async {
-        while service.readiness.state().gates["embeddings"].is_some() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, gate).await.expect("all that can be had is there");
+    eventually("all that can be had", async || service.readiness.state().gates["embeddings"].is_none().then_some(()))
+        .await;
     let mut client = service.embedding("acme-key");
     let request = |text: &str| vectors::EmbedRequest { text: text.into(), ..Default::default() };
     client.embed(request("one")).await.expect("a vector");
@@ -540,12 +506,8 @@ async fn nothing_is_asked_while_ai_is_off(store: store::Store) {
     assert!(service.store.clear_switch(&acme, "AI_ENABLED", &ana).await.expect("cleared"));
     fused(&service, "Which meeting rooms are there?").await;
     service.store.set_switch(&acme, "AI_ENABLED", "false", &ana).await.expect("set");
-    let again = async {
-        while is_fused(&search(&service, asks("Which meeting rooms are there?")).await) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, again).await.expect("the switch is seen");
+    let again = async || Some(search(&service, asks("Which meeting rooms are there?")).await);
+    eventually("the switch is seen", async || again().await.filter(|answer| !is_fused(answer))).await;
     service.stop().await;
 }
 

@@ -24,6 +24,19 @@ use tokio_util::sync::CancellationToken;
 /// Longest wait for anything in a test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Looks until there is what is waited for.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("it never came: {what}"))
+}
+
 /// A running service; keys are `<tenant>-key` for the tenants `acme` and `other`, and `vectors-key` for vectors only.
 pub struct Service {
     pub store: Store,
