@@ -1,5 +1,8 @@
 //! The way of one question through the cascade.
 
+mod aim;
+mod exact;
+
 use super::{Hit, Search, SearchError, order};
 use crate::{
     kernel::{BLOCK, BitQuery, BitRows, ByteQuery, ByteRows, Found},
@@ -15,10 +18,8 @@ use crate::{
 const BYTES_SCAN_MAX: usize = 400_000;
 /// Rows up to which vectors are compared at once.
 const VECTORS_SCAN_MAX: usize = 64;
-/// Planes of a query's bits, and the size of their steps for values of variance one: the best for a normal
-/// distribution (J. Max, "Quantizing for minimum distortion", 1960).
+/// Planes of a query's bits.
 const PLANES: usize = 2;
-const PLANE_STEP: f32 = 0.995_7;
 /// Rows that a scan finds before they are cut to the best.
 const FOUND_MIN: usize = 1024;
 
@@ -199,61 +200,6 @@ impl<'q> Pass<'q> {
         Ok(self.best(snapshot))
     }
 
-    /// Compares by its vector every row that could be at least as near as `score`.
-    fn verify(&mut self, snapshot: &Snapshot, score: f32) -> Result<(), SearchError> {
-        let rank = match snapshot.shape.distance {
-            Distance::Euclidean => -0.5 * score * score,
-            Distance::Cosine | Distance::InnerProduct => score,
-        };
-        self.plan = Plan::Bytes;
-        self.fine = Stage::new(0);
-        self.fine.keep = usize::MAX;
-        for number in 0..snapshot.parts.len() {
-            let part = &snapshot.parts[number];
-            for range in self.ranges(&part.store) {
-                self.aim(snapshot, number, 0);
-                self.fine.floor = (rank - self.slack(snapshot, &part.store, score.abs())).next_down();
-                for start in (range.start / PIECE_ROWS..range.end.div_ceil(PIECE_ROWS)).map(|piece| piece * PIECE_ROWS)
-                {
-                    let piece = range.start.max(start)..range.end.min(start + PIECE_ROWS);
-                    self.scan_piece(snapshot, number, piece)?;
-                    self.compare_fine(snapshot);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The most that the score of an 8-bit code can be below the true one, for a row as near as `distance`, with room for
-    /// rounding.
-    fn slack(&self, snapshot: &Snapshot, store: &Store, distance: f32) -> f32 {
-        let (length_max, error_max, centre) = match store {
-            Store::Segment(segment) => {
-                let header = segment.header();
-                (header.code_length_max, header.code_error_max, segment.centre())
-            }
-            Store::Page(page) => (page.code_length_max, page.code_error_max, &page.centre[..]),
-        };
-        let kernel = snapshot.shape.kernel;
-        // What the query's code leaves out: half a step for each value, at most.
-        #[expect(clippy::cast_precision_loss, reason = "at most the dimension")]
-        let query_error = 0.5 * self.bytes_scale * (self.query.len() as f32).sqrt();
-        let query_length = kernel.dot(&self.query, &self.query).sqrt();
-        let (code, largest) = match snapshot.shape.distance {
-            // The distance of two codes differs from that of the vectors by what they leave out.
-            Distance::Euclidean => {
-                let error = error_max + query_error;
-                let reach = length_max + self.length + query_error;
-                (error * (distance + 0.5 * error), reach * reach + reach * (query_length + length_max))
-            }
-            Distance::Cosine | Distance::InnerProduct => {
-                let code = error_max * (self.length + query_error) + length_max * query_error;
-                (code, (kernel.dot(centre, centre).sqrt() + length_max + error_max) * query_length)
-            }
-        };
-        code * 1.001 + largest * 4e-5
-    }
-
     fn scan_part(&mut self, snapshot: &Snapshot, number: usize) -> Result<(), SearchError> {
         let store = &snapshot.parts[number].store;
         if let Store::Segment(segment) = store
@@ -421,75 +367,6 @@ impl<'q> Pass<'q> {
             }
         }
         Some(masks)
-    }
-
-    /// Makes the query ready for the codes of a part, and of a list of it.
-    fn aim(&mut self, snapshot: &Snapshot, number: usize, list: usize) {
-        let kernel = snapshot.shape.kernel;
-        let euclidean = snapshot.shape.distance == Distance::Euclidean;
-        match (self.plan, &snapshot.parts[number].store) {
-            (Plan::Nothing | Plan::Vectors, _) => {}
-            (Plan::Bits, Store::Segment(segment)) => {
-                let (centre, rotated) = segment.list_centre(list);
-                if euclidean {
-                    self.prepare_planes(snapshot, Some(rotated));
-                    self.planes_offset = -0.5 * kernel.squared_distance(&self.query, centre);
-                } else {
-                    self.planes_offset = kernel.dot(&self.query, centre);
-                }
-            }
-            (_, store) => {
-                let centre = match store {
-                    Store::Segment(segment) => segment.centre(),
-                    Store::Page(page) => &page.centre,
-                };
-                self.aim_bytes(snapshot, centre, matches!(store, Store::Segment(_)));
-            }
-        }
-    }
-
-    fn aim_bytes(&mut self, snapshot: &Snapshot, centre: &[f32], centred: bool) {
-        let kernel = snapshot.shape.kernel;
-        if snapshot.shape.distance == Distance::Euclidean {
-            self.prepare_bytes(snapshot, Some(centre));
-            let squares: i32 = self.bytes.iter().map(|step| i32::from(*step) * i32::from(*step)).sum();
-            self.bytes_offset =
-                -0.5 * (squares as f32).sqrt() * self.bytes_scale * (squares as f32).sqrt() * self.bytes_scale;
-        } else {
-            self.bytes_offset = if centred { kernel.dot(&self.query, centre) } else { 0.0 };
-        }
-    }
-
-    fn prepare_bytes(&mut self, snapshot: &Snapshot, centre: Option<&[f32]>) {
-        let kernel = snapshot.shape.kernel;
-        let values = match centre {
-            Some(centre) => {
-                self.scratch.clear();
-                self.scratch.extend(self.query.iter().zip(centre).map(|(value, centre)| value - centre));
-                &self.scratch
-            }
-            None => &self.query,
-        };
-        self.length = kernel.dot(values, values).sqrt();
-        self.bytes_scale = kernel.quantise(values, &mut self.bytes);
-        self.bytes_correction = 128 * self.bytes.iter().map(|step| i32::from(*step)).sum::<i32>();
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "at most the dimension")]
-    fn prepare_planes(&mut self, snapshot: &Snapshot, centre: Option<&[f32]>) {
-        let kernel = snapshot.shape.kernel;
-        let values = match centre {
-            Some(centre) => {
-                self.scratch.clear();
-                self.scratch.extend(self.rotated.iter().zip(centre).map(|(value, centre)| value - centre));
-                &self.scratch
-            }
-            None => &self.rotated,
-        };
-        let deviation = (kernel.dot(values, values) / values.len() as f32).sqrt();
-        self.planes_step = deviation * PLANE_STEP;
-        let scale = if self.planes_step > 0.0 { 1.0 / self.planes_step } else { 0.0 };
-        self.planes_sum = kernel.planes(values, scale, middle(), &mut self.planes);
     }
 
     /// Gives the candidates of the 1-bit codes the scores of their 8-bit codes.
