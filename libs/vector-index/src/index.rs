@@ -35,16 +35,16 @@ pub struct Config {
     pub distance: Distance,
     /// Points in the tail from which [`Index::compact`] makes a segment of it: 4,000 to 64,000 do well.
     pub seal_rows: usize,
-    /// Rows from which a segment is parted into lists around centres, of which a search that is not exact looks at the
-    /// near ones only. Below 300,000 a scan of all is as fast; making lists takes about as long as all else of a
-    /// segment.
+    /// Rows of one tenant from which a segment parts them into lists around centres, of which a search that is not exact
+    /// looks at the near ones only. Below 80,000 a scan of all is as fast; making lists takes about as long as all else
+    /// of a segment.
     pub list_rows: usize,
 }
 
 impl Config {
     /// With the default for what is not said.
     pub fn new(dimension: usize, distance: Distance) -> Self {
-        Self { dimension, distance, seal_rows: 4096, list_rows: 300_000 }
+        Self { dimension, distance, seal_rows: 4096, list_rows: 80_000 }
     }
 
     /// Of the index in a folder, with the default for what its files do not say; none where there is no index.

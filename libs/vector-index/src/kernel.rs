@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 pub const BLOCK: usize = 8;
 
 /// Rows that a scan found, in the order of the scan: scores with the rows' numbers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Found {
     scores: Vec<f32>,
     rows: Vec<u32>,
@@ -32,9 +32,23 @@ pub struct Found {
 impl Found {
     /// Room for `capacity` rows.
     pub fn new(capacity: usize) -> Self {
+        let mut found = Self::default();
+        found.reset(capacity);
+        found
+    }
+
+    /// Room for `capacity` rows, without any.
+    pub fn reset(&mut self, capacity: usize) {
         // Two blocks are written whole behind the last row, and read whole from any multiple of their rows.
         let room = (capacity + 2 * BLOCK).next_multiple_of(2 * BLOCK);
-        Self { scores: vec![0.0; room], rows: vec![0; room], len: 0 }
+        self.scores.resize(room, 0.0);
+        self.rows.resize(room, 0);
+        self.len = 0;
+    }
+
+    /// Rows that it takes memory for.
+    pub fn room(&self) -> usize {
+        self.scores.capacity()
     }
 
     /// True when another block may not fit.
@@ -227,6 +241,16 @@ impl Kernel {
     /// Square of the Euclidean distance of two vectors of one length, a multiple of 64.
     pub fn squared_distance(self, a: &[f32], b: &[f32]) -> f32 {
         dispatch!(self, squared_distance(a, b))
+    }
+
+    /// Sum of the squares of a vector's values, of any number.
+    pub fn squares(self, values: &[f32]) -> f64 {
+        dispatch!(self, squares(values))
+    }
+
+    /// Lays each value times `scale` into `scaled`, which is as long.
+    pub fn scale(self, values: &[f32], scale: f64, scaled: &mut [f32]) {
+        dispatch!(self, scale(values, scale, scaled));
     }
 
     /// Sum of the products of a row (0 to 255) and a query; their length is a multiple of 64.

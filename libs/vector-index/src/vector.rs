@@ -1,5 +1,7 @@
 //! What a vector must be, and how two are compared.
 
+use crate::kernel::Kernel;
+
 /// Most values a vector can have.
 pub const MAX_DIMENSION: usize = 4096;
 /// Longest vector, so that no product of two overflows an `f32`; vectors under cosine may be longer.
@@ -54,44 +56,41 @@ pub(crate) fn padded(dimension: usize) -> usize {
 
 /// The vector as it is stored and compared: checked, of unit length under cosine, filled with zeros.
 pub(crate) fn prepare(vector: &[f32], dimension: usize, distance: Distance) -> Result<Vec<f32>, VectorError> {
+    let mut prepared = Vec::new();
+    prepare_into(vector, dimension, distance, &mut prepared)?;
+    Ok(prepared)
+}
+
+/// The same, in `prepared`, which is empty.
+pub(crate) fn prepare_into(
+    vector: &[f32],
+    dimension: usize,
+    distance: Distance,
+    prepared: &mut Vec<f32>,
+) -> Result<(), VectorError> {
     if vector.len() != dimension {
         return Err(VectorError::WrongDimension { expected: dimension, got: vector.len() });
     }
-    // One pass that the compiler vectorises; the position is looked for when something is wrong.
-    if !vector.iter().fold(true, |fine, value| fine & value.is_finite()) {
+    let kernel = Kernel::best();
+    let squares = kernel.squares(vector);
+    // Squares of an f32 are far from the end of an f64's range, so nothing else makes their sum infinite.
+    if !squares.is_finite() {
         let position = vector.iter().position(|value| !value.is_finite()).unwrap_or_default();
         return Err(VectorError::NotFinite { position });
     }
-    let mut sums = [0.0f64; 8];
-    let (groups, rest) = vector.as_chunks::<8>();
-    for group in groups {
-        for (sum, value) in sums.iter_mut().zip(group) {
-            *sum += f64::from(*value) * f64::from(*value);
-        }
-    }
-    let rest: f64 = rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
-    let length = (sums.iter().sum::<f64>() + rest).sqrt();
-    let mut prepared = Vec::with_capacity(padded(dimension));
+    let length = squares.sqrt();
+    prepared.resize(padded(dimension), 0.0);
+    let values = &mut prepared[..dimension];
     match distance {
-        Distance::Cosine if length == 0.0 || !length.is_finite() => return Err(VectorError::NoDirection),
+        Distance::Cosine if length == 0.0 => return Err(VectorError::NoDirection),
         Distance::Cosine => {
-            let scale = 1.0 / length;
-            if scale.is_finite() {
-                prepared.extend(vector.iter().map(|value| narrow(f64::from(*value) * scale)));
-            } else {
-                prepared.extend(vector.iter().map(|value| narrow(f64::from(*value) / length)));
-            }
+            // The shortest length above zero is 1e-45 or so: no scale is infinite.
+            kernel.scale(vector, 1.0 / length, values);
         }
         Distance::InnerProduct | Distance::Euclidean if length > f64::from(MAX_LENGTH) => {
             return Err(VectorError::TooLong);
         }
-        Distance::InnerProduct | Distance::Euclidean => prepared.extend_from_slice(vector),
+        Distance::InnerProduct | Distance::Euclidean => values.copy_from_slice(vector),
     }
-    prepared.resize(padded(dimension), 0.0);
-    Ok(prepared)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
-fn narrow(value: f64) -> f32 {
-    value as f32
+    Ok(())
 }

@@ -14,6 +14,8 @@ macro_rules! compiled {
 compiled! {
     fn dot(a: &[f32], b: &[f32]) -> f32;
     fn squared_distance(a: &[f32], b: &[f32]) -> f32;
+    fn squares(values: &[f32]) -> f64;
+    fn scale(values: &[f32], scale: f64, scaled: &mut [f32]);
     fn byte_dot(row: &[u8], query: &[i8]) -> i32;
     fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, found: &mut Found) -> usize;
     fn planes(values: &[f32], scale: f32, middle: f32, planes: &mut [u64]) -> i32;

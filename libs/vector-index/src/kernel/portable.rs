@@ -43,6 +43,28 @@ pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     lanes(a, b, |x, y| (x - y) * (x - y))
 }
 
+/// Sum of the squares, in eight sums of twice the precision.
+#[inline(always)]
+pub fn squares(values: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let (groups, rest) = values.as_chunks::<8>();
+    for group in groups {
+        for (sum, value) in sums.iter_mut().zip(group) {
+            *sum += f64::from(*value) * f64::from(*value);
+        }
+    }
+    let rest: f64 = rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Each value times `scale`, rounded once.
+#[inline(always)]
+pub fn scale(values: &[f32], scale: f64, scaled: &mut [f32]) {
+    for (place, value) in scaled.iter_mut().zip(values) {
+        *place = (f64::from(*value) * scale) as f32;
+    }
+}
+
 #[inline(always)]
 pub fn byte_dot(row: &[u8], query: &[i8]) -> i32 {
     row.iter().zip(query).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()

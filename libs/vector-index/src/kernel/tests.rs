@@ -38,6 +38,18 @@ proptest! {
     }
 
     #[test]
+    fn lengths_and_scaled_values_are_equal_to_the_bit(a in vec(any::<f32>(), 0..100), scale in any::<f64>()) {
+        check(|kernel| {
+            let mut scaled = vec![0.0; a.len()];
+            kernel.scale(&a, scale, &mut scaled);
+            // What kind of NaN comes out is nobody's matter.
+            let bits = |value: f32| if value.is_nan() { 0 } else { value.to_bits() };
+            let squares = kernel.squares(&a);
+            (scaled.into_iter().map(bits).collect::<Vec<_>>(), if squares.is_nan() { 0 } else { squares.to_bits() })
+        });
+    }
+
+    #[test]
     fn rounding_is_equal_to_the_bit(a in (1usize..7).prop_flat_map(values), planes in 1usize..=4) {
         check(|kernel| {
             let mut steps = vec![0; a.len()];

@@ -16,6 +16,8 @@ pub mod avx2 {
     compiled! {
         fn dot(a: &[f32], b: &[f32]) -> f32;
         fn squared_distance(a: &[f32], b: &[f32]) -> f32;
+        fn squares(values: &[f32]) -> f64;
+        fn scale(values: &[f32], scale: f64, scaled: &mut [f32]);
         fn byte_dot(row: &[u8], query: &[i8]) -> i32;
         fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, found: &mut Found) -> usize;
         fn planes(values: &[f32], scale: f32, middle: f32, planes: &mut [u64]) -> i32;
@@ -51,7 +53,8 @@ pub mod avx512 {
     compiled! {
         fn dot(a: &[f32], b: &[f32]) -> f32;
         fn squared_distance(a: &[f32], b: &[f32]) -> f32;
-        fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]);
+        fn squares(values: &[f32]) -> f64;
+        fn scale(values: &[f32], scale: f64, scaled: &mut [f32]);
         fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32;
         fn count_greater(keys: &[i32], than: i32) -> usize;
     }
@@ -273,6 +276,96 @@ pub mod avx512 {
             _mm512_storeu_si512(rows_out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(above, numbers));
         }
         found.len = at + above.count_ones() as usize;
+    }
+
+    /// Sums and differences of values that lie `half` lanes apart, for `half` = 1, 2, 4 and 8, one after the other.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn within(values: __m512) -> __m512 {
+        /// The sign of the lanes that have this bit.
+        const fn minus(bit: usize) -> [f32; 16] {
+            let mut signs = [0.0; 16];
+            let mut lane = 0;
+            while lane < 16 {
+                signs[lane] = if lane & bit == 0 { 0.0 } else { -0.0 };
+                lane += 1;
+            }
+            signs
+        }
+        let step = |values, others, signs: &[f32; 16]| {
+            _mm512_add_ps(others, _mm512_xor_ps(values, _mm512_castsi512_ps(load(signs))))
+        };
+        let values = step(values, _mm512_permute_ps::<0b10_11_00_01>(values), const { &minus(1) });
+        let values = step(values, _mm512_permute_ps::<0b01_00_11_10>(values), const { &minus(2) });
+        let values = step(values, _mm512_shuffle_f32x4::<0b10_11_00_01>(values, values), const { &minus(4) });
+        step(values, _mm512_shuffle_f32x4::<0b01_00_11_10>(values, values), const { &minus(8) })
+    }
+
+    /// Two steps of the transform over four registers, whose values lie one and two strides apart.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn between([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        let (ab, a_b, cd, c_d) = (_mm512_add_ps(a, b), _mm512_sub_ps(a, b), _mm512_add_ps(c, d), _mm512_sub_ps(c, d));
+        [_mm512_add_ps(ab, cd), _mm512_add_ps(a_b, c_d), _mm512_sub_ps(ab, cd), _mm512_sub_ps(a_b, c_d)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn store(place: &mut [f32; 16], values: __m512) {
+        // SAFETY: 64 writable bytes; no alignment is asked for.
+        unsafe { _mm512_storeu_ps(place.as_mut_ptr(), values) };
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub fn turn(values: &mut [f32], block: usize, signs: &[f32], order: &[u16], turned: &mut [f32]) {
+        for (values, signs) in values.chunks_exact_mut(block).zip(signs.chunks_exact(block)) {
+            // Groups of 64 values are read once for the signs and six steps.
+            for (group, signs) in values.as_chunks_mut::<64>().0.iter_mut().zip(signs.as_chunks::<64>().0) {
+                let (group, signs) = (group.as_chunks_mut::<16>().0, signs.as_chunks::<16>().0);
+                let signed = |at: usize| {
+                    let values =
+                        _mm512_mul_ps(_mm512_castsi512_ps(load(&group[at])), _mm512_castsi512_ps(load(&signs[at])));
+                    within(values)
+                };
+                let done = between([signed(0), signed(1), signed(2), signed(3)]);
+                for (place, values) in group.iter_mut().zip(done) {
+                    store(place, values);
+                }
+            }
+            let registers = values.as_chunks_mut::<16>().0;
+            let mut half = 4;
+            while half < registers.len() {
+                let two = 4 * half <= registers.len();
+                for run in registers.chunks_exact_mut(if two { 4 * half } else { 2 * half }) {
+                    let (low, high) = run.split_at_mut(run.len() / 2);
+                    if !two {
+                        for (low, high) in low.iter_mut().zip(high) {
+                            let (a, b) = (_mm512_castsi512_ps(load(low)), _mm512_castsi512_ps(load(high)));
+                            store(low, _mm512_add_ps(a, b));
+                            store(high, _mm512_sub_ps(a, b));
+                        }
+                        continue;
+                    }
+                    let ((a, b), (c, d)) = (low.split_at_mut(half), high.split_at_mut(half));
+                    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+                        let done = between([
+                            _mm512_castsi512_ps(load(a)),
+                            _mm512_castsi512_ps(load(b)),
+                            _mm512_castsi512_ps(load(c)),
+                            _mm512_castsi512_ps(load(d)),
+                        ]);
+                        for (place, values) in [a, b, c, d].into_iter().zip(done) {
+                            store(place, values);
+                        }
+                    }
+                }
+                half *= if two { 4 } else { 2 };
+            }
+        }
+        // No gather: with a mitigation that some processors have, it is several times slower than this.
+        for (place, from) in turned.iter_mut().zip(order) {
+            *place = values[usize::from(*from)];
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

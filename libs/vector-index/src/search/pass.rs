@@ -1,25 +1,35 @@
 //! The way of one question through the cascade.
 
 mod aim;
+mod buffers;
 mod exact;
+
+use buffers::Buffers;
 
 use super::{Hit, Search, SearchError, order};
 use crate::{
     kernel::{BLOCK, BitQuery, BitRows, ByteQuery, ByteRows, Found},
-    lists::WANTED_MAX,
+    lists::{Centres, WANTED_MAX},
     live::{PIECE_ROWS, Piece},
     segment::{Run, Segment},
     snapshot::{Snapshot, Store},
     top,
-    vector::{Distance, prepare},
+    vector::{Distance, prepare_into},
 };
 
 /// Bytes of 8-bit codes up to which they are scanned at once; above, the 1-bit codes are scanned first.
 const BYTES_SCAN_MAX: usize = 400_000;
 /// Rows up to which vectors are compared at once.
 const VECTORS_SCAN_MAX: usize = 64;
+/// Vectors that are fetched before they are compared.
+const VECTORS_AHEAD: usize = 3;
+/// Rows whose codes' errors are known before the greatest of these says anything, and what it is multiplied by.
+const ERRORS_MIN: usize = 8;
+const ERRORS: f32 = 3.0;
 /// Planes of a query's bits.
 const PLANES: usize = 2;
+/// Lists that are nearer than this part of the reach are scanned first.
+const NEAREST_SHARE: f32 = 4.0;
 /// Rows that a scan finds before they are cut to the best.
 const FOUND_MIN: usize = 1024;
 
@@ -41,12 +51,10 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(keep: usize) -> Self {
-        Self { found: Found::new(FOUND_MIN.max(2 * keep)), keep, floor: f32::NEG_INFINITY }
-    }
-
-    fn none() -> Self {
-        Self { found: Found::new(0), keep: 0, floor: f32::NEG_INFINITY }
+    /// In the memory of `found`; without room when nothing is to be kept.
+    fn new(mut found: Found, keep: Option<usize>) -> Self {
+        found.reset(keep.map_or(0, |keep| FOUND_MIN.max(2 * keep)));
+        Self { found, keep: keep.unwrap_or(0), floor: f32::NEG_INFINITY }
     }
 }
 
@@ -57,6 +65,8 @@ pub struct Pass<'q> {
     plan: Plan,
     /// Points that can be found.
     wanted: usize,
+    /// Rows scanned since it was last looked whether to stop.
+    unchecked: usize,
     query: Vec<f32>,
     /// The query's length; under the Euclidean distance, its distance from the centre that it was aimed at.
     length: f32,
@@ -81,39 +91,45 @@ pub struct Pass<'q> {
 impl<'q> Pass<'q> {
     pub fn new(snapshot: &Snapshot, search: &Search<'q>) -> Result<Self, SearchError> {
         let shape = &snapshot.shape;
-        let query = prepare(search.vector, shape.dimension, shape.distance)?;
+        let mut buffers = Buffers::take();
+        prepare_into(search.vector, shape.dimension, shape.distance, &mut buffers.query)?;
         if search.among.is_some_and(|selection| !selection.is_of(snapshot)) {
             return Err(SearchError::OtherSnapshot);
         }
         let possible = search.among.map_or(snapshot.len(), |selection| selection.len());
         let wanted = search.k.min(possible);
         let (plan, coarse, fine) = plan(snapshot.rows(), possible, shape.width(), wanted);
+        let Buffers { query, mut bytes, rotated, planes, coarse: coarse_found, fine: fine_found, exact, keys, scratch } =
+            buffers;
+        bytes.resize(query.len(), 0);
         let mut pass = Self {
             search: *search,
             plan,
             wanted,
+            // So that the first rows are not begun in vain.
+            unchecked: PIECE_ROWS,
             length: 0.0,
-            bytes: vec![0; query.len()],
+            bytes,
             bytes_scale: 0.0,
             bytes_correction: 0,
             bytes_offset: 0.0,
-            rotated: Vec::new(),
-            planes: Vec::new(),
+            rotated,
+            planes,
             planes_step: 0.0,
             planes_sum: 0,
             planes_offset: 0.0,
-            coarse: if plan == Plan::Bits { Stage::new(coarse) } else { Stage::none() },
-            fine: if plan == Plan::Bits || plan == Plan::Bytes { Stage::new(fine) } else { Stage::none() },
-            exact: Vec::new(),
-            keys: Vec::new(),
-            scratch: Vec::new(),
+            coarse: Stage::new(coarse_found, (plan == Plan::Bits).then_some(coarse)),
+            fine: Stage::new(fine_found, (plan == Plan::Bits || plan == Plan::Bytes).then_some(fine)),
+            exact,
+            keys,
+            scratch,
             query,
         };
         pass.prepare_bytes(snapshot, None);
         if plan == Plan::Bits {
             pass.scratch.extend_from_slice(&pass.query);
             shape.rotation.apply(&mut pass.scratch, &mut pass.rotated);
-            pass.planes = vec![0; shape.width() / 64 * PLANES];
+            pass.planes.resize(shape.width() / 64 * PLANES, 0);
             if shape.distance != Distance::Euclidean {
                 pass.prepare_planes(snapshot, None);
             }
@@ -182,7 +198,11 @@ impl<'q> Pass<'q> {
         }
         if self.plan != Plan::Vectors {
             self.cut_fine(snapshot);
-            self.compare_fine(snapshot);
+            // Under the Euclidean distance the codes' scores are on another scale.
+            match snapshot.shape.distance {
+                Distance::Euclidean => self.compare_fine(snapshot),
+                Distance::Cosine | Distance::InnerProduct => self.compare_best(snapshot),
+            }
         }
         let hits = self.best(snapshot);
         if !self.search.exact || self.plan == Plan::Vectors {
@@ -217,7 +237,7 @@ impl<'q> Pass<'q> {
 
     /// Scans the lists whose centres are nearest, best first.
     fn scan_lists(&mut self, snapshot: &Snapshot, number: usize, segment: &Segment) -> Result<(), SearchError> {
-        let behind = segment.near(snapshot.shape.kernel).behind(&snapshot.shape, &self.query);
+        let Centres { behind, products } = segment.near(snapshot.shape.kernel).centres(&snapshot.shape, &self.query);
         let of_tenant = |run: &Run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant);
         // A few rows of many are farther away than what the reach was measured with: all lists are looked at for them.
         let rows: u32 = segment.runs().filter(of_tenant).map(|run| run.end - run.start).sum();
@@ -232,9 +252,14 @@ impl<'q> Pass<'q> {
                 _ => {}
             }
         }
-        runs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.start.cmp(&b.1.start)));
+        // The nearest first, for a high floor; within that as they lie, because memory is read fastest so.
+        let is_far = |behind: f32| behind > reach / NEAREST_SHARE;
+        runs.sort_unstable_by_key(|(behind, run)| (is_far(*behind), run.start));
         for (_, run) in runs {
-            self.aim(snapshot, number, run.list as usize);
+            match products.get(run.list as usize) {
+                Some(product) if snapshot.shape.distance != Distance::Euclidean => self.planes_offset = *product,
+                _ => self.aim(snapshot, number, run.list as usize),
+            }
             self.scan_range(snapshot, number, run.start as usize..run.end as usize)?;
         }
         Ok(())
@@ -279,7 +304,11 @@ impl<'q> Pass<'q> {
         number: usize,
         range: std::ops::Range<usize>,
     ) -> Result<(), SearchError> {
-        self.search.stop.check()?;
+        self.unchecked += range.len();
+        if self.unchecked >= PIECE_ROWS {
+            self.search.stop.check()?;
+            self.unchecked = 0;
+        }
         let part = &snapshot.parts[number];
         let piece = range.start / PIECE_ROWS;
         let Some(masks) = self.masks(snapshot, number, piece, &range) else { return Ok(()) };
@@ -374,7 +403,7 @@ impl<'q> Pass<'q> {
         let kernel = snapshot.shape.kernel;
         let coarse = &mut self.coarse;
         top::cut(&mut coarse.found, coarse.keep, kernel, &mut self.keys);
-        let found = std::mem::replace(&mut coarse.found, Found::new(0));
+        let found = std::mem::take(&mut coarse.found);
         let mut aimed = usize::MAX;
         let rows = found.rows();
         for (at, row) in rows.iter().enumerate() {
@@ -407,6 +436,7 @@ impl<'q> Pass<'q> {
                 self.fine.found.push(score, *row);
             }
         }
+        self.coarse.found = found;
     }
 
     fn cut_fine(&mut self, snapshot: &Snapshot) {
@@ -421,23 +451,36 @@ impl<'q> Pass<'q> {
 
     /// Compares by their vectors the rows that the 8-bit codes found.
     fn compare_fine(&mut self, snapshot: &Snapshot) {
-        const AHEAD: usize = 3;
         let rows = self.fine.found.rows();
-        let vector = |row: u32| {
-            let (part, row) = snapshot.locate(row);
-            snapshot.parts[part].store.vector(row)
-        };
-        for row in rows.iter().take(AHEAD) {
-            snapshot.shape.kernel.prefetch(vector(*row));
-        }
+        prefetch(snapshot, rows.iter().take(VECTORS_AHEAD));
         for (at, row) in rows.iter().enumerate() {
-            if let Some(next) = rows.get(at + AHEAD) {
-                snapshot.shape.kernel.prefetch(vector(*next));
+            prefetch(snapshot, rows.get(at + VECTORS_AHEAD));
+            self.exact.push((score(snapshot, &self.query, vector(snapshot, *row)), *row));
+        }
+        self.fine.found.clear();
+    }
+
+    /// The same, best first, and only as long as another may be among the wanted ones: the errors of the codes that were
+    /// seen so far say how much better than its code a row can be.
+    fn compare_best(&mut self, snapshot: &Snapshot) {
+        let found = &self.fine.found;
+        let mut best: Vec<(f32, u32)> = found.scores().iter().copied().zip(found.rows().iter().copied()).collect();
+        best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        prefetch(snapshot, best.iter().take(VECTORS_AHEAD).map(|(_, row)| row));
+        let (mut worst, mut error) = (f32::INFINITY, 0.0f32);
+        for (at, (code, row)) in best.iter().enumerate() {
+            if at >= self.wanted.max(ERRORS_MIN) && code + ERRORS * error < worst {
+                break;
             }
-            let score = score(snapshot, &self.query, vector(*row));
+            prefetch(snapshot, best.get(at + VECTORS_AHEAD).map(|(_, row)| row));
+            let score = score(snapshot, &self.query, vector(snapshot, *row));
+            if at < self.wanted {
+                worst = worst.min(score);
+            }
+            error = error.max((score - code).abs());
             self.exact.push((score, *row));
         }
-        self.fine.found.retain(|_| false);
+        self.fine.found.clear();
     }
 
     fn score(&self, snapshot: &Snapshot, vector: &[f32]) -> f32 {
@@ -467,6 +510,24 @@ impl<'q> Pass<'q> {
     }
 }
 
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        use std::mem::take;
+        let buffers = Buffers {
+            query: take(&mut self.query),
+            bytes: take(&mut self.bytes),
+            rotated: take(&mut self.rotated),
+            planes: take(&mut self.planes),
+            coarse: take(&mut self.coarse.found),
+            fine: take(&mut self.fine.found),
+            exact: take(&mut self.exact),
+            keys: take(&mut self.keys),
+            scratch: take(&mut self.scratch),
+        };
+        buffers.keep();
+    }
+}
+
 /// What to scan, and how many rows the 1-bit and the 8-bit codes keep.
 fn plan(rows: usize, possible: usize, width: usize, wanted: usize) -> (Plan, usize, usize) {
     let fine = wanted + (wanted / 2).max(8);
@@ -487,8 +548,19 @@ fn plan(rows: usize, possible: usize, width: usize, wanted: usize) -> (Plan, usi
 /// find 0.99 of ten among 10,000 and 100,000 sentences at a width of 384.
 fn coarse_keep(width: usize, wanted: usize) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
-    let each = (10.0 * (384.0 / width as f32).sqrt()).clamp(5.0, 25.0) as usize;
+    let each = (10.0 * (384.0 / width as f32).sqrt()).clamp(4.0, 25.0) as usize;
     wanted * each + 10
+}
+
+fn vector(snapshot: &Snapshot, row: u32) -> &[f32] {
+    let (part, row) = snapshot.locate(row);
+    snapshot.parts[part].store.vector(row)
+}
+
+fn prefetch<'r>(snapshot: &Snapshot, rows: impl IntoIterator<Item = &'r u32>) {
+    for row in rows {
+        snapshot.shape.kernel.prefetch(vector(snapshot, *row));
+    }
 }
 
 fn middle() -> f32 {

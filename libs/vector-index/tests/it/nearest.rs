@@ -153,7 +153,7 @@ fn lists_find_nearly_all_and_lose_no_filtered_rows() {
     for distance in DISTANCES {
         let mut clusters = Clusters::new(14, 80, 60, 0.6);
         let (folder, mut model) = (tempfile::tempdir().expect("a folder"), std::collections::BTreeMap::new());
-        let config = Config { list_rows: 6_000, ..Config::new(80, distance) };
+        let config = Config { list_rows: 4_000, ..Config::new(80, distance) };
         let open = || Index::open(folder.path(), config, vector_index::Durability::System).expect("an index");
         let mut index = open();
         // Two large tenants, and many of two rows each, which are too small for lists of their own.

@@ -16,7 +16,7 @@ impl Pass<'_> {
             Distance::Cosine | Distance::InnerProduct => score,
         };
         self.plan = Plan::Bytes;
-        self.fine = Stage::new(0);
+        self.fine = Stage::new(std::mem::take(&mut self.fine.found), Some(0));
         self.fine.keep = usize::MAX;
         for number in 0..snapshot.parts.len() {
             let part = &snapshot.parts[number];
