@@ -4,7 +4,8 @@
 //! hnswlib, called in process) run on the service's core while it is idle. What is compared is measured in turns, five
 //! times, and a figure is the median of the rounds' ratios. Rates that are compared are calls a second of processor time,
 //! which is what one core does that has nothing else to do; so other programs on the machine do not count. Rates by the
-//! clock are printed beside. DATA has the vectors of tests/support/bench-vectors/data.py.
+//! clock are printed beside. DATA has the vectors of tests/support/bench-vectors/data.py. Behind PEERS may stand the parts
+//! that are wanted: `wide`, `many`, `inserts` (with `many`), `filters`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
 
 use std::{
@@ -46,12 +47,32 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", folder] => runtime.block_on(serve(Path::new(folder))),
         ["empty"] => runtime.block_on(serve_empty()),
-        [data, python, peers] => runtime.block_on(bench(Path::new(data), python, peers)),
-        _ => panic!("bench_embedding DATA PYTHON PEERS"),
+        [data, python, peers, ref parts @ ..] => {
+            let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
+            runtime.block_on(bench(&Bench { data: Path::new(data), python, peers }, wanted));
+        }
+        _ => panic!("bench_embedding DATA PYTHON PEERS [PART ..]"),
     }
 }
 
-async fn bench(data: &Path, python: &str, peers: &str) {
+struct Bench<'a> {
+    data: &'a Path,
+    python: &'a str,
+    peers: &'a str,
+}
+
+impl Bench<'_> {
+    /// Its own program, or a peer, on a core.
+    fn spawn(&self, core: Option<usize>, arguments: &[&str]) -> Process {
+        Process::start(core, std::env::current_exe().unwrap().to_str().unwrap(), arguments)
+    }
+
+    fn peer(&self, core: Option<usize>, name: &str) -> Process {
+        Process::start(core, self.python, &[self.peers, self.data.to_str().unwrap(), name])
+    }
+}
+
+async fn bench(bench: &Bench<'_>, wanted: impl Fn(&str) -> bool) {
     let cores = std::thread::available_parallelism().unwrap().get();
     let server_core = (Command::new("taskset").arg("--version").output().is_ok() && cores > 1).then_some(cores - 1);
     if let Some(core) = server_core {
@@ -62,21 +83,32 @@ async fn bench(data: &Path, python: &str, peers: &str) {
     } else {
         println!("no taskset, or one core: service and callers are not kept apart");
     }
-    let spawn = |program: &str, arguments: &[&str]| Process::start(server_core, program, arguments);
-    let exe = std::env::current_exe().unwrap();
-    let exe = exe.to_str().unwrap();
-    let empty = spawn(exe, &["empty"]);
-    let folder = tempfile::tempdir_in(data).unwrap();
+    let folder = tempfile::tempdir_in(bench.data).unwrap();
+    if wanted("wide") {
+        wide(bench, server_core, &folder.path().join("wide")).await;
+    }
+    let (base, queries) = (Matrix::read(bench.data, "base_384.f32"), Matrix::read(bench.data, "query_384.f32"));
+    let rows: Vec<&[f32]> = base.rows().take(100_000).collect();
+    if wanted("many") {
+        many(bench, server_core, &folder.path().join("many"), &rows, &queries, wanted("inserts")).await;
+    }
+    if wanted("filters") {
+        filters_and_deletes(&folder.path().join("in_process"), &rows, &queries).await;
+    }
+}
 
-    // A thousand vectors of 1536 values.
-    let (base, queries) = (Matrix::read(data, "base_1536.f32"), Matrix::read(data, "query_1536.f32"));
-    let wide: Vec<&[f32]> = base.rows().take(1_000).collect();
-    let served = spawn(exe, &["serve", folder.path().join("wide").to_str().unwrap()]);
+/// A thousand vectors of 1536 values.
+async fn wide(bench: &Bench<'_>, core: Option<usize>, folder: &Path) {
+    let (base, queries) = (Matrix::read(bench.data, "base_1536.f32"), Matrix::read(bench.data, "query_1536.f32"));
+    let rows: Vec<&[f32]> = base.rows().take(1_000).collect();
+    let empty = bench.spawn(core, &["empty"]);
+    let served = bench.spawn(core, &["serve", folder.to_str().unwrap()]);
     let (ours, nothing) = (served.client().await, empty.client().await);
-    fill(&ours, "wide", &wide).await;
+    fill(&ours, "wide", &rows).await;
+    settle(&ours, "wide").await;
     let requests = Requests::new("wide", &queries);
-    let mut qdrant = spawn(python, &[peers, data.to_str().unwrap(), "qdrant"]);
-    let alone = in_process(&wide, &queries);
+    let mut qdrant = bench.peer(core, "qdrant");
+    let alone = in_process(&rows, &queries);
     let (mut overhead, mut share, mut against) = (Vec::new(), Vec::new(), Vec::new());
     let mut rates = [1, CALLERS, 256].map(|callers| (callers, Vec::new(), Vec::new()));
     for _ in 0..ROUNDS {
@@ -102,25 +134,32 @@ async fn bench(data: &Path, python: &str, peers: &str) {
     spread("grpc_overhead_ratio", &mut overhead);
     spread("grpc_1k_1536_share", &mut share);
     spread("grpc_1k_vs_qdrant", &mut against);
-    drop((qdrant, served));
+}
 
-    // A hundred thousand of 384.
-    let (base, queries) = (Matrix::read(data, "base_384.f32"), Matrix::read(data, "query_384.f32"));
-    let many: Vec<&[f32]> = base.rows().take(100_000).collect();
-    let served = spawn(exe, &["serve", folder.path().join("many").to_str().unwrap()]);
+/// A hundred thousand of 384; and how searches go while others are inserted.
+async fn many(
+    bench: &Bench<'_>,
+    core: Option<usize>,
+    folder: &Path,
+    rows: &[&[f32]],
+    queries: &Matrix,
+    with_inserts: bool,
+) {
+    let folder = folder.to_str().unwrap();
+    let served = bench.spawn(core, &["serve", folder]);
     let ours = served.client().await;
     let before = served.processor_time();
-    let took = fill(&ours, "many", &many).await;
-    figure("inserts_per_s", many.len() as f64 / took.as_secs_f64(), "per_s");
-    figure("inserts_per_core_s", many.len() as f64 / (served.processor_time() - before).as_secs_f64(), "per_s");
+    let took = fill(&ours, "many", rows).await;
+    figure("inserts_per_s", rows.len() as f64 / took.as_secs_f64(), "per_s");
+    figure("inserts_per_core_s", rows.len() as f64 / (served.processor_time() - before).as_secs_f64(), "per_s");
     settle(&ours, "many").await;
     figure(
         "inserts_in_order_per_core_s",
-        many.len() as f64 / (served.processor_time() - before).as_secs_f64(),
+        rows.len() as f64 / (served.processor_time() - before).as_secs_f64(),
         "per_s",
     );
-    let requests = Requests::new("many", &queries);
-    let mut hnswlib = spawn(python, &[peers, data.to_str().unwrap(), "hnswlib"]);
+    let requests = Requests::new("many", queries);
+    let mut hnswlib = bench.peer(core, "hnswlib");
     let mut against = Vec::new();
     let mut rates = [1, CALLERS, 256].map(|callers| (callers, Vec::new()));
     for _ in 0..ROUNDS {
@@ -137,21 +176,22 @@ async fn bench(data: &Path, python: &str, peers: &str) {
     }
     spread("grpc_100k_vs_hnswlib", &mut against);
     drop(hnswlib);
-    serving_inserts(&served, &ours, &requests, &many, "one_core").await;
+    if !with_inserts {
+        return;
+    }
+    serving_inserts(&served, &ours, &requests, rows, "one_core").await;
     drop(served);
 
     // Both cores for both, as two of one machine would have it.
-    let served = Process::start(None, exe, &["serve", folder.path().join("many").to_str().unwrap()]);
-    if server_core.is_some() {
+    let served = bench.spawn(None, &["serve", folder]);
+    if let Some(core) = core {
         let pid = std::process::id().to_string();
-        let all = format!("0-{}", cores - 1);
+        let all = format!("0-{core}");
         Command::new("taskset").args(["-a", "-p", "-c", &all, &pid]).stdout(Stdio::null()).status().unwrap();
     }
     let ours = served.client().await;
     settle(&ours, "many").await;
-    serving_inserts(&served, &ours, &requests, &many, "").await;
-    drop(served);
-    filters_and_deletes(&folder.path().join("in_process"), &many, &queries).await;
+    serving_inserts(&served, &ours, &requests, rows, "").await;
 }
 
 /// The time of a search while 50,000 points a second go into another collection, over that before.
@@ -258,6 +298,7 @@ fn in_process(rows: &[&[f32]], queries: &Matrix) -> impl Fn() -> f64 {
     let ids: Vec<String> = (0..rows.len()).map(|row| format!("p{row}")).collect();
     let points = ids.iter().zip(rows).map(|(id, vector)| vector_index::Point { id, tenant: 0, payload: &[], vector });
     index.upsert(&points.collect::<Vec<_>>()).unwrap();
+    index.compact_fully().unwrap();
     let snapshot = index.snapshot();
     move || {
         let time = |query: &[f32]| {
@@ -554,7 +595,8 @@ fn figure(name: &str, value: f64, unit: &str) {
 /// A rate by the clock, and by processor time.
 fn rate(name: &str, rates: &mut [[f64; 2]]) {
     let column = |at: usize| median(&mut rates.iter().map(|rate| rate[at]).collect::<Vec<_>>());
-    println!("figure {name} {:.0} per_s, {:.0} by processor time", column(0), column(1));
+    figure(name, column(0), "per_s");
+    figure(&format!("{name}_by_processor_time"), column(1), "per_s");
 }
 
 /// A ratio, and how far its rounds lie apart.

@@ -90,8 +90,8 @@ where
         Box::pin(
             async move {
                 let started = Instant::now();
-                let service = path.rsplit_once('/').map_or("", |(service, _)| service).to_owned();
-                let (response, entered) = match entry.admit(request, &service).await {
+                let service = path.rsplit_once('/').map_or("", |(service, _)| service);
+                let (response, entered) = match entry.admit(request, service).await {
                     Ok(request) => (entry.handle(inner, request).await, true),
                     Err(status) => (status.into_http(), false),
                 };
