@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use catalogue::Catalogue;
 pub use config::{CatalogConfig, Config, EmbeddingConfig, FilesConfig, SharedCacheConfig, VectorsConfig, WorkConfig};
 use embedding::Embedder;
-use vectors::Collections;
+use vectors::{Collections, Files};
 use work::Work;
 
 /// Name of the service.
@@ -76,7 +76,7 @@ pub struct App {
     catalogue: Catalogue,
     switches: Switches,
     embedder: Arc<Embedder>,
-    collections: Arc<Collections>,
+    vectors: Files,
     work: Work,
     readiness: Readiness,
     gates: catalogue::Gates,
@@ -119,7 +119,7 @@ impl App {
             switches,
             embeddings: remote.map(|_| readiness.register_optional("embeddings")),
             embedder: Arc::new(embedder),
-            collections: Arc::new(collections),
+            vectors: Files::new(collections, work.clone()),
             work,
             readiness,
             gates,
@@ -194,7 +194,7 @@ impl App {
             .add_service(grpc::catalog::server(self.catalogue.clone(), stop.clone()))
             .add_service(grpc::embedding::server(Arc::clone(&self.embedder), self.switches.clone(), self.work.clone()))
             .add_service(grpc::vectors::server(
-                Arc::clone(&self.collections),
+                self.vectors.clone(),
                 Arc::clone(&self.embedder),
                 self.switches.clone(),
                 self.work.clone(),

@@ -2,9 +2,11 @@
 
 mod backup;
 mod collection;
+mod files;
 mod filter;
 mod partitions;
 mod passes;
+mod store;
 mod upkeep;
 
 use std::{
@@ -21,7 +23,9 @@ use vector_index::{IndexError, MAX_DIMENSION, VectorError};
 
 pub use backup::{BackupError, distance_from_wire, to_wire};
 pub use collection::{Collection, Found, Point, Room, Schema, Stats};
+pub use files::Files;
 pub use passes::{Answers, Question, ask};
+pub use store::{Export, StoreError, VectorImport, VectorStore};
 
 use crate::frames::{self, FolderLock};
 use upkeep::Upkeep;
@@ -292,7 +296,7 @@ impl Collections {
     /// # Errors
     /// `Disk`, when what is stored is damaged.
     pub fn export(collection: &Collection, put: impl FnMut(&[u8]) -> bool) -> Result<(), CollectionError> {
-        backup::write(&collection.schema(), &collection.snapshot(), put)
+        backup::write(&collection.schema(), backup::points(&collection.snapshot()), put)
     }
 
     /// Begins to make a collection of such a file.

@@ -17,7 +17,8 @@ use super::{embedding::embed_status, page::Page, work_status};
 use crate::{
     embedding::{EmbedError, Embedder, embed_remote, from_bytes, to_bytes},
     vectors::{
-        self, Answers, CollectionError, Collections, Point, Question, Room, Schema, distance_from_wire, to_wire,
+        self, CollectionError, Found, Point, Question, Room, Schema, StoreError, VectorStore, distance_from_wire,
+        to_wire,
     },
     work::Work,
 };
@@ -32,28 +33,23 @@ const K_MAX: usize = 1_000;
 const RESPONSE_BYTES: usize = 8;
 
 /// The service.
-pub fn server(
-    collections: Arc<Collections>,
+pub fn server<S: VectorStore>(
+    store: S,
     embedder: Arc<Embedder>,
     switches: Switches,
     work: Work,
-) -> VectorServiceServer<Vectors> {
-    let shared = Arc::new(Shared { collections, embedder });
-    VectorServiceServer::new(Vectors { shared, switches, work, transfers: Transfers::new() })
+) -> VectorServiceServer<Vectors<S>> {
+    VectorServiceServer::new(Vectors { store, embedder, switches, work, transfers: Transfers::new() })
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The service's parts.
-pub struct Vectors {
-    shared: Arc<Shared>,
+pub struct Vectors<S> {
+    store: S,
+    embedder: Arc<Embedder>,
     switches: Switches,
     work: Work,
     transfers: Transfers,
-}
-
-struct Shared {
-    collections: Arc<Collections>,
-    embedder: Arc<Embedder>,
 }
 
 /// Why a call was refused.
@@ -70,8 +66,6 @@ enum VectorsError {
     #[error("{0}")]
     Stream(&'static str),
     #[error(transparent)]
-    Embed(#[from] EmbedError),
-    #[error(transparent)]
     Collection(#[from] CollectionError),
 }
 
@@ -82,7 +76,6 @@ impl GrpcError for VectorsError {
             Self::OutOfRange { .. } | Self::Distance(_) | Self::CutVector | Self::VectorOrText | Self::Stream(_) => {
                 Code::InvalidArgument
             }
-            Self::Embed(error) => error.code(),
             Self::Collection(error) => match error {
                 C::NotFound(_) => Code::NotFound,
                 C::Exists(_) => Code::AlreadyExists,
@@ -106,19 +99,8 @@ impl GrpcError for VectorsError {
     }
 }
 
-impl Vectors {
-    /// Does something with the collections, on a thread for it.
-    async fn with<T: Send + 'static>(
-        &self,
-        what: impl FnOnce(&Shared) -> Result<T, VectorsError> + Send + 'static,
-    ) -> Result<T, Status> {
-        let shared = Arc::clone(&self.shared);
-        self.work.run(move || what(&shared)).await.map_err(work_status)?.map_err(into_status)
-    }
-}
-
 #[tonic::async_trait]
-impl VectorService for Vectors {
+impl<S: VectorStore> VectorService for Vectors<S> {
     async fn create_collection(
         &self,
         request: Request<pb::CreateCollectionRequest>,
@@ -134,8 +116,7 @@ impl VectorService for Vectors {
         let partition_field = request.partition_field;
         let schema = Schema { dimension, distance: distance_from_wire(distance), partition_field };
         let collection = Some(to_wire(request.name.clone(), &schema));
-        let create = move |shared: &Shared| Ok(shared.collections.create(&tenant, &request.name, &schema)?);
-        self.with(create).await?;
+        self.store.create(&tenant, &request.name, &schema).await?;
         Ok(Response::new(pb::CreateCollectionResponse { collection }))
     }
 
@@ -145,7 +126,7 @@ impl VectorService for Vectors {
     ) -> Result<Response<pb::DeleteCollectionResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
         let name = request.into_inner().name;
-        self.with(move |shared| Ok(shared.collections.delete(&tenant, &name)?)).await?;
+        self.store.delete(&tenant, &name).await?;
         Ok(Response::new(pb::DeleteCollectionResponse {}))
     }
 
@@ -156,8 +137,7 @@ impl VectorService for Vectors {
         let tenant = Caller::of(&request)?.tenant.clone();
         let request = request.into_inner();
         let page = Page::of(request.page_size, &request.page_token)?;
-        let (after, size) = (page.after.clone(), page.size + 1);
-        let rows = self.with(move |shared| Ok(shared.collections.list(&tenant, &after, size))).await?;
+        let rows = self.store.list(&tenant, &page.after, page.size + 1).await?;
         let mut collections: Vec<pb::Collection> =
             rows.into_iter().map(|(name, schema)| to_wire(name, &schema)).collect();
         let next_page_token = page.cut(&mut collections, |collection| &collection.name);
@@ -186,7 +166,8 @@ impl VectorService for Vectors {
             if message.points.len() > POINTS_MAX {
                 return Err(into_status(out_of_range("points of a message", message.points.len(), 0, POINTS_MAX)));
             }
-            upserted_count += self.upsert_points(tenant.clone(), name, message.points).await?;
+            let points: Result<Vec<Point>, _> = message.points.into_iter().map(point).collect();
+            upserted_count += count(self.store.upsert(&tenant, &name, points.map_err(into_status)?).await?);
         }
         if collection.is_none() {
             return Err(into_status(VectorsError::Stream("the stream has no message")));
@@ -200,14 +181,14 @@ impl VectorService for Vectors {
         if ids.len() > IDS_MAX {
             return Err(into_status(out_of_range("number of ids", ids.len(), 0, IDS_MAX)));
         }
-        let deleted = self.with(move |shared| Ok(shared.collections.remove(&tenant, &collection, &ids)?)).await?;
+        let deleted = self.store.remove(&tenant, &collection, ids).await?;
         Ok(Response::new(pb::DeleteResponse { deleted_count: count(deleted) }))
     }
 
     async fn search(&self, request: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
         let (name, question) = self.question(&tenant, request.into_inner()).await?;
-        let answers = self.ask(&tenant, &name, vec![question]).await??;
+        let answers = self.ask(&tenant, &name, vec![question]).await?;
         Ok(Response::new(response(answers.into_iter().next().unwrap_or_default())))
     }
 
@@ -234,7 +215,6 @@ impl VectorService for Vectors {
             async move { Ok::<_, Status>((places, self.ask(tenant, &name, questions).await?)) }
         });
         for (places, answers) in futures::future::try_join_all(asked).await? {
-            let answers = answers?;
             for (place, found) in places.into_iter().zip(answers) {
                 responses[place] = response(found);
             }
@@ -253,12 +233,9 @@ impl VectorService for Vectors {
         let tenant = Caller::of(&request)?.tenant.clone();
         let request = request.into_inner();
         let page = Page::up_to(request.page_size, &request.page_token, POINTS_MAX)?;
-        let list = move |shared: &Shared| {
-            let room = Room::new(MESSAGE_BYTES_MAX - 4096);
-            let asked = (page.after.as_str(), page.size);
-            Ok(shared.collections.page(&tenant, &request.collection, asked, request.with_vectors, room)?)
-        };
-        let (points, more) = self.with(list).await?;
+        let room = Room::new(MESSAGE_BYTES_MAX - 4096);
+        let asked = (page.after.as_str(), page.size);
+        let (points, more) = self.store.page(&tenant, &request.collection, asked, request.with_vectors, room).await?;
         let last = points.last().filter(|_| more).map(|point| hex::encode(&point.id));
         let points = points.into_iter().map(|point| pb::Point {
             vector: to_bytes(&point.vector).into(),
@@ -273,19 +250,15 @@ impl VectorService for Vectors {
     async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Result<Response<pb::GetStatsResponse>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
         let name = request.into_inner().collection;
-        let stats = self.with(move |shared| {
-            let collection = shared.collections.find(&tenant, &name)?;
-            let stats = collection.stats();
-            Ok(pb::GetStatsResponse {
-                collection: Some(to_wire(name, &collection.schema())),
-                point_count: count(stats.points),
-                disk_bytes: i64::try_from(stats.disk_bytes).unwrap_or(i64::MAX),
-                segment_count: i32::try_from(stats.segments).unwrap_or(i32::MAX),
-                tail_count: count(stats.tail),
-                generation: i64::try_from(stats.generation).unwrap_or(i64::MAX),
-            })
-        });
-        stats.await.map(Response::new)
+        let (schema, stats) = self.store.stats(&tenant, &name).await?;
+        Ok(Response::new(pb::GetStatsResponse {
+            collection: Some(to_wire(name, &schema)),
+            point_count: count(stats.points),
+            disk_bytes: i64::try_from(stats.disk_bytes).unwrap_or(i64::MAX),
+            segment_count: i32::try_from(stats.segments).unwrap_or(i32::MAX),
+            tail_count: count(stats.tail),
+            generation: i64::try_from(stats.generation).unwrap_or(i64::MAX),
+        }))
     }
 
     type ExportCollectionStream = Pieces;
@@ -295,8 +268,8 @@ impl VectorService for Vectors {
         request: Request<pb::ExportCollectionRequest>,
     ) -> Result<Response<Pieces>, Status> {
         let tenant = Caller::of(&request)?.tenant.clone();
-        let collection = self.shared.collections.find(&tenant, &request.into_inner().collection);
-        self.transfers.export(collection?).map(Response::new)
+        let export = self.store.export(&tenant, &request.into_inner().collection).await?;
+        self.transfers.export(export).map(Response::new)
     }
 
     async fn import_collection(
@@ -308,7 +281,7 @@ impl VectorService for Vectors {
     }
 }
 
-impl Vectors {
+impl<S: VectorStore> Vectors<S> {
     /// A search as a question to a collection; a text as its vector.
     async fn question(&self, tenant: &Tenant, search: pb::SearchRequest) -> Result<(String, Question), Status> {
         let k = match usize::try_from(search.k) {
@@ -329,28 +302,20 @@ impl Vectors {
     }
 
     async fn embed(&self, tenant: &Tenant, text: String) -> Result<Vec<f32>, Status> {
-        if let Some(remote) = self.shared.embedder.remote() {
+        if let Some(remote) = self.embedder.remote() {
             let embedded = embed_remote(remote, &[text], self.switches.of(tenant).enabled).await.into_iter().next();
             return embedded.unwrap_or(Err(EmbedError::Empty)).map(|of| of.vector.to_vec()).map_err(embed_status);
         }
-        self.with(move |shared| Ok(shared.embedder.embed("", &text)?.vector.to_vec())).await
+        let embedder = Arc::clone(&self.embedder);
+        let embedded = self.work.run(move || embedder.embed("", &text).map(|of| of.vector.to_vec())).await;
+        embedded.map_err(work_status)?.map_err(embed_status)
     }
 
-    async fn ask(&self, tenant: &Tenant, name: &str, questions: Vec<Question>) -> Result<Answers, Status> {
-        let collection = self.shared.collections.find(tenant, name)?;
+    async fn ask(&self, tenant: &Tenant, name: &str, questions: Vec<Question>) -> Result<Vec<Vec<Found>>, Status> {
         let mut room = Room::new(MESSAGE_BYTES_MAX);
         room.take(RESPONSE_BYTES * questions.len())?;
         let until = remaining().map(|left| Instant::now() + left);
-        vectors::ask(&collection, &self.work, questions, room, until).await.map_err(work_status)
-    }
-
-    async fn upsert_points(&self, tenant: Tenant, name: String, points: Vec<pb::Point>) -> Result<i64, Status> {
-        self.shared.collections.wait_for_room(&tenant, &name).await?;
-        let upsert = move |shared: &Shared| {
-            let points: Vec<Point> = points.into_iter().map(point).collect::<Result<_, _>>()?;
-            Ok(count(shared.collections.upsert(&tenant, &name, &points)?))
-        };
-        self.with(upsert).await
+        Ok(self.store.ask(tenant, name, questions, room, until).await?)
     }
 }
 
@@ -362,6 +327,15 @@ fn response(found: Vec<vectors::Found>) -> pb::SearchResponse {
 impl From<CollectionError> for Status {
     fn from(error: CollectionError) -> Self {
         into_status(VectorsError::Collection(error))
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Work(error) => work_status(error),
+            StoreError::Collection(error) => error.into(),
+        }
     }
 }
 

@@ -45,21 +45,24 @@ pub enum BackupError {
 /// Gives the file of a collection in pieces of some 512 kB, until `put` has enough of it.
 ///
 /// # Errors
-/// When a stored payload is damaged.
-pub fn write(schema: &Schema, snapshot: &Snapshot, put: impl FnMut(&[u8]) -> bool) -> Result<(), CollectionError> {
+/// What `all` gives.
+pub fn write(
+    schema: &Schema,
+    all: impl Iterator<Item = Result<pb::Point, CollectionError>>,
+    put: impl FnMut(&[u8]) -> bool,
+) -> Result<(), CollectionError> {
     let mut writer = Writer { put, all: Sha256::new() };
     let mut head = MAGIC.to_vec();
     head.extend_from_slice(&VERSION.to_le_bytes());
     let mut goes_on = writer.bytes(&head) && writer.record(SCHEMA, &to_wire(String::new(), schema).encode_to_vec());
     let (mut points, mut size, mut count) = (Vec::new(), 0, 0u64);
-    for point in snapshot.points() {
+    for point in all {
         if !goes_on {
             return Ok(());
         }
-        let vector = to_bytes(point.vector).into();
-        let payload = decoded_payload(point.payload)?;
-        points.push(pb::Point { id: point.id.to_owned(), vector, values: Vec::new(), payload });
-        size += point.id.len() + 4 * point.vector.len() + point.payload.len();
+        let point = point?;
+        size += point.id.len() + point.vector.len() + point.payload.as_ref().map_or(0, prost::Message::encoded_len);
+        points.push(point);
         count += 1;
         if size >= RECORD_BYTES {
             goes_on = writer.points(std::mem::take(&mut points));
@@ -72,6 +75,14 @@ pub fn write(schema: &Schema, snapshot: &Snapshot, put: impl FnMut(&[u8]) -> boo
         writer.record(END, &end);
     }
     Ok(())
+}
+
+/// The points of a snapshot as a file has them.
+pub fn points(snapshot: &Snapshot) -> impl Iterator<Item = Result<pb::Point, CollectionError>> {
+    snapshot.points().map(|point| {
+        let payload = decoded_payload(point.payload)?;
+        Ok(pb::Point { id: point.id.to_owned(), vector: to_bytes(point.vector).into(), values: Vec::new(), payload })
+    })
 }
 
 struct Writer<F> {

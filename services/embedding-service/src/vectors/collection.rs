@@ -33,7 +33,7 @@ const SEAL_POINTS: RangeInclusive<usize> = 256..=4096;
 /// Points in no segment from which writers wait for upkeep.
 const TAIL_MAX: usize = 65_536;
 /// Most that an encoded hit or point has beside its id, payload and vector: score, tags and lengths.
-const HIT_BYTES: usize = 16;
+pub(super) const HIT_BYTES: usize = 16;
 
 /// What a collection's vectors are like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl Collection {
     /// Inserts or replaces points: all of them on disk afterwards, or none. Gives how many were replaced.
     pub(super) fn upsert(&self, points: &[Point], points_max: usize) -> Result<usize, CollectionError> {
         for point in points {
-            self.check_point(point)?;
+            check_point(point)?;
         }
         let payloads: Vec<Vec<u8>> = points.iter().map(encoded_payload).collect();
         let _one = self.write()?;
@@ -390,17 +390,6 @@ impl Collection {
         if *removed { Err(CollectionError::NotFound(self.name.clone())) } else { Ok(removed) }
     }
 
-    fn check_point(&self, point: &Point) -> Result<(), CollectionError> {
-        if !(1..=ID_BYTES_MAX).contains(&point.id.len()) {
-            return Err(CollectionError::Id(point.id.len()));
-        }
-        let size_bytes = point.payload.as_ref().map_or(0, Struct::encoded_len);
-        if size_bytes > PAYLOAD_BYTES_MAX {
-            return Err(CollectionError::Payload { id: point.id.clone(), size_bytes });
-        }
-        Ok(())
-    }
-
     /// Looks how large the files are.
     fn measure(&self) {
         // A file that upkeep removes meanwhile counts nothing.
@@ -408,6 +397,21 @@ impl Collection {
         let bytes = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
         self.disk_bytes.store(bytes, Ordering::Relaxed);
     }
+}
+
+/// Checks what is not the vector of a point.
+///
+/// # Errors
+/// `Id`, `Payload`.
+pub(super) fn check_point(point: &Point) -> Result<(), CollectionError> {
+    if !(1..=ID_BYTES_MAX).contains(&point.id.len()) {
+        return Err(CollectionError::Id(point.id.len()));
+    }
+    let size_bytes = point.payload.as_ref().map_or(0, Struct::encoded_len);
+    if size_bytes > PAYLOAD_BYTES_MAX {
+        return Err(CollectionError::Payload { id: point.id.clone(), size_bytes });
+    }
+    Ok(())
 }
 
 /// What a call asks.

@@ -25,7 +25,7 @@ use tonic::{Status, Streaming};
 
 use super::{Vectors, VectorsError, count, work_status};
 use crate::{
-    vectors::{Collection, CollectionError, Collections, to_wire},
+    vectors::{Export, VectorImport as _, VectorStore, to_wire},
     work::WorkError,
 };
 
@@ -69,7 +69,7 @@ impl Transfers {
     }
 
     /// Sends a collection's file from a thread of its own, as fast as it is taken.
-    pub fn export(&self, collection: Arc<Collection>) -> Result<Pieces, Status> {
+    pub fn export(&self, write: Export) -> Result<Pieces, Status> {
         let permit = self.begin()?;
         let (sender, receiver) = mpsc::channel(1);
         let stalled = Arc::new(AtomicBool::new(false));
@@ -86,7 +86,7 @@ impl Transfers {
             };
             let mut piece = Vec::with_capacity(PIECE_BYTES);
             let mut taken = true;
-            let put = |mut bytes: &[u8]| {
+            let mut put = |mut bytes: &[u8]| {
                 while taken && !bytes.is_empty() {
                     let (now, later) = bytes.split_at(bytes.len().min(PIECE_BYTES - piece.len()));
                     piece.extend_from_slice(now);
@@ -97,7 +97,7 @@ impl Transfers {
                 }
                 taken
             };
-            match Collections::export(&collection, put) {
+            match write(&mut put) {
                 Ok(()) if taken && !piece.is_empty() => drop(send(Ok(piece))),
                 Ok(()) => {}
                 Err(error) => drop(send(Err(error.into()))),
@@ -107,7 +107,7 @@ impl Transfers {
     }
 }
 
-impl Vectors {
+impl<S: VectorStore> Vectors<S> {
     /// Makes a collection of a file that comes in pieces.
     pub(super) async fn import(
         &self,
@@ -118,23 +118,17 @@ impl Vectors {
         let stream = |reason| into_status(VectorsError::Stream(reason));
         let first = messages.message().await?.ok_or_else(|| stream("the stream has no message"))?;
         let name = first.collection;
-        let begin = {
-            let (collections, name) = (Arc::clone(&self.shared.collections), name.clone());
-            move || collections.import(&tenant, &name)
-        };
-        let mut import = self.work.run(begin).await.map_err(work_status)??;
+        let mut import = self.store.import(&tenant, &name).await?;
         let mut chunk = first.chunk;
         loop {
-            let fed = self.work.run(move || import.feed(&chunk).map(|()| import)).await;
-            import = fed.map_err(work_status)??;
+            import = import.feed(chunk).await?;
             let Some(message) = messages.message().await? else { break };
             if !message.collection.is_empty() && message.collection != name {
                 return Err(stream("a later message names another collection"));
             }
             chunk = message.chunk;
         }
-        let finished: Result<_, CollectionError> = self.work.run(move || import.finish()).await.map_err(work_status)?;
-        let (schema, points) = finished?;
+        let (schema, points) = import.finish().await?;
         let collection = Some(to_wire(name, &schema));
         Ok(pb::ImportCollectionResponse { collection, point_count: count(points) })
     }
