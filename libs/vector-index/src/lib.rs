@@ -39,7 +39,7 @@ pub use index::{Config, ID_BYTES_MAX, Index, IndexError, PAYLOAD_BYTES_MAX, POIN
 pub use search::{Hit, Search, SearchError, Stop};
 pub use segment::SegmentError;
 pub use snapshot::{Point, Selection, Snapshot, Stats};
-pub use vector::{Distance, MAX_DIMENSION, MAX_LENGTH, VectorError};
+pub use vector::{Distance, MAX_DIMENSION, MAX_LENGTH, VectorError, check_vector};
 
 /// The kernel that this processor runs, by name: for what an operator or a benchmark prints.
 pub fn kernel_name() -> &'static str {

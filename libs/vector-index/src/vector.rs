@@ -54,6 +54,14 @@ pub(crate) fn padded(dimension: usize) -> usize {
     dimension.next_multiple_of(GROUP)
 }
 
+/// Checks a vector as an index of these settings does.
+///
+/// # Errors
+/// As [`VectorError`] says.
+pub fn check_vector(vector: &[f32], dimension: usize, distance: Distance) -> Result<(), VectorError> {
+    prepare(vector, dimension, distance).map(|_| ())
+}
+
 /// The vector as it is stored and compared: checked, of unit length under cosine, filled with zeros.
 pub(crate) fn prepare(vector: &[f32], dimension: usize, distance: Distance) -> Result<Vec<f32>, VectorError> {
     let mut prepared = Vec::new();

@@ -43,9 +43,12 @@ pub struct Config {
     /// Vectors that replicas share.
     #[serde(default)]
     pub shared_cache: SharedCacheConfig,
-    /// Limits of collections.
+    /// Written collections.
     #[serde(default)]
     pub vectors: VectorsConfig,
+    /// Their store, where it is no files.
+    #[serde(default)]
+    pub qdrant: QdrantConfig,
     /// CPU work.
     #[serde(default)]
     pub work: WorkConfig,
@@ -122,6 +125,8 @@ impl SharedCacheConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VectorsConfig {
+    /// Where they are.
+    pub store: StoreKind,
     /// Collections of one tenant.
     pub collections_max: usize,
     /// Points of one collection.
@@ -132,13 +137,75 @@ pub struct VectorsConfig {
 
 impl Default for VectorsConfig {
     fn default() -> Self {
-        Self { collections_max: 100, points_max: 1_000_000, tenant_bytes_max: 20_000_000_000 }
+        Self { store: StoreKind::Files, collections_max: 100, points_max: 1_000_000, tenant_bytes_max: 20_000_000_000 }
     }
 }
 
 impl VectorsConfig {
     pub(crate) fn limits(&self) -> Limits {
         Limits { collections_max: self.collections_max, points_max: self.points_max, bytes_max: self.tenant_bytes_max }
+    }
+}
+
+/// Where written collections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In files of this replica, which is the only one.
+    Files,
+    /// On a Qdrant, which replicas share.
+    Qdrant,
+}
+
+/// Why `qdrant` is no choice for a program that was built without it.
+pub(crate) const NO_QDRANT: &str =
+    "this program was built without Qdrant; build it with `--features qdrant`, or set vectors.store to files";
+/// Port of Qdrant's REST interface.
+const REST_PORT: u16 = 6333;
+
+/// `[qdrant]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QdrantConfig {
+    /// Its gRPC address.
+    pub url: Option<Url>,
+    /// Its key, where it wants one.
+    pub api_key: Option<SecretString>,
+    /// Longest wait for an answer.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Begins the names of our collections.
+    pub prefix: String,
+}
+
+impl Default for QdrantConfig {
+    fn default() -> Self {
+        Self { url: None, api_key: None, timeout: Duration::from_secs(10), prefix: "dragoman".to_owned() }
+    }
+}
+
+impl Validate for QdrantConfig {
+    fn validate(&self, problems: &mut Problems) {
+        match &self.url {
+            None => problems.add("url", "is missing, and vectors.store is qdrant: give Qdrant's gRPC address"),
+            Some(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
+                problems.add("url", "must begin with http:// or https://");
+            }
+            Some(url) if url.port() == Some(REST_PORT) => {
+                problems.add("url", "6333 is the port of Qdrant's REST interface; gRPC has 6334 unless it was changed");
+            }
+            Some(_) => {}
+        }
+        // The client would tell the key when it cannot send it.
+        if self.api_key.as_ref().is_some_and(|key| !key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+            problems.add("api_key", "has characters that no key of Qdrant has: use visible ASCII");
+        }
+        if self.timeout.is_zero() {
+            problems.add("timeout", "must be longer than 0");
+        }
+        if !domain::id::is_name(&self.prefix) {
+            problems.add("prefix", "use 1 to 64 of a-z, 0-9, `_` and `-`");
+        }
     }
 }
 
@@ -327,6 +394,12 @@ impl Validate for Config {
         problems.within("grpc", |problems| self.grpc.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
         problems.within("embedding", |problems| self.embedding.validate(problems));
+        if self.vectors.store == StoreKind::Qdrant {
+            if !cfg!(feature = "qdrant") {
+                problems.add("vectors.store", NO_QDRANT);
+            }
+            problems.within("qdrant", |problems| self.qdrant.validate(problems));
+        }
         if self.catalog.poll < Duration::from_millis(10) {
             problems.add("catalog.poll", "must be 10ms or longer");
         }
@@ -374,6 +447,40 @@ mod tests {
         let azure = remote(azure).expect("a model");
         assert_eq!((azure.provider.name(), azure.provider.model()), ("azure.ai.openai", "vectors"));
         assert_eq!((azure.dimensions, azure.retry.attempts), (Some(256), 1));
+    }
+
+    #[test]
+    fn qdrant_is_chosen_with_an_address_and_by_a_program_that_has_it() {
+        let check = |variables: &[(&str, &str)], words: &[&str]| {
+            let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let loaded = service_kit::config::load::<Config>(crate::SERVICE, crate::DEFAULTS, &Default::default(), env);
+            let errors = loaded.err().map(|errors| errors.to_string()).unwrap_or_default();
+            assert!(words.iter().all(|words| errors.contains(words)), "{variables:?}: {errors}");
+            assert!(!words.is_empty() || errors.is_empty(), "{variables:?}: {errors}");
+        };
+        let (store, url) = (("EMBEDDING_SERVICE__VECTORS__STORE", "qdrant"), "EMBEDDING_SERVICE__QDRANT__URL");
+        let built = |words: &'static [&'static str]| match cfg!(feature = "qdrant") {
+            true => words.to_vec(),
+            false => {
+                [&["vectors.store: this program was built without Qdrant; build it with `--features qdrant`"], words]
+                    .concat()
+            }
+        };
+        check(&[], &[]);
+        check(&[store, (url, "https://q.example:6334")], &built(&[]));
+        check(&[("QDRANT_URL", "http://qdrant:6333"), ("QDRANT_API_KEY", "k")], &built(&[]));
+        check(&[("QDRANT_URL", "http://qdrant:6333"), ("EMBEDDING_SERVICE__VECTORS__STORE", "files")], &[]);
+        check(&[store], &built(&["qdrant.url: is missing"]));
+        check(
+            &[store, (url, "http://qdrant:6333")],
+            &built(&["qdrant.url: 6333 is the port of Qdrant's REST interface"]),
+        );
+        check(&[store, (url, "ftp://qdrant")], &built(&["qdrant.url: must begin with http:// or https://"]));
+        let prefix = ("EMBEDDING_SERVICE__QDRANT__PREFIX", "a.b");
+        check(&[store, (url, "http://qdrant:6334"), prefix], &built(&["qdrant.prefix"]));
+        let key = ("QDRANT_API_KEY", "geheim\u{fc}");
+        check(&[store, (url, "http://qdrant:6334"), key], &built(&["qdrant.api_key: has characters"]));
+        check(&[("EMBEDDING_SERVICE__VECTORS__STORE", "both")], &["vectors.store"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ pub mod embedding;
 mod page;
 pub mod vectors;
 
+use std::{error::Error, time::Duration};
+
 use domain::telemetry::metric;
 use service_kit::grpc::{GrpcError, into_status};
 use tonic::{Code, Status};
@@ -17,11 +19,16 @@ fn work_status(error: WorkError) -> Status {
     match error {
         WorkError::Busy => {
             metrics::counter!(metric::EMBEDDING_SERVICE_REFUSED).increment(1);
-            let details = ErrorDetails::with_retry_info(Some(RETRY_PAUSE));
-            Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
+            busy(RETRY_PAUSE, &error)
         }
         WorkError::Ended(_) => into_status(Fault(error)),
     }
+}
+
+/// RESOURCE_EXHAUSTED with the pause to keep.
+fn busy(pause: Duration, error: &dyn Error) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(pause));
+    Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
 }
 
 /// A fault of ours.

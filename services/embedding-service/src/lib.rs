@@ -32,8 +32,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use catalogue::Catalogue;
-pub use config::{CatalogConfig, Config, EmbeddingConfig, FilesConfig, SharedCacheConfig, VectorsConfig, WorkConfig};
+pub use config::{
+    CatalogConfig, Config, EmbeddingConfig, FilesConfig, QdrantConfig, SharedCacheConfig, StoreKind, VectorsConfig,
+    WorkConfig,
+};
 use embedding::Embedder;
+#[cfg(feature = "qdrant")]
+use vectors::qdrant::Qdrant;
 use vectors::{Collections, Files};
 use work::Work;
 
@@ -76,12 +81,39 @@ pub struct App {
     catalogue: Catalogue,
     switches: Switches,
     embedder: Arc<Embedder>,
-    vectors: Files,
+    vectors: Vectors,
     work: Work,
     readiness: Readiness,
     gates: catalogue::Gates,
     /// Where there is a remote model; shown, not counted.
     embeddings: Option<service_kit::Gate>,
+}
+
+/// Where written collections are.
+enum Vectors {
+    Files(Files),
+    #[cfg(feature = "qdrant")]
+    Qdrant(Qdrant),
+}
+
+impl Vectors {
+    fn open(config: &Config, work: &Work) -> anyhow::Result<Self> {
+        match config.vectors.store {
+            StoreKind::Files => {
+                let folder = &config.files.folder.join("collections");
+                let collections = Collections::open(folder, config.vectors.limits());
+                let unusable = || format!("cannot use the files in {}: see files.folder", folder.display());
+                Ok(Self::Files(Files::new(collections.with_context(unusable)?, work.clone())))
+            }
+            #[cfg(feature = "qdrant")]
+            StoreKind::Qdrant => {
+                let qdrant = Qdrant::new(&config.qdrant, config.vectors.limits(), work.clone());
+                Ok(Self::Qdrant(qdrant.context("cannot use Qdrant: see [qdrant]")?))
+            }
+            #[cfg(not(feature = "qdrant"))]
+            StoreKind::Qdrant => anyhow::bail!("vectors.store: {}", config::NO_QDRANT),
+        }
+    }
 }
 
 impl App {
@@ -92,9 +124,9 @@ impl App {
     pub fn new(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let folder = &config.files.folder;
         let unusable = || format!("cannot use the files in {}: see files.folder", folder.display());
-        // The collections first: they lock the folder for this process.
-        let collections =
-            Collections::open(&folder.join("collections"), config.vectors.limits()).with_context(unusable)?;
+        let work = Work::new(config.work.threads(), config.work.queue);
+        // Collections and caches lock their folders for this process.
+        let vectors = Vectors::open(&config, &work)?;
         let embedder = Embedder::open(folder, config.files.cache_vectors_max).with_context(unusable)?;
         let shared = config.shared_cache.connect().context("cannot use the shared cache: see [shared_cache]")?;
         let embedder = embedder
@@ -103,7 +135,6 @@ impl App {
             .context("cannot use an embedding model: see [embedding]")?;
         let remote = embedder.remote().cloned();
         let switches = Switches::new(parts.store.clone(), config.ai);
-        let work = Work::new(config.work.threads(), config.work.queue);
         let readiness = Readiness::new(SERVICE);
         // Closed from now on, so that nobody takes a service that has not begun for a ready one.
         let gates =
@@ -119,7 +150,7 @@ impl App {
             switches,
             embeddings: remote.map(|_| readiness.register_optional("embeddings")),
             embedder: Arc::new(embedder),
-            vectors: Files::new(collections, work.clone()),
+            vectors,
             work,
             readiness,
             gates,
@@ -159,6 +190,10 @@ impl App {
             let clock = Arc::clone(&self.parts.clock);
             tokio::spawn(catalogue::warm(self.catalogue.clone(), remote, clock, gate, stop.clone()))
         });
+        #[cfg(feature = "qdrant")]
+        if let Vectors::Qdrant(qdrant) = &self.vectors {
+            tokio::spawn(qdrant.clone().watch(self.readiness.register_optional("qdrant"), stop.clone()));
+        }
         let serving = self.serve_grpc(grpc, stop.clone());
         let stop_serving = stop.clone();
         let watching = async move {
@@ -192,13 +227,17 @@ impl App {
         let mut routes = tonic::service::Routes::builder();
         routes
             .add_service(grpc::catalog::server(self.catalogue.clone(), stop.clone()))
-            .add_service(grpc::embedding::server(Arc::clone(&self.embedder), self.switches.clone(), self.work.clone()))
-            .add_service(grpc::vectors::server(
-                self.vectors.clone(),
-                Arc::clone(&self.embedder),
-                self.switches.clone(),
-                self.work.clone(),
-            ));
+            .add_service(grpc::embedding::server(Arc::clone(&self.embedder), self.switches.clone(), self.work.clone()));
+        let (embedder, switches, work) = (Arc::clone(&self.embedder), self.switches.clone(), self.work.clone());
+        match &self.vectors {
+            Vectors::Files(files) => {
+                routes.add_service(grpc::vectors::server(files.clone(), embedder, switches, work));
+            }
+            #[cfg(feature = "qdrant")]
+            Vectors::Qdrant(qdrant) => {
+                routes.add_service(grpc::vectors::server(qdrant.clone(), embedder, switches, work));
+            }
+        }
         let store = self.parts.store.clone();
         let keys = key_store(move |hash: KeyHash| {
             let store = store.clone();

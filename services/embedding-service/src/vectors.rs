@@ -1,4 +1,5 @@
-//! Collections of vectors, each an index in a folder of its own: `<tenant>/<collection>/`.
+//! Collections of vectors, each an index in a folder of its own: `<tenant>/<collection>/`. Or all of them on a Qdrant:
+//! [`store`] is what both are.
 
 mod backup;
 mod collection;
@@ -6,6 +7,8 @@ mod files;
 mod filter;
 mod partitions;
 mod passes;
+#[cfg(feature = "qdrant")]
+pub mod qdrant;
 mod store;
 mod upkeep;
 
@@ -25,7 +28,7 @@ pub use backup::{BackupError, distance_from_wire, to_wire};
 pub use collection::{Collection, Found, Point, Room, Schema, Stats};
 pub use files::Files;
 pub use passes::{Answers, Question, ask};
-pub use store::{Export, StoreError, VectorImport, VectorStore};
+pub use store::{Export, QdrantError, StoreError, VectorImport, VectorStore};
 
 use crate::frames::{self, FolderLock};
 use upkeep::Upkeep;
@@ -116,6 +119,9 @@ pub enum CollectionError {
     /// The index refused.
     #[error("cannot use the collection's index")]
     Index(#[source] IndexError),
+    /// Qdrant could not.
+    #[error(transparent)]
+    Qdrant(#[from] QdrantError),
 }
 
 /// All collections of all tenants. Calls that are not async block on the disk: make them beside the async threads.

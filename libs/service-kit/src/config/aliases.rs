@@ -90,6 +90,7 @@ const TABLE: &[Alias] = &[
     alias(&["AI_RATE_LIMIT"], ALL, &["ai", "rate_limit"], Reading::Text),
     alias(&["AI_DEBUG"], ALL, &["ai", "debug"], Reading::Truth),
     alias(&["CACHE_REDIS_URL"], &["embedding-service"], &["shared_cache", "url"], Reading::Secret),
+    alias(&["QDRANT_API_KEY"], &["embedding-service"], &["qdrant", "api_key"], Reading::Secret),
     alias(&["PORT"], FRONT, &["http", "listen"], Reading::Port),
     alias(&["ADMIN_ALLOWED_IPS"], &["admin-service", "dragoman"], &["admin", "allowed_addresses"], Reading::List),
     alias(&["INFOBIP_BASE_URL"], ALL, &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "base_url"], Reading::Text),
@@ -126,6 +127,7 @@ pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, pr
     }
     pool(env, &mut add, problems);
     redis(env, below, &mut add, problems);
+    qdrant(env, &mut add);
     web(env, below, &mut add);
     documents(env, &mut add);
     otlp(env, &mut add, problems);
@@ -248,6 +250,18 @@ fn redis(
     if let Some(url) = text(env, "CACHE_REDIS_URL").filter(|_| is_redis) {
         add(&["coordination", "cache_url"], json!(url), "CACHE_REDIS_URL");
     }
+}
+
+/// `QDRANT_URL`, which names the port of the REST interface as a rule: gRPC is beside it.
+fn qdrant(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str)) {
+    let Some(url) = text(env, "QDRANT_URL") else { return };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let host = rest.trim_end_matches('/');
+    let host = host.strip_suffix(":6333").unwrap_or(host);
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let url = if has_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:6334") };
+    add(&["vectors", "store"], json!("qdrant"), "QDRANT_URL");
+    add(&["qdrant", "url"], json!(url), "QDRANT_URL");
 }
 
 /// `DASHBOARD_ALLOWED_ORIGINS` and `DASHBOARD_SECRET_KEY` make the web account `main` of the default tenant.

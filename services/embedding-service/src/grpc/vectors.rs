@@ -13,12 +13,12 @@ use proto::embedding::v1::{
 use service_kit::grpc::{Caller, GrpcError, MESSAGE_BYTES_MAX, into_status, remaining};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::{embedding::embed_status, page::Page, work_status};
+use super::{busy, embedding::embed_status, page::Page, work_status};
 use crate::{
     embedding::{EmbedError, Embedder, embed_remote, from_bytes, to_bytes},
     vectors::{
-        self, CollectionError, Found, Point, Question, Room, Schema, StoreError, VectorStore, distance_from_wire,
-        to_wire,
+        self, CollectionError, Found, Point, QdrantError, Question, Room, Schema, StoreError, VectorStore,
+        distance_from_wire, to_wire,
     },
     work::Work,
 };
@@ -94,6 +94,13 @@ impl GrpcError for VectorsError {
                 C::Stopped => Code::DeadlineExceeded,
                 C::Behind(_) => Code::Unavailable,
                 C::Disk(_) | C::Index(_) => Code::Internal,
+                C::Qdrant(error) => match error {
+                    QdrantError::Away(_) => Code::Unavailable,
+                    QdrantError::Busy(_) => Code::ResourceExhausted,
+                    QdrantError::Refused(_) => Code::Internal,
+                    QdrantError::Foreign(_) => Code::FailedPrecondition,
+                    QdrantError::Payload(_) => Code::InvalidArgument,
+                },
             },
         }
     }
@@ -326,7 +333,10 @@ fn response(found: Vec<vectors::Found>) -> pb::SearchResponse {
 
 impl From<CollectionError> for Status {
     fn from(error: CollectionError) -> Self {
-        into_status(VectorsError::Collection(error))
+        match error {
+            CollectionError::Qdrant(QdrantError::Busy(pause)) => busy(pause, &error),
+            error => into_status(VectorsError::Collection(error)),
+        }
     }
 }
 

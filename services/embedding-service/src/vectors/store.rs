@@ -1,6 +1,10 @@
-//! What keeps collections. Who calls the service sees no difference.
+//! What keeps collections: files of this replica ([`Files`](super::Files)), or a Qdrant that several replicas share.
+//! Who calls the service sees no difference.
 
-use std::{future::Future, time::Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use domain::Tenant;
@@ -13,7 +17,7 @@ pub type Export = Box<dyn FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Result<(), Co
 
 /// Collections of all tenants.
 ///
-/// Every call may give `Work`.
+/// Every call may give `Work`; where collections are on another machine, `Qdrant` and `Stopped`.
 pub trait VectorStore: Clone + Send + Sync + 'static {
     /// A collection in the making.
     type Import: VectorImport;
@@ -136,4 +140,27 @@ pub enum StoreError {
     /// As it says.
     #[error(transparent)]
     Collection(#[from] CollectionError),
+}
+
+/// Why Qdrant could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum QdrantError {
+    /// It does not answer, or has trouble of its own: the same call may do later.
+    #[error("Qdrant cannot answer")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It wants a pause.
+    #[error("Qdrant has too much to do; retry after a pause")]
+    Busy(Duration),
+    /// It refuses what was checked before: a fault of ours, or of `[qdrant]`.
+    #[error("Qdrant refuses; see [qdrant]")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Something of this name is there that is not ours.
+    #[error(
+        "collection `{0}` in Qdrant was not made by this program, or by a Qdrant older than 1.16: remove it there, or \
+         use another name"
+    )]
+    Foreign(String),
+    /// A payload that it cannot keep.
+    #[error("payload of `{0}`: Qdrant keeps finite numbers, values that have a kind, and 24 levels of them")]
+    Payload(String),
 }

@@ -5,6 +5,8 @@ mod crash;
 mod embeddings;
 mod moving;
 mod postgres;
+#[cfg(feature = "qdrant")]
+mod qdrant;
 mod remote;
 mod shared;
 mod start;

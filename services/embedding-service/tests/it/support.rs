@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use domain::{Clock, SystemClock, Tenant};
-use embedding_service::{App, CatalogConfig, Config, EmbeddingConfig, FilesConfig, Parts, VectorsConfig, WorkConfig};
+use embedding_service::{
+    App, CatalogConfig, Config, EmbeddingConfig, FilesConfig, Parts, StoreKind, VectorsConfig, WorkConfig,
+};
 use proto::{
     catalog::v1::{self as pb, catalog_service_client::CatalogServiceClient},
     embedding::v1::{embedding_service_client::EmbeddingServiceClient, vector_service_client::VectorServiceClient},
@@ -90,11 +92,59 @@ pub fn config(folder: &Path) -> Config {
         catalog: CatalogConfig { poll: Duration::from_millis(50) },
         files: FilesConfig { folder: folder.join("files"), cache_vectors_max: 1_000 },
         shared_cache: embedding_service::SharedCacheConfig::default(),
-        vectors: VectorsConfig { collections_max: 3, points_max: 10_000, tenant_bytes_max: 100_000_000 },
+        vectors: VectorsConfig {
+            store: StoreKind::Files,
+            collections_max: 3,
+            points_max: 10_000,
+            tenant_bytes_max: 100_000_000,
+        },
+        qdrant: embedding_service::QdrantConfig::default(),
         work: WorkConfig { threads: 2, queue: 64 },
         ai: ai::Values::default(),
         embedding: EmbeddingConfig::default(),
         tenants: Tenants::default(),
+    }
+}
+
+/// Where a service's files and collections are.
+pub struct Home {
+    pub folder: TempDir,
+    #[cfg(feature = "qdrant")]
+    pub qdrant: Option<crate::qdrant::Stub>,
+}
+
+impl Home {
+    /// Collections in files.
+    pub fn files() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            #[cfg(feature = "qdrant")]
+            qdrant: None,
+        }
+    }
+
+    /// Collections on a stub of Qdrant.
+    #[cfg(feature = "qdrant")]
+    pub async fn qdrant() -> Self {
+        Self { qdrant: Some(crate::qdrant::Stub::start().await), ..Self::files() }
+    }
+
+    pub fn is_files(&self) -> bool {
+        self.config().vectors.store == StoreKind::Files
+    }
+
+    pub fn config(&self) -> Config {
+        #[cfg_attr(not(feature = "qdrant"), expect(unused_mut, reason = "files are the default"))]
+        let mut config = config(self.folder.path());
+        #[cfg(feature = "qdrant")]
+        if let Some(qdrant) = &self.qdrant {
+            crate::qdrant::point_to(&mut config, &qdrant.address);
+        }
+        config
+    }
+
+    pub async fn start(&self) -> Service {
+        Service::start_with(self.config(), sqlite(self.folder.path()).await).await
     }
 }
 

@@ -129,6 +129,29 @@ fn a_second_redis_for_the_cache_counts_beside_the_first() {
 }
 
 #[test]
+fn qdrant_is_reached_by_grpc_whichever_port_is_named() {
+    let mut below = sections();
+    below["vectors"] = json!({ "store": "files" });
+    below["qdrant"] = json!({});
+    for (given, url) in [
+        ("http://qdrant:6333", "http://qdrant:6334"),
+        ("http://qdrant:6333/", "http://qdrant:6334"),
+        ("https://q.example", "https://q.example:6334"),
+        ("https://q.example:443", "https://q.example:443"),
+        ("http://[::1]", "http://[::1]:6334"),
+        ("qdrant", "http://qdrant:6334"),
+    ] {
+        check_over(
+            "embedding-service",
+            &below,
+            &[("QDRANT_URL", given), ("QDRANT_API_KEY", "k")],
+            &[("qdrant/api_key", json!("k")), ("vectors/store", json!("qdrant")), ("qdrant/url", json!(url))],
+        );
+    }
+    check("conversation-worker", &[("QDRANT_URL", "http://qdrant:6333")], &[]);
+}
+
+#[test]
 fn the_dashboards_variables_are_the_web_account() {
     let channel = ("tenants/default/accounts/web:main/channel", json!("web"));
     let key = |key: &str| ("tenants/default/accounts/web:main/session_key", json!(key));
