@@ -3,6 +3,8 @@
 .PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
 
 CARGO = cargo
+# What tests and image have besides what `make run` builds.
+FEATURES = --features embedding-service/qdrant
 ARGS =
 DATA =
 
@@ -13,20 +15,21 @@ run: ## build and start everything in one process: http://localhost:8000/phone, 
 	$(CARGO) run -p dragoman -- $(ARGS)
 
 run-cluster: ## five processes with PostgreSQL and Redis, until Ctrl-C
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace --bins $(FEATURES)
 	tests/support/with-servers.sh tests/support/run-cluster.sh target/debug
 
 test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when missing)
-	$(CARGO) build --workspace --bins
-	tests/support/with-servers.sh tests/support/run-tests.sh --workspace
+	$(CARGO) build --workspace --bins $(FEATURES)
+	tests/support/with-servers.sh tests/support/run-tests.sh --workspace $(FEATURES)
 
 test-quick: ## the tests that need nothing but Rust
-	tests/support/run-tests.sh --workspace --lib
+	tests/support/run-tests.sh --workspace --lib $(FEATURES)
 
 check: ## what CI checks besides the tests: format, lints (the vector kernels for ARM too), protos, licences, no word of the demo fleet in the product
 	$(CARGO) fmt --all --check
 	tests/support/fleet-words.sh
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	$(CARGO) clippy --package embedding-service --all-targets -- -D warnings
 	tests/support/check-arm.sh
 	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
 	tests/support/licences.sh
@@ -54,7 +57,7 @@ eval-retrieval: ## how often the right operations are found, on public benchmark
 figures-model: ## the figures of the model path, with the scripted model server; DATA=<folder>: prompts over its largest document
 	@[ -z "$(DATA)" ] || [ -d "$(DATA)/openapi" ] || { echo "no folder $(DATA)/openapi" >&2; exit 2; }
 	$(CARGO) run --quiet -p embedding-service --example embedding_start
-	$(CARGO) build --quiet --workspace --bins
+	$(CARGO) build --quiet --workspace --bins $(FEATURES)
 	$(CARGO) test --quiet -p tests --test journeys -- --nocapture whatever_the_model
 	$(CARGO) run --quiet -p tests --example prompt_tokens -- target/debug/dragoman $(DATA)
 

@@ -6,7 +6,7 @@ bin=${CARGO_TARGET_DIR:-target}/debug
 cargo build --quiet -p openapi --example import
 cargo build --quiet -p channels --example parse_corpus
 cargo build --quiet -p embedding-service --example right_call
-cargo build --quiet --workspace --bins
+cargo build --quiet --workspace --bins --features embedding-service/qdrant
 cargo build --quiet -p tests --example own_document --example signed_webhook
 failed=0
 [ ! -d "$data/openapi" ] || "$bin/examples/import" "$data/openapi" || failed=1

@@ -126,6 +126,9 @@ def manifests(workspace, settings):
             must(ports.get(port["targetPort"]) == port["port"], f"Service {name}: port {port['name']} is not the container's")
     claims = named("StatefulSet")["embedding-service"]["spec"]["volumeClaimTemplates"]
     must([claim["spec"]["accessModes"] for claim in claims] == [["ReadWriteOnce"]], "StatefulSet embedding-service: one volume, ReadWriteOnce")
+    embedding = named("StatefulSet")["embedding-service"]
+    stores = [variable.get("value") for variable in containers(embedding)[0]["env"] if variable["name"] == "EMBEDDING_SERVICE__VECTORS__STORE"]
+    must(embedding["spec"]["replicas"] == 1 or stores == ["qdrant"], "StatefulSet embedding-service: more than one replica needs EMBEDDING_SERVICE__VECTORS__STORE=qdrant, or each has collections of its own")
     gateway = named("HorizontalPodAutoscaler")["ingress-gateway"]["spec"]
     must((gateway["minReplicas"], gateway["maxReplicas"]) == (1, 3), "ingress-gateway: 1 to 3 replicas")
     must(named("Deployment")["admin-service"]["spec"]["replicas"] == 1, "admin-service: 1 replica")
@@ -143,6 +146,8 @@ def manifests(workspace, settings):
     for part in asking(settings):
         must(allowed(policies[part]["spec"].get("egress", []), "to", named_pod("embedding-service")), f"NetworkPolicy {part}: it may not call embedding-service")
         must(allowed(policies["embedding-service"]["spec"]["ingress"], "from", named_pod(part)), f"NetworkPolicy embedding-service: {part} may not call it")
+    qdrant = {"protocol": "TCP", "port": 6334}
+    must(any(qdrant in rule["ports"] for rule in policies["embedding-service"]["spec"]["egress"]), "NetworkPolicy embedding-service: it may not call Qdrant")
     pods = {**named("Deployment"), **named("StatefulSet")}
     catalogue("deploy/k8s", {name: {variable["name"]: str(variable.get("value", variable.get("valueFrom"))) for variable in containers(found)[0].get("env", [])} for name, found in pods.items()}, settings)
     must(any(port["port"] == 53 for port in policies["dns"]["spec"]["egress"][0]["ports"]), "NetworkPolicy dns: names cannot be looked up")
