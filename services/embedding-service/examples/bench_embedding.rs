@@ -247,13 +247,11 @@ async fn filters_and_deletes(folder: &Path, rows: &[&[f32]], queries: &Matrix) {
     }
     let collection = collections.find(&tenant, name).unwrap();
     let quiet = async || {
-        let mut before = collection.stats();
-        loop {
+        let (mut before, mut same) = (collection.stats(), 0);
+        while same < 6 {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let now = collection.stats();
-            if now == before {
-                return;
-            }
+            same = if now == before { same + 1 } else { 0 };
             before = now;
         }
     };
@@ -390,15 +388,13 @@ async fn fill(client: &Client, name: &str, rows: &[&[f32]]) -> Duration {
     started.elapsed()
 }
 
-/// Waits until a collection is in order.
+/// Waits until a collection is in order: the service tidies it when nobody has written to it for two seconds.
 async fn settle(client: &Client, name: &str) {
-    let mut before = None;
-    loop {
+    let (mut before, mut same) = (None, 0);
+    while same < 6 {
         let request = pb::GetStatsRequest { collection: name.to_owned() };
         let now = client.clone().get_stats(request).await.unwrap().into_inner();
-        if before.as_ref() == Some(&now) {
-            return;
-        }
+        same = if before.as_ref() == Some(&now) { same + 1 } else { 0 };
         before = Some(now);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

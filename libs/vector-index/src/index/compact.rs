@@ -14,6 +14,8 @@ use crate::{
 const MERGE_MIN: usize = 4;
 /// A segment is about the size of another that is less than so many times larger.
 const MERGE_RATIO: usize = 4;
+/// The part of the rows that may lie outside the largest segment of a quiet index.
+const TIDY_SHARE: usize = 8;
 
 impl Index {
     /// Does the next piece of upkeep, if there is any: makes a segment of the tail when it has `seal_rows`, or one of
@@ -43,7 +45,17 @@ impl Index {
     /// # Errors
     /// As [`IndexError`] says; the index is as it was then.
     pub fn compact(&self) -> Result<bool, IndexError> {
-        self.compact_once(false)
+        self.compact_once(Piece::Next)
+    }
+
+    /// Makes one segment of all, where more than an eighth of the rows are outside the largest; true when that was so.
+    /// For an index that nobody writes to for a while: it is searched fastest then, and rows are written anew only when
+    /// they have become more by an eighth. Blocks as [`compact`](Self::compact) does.
+    ///
+    /// # Errors
+    /// As [`IndexError`] says; the index is as it was then.
+    pub fn tidy(&self) -> Result<bool, IndexError> {
+        self.compact_once(Piece::Quiet)
     }
 
     /// Makes one segment of everything. As [`compact`](Self::compact) otherwise.
@@ -51,7 +63,7 @@ impl Index {
     /// # Errors
     /// As [`IndexError`] says; the index is as it was then.
     pub fn compact_fully(&self) -> Result<(), IndexError> {
-        self.compact_once(true).map(|_| ())
+        self.compact_once(Piece::All).map(|_| ())
     }
 
     /// True when [`compact`](Self::compact) would find something to do. Cheap, and waits for no compaction.
@@ -64,21 +76,26 @@ impl Index {
         !parts.is_empty() && !is_whole(&parts)
     }
 
-    fn compact_once(&self, all: bool) -> Result<bool, IndexError> {
+    fn compact_once(&self, piece: Piece) -> Result<bool, IndexError> {
         let _one = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let (parts, logs_from, file) = {
             let mut writer = self.writer();
-            let seals = writer.tail_rows() >= if all { 1 } else { self.config.seal_rows.max(1) };
-            let mut parts: Vec<Part> = Vec::new();
+            let tail_min = match piece {
+                Piece::All => 1,
+                Piece::Next => self.config.seal_rows.max(1),
+                Piece::Quiet => usize::MAX,
+            };
+            let seals = writer.tail_rows() >= tail_min;
+            let mut parts = match piece {
+                Piece::All => writer.segments.clone(),
+                Piece::Next if seals => Vec::new(),
+                Piece::Next => worth_merging(&writer.segments),
+                Piece::Quiet => worth_tidying(&writer.segments),
+            };
             let mut logs_from = 0;
-            if all {
-                parts.extend_from_slice(&writer.segments);
-            }
             if seals {
                 parts.extend_from_slice(&writer.pages);
                 logs_from = writer.freeze_tail()?;
-            } else if !all {
-                parts = worth_merging(&writer.segments);
             }
             if parts.is_empty() || is_whole(&parts) {
                 return Ok(false);
@@ -115,6 +132,21 @@ impl Index {
         let segment = build(&self.shape, rows, lists)?;
         Ok(Some(if parted { lists::measure(segment, &self.shape)? } else { segment }))
     }
+}
+
+/// What of the upkeep is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    Next,
+    Quiet,
+    All,
+}
+
+/// All segments, when the largest has less than its part of the rows.
+fn worth_tidying(segments: &[Part]) -> Vec<Part> {
+    let counts = || segments.iter().map(|part| part.live.count());
+    let (all, largest) = (counts().sum::<usize>(), counts().max().unwrap_or_default());
+    if segments.len() > 1 && all - largest > all / TIDY_SHARE { segments.to_vec() } else { Vec::new() }
 }
 
 /// True for one segment without dead rows, which is as it should be.

@@ -14,6 +14,7 @@ enum Step {
     Upsert(Vec<(u8, Vec<f32>)>),
     Remove(Vec<u8>),
     Compact,
+    Tidy,
     CompactFully,
 }
 
@@ -28,6 +29,7 @@ fn steps(dimension: usize) -> impl Strategy<Value = Vec<Step>> {
         6 => points.prop_map(Step::Upsert),
         2 => vec(0u8..60, 0..6).prop_map(Step::Remove),
         2 => Just(Step::Compact),
+        1 => Just(Step::Tidy),
         1 => Just(Step::CompactFully),
     ];
     vec(step, 0..30)
@@ -64,6 +66,7 @@ proptest! {
                     prop_assert_eq!(index.remove(&names).expect("removed"), there);
                 }
                 Step::Compact => while index.compact().expect("compacted") {},
+                Step::Tidy => drop(index.tidy().expect("tidied")),
                 Step::CompactFully => index.compact_fully().expect("compacted"),
             }
         }
@@ -158,6 +161,29 @@ fn readers_see_one_moment_while_all_changes() {
     });
     while index.compact().expect("compacted") {}
     assert_eq!(index.snapshot().len(), 40);
+}
+
+#[test]
+fn tidying_makes_one_segment_until_few_rows_are_outside_it() {
+    let index = Index::in_memory(Config { seal_rows: 10, ..Config::new(2, Distance::InnerProduct) }).expect("an index");
+    let add = |ids: std::ops::Range<u32>| {
+        for id in ids {
+            index.upsert(&[point(&format!("p{id}"), &[1.0, 0.0])]).expect("stored");
+            while index.compact().expect("compacted") {}
+        }
+        index.snapshot().stats()
+    };
+    assert!(!index.tidy().expect("tidied"), "nothing is there");
+    assert!(add(0..75).segments > 1);
+    assert!(index.tidy().expect("tidied"));
+    let stats = index.snapshot().stats();
+    assert_eq!((stats.segments, stats.points, stats.tail), (1, 75, 5), "the tail stays one");
+    assert!(!index.tidy().expect("tidied"), "one is enough");
+    assert_eq!(add(75..85).segments, 2);
+    assert!(!index.tidy().expect("tidied"), "an eighth at most is outside the largest");
+    assert_eq!(add(85..95).segments, 3);
+    assert!(index.tidy().expect("tidied"));
+    assert_eq!(index.snapshot().stats().segments, 1);
 }
 
 /// A segment is being made (a thread does nothing else) while points come and go: each write is seen at once, the thread

@@ -271,13 +271,27 @@ impl Collection {
         Ok(removed)
     }
 
+    /// Counts the changes since it was opened.
+    pub(super) fn generation(&self) -> u64 {
+        self.index.snapshot().version()
+    }
+
     /// Does a piece of upkeep; true when there may be more to do. Searches go on, and writes but for a moment.
     pub(super) fn keep_up(&self) -> bool {
+        self.compact(Index::compact)
+    }
+
+    /// Makes it one segment, if it is worth it; for a time when nobody writes.
+    pub(super) fn tidy(&self) -> bool {
+        self.compact(Index::tidy)
+    }
+
+    fn compact(&self, how: impl FnOnce(&Index) -> Result<bool, IndexError>) -> bool {
         let _one = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         if *self.writing.lock().unwrap_or_else(PoisonError::into_inner) {
             return false;
         }
-        let outcome = self.index.compact();
+        let outcome = how(&self.index);
         match &outcome {
             Ok(true) => self.selections.forget_unused(),
             Ok(false) => {}

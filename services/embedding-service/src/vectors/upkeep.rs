@@ -5,10 +5,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::Collection;
@@ -16,6 +16,12 @@ use super::Collection;
 /// Longest wait for a piece of upkeep when the collections are closed. One that takes longer ends with the process,
 /// which does no harm.
 const END_WAIT: Duration = Duration::from_secs(2);
+
+/// How long nobody writes to a collection that is made one segment.
+const QUIET: Duration = Duration::from_secs(2);
+/// Of 19 at most.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 /// The thread's owner.
 #[derive(Debug)]
@@ -64,18 +70,111 @@ impl Drop for Upkeep {
 }
 
 fn run(receiver: &Receiver<Arc<Collection>>, stop: &AtomicBool) {
-    let mut queue = VecDeque::new();
+    yield_to_others();
+    let (mut queue, mut resting) = (VecDeque::new(), VecDeque::new());
     while !stop.load(Ordering::Acquire) {
         if queue.is_empty() {
-            let Ok(next) = receiver.recv() else { return };
-            queue.push_back(next);
+            match next(receiver, &mut resting) {
+                Next::Look(collection) => queue.push_back(collection),
+                Next::Tidy(collection) => {
+                    collection.tidy();
+                    continue;
+                }
+                Next::Nothing => continue,
+                Next::End => return,
+            }
         }
         queue.extend(receiver.try_iter());
         let Some(collection) = queue.pop_front() else { continue };
         collection.waits_for_upkeep.store(false, Ordering::Release);
         let more = collection.keep_up();
-        if more && !collection.waits_for_upkeep.swap(true, Ordering::AcqRel) {
+        if !more {
+            rest(&mut resting, collection);
+        } else if !collection.waits_for_upkeep.swap(true, Ordering::AcqRel) {
             queue.push_back(collection);
         }
+    }
+}
+
+/// A collection that has nothing to be done until it is quiet.
+struct Resting {
+    collection: Arc<Collection>,
+    generation: u64,
+    until: Instant,
+}
+
+enum Next {
+    Look(Arc<Collection>),
+    Tidy(Arc<Collection>),
+    Nothing,
+    End,
+}
+
+/// Waits for what is to be done next.
+fn next(receiver: &Receiver<Arc<Collection>>, resting: &mut VecDeque<Resting>) -> Next {
+    let Some(first) = resting.front() else { return receiver.recv().map_or(Next::End, Next::Look) };
+    match receiver.recv_timeout(first.until.saturating_duration_since(Instant::now())) {
+        Ok(collection) => Next::Look(collection),
+        Err(RecvTimeoutError::Disconnected) => Next::End,
+        Err(RecvTimeoutError::Timeout) => {
+            let Some(first) = resting.pop_front() else { return Next::Nothing };
+            if first.collection.generation() == first.generation {
+                return Next::Tidy(first.collection);
+            }
+            rest(resting, first.collection);
+            Next::Nothing
+        }
+    }
+}
+
+/// Lets a collection rest from now on.
+fn rest(resting: &mut VecDeque<Resting>, collection: Arc<Collection>) {
+    resting.retain(|other| !Arc::ptr_eq(&other.collection, &collection));
+    resting.push_back(Resting { generation: collection.generation(), until: Instant::now() + QUIET, collection });
+}
+
+/// Lets threads that somebody waits for go first, where the operating system knows the priority of a thread.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "upkeep has the priority of all threads");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vector_index::Distance;
+
+    use super::{
+        super::{Point, Schema},
+        *,
+    };
+
+    #[test]
+    fn collection_is_tidied_when_nobody_wrote_since_it_rests() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let schema = Schema { dimension: 1, distance: Distance::Cosine, partition_field: String::new() };
+        let path = folder.path().join("notes");
+        Collection::make(&path, &schema).expect("made");
+        let collection = Arc::new(Collection::open(&path, "notes").expect("a collection"));
+        let ((sender, receiver), mut resting) = (mpsc::channel(), VecDeque::new());
+        // As if the time were over.
+        let due = |resting: &mut VecDeque<Resting>| resting[0].until = Instant::now();
+
+        rest(&mut resting, Arc::clone(&collection));
+        rest(&mut resting, Arc::clone(&collection));
+        assert_eq!(resting.len(), 1, "nothing rests twice");
+        let point = Point { id: "a".to_owned(), vector: vec![1.0], payload: None };
+        collection.upsert(&[point], 10).expect("stored");
+        due(&mut resting);
+        assert!(matches!(next(&receiver, &mut resting), Next::Nothing), "somebody wrote");
+        assert!(resting[0].until > Instant::now(), "it rests anew");
+        due(&mut resting);
+        assert!(matches!(next(&receiver, &mut resting), Next::Tidy(_)));
+        assert!(resting.is_empty());
+        sender.send(collection).expect("sent");
+        assert!(matches!(next(&receiver, &mut resting), Next::Look(_)));
+        drop(sender);
+        assert!(matches!(next(&receiver, &mut resting), Next::End));
     }
 }
