@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod fleet;
 mod free;
+mod learned;
 mod metrics;
 mod misuse;
 mod model;

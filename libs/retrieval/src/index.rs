@@ -148,6 +148,10 @@ impl Index {
         &self.entries
     }
 
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
     pub(crate) fn producers(&self) -> &Producers {
         &self.producers
     }

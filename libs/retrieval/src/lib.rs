@@ -6,6 +6,7 @@ mod asked;
 pub mod calibration;
 pub mod entry;
 pub mod index;
+mod keep;
 mod language;
 pub mod legs;
 mod lexicon;

@@ -28,6 +28,8 @@ pub struct TenantConfig {
     pub documents: BTreeMap<String, DocumentConfig>,
     /// What becomes of a send whose end stays unknown.
     pub outbound_unknown: OutboundUnknown,
+    /// A sentence for which a person chose one of several operations is kept as an example of it; default true.
+    pub learn_from_choices: bool,
 }
 
 impl Default for TenantConfig {
@@ -38,6 +40,7 @@ impl Default for TenantConfig {
             accounts: BTreeMap::new(),
             documents: BTreeMap::new(),
             outbound_unknown: OutboundUnknown::default(),
+            learn_from_choices: true,
         }
     }
 }

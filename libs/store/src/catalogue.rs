@@ -45,9 +45,12 @@ pub struct Example {
     pub language: String,
     /// The sentence.
     pub text: String,
-    /// Who said so: `operator`, `feedback` and the like.
+    /// Who said so: [`ACCEPTED`], `operator` and the like.
     pub origin: String,
 }
+
+/// Origin of a sentence for which a person chose the operation.
+pub const ACCEPTED: &str = "accepted";
 
 /// What was learned about an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,11 +183,12 @@ impl Store {
             .collect()
     }
 
-    /// Adds a sentence that means an operation. Gives the version; an unchanged one when the sentence was known.
+    /// Adds a sentence that means an operation; of its origin the oldest beyond `most`, 1 to 1,000, go. Gives the new
+    /// version; none when the sentence was known.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_example(&self, tenant: &Tenant, example: &Example) -> Result<i64, StoreError> {
+    pub async fn add_example(&self, tenant: &Tenant, example: &Example, most: u32) -> Result<Option<i64>, StoreError> {
         let mut tx = self.begin().await?;
         let version = next_version(&mut tx, tenant).await?;
         let added = tx
@@ -198,10 +202,48 @@ impl Store {
             .await?;
         if added == 0 {
             tx.rollback().await?;
-            return self.catalog_version(tenant).await;
+            return Ok(None);
+        }
+        // A version is taken once, so it says which is older; the clock need not.
+        tx.execute(
+            sql!(
+                "delete from catalog_examples where tenant = $1 and operation = $2 and origin = $3 and catalog_version <= "
+                "(select catalog_version from catalog_examples where tenant = $1 and operation = $2 and origin = $3 "
+                "order by catalog_version desc limit 1 offset $4)"
+            ),
+            args![tenant, &example.operation, &example.origin, i64::from(most)],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(Some(version))
+    }
+
+    /// Takes a sentence of this origin away from an operation, in every language. Gives the new version; none when there
+    /// was none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remove_example(
+        &self,
+        tenant: &Tenant,
+        operation: &str,
+        origin: &str,
+        text: &str,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.begin().await?;
+        let version = next_version(&mut tx, tenant).await?;
+        let removed = tx
+            .execute(
+                sql!("delete from catalog_examples where tenant = $1 and operation = $2 and origin = $3 and text = $4"),
+                args![tenant, operation, origin, text],
+            )
+            .await?;
+        if removed == 0 {
+            tx.rollback().await?;
+            return Ok(None);
         }
         tx.commit().await?;
-        Ok(version)
+        Ok(Some(version))
     }
 
     /// The tenant's examples, by operation.

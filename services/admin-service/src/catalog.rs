@@ -149,6 +149,13 @@ impl Catalog {
         };
         Ok(self.of(tenant)?.search_operations(request).await?.into_inner())
     }
+
+    /// Removes a sentence that people accepted for an operation.
+    pub async fn remove_example(&self, tenant: &Tenant, operation: &str, text: &str) -> Result<(), CatalogError> {
+        let request = pb::RemoveExampleRequest { operation_id: operation.to_owned(), text: text.to_owned() };
+        self.of(tenant)?.remove_example(request).await?;
+        Ok(())
+    }
 }
 
 fn has_words(operation: &OperationSummary, words: &[String]) -> bool {

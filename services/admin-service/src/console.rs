@@ -116,6 +116,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/console/t/{tenant}/conversations/{id}/reveal", post(conversation::reveal))
         .route("/console/t/{tenant}/catalogue", get(catalogue::list))
         .route("/console/t/{tenant}/catalogue/operation", get(catalogue::operation))
+        .route("/console/t/{tenant}/catalogue/remove-example", post(catalogue::remove_example))
         .route("/console/t/{tenant}/catalogue/search", get(catalogue::ask).post(catalogue::search))
         .route("/console/t/{tenant}/switches", get(switches::list))
         .route("/console/t/{tenant}/switches/confirm", get(switches::confirm))

@@ -8,13 +8,13 @@ use std::{
 use moka::future::Cache;
 use openapi::{Operation, Risk};
 use proto::catalog::v1::{
-    GetOperationRequest, ListDocumentsRequest, OperationHit, RiskClass, SearchOperationsRequest,
+    AcceptExampleRequest, GetOperationRequest, ListDocumentsRequest, OperationHit, RiskClass, SearchOperationsRequest,
     catalog_service_client::CatalogServiceClient,
 };
 use service_kit::grpc::{self, Client, ClientConfig, ClientError, MESSAGE_BYTES_MAX};
 use tonic::{Code, Status};
 
-use crate::turn::{Hit, SearchAnswer, SearchQuery};
+use crate::turn::{Accepted, Hit, SearchAnswer, SearchQuery};
 
 /// Operations kept by their hash.
 const CACHED_MAX: u64 = 2_000;
@@ -123,6 +123,18 @@ impl Catalog {
             }
             Err(error) => Ok(Err(format!("it cannot be read: {error}"))),
         }
+    }
+
+    /// Has a sentence kept as an example of the operation that a person chose for it; false where nothing of it may be
+    /// kept, or it is known.
+    ///
+    /// # Errors
+    /// [`CatalogError::Away`], also when the operation is gone.
+    pub async fn accept(&self, accepted: Accepted) -> Result<bool, CatalogError> {
+        let Accepted { operation_id, language, text, values } = accepted;
+        let request = AcceptExampleRequest { operation_id, language, text, values };
+        let answer = self.client.clone().accept_example(request).await.map_err(CatalogError::Away)?;
+        Ok(answer.into_inner().kept)
     }
 
     /// Titles of the documents, at most a minute old, or the last that are known.

@@ -19,7 +19,7 @@ use crate::{
     envelope::Envelope,
     lease::Held,
     mask::{mask, mask_all},
-    turn::{Answer, Input, LABEL, ModelTrace, SaveIdentity, State, TurnTrace},
+    turn::{Accepted, Answer, Input, LABEL, ModelTrace, SaveIdentity, State, TurnTrace},
     worker::Worker,
 };
 
@@ -63,7 +63,23 @@ pub async fn answer(
     worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
     metrics::counter!(metric::TURNS, "end" => "answered").increment(1);
     tell(worker, held, &commit);
+    if let Some(accepted) = answer.accepted {
+        learn(worker, held, accepted);
+    }
     Ok(())
+}
+
+/// Has the catalogue keep what the person chose, once, behind the commit: a turn that is run again has not told it yet.
+/// Nobody waits for it. One that is lost, with this process or while the catalogue is away, is asked about once more.
+fn learn(worker: &Worker, held: &Held, accepted: Accepted) {
+    let Some(catalog) = worker.tenants.learning(&held.lease.tenant).cloned() else { return };
+    tokio::spawn(async move {
+        let operation = accepted.operation_id.clone();
+        match catalog.accept(accepted).await {
+            Ok(kept) => tracing::debug!(operation, kept, "a person chose what a sentence means"),
+            Err(error) => tracing::warn!(operation, %error, "what a person chose could not be learned"),
+        }
+    });
 }
 
 /// Commits the messages of `range` as a dead letter, with an apology; where an effect may have happened in `document`,

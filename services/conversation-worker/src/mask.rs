@@ -25,6 +25,11 @@ pub fn mask(text: &str) -> String {
         .fold(text.to_owned(), |text, (regex, word)| regex.replace_all(&text, format!("[{word}]")).into_owned())
 }
 
+/// `text` without what [`mask`] masks.
+pub fn without(text: &str) -> String {
+    PATTERNS.iter().fold(text.to_owned(), |text, (regex, _)| regex.replace_all(&text, " ").into_owned())
+}
+
 /// `value` with every text in it masked.
 pub fn mask_all(value: &Value) -> Value {
     match value {

@@ -71,6 +71,7 @@ struct TenantParts {
     catalog: Catalog,
     settings: Mutex<Arc<Settings>>,
     unknown: UnknownPolicy,
+    learns: bool,
 }
 
 impl Tenants {
@@ -94,6 +95,11 @@ impl Tenants {
     /// The tenant's catalogue.
     pub fn catalog(&self, tenant: &Tenant) -> Option<&Catalog> {
         self.0.get(tenant).map(|parts| &parts.catalog)
+    }
+
+    /// Where sentences go whose meaning people chose; none when the tenant does not learn from them.
+    pub fn learning(&self, tenant: &Tenant) -> Option<&Catalog> {
+        self.0.get(tenant).filter(|parts| parts.learns).map(|parts| &parts.catalog)
     }
 
     /// The tenant's backends.
@@ -181,6 +187,7 @@ fn tenant_parts(name: &Tenant, config: &TenantConfig, catalog: &CatalogConfig) -
             OutboundUnknown::Resend => UnknownPolicy::Resend,
             OutboundUnknown::Hold => UnknownPolicy::Hold,
         },
+        learns: config.learn_from_choices,
     })
 }
 
@@ -266,5 +273,21 @@ fn credential(config: &CredentialConfig) -> openapi::Credential {
             token_url: token_url.clone(),
             scopes: scopes.clone(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tenant_learns_from_choices_unless_it_is_turned_off() {
+        service_kit::install_crypto();
+        let config = r#"{ "on": {}, "off": { "learn_from_choices": false } }"#;
+        let config: service_kit::tenants::Tenants = serde_json::from_str(config).expect("tenants");
+        let catalog: CatalogConfig = serde_json::from_str(r#"{ "url": "http://127.0.0.1:9" }"#).expect("a catalogue");
+        let tenants = Tenants::new(&config, &catalog).expect("clients");
+        let learns = |name| tenants.learning(&Tenant::new(name).expect("a name")).is_some();
+        assert_eq!((learns("on"), learns("off"), learns("unknown")), (true, false, false));
     }
 }

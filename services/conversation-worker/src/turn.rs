@@ -439,6 +439,21 @@ pub struct Answer {
     pub alarms: Vec<Alarm>,
     /// Keys of the alarms that nobody waits for any more.
     pub alarms_off: Vec<String>,
+    /// A sentence whose meaning the person chose, for the catalogue to learn from.
+    pub accepted: Option<Accepted>,
+}
+
+/// A sentence that a person chose an operation for, which then did what was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// `<document id>/<METHOD> <path template>`.
+    pub operation_id: String,
+    /// Its language, `en` or `hr`.
+    pub language: String,
+    /// It, without numbers, dates and addresses.
+    pub text: String,
+    /// Words of it that became values of the call, or name the person.
+    pub values: Vec<String>,
 }
 
 /// A wish to go on later without being spoken to.

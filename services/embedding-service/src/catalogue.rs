@@ -1,5 +1,6 @@
 //! The operation catalogue: built from the database for each tenant, rebuilt when its version changes.
 
+mod accepted;
 mod history;
 mod import;
 mod keep;
@@ -19,6 +20,7 @@ use service_kit::tenants::Tenants;
 use store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 
+pub use accepted::AcceptError;
 pub use history::Diff;
 use history::History;
 pub use import::{Changes, ImportError};

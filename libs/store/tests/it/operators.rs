@@ -6,7 +6,7 @@ use store::{
     Cursor, Direction, StoreError, UserMapping,
     api_keys::key_hash,
     audit::AuditEntry,
-    catalogue::{CatalogDocument, Example},
+    catalogue::{ACCEPTED, CatalogDocument, Example},
 };
 
 use crate::support::{Db, answer, on_both_engines, tenant};
@@ -14,6 +14,7 @@ use crate::support::{Db, answer, on_both_engines, tenant};
 on_both_engines!(
     every_change_of_the_catalogue_has_its_version,
     concurrent_changes_of_the_catalogue_take_different_versions,
+    the_oldest_accepted_sentences_of_an_operation_go,
     a_key_opens_until_it_is_revoked_or_expires,
     the_audit_chain_shows_what_was_changed,
     outbound_messages_resume_from_a_cursor,
@@ -49,13 +50,41 @@ async fn every_change_of_the_catalogue_has_its_version(db: &Db) {
         text: "pokaži".to_owned(),
         origin: "operator".to_owned(),
     };
-    assert_eq!(store.add_example(&acme, &example).await.expect("kept"), 5);
-    assert_eq!(store.add_example(&acme, &example).await.expect("kept"), 5);
+    assert_eq!(store.add_example(&acme, &example, 9).await.expect("kept"), Some(5));
+    assert_eq!(store.add_example(&acme, &example, 9).await.expect("kept"), None);
     store.learn(&acme, "fleet/GET /x", "hint", "from", "must be a date").await.expect("learned");
     assert_eq!(store.catalog_version(&acme).await.expect("a version"), 6);
     store.learn(&acme, "fleet/GET /x", "hint", "from", "must be a date").await.expect("learned");
     assert_eq!(store.catalog_version(&acme).await.expect("a version"), 6);
     assert_eq!(store.notes(&acme).await.expect("a list")[0].seen, 2);
+}
+
+async fn the_oldest_accepted_sentences_of_an_operation_go(db: &Db) {
+    let (store, acme, other) = (&db.store, tenant("acme"), tenant("other"));
+    let example = |operation: &str, text: &str, origin: &str| Example {
+        operation: operation.to_owned(),
+        language: "en".to_owned(),
+        text: text.to_owned(),
+        origin: origin.to_owned(),
+    };
+    store.add_example(&other, &example("x", "a", ACCEPTED), 2).await.expect("kept");
+    for (operation, text, origin) in
+        [("x", "z", "operator"), ("y", "a", ACCEPTED), ("x", "c", ACCEPTED), ("x", "a", ACCEPTED), ("x", "b", ACCEPTED)]
+    {
+        assert!(store.add_example(&acme, &example(operation, text, origin), 2).await.expect("kept").is_some());
+    }
+    // Known: nothing is new, and nothing goes.
+    assert_eq!(store.add_example(&acme, &example("x", "a", ACCEPTED), 2).await.expect("known"), None);
+    let texts = async || {
+        let all = store.examples(&acme).await.expect("a list");
+        all.into_iter().map(|row| format!("{} {}", row.operation, row.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(texts().await, ["x a", "x b", "x z", "y a"]);
+    assert_eq!(store.remove_example(&acme, "x", ACCEPTED, "z").await.expect("none"), None, "it is the operator's");
+    assert_eq!(store.catalog_version(&acme).await.expect("a version"), 5);
+    assert_eq!(store.remove_example(&acme, "x", ACCEPTED, "a").await.expect("gone"), Some(6));
+    assert_eq!(texts().await, ["x b", "x z", "y a"]);
+    assert_eq!(store.examples(&other).await.expect("a list").len(), 1, "tenants share none");
 }
 
 async fn concurrent_changes_of_the_catalogue_take_different_versions(db: &Db) {

@@ -56,7 +56,7 @@ async fn fill(db: &Db, name: &str) -> Side {
         text: name.to_owned(),
         origin: "operator".to_owned(),
     };
-    assert_eq!(store.add_example(&acme, &example).await.expect("kept"), 3);
+    assert_eq!(store.add_example(&acme, &example, 9).await.expect("kept"), Some(3));
     store.learn(&acme, "doc/GET /x", "hint", "query:x", name).await.expect("learned");
     store.add_api_key(&acme, "ci", &key_hash(name), &["*".to_owned()], None).await.expect("added");
     let entry = AuditEntry {

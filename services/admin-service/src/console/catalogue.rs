@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use askama::Template;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use openapi::Operation;
 use proto::catalog::v1::{Document, OperationHit, OperationSummary};
 use serde_json::{Value, json};
+use store::catalogue::ACCEPTED;
 
 use super::{
     error::ConsoleError,
@@ -67,6 +68,9 @@ struct OperationPage {
     schemes: String,
     aliases: Vec<String>,
     examples: Vec<String>,
+    /// What people chose the operation for.
+    accepted: Vec<String>,
+    remove: String,
     hidden: bool,
     notes: Vec<store::catalogue::Note>,
     json: String,
@@ -143,14 +147,17 @@ pub async fn operation(room: Room, query: Query) -> Result<Response, ConsoleErro
         all.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
     };
     let learned = room.console.store.examples(&room.tenant).await?.into_iter();
-    let learned = learned.filter(|example| example.operation == id);
+    let (accepted, others): (Vec<_>, Vec<_>) =
+        learned.filter(|example| example.operation == id).partition(|example| example.origin == ACCEPTED);
     let notes = room.console.store.notes(&room.tenant).await?;
     let page = OperationPage {
         risk: catalog::risk(&summary),
         fields: operation.fields.iter().map(|field| field_row(&operation, field)).collect(),
         schemes: operation.schemes.keys().cloned().collect::<Vec<_>>().join(", "),
         aliases: texts("aliases"),
-        examples: texts("examples").into_iter().chain(learned.map(|example| example.text)).collect(),
+        examples: texts("examples").into_iter().chain(others.into_iter().map(|example| example.text)).collect(),
+        accepted: accepted.into_iter().map(|example| example.text).collect(),
+        remove: room.path("/catalogue/remove-example"),
         hidden: overlay["hidden"].as_bool().unwrap_or_default(),
         notes: notes.into_iter().filter(|note| note.operation == id).collect(),
         json: serde_json::to_string_pretty(&operation).unwrap_or_default(),
@@ -160,6 +167,15 @@ pub async fn operation(room: Room, query: Query) -> Result<Response, ConsoleErro
         operation,
     };
     Ok(frame::html(&page)?.into_response())
+}
+
+/// `POST /console/t/{tenant}/catalogue/remove-example`
+pub async fn remove_example(room: Room, Posted(fields): Posted) -> Result<Redirect, ConsoleError> {
+    let (operation, text) = (fields.get("operation").unwrap_or_default(), fields.get("text").unwrap_or_default());
+    room.record("catalogue.remove_example", operation, json!({ "text": text })).await?;
+    room.console.catalog.remove_example(&room.tenant, operation, text).await?;
+    room.console.sessions.tell(&room.session.id, "The sentence no longer stands for this operation.".to_owned(), false);
+    Ok(Redirect::to(&link(&room.path("/catalogue/operation"), &[("id", Some(operation))])))
 }
 
 /// `GET /console/t/{tenant}/catalogue/search`

@@ -9,6 +9,7 @@ use proto::catalog::v1::{
 use reqwest::StatusCode;
 use serde_json::json;
 use service_kit::grpc::{Caller, GrpcConfig, GrpcServer, StaticKey};
+use store::catalogue::{ACCEPTED, Example};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
@@ -120,6 +121,26 @@ impl CatalogService for Catalogue {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn accept_example(
+        &self,
+        _request: Request<pb::AcceptExampleRequest>,
+    ) -> Result<Response<pb::AcceptExampleResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn remove_example(
+        &self,
+        request: Request<pb::RemoveExampleRequest>,
+    ) -> Result<Response<pb::RemoveExampleResponse>, Status> {
+        let request = request.into_inner();
+        match (request.operation_id.as_str(), request.text.as_str()) {
+            ("d/GET /acme/001", "the <b>thing</b>") => {
+                Ok(Response::new(pb::RemoveExampleResponse { catalog_version: 4 }))
+            }
+            _ => Err(Status::not_found("no such sentence")),
+        }
+    }
+
     type WatchCatalogStream =
         Pin<Box<dyn tokio_stream::Stream<Item = Result<pb::WatchCatalogResponse, Status>> + Send>>;
 
@@ -183,6 +204,25 @@ async fn the_catalogue_is_shown_searched_and_kept_apart_by_tenant() {
     }
     assert!(!one.has("<script>alert") && !one.has("<i>thingy"));
     assert_eq!(browser.get("/console/t/acme/catalogue/operation?id=d%2FGET+%2Fx").await.status, StatusCode::NOT_FOUND);
+
+    let accepted = Example {
+        operation: "d/GET /acme/001".to_owned(),
+        language: "en".to_owned(),
+        text: "the <b>thing</b>".to_owned(),
+        origin: ACCEPTED.to_owned(),
+    };
+    running.store.add_example(&tenant("acme"), &accepted, 9).await.expect("kept");
+    let page = "/console/t/acme/catalogue/operation?id=d%2FGET+%2Facme%2F001";
+    let learned = browser.get(page).await;
+    assert!(
+        learned.has("people chose it for") && learned.has("the &#60;b&#62;thing") && !one.has("people chose it for")
+    );
+    let remove = "/console/t/acme/catalogue/remove-example";
+    let fields = |text| [("operation", "d/GET /acme/001"), ("text", text)];
+    assert_eq!(browser.submit(page, remove, &fields("the <b>thing</b>")).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.submit(page, remove, &fields("another")).await.status, StatusCode::NOT_FOUND);
+    let audit = running.store.list_audit(&tenant("acme"), None, 2).await.expect("the audit");
+    assert!(audit.iter().all(|row| row.entry.action == "catalogue.remove_example"), "both tries are written down");
 
     let search = "/console/t/acme/catalogue/search";
     let hits = browser.submit(search, search, &[("text", "my <b>wish</b>"), ("language", "en")]).await;

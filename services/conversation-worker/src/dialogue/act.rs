@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     answer, ask, fail, files,
     later::{self, Same},
+    learn,
     schema::{self, operation_verb},
     scope::{Scope, Step, YES_S, arguments_hash},
     show,
@@ -134,6 +135,7 @@ fn run(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
     match outcome {
         CallOutcome::Answered { status: 200..=299, body, .. } => {
             let title = schema::operation_title(operation);
+            learn::ended_well(scope, &task, operation);
             answer::used(scope, operation, &title);
             let text = done(scope, operation, &task, &body);
             answer::remember_effect(scope, operation, &body);

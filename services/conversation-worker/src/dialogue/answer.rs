@@ -4,7 +4,7 @@ use openapi::{Operation, Risk};
 use serde_json::Value;
 
 use super::{
-    fail,
+    fail, learn,
     rows::{self, Found},
     schema::{self, kind},
     scope::{Scope, Step},
@@ -29,8 +29,7 @@ const MAX_LOOKED: usize = 6;
 
 /// Calls a safe operation and tells what came; all its pages, where they have to be counted or looked through.
 pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
-    let (sentence, others) = (task.sentence, task.others);
-    let Some(frame) = task.frames.into_iter().next() else { return Ok(()) };
+    let Some(frame) = task.frames.first().cloned() else { return Ok(()) };
     let (mut body, mut cut) = match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
         CallOutcome::Answered { status: 200..=299, body, cut } => (body, cut),
         failed => {
@@ -38,7 +37,8 @@ pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()
             return Ok(());
         }
     };
-    let words = narrowing(scope, operation, &frame, &sentence);
+    learn::ended_well(scope, &task, operation);
+    let words = narrowing(scope, operation, &frame, &task.sentence);
     let first = rows::found(operation, &body, cut);
     let unread = first.is_list && cut.is_some_and(|cut| cut.more);
     if unread
@@ -48,7 +48,7 @@ pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()
     {
         (body, cut) = (whole, left);
     }
-    tell(scope, operation, frame, (&body, cut), &others, &words)
+    tell(scope, operation, frame, (&body, cut), &task.others, &words)
 }
 
 /// Words of a sentence that no field took and that the operation does not have itself, folded and as they were written:

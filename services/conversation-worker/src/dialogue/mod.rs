@@ -15,6 +15,7 @@ mod hints;
 mod identity;
 mod ids;
 pub mod later;
+mod learn;
 mod periods;
 mod read;
 mod reply;

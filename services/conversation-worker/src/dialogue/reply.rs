@@ -387,7 +387,8 @@ pub fn take(scope: &mut Scope<'_>, open: Open, offer: Offer) -> Step<()> {
         Does::Start { operation_id, sentence } => {
             let others = open.task.map(|task| task.others).unwrap_or_default();
             scope.state.open = None;
-            steps::begin(scope, &operation_id, "", &sentence, others)
+            let picked = Some(sentence.clone()).filter(|_| open.kind == Ask::Meaning);
+            steps::begin_task(scope, &operation_id, "", Task { sentence, others, picked, ..Task::default() })
         }
         Does::Row { at } => {
             let Ask::Pick { key, rows, .. } = &open.kind else { return Ok(()) };

@@ -19,9 +19,9 @@ use crate::{
         texts,
     },
     turn::{
-        Action, Alarm, Answer, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo, Fetch, FileOutcome,
-        Hit, Input, Mapping, ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer, SearchQuery,
-        TurnTrace,
+        Accepted, Action, Alarm, Answer, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo, Fetch,
+        FileOutcome, Hit, Input, Mapping, ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer,
+        SearchQuery, TurnTrace,
     },
 };
 
@@ -58,6 +58,8 @@ pub struct Scope<'a> {
     pub replies: Vec<Reply>,
     pub trace: TurnTrace,
     pub saves: Vec<SaveIdentity>,
+    /// A sentence whose meaning the person chose.
+    pub accepted: Option<Accepted>,
     /// Put before the next thing that is said.
     pub lead: Vec<String>,
     tokens: u32,
@@ -82,6 +84,7 @@ impl<'a> Scope<'a> {
             replies: Vec::new(),
             trace: TurnTrace { language: lang.tag().to_owned(), ..TurnTrace::default() },
             saves: Vec::new(),
+            accepted: None,
             lead: Vec::new(),
             tokens: 0,
             steps: 0,
@@ -401,6 +404,7 @@ impl<'a> Scope<'a> {
             state: self.state,
             trace: self.trace,
             save_identity: self.saves,
+            accepted: self.accepted,
         }
     }
 }

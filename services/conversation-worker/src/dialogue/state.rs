@@ -167,6 +167,9 @@ pub struct Task {
     /// Words of the sentence that nobody knows: unless they name something that can be chosen, nothing is near.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// The sentence that the person chose the operation for, out of several that it may have meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picked: Option<String>,
     /// It was said that a file may be added.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub file_told: bool,

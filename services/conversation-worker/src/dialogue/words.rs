@@ -7,16 +7,20 @@ use crate::language::{
 
 /// The words of a sentence that may name a row: no dates, no measured numbers, no fillers, no leading verb.
 pub fn naming(sentence: &str) -> Vec<String> {
-    let words = tokens(sentence);
-    let mut used = when(&words, jiff::civil::Date::constant(2000, 1, 1), None).used;
-    for number in numbers(&words, &used) {
+    naming_words(sentence, &values_said(&tokens(sentence)))
+}
+
+/// Which tokens of a sentence are dates and measured numbers.
+pub fn values_said(words: &[Token]) -> Vec<bool> {
+    let mut used = when(words, jiff::civil::Date::constant(2000, 1, 1), None).used;
+    for number in numbers(words, &used) {
         if number.unit.as_deref().is_some_and(|unit| !is_filler(unit)) {
             for at in number.tokens.start..(number.tokens.end + 1).min(used.len()) {
                 used[at] = true;
             }
         }
     }
-    naming_words(sentence, &used)
+    used
 }
 
 /// True when a sentence points at something said before: "book it", "rezerviraj ga", "buch es", "resérvalo".

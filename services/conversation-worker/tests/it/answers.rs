@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    bench::{Bench, Engine, incoming},
+    bench::{Bench, Engine, eventually, incoming},
     on_both_engines,
 };
 
@@ -13,6 +13,7 @@ on_both_engines!(
     while_a_question_is_open_texts_do_not_merge,
     a_hot_conversation_is_answered_in_order,
     the_message_that_is_answered_is_marked_as_read,
+    what_a_person_chose_is_told_to_the_catalogue_once,
 );
 
 async fn sixteen_copies_are_answered_once(engine: Engine) {
@@ -104,4 +105,19 @@ async fn the_message_that_is_answered_is_marked_as_read(engine: Engine) {
     crate::bench::eventually("a read mark", async || !bench.platform.read().is_empty()).await;
     worker.stop().await;
     assert_eq!(bench.platform.read(), ["/whatsapp/1/senders/385990000000/message/m-1/read"]);
+}
+
+async fn what_a_person_chose_is_told_to_the_catalogue_once(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let told = bench.say("385911", "m-1", "chosen").await;
+    bench.quiet(told.conversation).await;
+    eventually("the choice is told", async || bench.catalog.accepted.lock().unwrap().len() == 1).await;
+    let after = bench.say("385911", "m-2", "hello").await;
+    bench.quiet(after.conversation).await;
+    worker.stop().await;
+    let accepted = bench.catalog.accepted.lock().unwrap().clone();
+    assert_eq!(accepted.len(), 1, "{accepted:?}");
+    assert_eq!((accepted[0].operation_id.as_str(), accepted[0].text.as_str()), ("demo/GET /safe", "safe things"));
+    assert_eq!(accepted[0].values, ["things"]);
 }

@@ -1,7 +1,7 @@
 //! A catalogue of three operations over real gRPC: `safe`, `keyed` and `once`, each found by its name.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -24,6 +24,8 @@ pub struct Catalog {
     pub changed: Arc<AtomicBool>,
     /// Answers UNAVAILABLE so many times.
     pub away: Arc<AtomicUsize>,
+    /// What people chose.
+    pub accepted: Arc<Mutex<Vec<pb::AcceptExampleRequest>>>,
 }
 
 impl Catalog {
@@ -167,6 +169,21 @@ impl CatalogService for Catalog {
         _: Request<pb::UpsertOverlayRequest>,
     ) -> Result<Response<pb::UpsertOverlayResponse>, Status> {
         Err(Status::permission_denied("the worker changes nothing"))
+    }
+
+    async fn accept_example(
+        &self,
+        request: Request<pb::AcceptExampleRequest>,
+    ) -> Result<Response<pb::AcceptExampleResponse>, Status> {
+        self.accepted.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(pb::AcceptExampleResponse { kept: true, catalog_version: 2 }))
+    }
+
+    async fn remove_example(
+        &self,
+        _: Request<pb::RemoveExampleRequest>,
+    ) -> Result<Response<pb::RemoveExampleResponse>, Status> {
+        Err(Status::permission_denied("the worker removes nothing"))
     }
 
     async fn watch_catalog(

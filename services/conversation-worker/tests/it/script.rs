@@ -4,7 +4,7 @@
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
-//! be asked; `model later`: the same after a call of `safe`. `photo`: fetches the file that came with it and calls
+//! be asked; `model later`: the same after a call of `safe`. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
 //! `upload` with it; `photo after a search`: searches in between. Anything else is said back; texts of one turn are joined by
 //! `|`.
 
@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use conversation_worker::{
     Decide,
     turn::{
-        Action, Alarm, Answer, Call, CallOutcome, CallRef, Fetch, FileOutcome, Input, Next, Outcome, Purpose,
+        self, Action, Alarm, Answer, Call, CallOutcome, CallRef, Fetch, FileOutcome, Input, Next, Outcome, Purpose,
         SearchQuery,
     },
 };
@@ -40,8 +40,23 @@ pub fn decide() -> Decide {
         "model later" if history.is_empty() => Next::Do(call("safe")),
         word @ ("model" | "model later") => done(input, &format!("{word}: {}", input.model), false),
         "endless" => Next::Do(search("endless")),
+        "chosen" => chosen(input),
         other => done(input, other, false),
     })
+}
+
+/// Ends with a sentence whose meaning the person chose.
+fn chosen(input: &Input) -> Next {
+    let accepted = turn::Accepted {
+        operation_id: "demo/GET /safe".to_owned(),
+        language: "en".to_owned(),
+        text: "safe things".to_owned(),
+        values: vec!["things".to_owned()],
+    };
+    match done(input, "chosen", false) {
+        Next::Done(answer) => Next::Done(Box::new(Answer { accepted: Some(accepted), ..*answer })),
+        asks @ Next::Do(_) => asks,
+    }
 }
 
 fn said(input: &Input) -> String {

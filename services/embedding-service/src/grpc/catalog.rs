@@ -1,6 +1,7 @@
 //! `dragoman.catalog.v1.CatalogService`.
 
 mod convert;
+mod examples;
 mod search;
 
 use std::{ops::Bound, pin::Pin, sync::Arc, time::Duration};
@@ -138,6 +139,22 @@ impl CatalogService for Catalog {
         let version = self.catalogue.put_overlay(&tenant, &request.operation_id, &overlay).await;
         let catalog_version = version.map_err(import_status)?;
         Ok(Response::new(pb::UpsertOverlayResponse { catalog_version }))
+    }
+
+    async fn accept_example(
+        &self,
+        request: Request<pb::AcceptExampleRequest>,
+    ) -> Result<Response<pb::AcceptExampleResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        examples::accept(&self.catalogue, &tenant, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn remove_example(
+        &self,
+        request: Request<pb::RemoveExampleRequest>,
+    ) -> Result<Response<pb::RemoveExampleResponse>, Status> {
+        let tenant = Caller::of(&request)?.tenant.clone();
+        examples::remove(&self.catalogue, &tenant, request.get_ref()).await.map(Response::new)
     }
 
     type WatchCatalogStream = Pin<Box<dyn Stream<Item = Result<pb::WatchCatalogResponse, Status>> + Send>>;

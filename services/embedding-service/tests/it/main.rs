@@ -1,5 +1,6 @@
 //! The service over real gRPC.
 
+mod accepted;
 mod catalogue;
 mod crash;
 mod embeddings;

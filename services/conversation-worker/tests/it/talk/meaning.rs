@@ -423,3 +423,60 @@ fn tokens_are_of_one_conversation_and_turn() {
 fn suggestions() -> Vec<String> {
     ["GET /rooms/free", "GET /loans", "POST /room-bookings"].map(|name| operation(name).id.clone()).to_vec()
 }
+
+#[test]
+fn what_a_person_chose_for_a_sentence_is_learned_when_it_ended_well() {
+    let learned = |talk: &Talk| {
+        talk.answer().accepted.clone().map(|accepted| (accepted.operation_id, accepted.text, accepted.values))
+    };
+    let expected = |name: &str, text: &str, values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Some((format!("library/{name}"), text.to_owned(), values))
+    };
+    // By its button, its number, its words, and by a yes to the only one.
+    for choice in ["[All rooms]", "1", "rooms", "the first one"] {
+        let mut talk = Talk::new();
+        talk.catalogue.unsure("hm rooms", &["GET /rooms", "GET /books"]);
+        talk.says("hm rooms 17 tomorrow");
+        assert_eq!(learned(&talk), None, "nothing is chosen yet");
+        match choice.strip_prefix('[').and_then(|title| title.strip_suffix(']')) {
+            Some(title) => talk.taps(title),
+            None => talk.says(choice),
+        };
+        assert_eq!(learned(&talk), expected("GET /rooms", "hm rooms", &[]), "{choice} {}", talk.transcript());
+        talk.says("the second one");
+        assert_eq!(learned(&talk), None, "once");
+    }
+    // An effect: with its end, not with the choice nor the echo; words of what it was made with are named.
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("krleža by ana", &["POST /room-bookings", "GET /books"]);
+    talk.says("krleža by ana").taps("Book");
+    while talk.effects().is_empty() {
+        assert_eq!(learned(&talk), None, "{}", talk.transcript());
+        match talk.titles().iter().any(|title| title.starts_with("Yes")) {
+            true => talk.taps("Yes"),
+            false => talk.says("tomorrow 9-12"),
+        };
+    }
+    assert_eq!(learned(&talk), expected("POST /room-bookings", "krleža by ana", &["krleza", "ana"]));
+}
+
+#[test]
+fn what_nobody_chose_or_what_ended_badly_is_not_learned() {
+    let mut talk = asked();
+    talk.taps("Yes").expect(&["4711"]);
+    assert_eq!(talk.answer().accepted, None, "a yes to what was found at once says nothing new");
+    let mut talk = Talk::new();
+    talk.says("free rooms");
+    assert_eq!(talk.answer().accepted, None);
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("hm rooms", &["GET /rooms", "GET /books"]);
+    talk.says("hm rooms").library.fault("GET /rooms", Fault::Refused(500, Value::Null));
+    talk.taps("All rooms");
+    assert_eq!(talk.answer().accepted, None, "{}", talk.transcript());
+    // Another wish instead of a choice.
+    let mut talk = Talk::new();
+    talk.catalogue.unsure("hm rooms", &["GET /rooms", "GET /books"]);
+    talk.says("hm rooms").says("my loans").expect(&["Dune"]);
+    assert_eq!(talk.answer().accepted, None, "{}", talk.transcript());
+}
