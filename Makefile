@@ -68,5 +68,5 @@ start-time: ## how long the one process takes to be ready, empty and with 10,000
 bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge, and a chart: ARGS="1k 10k 100k wide 1m"
 	tests/support/bench-vectors/run.sh $(ARGS)
 
-bench-embedding: ## the embedding service over gRPC, against Qdrant edge and hnswlib in process, and killed 200 times
+bench-embedding: ## the embedding service over gRPC, against Qdrant edge and hnswlib in process, its start with all vectors, and killed 200 times
 	tests/support/bench-embedding/run.sh

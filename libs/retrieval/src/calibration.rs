@@ -9,9 +9,9 @@
 //! The three constants were set on RestBench and ToolAlpaca and on sentences about other things: see
 //! `eval_retrieval` (an example of embedding-service), which prints how often "sure" is right and how often "nothing near" is said wrongly.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize, panic::resume_unwind, thread};
 
-use super::{answer::Question, index::Index};
+use super::{answer::Question, index::Index, scored::ratio};
 
 /// Evidence above the bank's best lines at which it is as likely as not that the document is meant.
 const ABOVE_BANK: f64 = 0.12;
@@ -27,6 +27,11 @@ pub const RIVALS: usize = 20;
 const SHARED_MAX: f64 = 4.0;
 /// Titles asked of each document.
 const TITLES: usize = 48;
+
+/// Operations of a document whose questions are too quick to be worth a thread.
+const ALONE_MAX: usize = 100;
+/// Threads that ask a larger one.
+const THREADS_MAX: usize = 4;
 
 /// Neutral lines: what people write to any assistant.
 const BANK: [&str; 24] = [
@@ -80,27 +85,25 @@ impl Calibration {
 
     fn of_document(index: &Index, name: &str, members: &[usize]) -> Self {
         let only = [name.to_owned()];
-        let best = |text: &str| index.best(Question { text, k: 1, documents: &only, ..Question::default() });
-        let mut bank: Vec<f64> =
-            BANK.iter().filter_map(|line| best(line).map(|entry| index.evidence(line, entry))).collect();
+        let asked = Question { k: 1, documents: &only, ..Question::default() };
+        let threads = if members.len() < ALONE_MAX { 1 } else { THREADS_MAX };
+        let bank = side_by_side(&BANK, threads, |line| index.best_evidence(Question { text: line, ..asked }));
+        let mut bank: Vec<f64> = bank.into_iter().flatten().collect();
         bank.sort_by(f64::total_cmp);
         // All but the two best lines: one of a bank may well mean something here.
         let reached = bank.len().checked_sub(3).and_then(|at| bank.get(at)).copied().unwrap_or(0.0);
         let step = members.len().div_ceil(TITLES).max(1);
-        let (mut asked, mut home) = (0.0, 0.0);
-        for member in members.iter().step_by(step) {
-            let title = index.entries()[*member].title();
-            if title.is_empty() {
-                continue;
-            }
-            asked += 1.0;
-            if best(&title).is_some_and(|found| found == *member || index.entries()[found].title() == title) {
-                home += 1.0;
-            }
-        }
+        let titles = members.iter().step_by(step).map(|member| (*member, index.entries()[*member].title()));
+        let titles: Vec<(usize, String)> = titles.filter(|(_, title)| !title.is_empty()).collect();
+        let homes = side_by_side(&titles, threads, |(member, title)| {
+            index
+                .best(Question { text: title, ..asked })
+                .is_some_and(|found| found == *member || index.entries()[found].title() == *title)
+        });
+        let home = homes.iter().filter(|home| **home).count();
         Self {
             middle: (reached + ABOVE_BANK).clamp(MIDDLE.0, MIDDLE.1),
-            told_apart: if asked > 0.0 { home / asked } else { 1.0 },
+            told_apart: if titles.is_empty() { 1.0 } else { ratio(home, titles.len()) },
         }
     }
 
@@ -114,6 +117,20 @@ impl Calibration {
             scores.iter().map(|rival| ((rival - score) / RIVAL_SCALE).exp()).sum::<f64>().clamp(1.0, SHARED_MAX);
         near * (0.6 + 0.4 * self.told_apart) / rivals
     }
+}
+
+/// Of each item, in their order, on so many threads at most: the questions are most of what an index costs.
+fn side_by_side<T: Sync, R: Send>(items: &[T], threads_max: usize, of: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(threads_max);
+    if threads < 2 {
+        return items.iter().map(of).collect();
+    }
+    let of = &of;
+    thread::scope(|scope| {
+        let parts = items.chunks(items.len().div_ceil(threads).max(1));
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().map(of).collect::<Vec<R>>())).collect();
+        running.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 #[cfg(test)]

@@ -66,11 +66,11 @@ impl Entry {
         join(parts)
     }
 
-    /// The short text with tags and the names of parameters and body fields.
-    pub fn long_text(&self) -> String {
+    /// The [short text](Self::short_text) with tags and the names of parameters and body fields.
+    pub fn long_text(&self, short: &str) -> String {
         let parameters = self.parameters.iter().take(15).map(|name| spaced(name)).collect::<Vec<_>>().join(" ");
         let body = self.body.iter().take(15).map(|name| spaced(name)).collect::<Vec<_>>().join(" ");
-        join(vec![self.short_text(), self.tags.join(" "), parameters, body])
+        join(vec![short.to_owned(), self.tags.join(" "), parameters, body])
     }
 }
 

@@ -7,7 +7,10 @@
 //! Vectors of a model add a quarter of a lexical leg's weight where the documents know the sentence's words; the fewer
 //! they know, the less the words weigh, and the more the vectors ([`Meaning`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     affinity::{Shape, are_siblings},
@@ -48,7 +51,7 @@ const PRODUCER_OWN: f64 = 0.9;
 /// Operations, ready to be searched. Built at once, never changed.
 #[derive(Debug)]
 pub struct Index {
-    entries: Vec<Entry>,
+    entries: Arc<[Entry]>,
     shapes: Vec<Shape>,
     /// The entry of each row of text: first one row an entry, then one for each alias and example.
     row_entry: Vec<usize>,
@@ -84,16 +87,29 @@ struct Nearness<'a> {
 impl Index {
     /// Builds the index; about 0.1 ms an operation.
     pub fn new(entries: Vec<Entry>) -> Self {
+        Self::of(entries.into())
+    }
+
+    /// The same over entries that somebody else has, too.
+    pub fn of(entries: Arc<[Entry]>) -> Self {
         let mut row_entry: Vec<usize> = (0..entries.len()).collect();
         let mut vocabulary = Vocabulary::default();
+        let mut seen = HashSet::new();
         let mut terms = |text: &str| {
-            text::words(&text::latin(text)).into_iter().map(|word| vocabulary.insert(word)).collect::<Vec<u64>>()
+            let words = text::words(&text::latin(text)).into_iter();
+            let term = |word: String| {
+                let term = text::hash(word.chars());
+                // Most words are there already.
+                if seen.insert(term) { vocabulary.insert(word) } else { term }
+            };
+            words.map(term).collect::<Vec<u64>>()
         };
         let mut word_rows = Vec::with_capacity(entries.len());
         let mut gram_rows = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            word_rows.push(counts(terms(&entry.long_text())));
-            gram_rows.push(counts(text::grams(&text::latin(&entry.short_text()))));
+        for entry in entries.iter() {
+            let short = entry.short_text();
+            word_rows.push(counts(terms(&entry.long_text(&short))));
+            gram_rows.push(counts(text::grams(&text::latin(&short))));
         }
         for (number, entry) in entries.iter().enumerate() {
             for other in &entry.others {
@@ -199,6 +215,14 @@ impl Index {
     pub fn best(&self, question: Question<'_>) -> Option<usize> {
         let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
         self.rank(&Asked::new(question.text, &self.vocabulary), &allowed, None).first().map(|scored| scored.entry)
+    }
+
+    /// The evidence for the best operation by the words alone.
+    pub(crate) fn best_evidence(&self, question: Question<'_>) -> Option<f64> {
+        let allowed: Vec<usize> = (0..self.entries.len()).filter(|entry| self.is_allowed(*entry, &question)).collect();
+        let asked = Asked::new(question.text, &self.vocabulary);
+        let best = self.rank(&asked, &allowed, None).first()?.entry;
+        Some(self.evidence_for(&asked, best))
     }
 
     pub(crate) fn is_allowed(&self, entry: usize, question: &Question<'_>) -> bool {
@@ -402,13 +426,8 @@ impl Index {
         }
     }
 
-    /// How much an operation has to do with a sentence, about 0 to 1.3, whatever the other operations have.
-    pub fn evidence(&self, text: &str, entry: usize) -> f64 {
-        self.evidence_for(&Asked::new(text, &self.vocabulary), entry)
-    }
-
-    /// The share of what the sentence is about that the operation's texts speak of, and a part of the share of the
-    /// operation's name that the sentence says.
+    /// How much an operation has to do with a sentence, about 0 to 1.3, whatever the other operations have: the share of what
+    /// the sentence is about that its texts speak of, and a part of the share of its name that the sentence says.
     fn evidence_for(&self, asked: &Asked, entry: usize) -> f64 {
         // A word no document knows may be a name or a value, so it weighs less than a known one that is missed.
         const UNKNOWN: f64 = 0.7;

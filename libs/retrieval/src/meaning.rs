@@ -59,6 +59,8 @@ pub const NEUTRAL: [&str; 40] = [
 const NEAREST: usize = 10;
 /// Least share of the operations that have a vector; with fewer the words alone decide.
 const COMPLETE_MIN: f64 = 0.9;
+/// Lines that are compared with a row at a time.
+const LINES: usize = 4;
 /// Rows of a document that say how near its own texts are to themselves.
 const OWN_ROWS: usize = 48;
 /// Part of the way from neutral lines to an operation's own text at which it is as likely as not that it is meant.
@@ -137,12 +139,20 @@ impl Meaning {
 
     fn span(&self, members: &[usize]) -> Span {
         let rows = || members.iter().filter_map(|member| self.entries.get(*member));
-        let mut reached: Vec<f64> = (0..self.neutral.len())
-            .filter_map(|line| {
-                let asked = self.beside_neutral(self.neutral.get(line)?, Some(line));
-                rows().filter_map(|vectors| best(vectors, &asked)).max_by(f64::total_cmp)
-            })
-            .collect();
+        let asked = self.neutral.iter().enumerate().map(|(at, line)| self.beside_neutral(line, Some(at)));
+        let asked: Vec<Vec<f32>> = asked.collect();
+        let mut reached = vec![f64::NEG_INFINITY; asked.len()];
+        // Each row once, with several lines at a time: reading is what costs.
+        for vector in rows().flatten() {
+            for (lines, reached) in asked.chunks(LINES).zip(reached.chunks_mut(LINES)) {
+                let near: [f64; LINES] =
+                    dots(vector, std::array::from_fn(|at| lines[at.min(lines.len() - 1)].as_slice()));
+                for (reached, near) in reached.iter_mut().zip(near) {
+                    *reached = reached.max(near);
+                }
+            }
+        }
+        reached.retain(|near| near.is_finite());
         reached.sort_by(f64::total_cmp);
         // All but the two best lines: one of a bank may well mean something here.
         let reached = reached.len().checked_sub(3).and_then(|at| reached.get(at)).copied().unwrap_or(0.0);
@@ -176,18 +186,28 @@ fn best(vectors: &[Arc<[f32]>], asked: &[f32]) -> Option<f64> {
     vectors.iter().map(|vector| dot(vector, asked)).max_by(f64::total_cmp)
 }
 
-/// In eight sums, always the same ones: the same result everywhere, and quick.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let mut sums = [0.0f32; 8];
+    let [product] = dots(a, [b]);
+    product
+}
+
+/// Products with vectors of one length, each in eight sums, always the same ones: the same result everywhere, and quick.
+fn dots<const N: usize>(a: &[f32], others: [&[f32]; N]) -> [f64; N] {
+    let mut sums = [[0.0f32; 8]; N];
     let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    for (a, b) in a.iter().zip(b) {
-        for at in 0..8 {
-            sums[at] += a[at] * b[at];
+    let others = others.map(<[f32]>::as_chunks::<8>);
+    let whole = others.iter().map(|(b, _)| b.len()).fold(a.len(), usize::min);
+    for at in 0..whole {
+        for (sums, (b, _)) in sums.iter_mut().zip(&others) {
+            for lane in 0..8 {
+                sums[lane] += a[at][lane] * b[at][lane];
+            }
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    f64::from(sums.iter().sum::<f32>() + rest)
+    std::array::from_fn(|which| {
+        let rest: f32 = a_rest.iter().zip(others[which].1).map(|(a, b)| a * b).sum();
+        f64::from(sums[which].iter().sum::<f32>() + rest)
+    })
 }
 
 #[cfg(test)]
@@ -249,6 +269,19 @@ mod tests {
     #[test]
     fn same_question_gives_the_same_scores_to_the_bit() {
         assert_eq!(ask("Bücher und Mitglieder"), ask("Bücher und Mitglieder"));
+    }
+
+    #[test]
+    fn several_products_at_a_time_are_the_same_to_the_bit() {
+        let vector = |seed: u16, length: u16| -> Vec<f32> {
+            (0..length).map(|at| (f32::from(seed) + 1.7 * f32::from(at)).sin()).collect()
+        };
+        for length in [0, 1, 7, 8, 9, 384, 1_539] {
+            let row = vector(1, length);
+            let others = [2, 3, 4].map(|seed| vector(seed, length));
+            let all = dots(&row, [&others[0], &others[1], &others[2]]);
+            assert_eq!(all.map(f64::to_bits), [0, 1, 2].map(|at: usize| dot(&row, &others[at]).to_bits()), "{length}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Text to words and character grams: folding of case and diacritics, stop words, a light English stem.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
@@ -19,6 +19,10 @@ const STOP_ELSEWHERE: &str = "now right up off out here there today again away e
     bitte der die das den dem des ein eine einen und oder ist sind mir mich ich meine meinen mein welche welcher was wo \
     wann wie zeig zeige gib \
     por favor el la los las un una de del y o es son que cual cuales mi mis yo muestra muestrame dame";
+
+static STOPS: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP.split_ascii_whitespace().collect());
+static STOPS_IN_QUESTION: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| STOP.split_ascii_whitespace().chain(STOP_ELSEWHERE.split_ascii_whitespace()).collect());
 
 /// Lower case without diacritics: `Šibenik` and `ŠIBENIK` become `sibenik`, `Straße` becomes `strasse`.
 pub fn fold(text: &str) -> String {
@@ -91,12 +95,12 @@ pub fn runs(folded: &str) -> impl Iterator<Item = &str> {
 
 /// True for a word that says nothing about what is wanted.
 pub fn is_stop(word: &str) -> bool {
-    STOP.split_ascii_whitespace().any(|stop| stop == word)
+    STOPS.contains(word)
 }
 
 /// As [`is_stop`], with the little words of the other languages people write in.
 pub fn is_stop_in_question(word: &str) -> bool {
-    is_stop(word) || STOP_ELSEWHERE.split_ascii_whitespace().any(|stop| stop == word)
+    STOPS_IN_QUESTION.contains(word)
 }
 
 /// The stems of a text's words, without stop words.

@@ -148,8 +148,9 @@ impl Catalogue {
         let supplied = move |document: &str| catalogue.supplied(&of, document);
         let (remotes, generation) = (Arc::clone(&self.remotes), there.generation());
         let build = move || {
-            let (snapshot, now) = Snapshot::build(version, documents, &overlays, &examples, before, supplied);
-            snapshot.find_meaning(&remotes, generation.as_deref());
+            let told = (overlays.as_slice(), examples.as_slice());
+            let vectors = (&*remotes, generation.as_deref());
+            let (snapshot, now) = Snapshot::build(version, documents, told, before, supplied, vectors);
             let diff = there.is_built().then(|| Diff::between(there.operations(), snapshot.operations(), None));
             (snapshot, now, diff)
         };

@@ -15,12 +15,13 @@ if [ ! -e "$home/venv/.complete" ]; then
 fi
 "$home/venv/bin/python" "$here/../bench-vectors/data.py" "$home/data" >&2
 cd "$root"
-cargo build --quiet --release -p embedding-service --example bench_embedding
+cargo build --quiet --release -p embedding-service --example bench_embedding --example embedding_start --example embedding_figures
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 "$target/release/examples/bench_embedding" "$home/data" "$home/venv/bin/python" "$here/peers.py"
 
-# A warm start (figure warm_start_ms): `cargo run --example embedding_start`, see make figures-model.
-# The import of 40 MB of cached vectors (figure import_40mb_ms) has its place here.
+# A start with all vectors (warm_start_ms), and the import of 40 MB of them (import_40mb_ms).
+"$target/release/examples/embedding_start"
+"$target/release/examples/embedding_figures"
 
 rounds=${KILL_ROUNDS:-200}
 [ "$rounds" = 0 ] || KILL_ROUNDS=$rounds cargo test --quiet -p embedding-service --test it crash:: -- --nocapture --test-threads 1 | grep '^figure'

@@ -1,8 +1,10 @@
 //! A tenant's catalogue at one version: documents, operations with their overlays, and the index over them.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
+    thread,
 };
 
 use openapi::{Document, ImportOptions, Location, Operation};
@@ -55,6 +57,37 @@ pub struct Generation {
     pub remote: Arc<Remote>,
     /// The vectors.
     pub meaning: Meaning,
+    /// No text is without one.
+    pub is_whole: bool,
+}
+
+impl Generation {
+    /// The vectors that are kept, of the first of `remotes` if it has them all, else of the next one that has enough: so
+    /// a new model takes over at once, when it is complete. One that served `before` need not be complete: what is new in
+    /// the catalogue is soon there. Asks for none.
+    fn find(entries: &[Entry], remotes: &[Arc<Remote>], before: Option<&Self>) -> Option<Self> {
+        let of = |remote: &Arc<Remote>| {
+            let (lacking, refused) = (Cell::new(0), Cell::new(0));
+            let find = |text: &str| {
+                let found = remote.find_operation(text);
+                if found.is_none() {
+                    lacking.set(lacking.get() + 1);
+                    refused.set(refused.get() + usize::from(remote.is_refused(text)));
+                }
+                found
+            };
+            let meaning = Meaning::new(entries, find)?;
+            let generation = Self { remote: Arc::clone(remote), meaning, is_whole: lacking.get() == 0 };
+            Some((generation, lacking == refused))
+        };
+        let served = |remote: &Arc<Remote>| before.is_some_and(|before| Arc::ptr_eq(&before.remote, remote));
+        let found = match remotes.first().and_then(of) {
+            Some((newest, has_all)) if has_all || served(&newest.remote) => return Some(newest),
+            // Without an older model a part of the vectors is better than none.
+            newest => remotes.iter().skip(1).find_map(of).or(newest),
+        };
+        found.map(|(generation, _)| generation)
+    }
 }
 
 /// The catalogue at one version. Never changed, but for the vectors, which come when they are there.
@@ -80,14 +113,15 @@ impl Snapshot {
         }
     }
 
-    /// Builds from what the database holds. A document that cannot be read any more is left out and logged.
+    /// Builds from what the database holds, with the [vectors that are kept](Generation::find). A document that cannot be
+    /// read any more is left out and logged.
     pub fn build(
         version: i64,
         documents: Vec<CatalogDocument>,
-        overlays: &[OverlayRow],
-        examples: &[Example],
+        (overlays, examples): (&[OverlayRow], &[Example]),
         mut before: Parsed,
         supplied: impl Fn(&str) -> Vec<String>,
+        (remotes, generation): (&[Arc<Remote>], Option<&Generation>),
     ) -> (Self, Parsed) {
         let mut parsed = Parsed::new();
         let mut infos = BTreeMap::new();
@@ -135,8 +169,15 @@ impl Snapshot {
             };
             infos.insert(row.id, info);
         }
-        let index = Index::new(entries);
-        (Self { version, documents: infos, operations, index, generation: RwLock::default() }, parsed)
+        let entries: Arc<[Entry]> = entries.into();
+        // Words and vectors beside each other: people wait for a start.
+        let (index, generation) = thread::scope(|scope| {
+            let found = scope.spawn(|| Generation::find(&entries, remotes, generation));
+            let index = Index::of(Arc::clone(&entries));
+            (index, found.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let generation = RwLock::new(generation.map(Arc::new));
+        (Self { version, documents: infos, operations, index, generation }, parsed)
     }
 
     /// False for the place of one that was not built yet.
@@ -169,21 +210,9 @@ impl Snapshot {
         self.generation.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes the vectors that are kept, of the first of `remotes` if it has them all, else of the next one that has
-    /// enough: so a new model takes over at once, when it is complete. One that served `before` need not be complete:
-    /// what is new in the catalogue is soon there. Asks for none.
+    /// Takes the [vectors that are kept now](Generation::find).
     pub fn find_meaning(&self, remotes: &[Arc<Remote>], before: Option<&Generation>) {
-        let entries = self.index.entries();
-        let of = |remote: &Arc<Remote>| {
-            let meaning = Meaning::new(entries, |text| remote.find_operation(text))?;
-            Some(Generation { remote: Arc::clone(remote), meaning })
-        };
-        let is_due = |remote: &&Arc<Remote>| {
-            before.is_some_and(|before| Arc::ptr_eq(&before.remote, remote)) || self.missing(remote).next().is_none()
-        };
-        let due = remotes.first().filter(is_due).and_then(of);
-        // Without an older model a part of the vectors is better than none.
-        let found = due.or_else(|| remotes.iter().skip(1).chain(remotes.first()).find_map(of));
+        let found = Generation::find(self.index.entries(), remotes, before);
         *self.generation.write().unwrap_or_else(PoisonError::into_inner) = found.map(Arc::new);
     }
 
@@ -230,7 +259,8 @@ fn with_overlay(operation: &Operation, overlay: &Overlay) -> Stored {
 }
 
 fn title_of(operation: &Operation) -> String {
-    let title = entry_of(operation).title();
+    let (summary, label) = (operation.summary.clone(), operation.label.clone().unwrap_or_default());
+    let title = Entry { summary, label, ..Entry::default() }.title();
     let title = title.lines().next().unwrap_or_default().trim();
     match title {
         "" => format!("{} {}", operation.method, operation.path),

@@ -14,7 +14,7 @@ use service_kit::Gate;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalogue, Snapshot};
+use super::{Catalogue, Generation, Snapshot};
 use crate::{
     embedding::{Purpose, Remote, RemoteError},
     work::WorkError,
@@ -144,6 +144,13 @@ impl Warmer {
         for tenant in tenants {
             loop {
                 let snapshot = Arc::clone(&self.catalogue.watch(&tenant).borrow());
+                // As after a start with all vectors: nothing to look for, and nothing to build a second time.
+                let has_all = |of: Arc<Generation>| of.is_whole && Arc::ptr_eq(&of.remote, &self.remote);
+                if snapshot.generation().is_some_and(has_all) {
+                    is_any = true;
+                    metrics::gauge!(metric::EMBEDDING_PENDING_TEXTS).set(0.0);
+                    break;
+                }
                 let missing = self.look(&snapshot).await?;
                 is_any |= !snapshot.index().entries().is_empty();
                 #[expect(clippy::cast_precision_loss, reason = "counts of texts are far below 2^52")]
