@@ -3,15 +3,14 @@
 mod aim;
 mod buffers;
 mod exact;
+mod lists;
 
 use buffers::Buffers;
 
 use super::{Hit, Search, SearchError, order};
 use crate::{
     kernel::{BLOCK, BitQuery, BitRows, ByteQuery, ByteRows, Found},
-    lists::{Centres, WANTED_MAX},
     live::{PIECE_ROWS, Piece},
-    segment::{Run, Segment},
     snapshot::{Snapshot, Store},
     top,
     vector::{Distance, prepare_into},
@@ -28,8 +27,6 @@ const ERRORS_MIN: usize = 8;
 const ERRORS: f32 = 3.0;
 /// Planes of a query's bits.
 const PLANES: usize = 2;
-/// Lists that are nearer than this part of the reach are scanned first.
-const NEAREST_SHARE: f32 = 4.0;
 /// Rows that a scan finds before they are cut to the best.
 const FOUND_MIN: usize = 1024;
 
@@ -80,6 +77,8 @@ pub struct Pass<'q> {
     planes_step: f32,
     planes_sum: i32,
     planes_offset: f32,
+    /// Inner products with the centres of the lists of the segment that is scanned.
+    products: Vec<f32>,
     coarse: Stage,
     fine: Stage,
     /// Rows compared by their vectors.
@@ -118,6 +117,7 @@ impl<'q> Pass<'q> {
             planes_step: 0.0,
             planes_sum: 0,
             planes_offset: 0.0,
+            products: Vec::new(),
             coarse: Stage::new(coarse_found, (plan == Plan::Bits).then_some(coarse)),
             fine: Stage::new(fine_found, (plan == Plan::Bits || plan == Plan::Bytes).then_some(fine)),
             exact,
@@ -148,11 +148,14 @@ impl<'q> Pass<'q> {
     pub fn scan_together(snapshot: &Snapshot, passes: &mut [Result<Self, SearchError>]) {
         for (number, part) in snapshot.parts.iter().enumerate() {
             let rows = part.store.rows();
-            let shared = matches!(&part.store, Store::Segment(segment) if segment.header().lists == 1);
-            if !shared {
+            let Store::Segment(segment) = &part.store else {
                 for pass in passes.iter_mut() {
                     run(pass, |pass| pass.scan_part(snapshot, number));
                 }
+                continue;
+            };
+            if segment.header().lists > 1 {
+                Self::scan_lists_together(snapshot, number, segment, passes);
                 continue;
             }
             for pass in passes.iter_mut().flatten() {
@@ -231,36 +234,6 @@ impl<'q> Pass<'q> {
         self.aim(snapshot, number, 0);
         for range in self.ranges(store) {
             self.scan_range(snapshot, number, range)?;
-        }
-        Ok(())
-    }
-
-    /// Scans the lists whose centres are nearest, best first.
-    fn scan_lists(&mut self, snapshot: &Snapshot, number: usize, segment: &Segment) -> Result<(), SearchError> {
-        let Centres { behind, products } = segment.near(snapshot.shape.kernel).centres(&snapshot.shape, &self.query);
-        let of_tenant = |run: &Run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant);
-        // A few rows of many are farther away than what the reach was measured with: all lists are looked at for them.
-        let rows: u32 = segment.runs().filter(of_tenant).map(|run| run.end - run.start).sum();
-        let few = self.search.among.is_some() || (rows as usize) < segment.rows() / 4 || self.wanted > WANTED_MAX;
-        let reach = if few { f32::INFINITY } else { segment.header().reach };
-        let mut runs: Vec<(f32, Run)> = Vec::new();
-        for run in segment.runs().filter(of_tenant) {
-            let behind = behind.get(run.list as usize).copied().unwrap_or_default();
-            match (runs.last_mut(), behind) {
-                (Some((_, last)), _) if last.list == run.list && last.end == run.start => last.end = run.end,
-                (_, behind) if behind <= reach => runs.push((behind, run)),
-                _ => {}
-            }
-        }
-        // The nearest first, for a high floor; within that as they lie, because memory is read fastest so.
-        let is_far = |behind: f32| behind > reach / NEAREST_SHARE;
-        runs.sort_unstable_by_key(|(behind, run)| (is_far(*behind), run.start));
-        for (_, run) in runs {
-            match products.get(run.list as usize) {
-                Some(product) if snapshot.shape.distance != Distance::Euclidean => self.planes_offset = *product,
-                _ => self.aim(snapshot, number, run.list as usize),
-            }
-            self.scan_range(snapshot, number, run.start as usize..run.end as usize)?;
         }
         Ok(())
     }

@@ -202,6 +202,16 @@ fn lists_find_nearly_all_and_lose_no_filtered_rows() {
             }
         }
         assert!(found >= 60 * 10 * 97 / 100, "{distance:?}: {found}");
+        // Together as alone, whoever asks beside them.
+        let snapshot = index.snapshot();
+        let queries: Vec<_> = (0..12).map(|_| clusters.vector()).collect();
+        let searches: Vec<Search<'_>> = queries
+            .iter()
+            .enumerate()
+            .map(|(at, query)| Search { tenant: [None, Some(1), Some(17)][at % 3], ..Search::new(query, 1 + at * 5) })
+            .collect();
+        let alone: Vec<_> = searches.iter().map(|search| snapshot.search(search)).collect();
+        assert_eq!(snapshot.search_batch(&searches), alone, "{distance:?}");
         assert!(filtered >= 60 * 12 * 97 / 100, "{distance:?}: {filtered} of few");
     }
 }

@@ -1,0 +1,88 @@
+//! The scan of a segment's lists: which of them, and in which order.
+
+use super::{Pass, Plan, run};
+use crate::{
+    lists::WANTED_MAX,
+    search::SearchError,
+    segment::{Run, Segment},
+    snapshot::Snapshot,
+    vector::Distance,
+};
+
+/// Lists that are nearer than this part of the reach are scanned first.
+const NEAREST_SHARE: f32 = 4.0;
+
+impl Pass<'_> {
+    /// Scans the lists whose centres are near.
+    pub(super) fn scan_lists(
+        &mut self,
+        snapshot: &Snapshot,
+        number: usize,
+        segment: &Segment,
+    ) -> Result<(), SearchError> {
+        for (_, run) in self.choose_lists(snapshot, segment) {
+            self.scan_list(snapshot, number, &run)?;
+        }
+        Ok(())
+    }
+
+    /// The lists whose centres are near, in the order of the scan: first the nearest (false), for a high floor; in both
+    /// parts as they lie, because memory is read fastest so.
+    fn choose_lists(&mut self, snapshot: &Snapshot, segment: &Segment) -> Vec<(bool, Run)> {
+        let centres = segment.near(snapshot.shape.kernel).centres(&snapshot.shape, &self.query);
+        self.products = centres.products;
+        let of_tenant = |run: &Run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant);
+        // A few rows of many are farther away than what the reach was measured with: all lists are looked at for them.
+        let rows: u32 = segment.runs().filter(of_tenant).map(|run| run.end - run.start).sum();
+        let few = self.search.among.is_some() || (rows as usize) < segment.rows() / 4 || self.wanted > WANTED_MAX;
+        let reach = if few { f32::INFINITY } else { segment.header().reach };
+        let mut runs: Vec<(bool, Run)> = Vec::new();
+        for run in segment.runs().filter(of_tenant) {
+            let behind = centres.behind.get(run.list as usize).copied().unwrap_or_default();
+            match runs.last_mut() {
+                Some((_, last)) if last.list == run.list && last.end == run.start => last.end = run.end,
+                _ if behind <= reach => runs.push((behind > reach / NEAREST_SHARE, run)),
+                _ => {}
+            }
+        }
+        runs.sort_unstable_by_key(|(is_far, run)| (*is_far, run.start));
+        runs
+    }
+
+    /// Scans one of the chosen lists.
+    fn scan_list(&mut self, snapshot: &Snapshot, number: usize, run: &Run) -> Result<(), SearchError> {
+        match self.products.get(run.list as usize) {
+            Some(product) if snapshot.shape.distance != Distance::Euclidean => self.planes_offset = *product,
+            _ => self.aim(snapshot, number, run.list as usize),
+        }
+        self.scan_range(snapshot, number, run.start as usize..run.end as usize)
+    }
+
+    /// The nearest lists for each, then all others that anybody has chosen: each of them for all, while it is near.
+    pub(super) fn scan_lists_together(
+        snapshot: &Snapshot,
+        number: usize,
+        segment: &Segment,
+        passes: &mut [Result<Self, SearchError>],
+    ) {
+        let mut visits: Vec<(Run, usize)> = Vec::new();
+        for (at, pass) in passes.iter_mut().enumerate() {
+            run(pass, |pass| {
+                if pass.plan != Plan::Bits {
+                    return pass.scan_part(snapshot, number);
+                }
+                for (is_far, run) in pass.choose_lists(snapshot, segment) {
+                    match is_far {
+                        true => visits.push((run, at)),
+                        false => pass.scan_list(snapshot, number, &run)?,
+                    }
+                }
+                Ok(())
+            });
+        }
+        visits.sort_unstable_by_key(|(run, at)| (run.start, *at));
+        for (list, at) in visits {
+            run(&mut passes[at], |pass| pass.scan_list(snapshot, number, &list));
+        }
+    }
+}
