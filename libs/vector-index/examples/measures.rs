@@ -45,14 +45,16 @@ fn main() {
         payload: &[],
         vector: vectors[row],
     };
-    let filled = |rows: usize| {
-        let index = Index::in_memory(Config::new(dimension, Distance::Cosine)).unwrap();
+    let filled_with = |rows: usize, config: Config| {
+        let index = Index::in_memory(config).unwrap();
         for start in (0..rows).step_by(10_000) {
             index.upsert(&(start..rows.min(start + 10_000)).map(point).collect::<Vec<_>>()).unwrap();
         }
         index.compact_fully().unwrap();
         index
     };
+    let config = Config::new(dimension, Distance::Cosine);
+    let filled = |rows: usize| filled_with(rows, config);
     let p50 = |snapshot: &Snapshot, tenant: Option<u32>| {
         let time = |query: &&[f32]| {
             let started = Instant::now();
@@ -68,28 +70,26 @@ fn main() {
     let (whole, gaps) = (whole.snapshot(), gaps.snapshot());
     rounds("filter_10pct_speedup", || p50(&whole, None) / p50(&whole, Some(1)));
     rounds("deleted_10pct_slowdown", || p50(&gaps, None) / p50(&whole, None));
-    // By the fastest eighth: a batch takes long enough to lose its processor in most rounds where others want it too.
-    let fast = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 8]
-    };
     rounds(&format!("batch{BATCH}_speedup"), || {
-        let time = |queries: &[&[f32]]| {
-            let searches: Vec<Search<'_>> = queries.iter().map(|query| Search::new(query, K)).collect();
+        let time = |size: usize| {
             let started = Instant::now();
-            std::hint::black_box(whole.search_batch(&searches));
-            started.elapsed().as_secs_f64() * 1e6 / queries.len() as f64
+            for queries in queries.chunks_exact(size) {
+                let searches: Vec<Search<'_>> = queries.iter().map(|query| Search::new(query, K)).collect();
+                std::hint::black_box(whole.search_batch(&searches));
+            }
+            started.elapsed().as_secs_f64() / (queries.len() / size * size) as f64
         };
-        fast(queries.chunks_exact(1).map(time).collect()) / fast(queries.chunks_exact(BATCH).map(time).collect())
+        time(1) / time(BATCH)
     });
-    drop(gaps);
+    drop((whole, gaps));
 
-    // What twice the rows take longer is the scan alone.
+    // What twice the rows take longer is the scan alone, where all of them are looked at.
+    let flat = |rows: usize| filled_with(rows, Config { list_rows: usize::MAX, ..config }).snapshot();
     let width = dimension.next_multiple_of(64);
-    let half = filled(rows / 2).snapshot();
+    let (whole, half) = (flat(rows), flat(rows / 2));
     let bits = (rows - rows / 2) * (width / 8 + 8);
     rounds("bandwidth_share", || read_us(bits, rows * (width / 8 + 8)) / (p50(&whole, None) - p50(&half, None)));
-    let (small, smaller) = (filled(1_000).snapshot(), filled(500).snapshot());
+    let (small, smaller) = (flat(1_000), flat(500));
     rounds("bandwidth_share_int8", || read_us(500 * width, 1_000 * width) / (p50(&small, None) - p50(&smaller, None)));
     drop((whole, half));
 
