@@ -1,6 +1,7 @@
 //! The log of writes: `magic "DRGMVLOG" | version u32 | 0 u32`, then records.
 //!
-//! A record is `bytes u32 | CRC-32 u32 | changes`; all of its changes are made, or none. A change is
+//! A record is `bytes u32 | CRC-32 of these u32 | CRC-32 of the changes u32 | changes`; all of its changes are made, or
+//! none. A change is
 //! `1 | tenant u32 | id bytes u16 | payload bytes u32 | id | payload | f32 for each value`, or `2 | id bytes u16 | id`.
 //! Numbers are little-endian.
 
@@ -16,8 +17,9 @@ use crate::{
 };
 
 const MAGIC: [u8; 8] = *b"DRGMVLOG";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: usize = 16;
+const RECORD_HEAD: usize = 12;
 /// A longer record is damage.
 pub const RECORD_BYTES_MAX: usize = 1 << 30;
 const UPSERT: u8 = 1;
@@ -101,8 +103,9 @@ impl Log {
     pub fn append(&mut self, record: &[u8], sync: bool) -> io::Result<()> {
         let length = u32::try_from(record.len()).ok().filter(|length| *length as usize <= RECORD_BYTES_MAX);
         let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "too many points at once"))?;
-        let mut bytes = Vec::with_capacity(8 + record.len());
+        let mut bytes = Vec::with_capacity(RECORD_HEAD + record.len());
         bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&length.to_le_bytes()).to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(record).to_le_bytes());
         bytes.extend_from_slice(record);
         self.file.write_all(&bytes)?;
@@ -162,32 +165,39 @@ pub fn replay(
 
 /// True when what starts at `at` is one record that the end of the file cuts off, or whose bytes did not all get there.
 fn ends_the_file(path: &Path, at: u64, length: u64) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(at))?;
-    let mut head = [0; 4];
-    if length - at < 8 {
+    if length - at < RECORD_HEAD as u64 {
         return Ok(true);
     }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    let mut head = [0; RECORD_HEAD];
     file.read_exact(&mut head)?;
-    Ok(at + 8 + u64::from(u32::from_le_bytes(head)) >= length)
+    Ok(match record_bytes(head) {
+        Some(bytes) => at + RECORD_HEAD as u64 + bytes as u64 >= length,
+        // What was not written is zero. Any other length that is not what was written says nothing of an end.
+        None => head.as_chunks::<4>().0.contains(&[0; 4]),
+    })
+}
+
+/// Size of a record's changes; none when its head is not what was written.
+fn record_bytes(head: [u8; RECORD_HEAD]) -> Option<usize> {
+    let [length, check, _] = head.as_chunks::<4>().0 else { return None };
+    let fine = crc32fast::hash(length).to_le_bytes() == *check;
+    Some(u32::from_le_bytes(*length) as usize).filter(|length| fine && *length <= RECORD_BYTES_MAX)
 }
 
 /// Reads one record; its size in the file, or none when it is not whole.
 fn read_record(reader: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Option<u64>> {
-    let mut head = Vec::with_capacity(8);
-    reader.by_ref().take(8).read_to_end(&mut head)?;
-    let Ok(head) = <[u8; 8]>::try_from(head) else { return Ok(None) };
-    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-    if length > RECORD_BYTES_MAX {
-        return Ok(None);
-    }
-    // Read as it comes: a damaged length must not make us allocate it.
+    let mut head = Vec::with_capacity(RECORD_HEAD);
+    reader.by_ref().take(RECORD_HEAD as u64).read_to_end(&mut head)?;
+    let Ok(head) = <[u8; RECORD_HEAD]>::try_from(head) else { return Ok(None) };
+    let Some(length) = record_bytes(head) else { return Ok(None) };
     record.clear();
     let read = reader.by_ref().take(length as u64).read_to_end(record)?;
-    if read < length || crc32fast::hash(record).to_le_bytes() != head[4..] {
+    if read < length || !head.ends_with(&crc32fast::hash(record).to_le_bytes()) {
         return Ok(None);
     }
-    Ok(Some(8 + length as u64))
+    Ok(Some((RECORD_HEAD + length) as u64))
 }
 
 /// What is left of a record.

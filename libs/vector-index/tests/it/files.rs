@@ -149,12 +149,39 @@ fn record_damaged_before_the_end_is_an_error_and_not_a_loss() {
     let (folder, config) = small(Distance::InnerProduct);
     let log = files(folder.path(), "log").pop().expect("a log");
     let mut bytes = fs::read(&log).expect("the log");
-    bytes[16 + 8 + 3] ^= 1;
+    bytes[16 + 12 + 3] ^= 1;
     fs::write(&log, &bytes).expect("damaged");
     let error = open(folder.path(), config).expect_err("refused");
     assert!(matches!(error, IndexError::File(FileError::Log { .. })), "{error}");
     assert!(error.to_string().contains("damaged"), "{error}");
     assert_eq!(fs::read(&log).expect("the log"), bytes, "what is left of it is left alone");
+}
+
+/// A length that points behind the end looks like a cut, but for its own checksum.
+#[test]
+fn flipped_bit_in_a_records_length_is_an_error_in_the_last_record_too() {
+    let (folder, config) = small(Distance::InnerProduct);
+    let log = files(folder.path(), "log").pop().expect("a log");
+    let whole = fs::read(&log).expect("the log");
+    let first_bytes = u32::from_le_bytes(whole[16..20].try_into().expect("four"));
+    let second = 16 + 12 + first_bytes as usize;
+    for (start, byte, bit) in [16, second].into_iter().flat_map(|start| (0..64).map(move |at| (start, at / 8, at % 8)))
+    {
+        let mut bytes = whole.clone();
+        bytes[start + byte] ^= 1 << bit;
+        fs::write(&log, &bytes).expect("damaged");
+        let error = open(folder.path(), config).expect_err("refused").to_string();
+        assert!(error.contains("damaged"), "record at {start}, byte {byte}, bit {bit}: {error}");
+        assert_eq!(fs::read(&log).expect("the log"), bytes);
+    }
+    // The file was made longer, and the record did not get there before the power went.
+    for zeroed in [0, 4, 8, 12, 40] {
+        let mut bytes = whole.clone();
+        bytes[second + zeroed..].fill(0);
+        fs::write(&log, &bytes).expect("zeroed");
+        let index = open(folder.path(), config).expect("the index");
+        assert!(index.snapshot().get("d").is_some() && index.snapshot().get("e").is_none(), "zero from {zeroed}");
+    }
 }
 
 #[test]
@@ -224,10 +251,10 @@ fn foreign_and_newer_files_are_named_and_left_alone() {
             "{error}"
         );
         assert!(fs::read(&path).expect("the file").starts_with(b"Dear Ana"));
-        whole[8] = 2;
+        whole[8] = 9;
         fs::write(&path, &whole).expect("written");
         let error = open(folder.path(), config).expect_err("refused").to_string();
-        assert!(error.contains("has version 2 of the format; this program reads version 1"), "{error}");
+        assert!(error.contains("has version 9 of the format; this program reads version"), "{error}");
         fs::remove_file(&path).expect("removed");
         if ending != "MANIFEST" {
             assert!(open(folder.path(), config).is_err(), "a missing {ending} is no empty one");

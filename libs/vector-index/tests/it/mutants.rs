@@ -113,11 +113,13 @@ fn sign(which: &str, bytes: &mut [u8]) {
         }
         "log" => {
             let mut at = 16;
-            while let Some(head) = bytes.get(at..at + 8) {
-                let end = at + 8 + number(&head[..4]);
-                let Some(record) = bytes.get(at + 8..end) else { break };
+            while let Some(head) = bytes.get(at..at + 12) {
+                let end = at + 12 + number(&head[..4]);
+                let of_length = crc32fast::hash(&head[..4]);
+                bytes[at + 4..at + 8].copy_from_slice(&of_length.to_le_bytes());
+                let Some(record) = bytes.get(at + 12..end) else { break };
                 let checksum = crc32fast::hash(record);
-                bytes[at + 4..at + 8].copy_from_slice(&checksum.to_le_bytes());
+                bytes[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
                 at = end;
             }
         }
