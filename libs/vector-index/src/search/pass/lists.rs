@@ -20,33 +20,37 @@ impl Pass<'_> {
         number: usize,
         segment: &Segment,
     ) -> Result<(), SearchError> {
-        for (_, run) in self.choose_lists(snapshot, segment) {
-            self.scan_list(snapshot, number, &run)?;
+        let (near, far) = self.choose_lists(snapshot, segment);
+        for run in near.iter().chain(&far) {
+            self.scan_list(snapshot, number, run)?;
         }
         Ok(())
     }
 
-    /// The lists whose centres are near, in the order of the scan: first the nearest (false), for a high floor; in both
-    /// parts as they lie, because memory is read fastest so.
-    fn choose_lists(&mut self, snapshot: &Snapshot, segment: &Segment) -> Vec<(bool, Run)> {
+    /// The lists whose centres are near, in the order of the scan: first the nearest, for a high floor, then the others;
+    /// both as they lie, because memory is read fastest so.
+    fn choose_lists(&mut self, snapshot: &Snapshot, segment: &Segment) -> (Vec<Run>, Vec<Run>) {
         let centres = segment.near(snapshot.shape.kernel).centres(&snapshot.shape, &self.query);
         self.products = centres.products;
         let of_tenant = |run: &Run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant);
         // A few rows of many are farther away than what the reach was measured with: all lists are looked at for them.
-        let rows: u32 = segment.runs().filter(of_tenant).map(|run| run.end - run.start).sum();
-        let few = self.search.among.is_some() || (rows as usize) < segment.rows() / 4 || self.wanted > WANTED_MAX;
+        let rows = || segment.runs().filter(of_tenant).map(|run| (run.end - run.start) as usize).sum::<usize>();
+        let few = self.search.among.is_some()
+            || self.wanted > WANTED_MAX
+            || self.search.tenant.is_some() && rows() < segment.rows() / 4;
         let reach = if few { f32::INFINITY } else { segment.header().reach };
-        let mut runs: Vec<(bool, Run)> = Vec::new();
+        // Runs come as they lie.
+        let (mut near, mut far) = (Vec::<Run>::new(), Vec::<Run>::new());
         for run in segment.runs().filter(of_tenant) {
             let behind = centres.behind.get(run.list as usize).copied().unwrap_or_default();
+            let runs = if behind > reach / NEAREST_SHARE { &mut far } else { &mut near };
             match runs.last_mut() {
-                Some((_, last)) if last.list == run.list && last.end == run.start => last.end = run.end,
-                _ if behind <= reach => runs.push((behind > reach / NEAREST_SHARE, run)),
+                Some(last) if last.list == run.list && last.end == run.start => last.end = run.end,
+                _ if behind <= reach => runs.push(run),
                 _ => {}
             }
         }
-        runs.sort_unstable_by_key(|(is_far, run)| (*is_far, run.start));
-        runs
+        (near, far)
     }
 
     /// Scans one of the chosen lists.
@@ -71,13 +75,9 @@ impl Pass<'_> {
                 if pass.plan != Plan::Bits {
                     return pass.scan_part(snapshot, number);
                 }
-                for (is_far, run) in pass.choose_lists(snapshot, segment) {
-                    match is_far {
-                        true => visits.push((run, at)),
-                        false => pass.scan_list(snapshot, number, &run)?,
-                    }
-                }
-                Ok(())
+                let (near, far) = pass.choose_lists(snapshot, segment);
+                visits.extend(far.into_iter().map(|run| (run, at)));
+                near.iter().try_for_each(|run| pass.scan_list(snapshot, number, run))
             });
         }
         visits.sort_unstable_by_key(|(run, at)| (run.start, *at));
