@@ -19,7 +19,7 @@ const MANY: usize = 50_000;
 
 fn main() -> anyhow::Result<()> {
     service_kit::install_crypto();
-    println!("figure build {}", if cfg!(debug_assertions) { "dev" } else { "release" });
+    println!("a {} build", if cfg!(debug_assertions) { "dev" } else { "release" });
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("tool_embeddings.json");
     write_file(&file)?;

@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
     let inputs: Vec<String> = server.embedding_requests().into_iter().flat_map(|request| request.inputs).collect();
     let distinct: BTreeSet<&String> = inputs.iter().collect();
     let neutral = inputs.iter().filter(|input| NEUTRAL.contains(&input.as_str())).count();
-    println!("figure build {}", if cfg!(debug_assertions) { "dev" } else { "release" });
+    println!("a {} build", if cfg!(debug_assertions) { "dev" } else { "release" });
     println!("figure cold_start_operations {OPERATIONS}");
     println!("figure cold_start_embedded_texts {}", inputs.len() - neutral - 1);
     println!("figure cold_start_neutral_lines {neutral}");
