@@ -5,7 +5,7 @@
 
 mod auth;
 mod client;
-mod drain;
+mod connection;
 mod entry;
 mod error;
 mod server;

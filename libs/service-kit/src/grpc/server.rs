@@ -21,7 +21,7 @@ use tonic_health::server::HealthReporter;
 
 use super::{
     auth::{Auth, AuthConfig, KeyStore, StaticKey},
-    drain::incoming,
+    connection::incoming,
     entry::EntryLayer,
 };
 use crate::{

@@ -19,7 +19,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 /// Pause after a failed accept, for instance when no file handle is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Bytes that one read of a connection takes at most: many small calls, and not more than its peer may send unasked.
+/// Bytes that one read of a connection takes at most: many small calls.
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes that wait for one write. What is larger is written at once.
 const WRITE_BYTES: usize = 16 * 1024;
