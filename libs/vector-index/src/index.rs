@@ -37,7 +37,7 @@ pub struct Config {
     pub seal_rows: usize,
     /// Rows of one tenant from which a segment parts them into lists around centres, of which a search that is not exact
     /// looks at the near ones only. Below 80,000 a scan of all is as fast; making lists takes about as long as all else
-    /// of a segment.
+    /// of a segment. A segment with lists also gets a graph, from [`Index::tidy`], but under the inner product.
     pub list_rows: usize,
 }
 

@@ -21,6 +21,7 @@
 compile_error!("segments are read as they lie in the file, which is little-endian");
 
 mod files;
+mod graph;
 mod index;
 mod kernel;
 mod lists;

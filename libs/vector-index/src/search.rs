@@ -5,6 +5,8 @@
 //! 2. their 8-bit codes give some twenty;
 //! 3. their vectors give the answer.
 //!
+//! A segment with a graph is not scanned: a walk along the links gives the rows of the second stage.
+//!
 //! An exact search goes on: the `k`-th score that was found, less the greatest error that an 8-bit code can have, is a
 //! floor that no row of the true answer is below; every row above it is compared by its vector.
 

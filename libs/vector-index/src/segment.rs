@@ -10,6 +10,7 @@ pub use layout::{Header, distance_number, distance_of};
 use layout::{Place, SECTIONS, Section};
 
 use crate::{
+    graph::Graph,
     kernel::{BLOCK, Kernel},
     lists::Near,
     memory::Image,
@@ -146,6 +147,23 @@ impl Segment {
                 (0..self.header.lists).flat_map(|list| self.list_centre(list).0.iter().copied()).collect();
             Near::of(kernel, self.header.distance, &centres, width)
         })
+    }
+
+    /// Its graph, if it has one.
+    pub fn graph(&self) -> Option<Graph<'_>> {
+        Graph::of(self.view(Section::Graph), self.header.width())
+    }
+
+    /// A copy with a graph of these words, in memory.
+    pub fn with_graph(&self, words: &[u64]) -> Result<Self, SegmentError> {
+        let mut header = self.header.clone();
+        let words: &[u8] = bytemuck::cast_slice(words);
+        let mut image = Image::zeroed(header.add_graph(crc32fast::hash(words))).map_err(SegmentError::Memory)?;
+        image[..self.image.len()].copy_from_slice(&self.image);
+        image[..layout::HEADER_BYTES].copy_from_slice(&header.encode());
+        let place = header.places[Section::Graph as usize];
+        image[place.offset..place.offset + place.bytes].copy_from_slice(words);
+        Self::new(Image::Memory(image), 0)
     }
 
     /// With another reach; for one in memory, which is not shared yet.

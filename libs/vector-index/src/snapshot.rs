@@ -58,6 +58,8 @@ pub struct Stats {
     pub dead: usize,
     /// Segments.
     pub segments: usize,
+    /// Rows of segments with a graph.
+    pub linked: usize,
     /// Rows that are in no segment yet.
     pub tail: usize,
     /// Bytes of the segments.
@@ -137,11 +139,13 @@ impl Snapshot {
 
     /// Its size.
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats { points: self.len, dead: self.rows() - self.len, segments: 0, tail: 0, bytes: 0 };
+        let mut stats =
+            Stats { points: self.len, dead: self.rows() - self.len, segments: 0, linked: 0, tail: 0, bytes: 0 };
         for part in &self.parts {
             match &part.store {
                 Store::Segment(segment) => {
                     stats.segments += 1;
+                    stats.linked += if segment.graph().is_some() { segment.rows() } else { 0 };
                     stats.bytes += segment.image().len() as u64;
                 }
                 Store::Page(page) => stats.tail += page.rows(),

@@ -388,10 +388,12 @@ async fn fill(client: &Client, name: &str, rows: &[&[f32]]) -> Duration {
     started.elapsed()
 }
 
-/// Waits until a collection is in order: the service tidies it when nobody has written to it for two seconds.
+/// Waits until a collection is in order: the service tidies it when nobody has written to it for two seconds, and gives
+/// it a graph when it is large.
 async fn settle(client: &Client, name: &str) {
-    let (mut before, mut same) = (None, 0);
-    while same < 6 {
+    const GRAPH_FROM: i64 = 80_000;
+    let (mut before, mut same) = (None::<pb::GetStatsResponse>, 0);
+    while same < 6 || before.as_ref().is_some_and(|stats| stats.point_count >= GRAPH_FROM && stats.linked_count == 0) {
         let request = pb::GetStatsRequest { collection: name.to_owned() };
         let now = client.clone().get_stats(request).await.unwrap().into_inner();
         same = if before.as_ref() == Some(&now) { same + 1 } else { 0 };

@@ -267,4 +267,17 @@ impl Writer {
         }
         Ok(())
     }
+
+    /// Puts a segment of the same rows in the place of another.
+    pub fn exchange(&mut self, old: &Arc<Segment>, new: Arc<Segment>) -> Result<(), FileError> {
+        let same = |part: &&mut Part| matches!(&part.store, Store::Segment(segment) if Arc::ptr_eq(segment, old));
+        let Some(part) = self.segments.iter_mut().find(same) else { return Ok(()) };
+        part.store = Store::Segment(new);
+        self.version += 1;
+        self.write_manifest()?;
+        if let Some(files) = &self.files {
+            files.remove_segment(old.number);
+        }
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@ mod aim;
 mod buffers;
 mod exact;
 mod lists;
+mod walk;
 
 use buffers::Buffers;
 
@@ -77,6 +78,8 @@ pub struct Pass<'q> {
     planes_step: f32,
     planes_sum: i32,
     planes_offset: f32,
+    /// Planes for a graph's links.
+    link_planes: Vec<u64>,
     /// Inner products with the centres of the lists of the segment that is scanned.
     products: Vec<f32>,
     coarse: Stage,
@@ -98,8 +101,18 @@ impl<'q> Pass<'q> {
         let possible = search.among.map_or(snapshot.len(), |selection| selection.len());
         let wanted = search.k.min(possible);
         let (plan, coarse, fine) = plan(snapshot.rows(), possible, shape.width(), wanted);
-        let Buffers { query, mut bytes, rotated, planes, coarse: coarse_found, fine: fine_found, exact, keys, scratch } =
-            buffers;
+        let Buffers {
+            query,
+            mut bytes,
+            rotated,
+            planes,
+            link_planes,
+            coarse: coarse_found,
+            fine: fine_found,
+            exact,
+            keys,
+            scratch,
+        } = buffers;
         bytes.resize(query.len(), 0);
         let mut pass = Self {
             search: *search,
@@ -117,6 +130,7 @@ impl<'q> Pass<'q> {
             planes_step: 0.0,
             planes_sum: 0,
             planes_offset: 0.0,
+            link_planes,
             products: Vec::new(),
             coarse: Stage::new(coarse_found, (plan == Plan::Bits).then_some(coarse)),
             fine: Stage::new(fine_found, (plan == Plan::Bits || plan == Plan::Bytes).then_some(fine)),
@@ -154,6 +168,12 @@ impl<'q> Pass<'q> {
                 }
                 continue;
             };
+            if segment.graph().is_some() {
+                for pass in passes.iter_mut() {
+                    run(pass, |pass| pass.scan_part(snapshot, number));
+                }
+                continue;
+            }
             if segment.header().lists > 1 {
                 Self::scan_lists_together(snapshot, number, segment, passes);
                 continue;
@@ -225,6 +245,9 @@ impl<'q> Pass<'q> {
 
     fn scan_part(&mut self, snapshot: &Snapshot, number: usize) -> Result<(), SearchError> {
         let store = &snapshot.parts[number].store;
+        if let Some(graph) = self.graph(store) {
+            return self.scan_graph(snapshot, number, graph);
+        }
         if let Store::Segment(segment) = store
             && segment.header().lists > 1
             && self.plan == Plan::Bits
@@ -491,6 +514,7 @@ impl Drop for Pass<'_> {
             bytes: take(&mut self.bytes),
             rotated: take(&mut self.rotated),
             planes: take(&mut self.planes),
+            link_planes: take(&mut self.link_planes),
             coarse: take(&mut self.coarse.found),
             fine: take(&mut self.fine.found),
             exact: take(&mut self.exact),

@@ -91,7 +91,7 @@ pub fn build(shape: &Shape, mut rows: Vec<Source<'_>>, lists: Option<Lists>) -> 
     bits(&mut image, &header, shape, &rows, &runs, &centres);
 
     (header.code_length_max, header.code_error_max) = limits;
-    for section in SECTIONS {
+    for section in SECTIONS.into_iter().filter(|section| *section != Section::Graph) {
         let place = &mut header.places[section as usize];
         place.checksum = crc32fast::hash(&image[place.offset..place.offset + place.bytes]);
     }

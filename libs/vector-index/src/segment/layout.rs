@@ -9,6 +9,7 @@
 
 use super::SegmentError;
 use crate::{
+    graph,
     kernel::BLOCK,
     vector::{Distance, MAX_DIMENSION, padded},
 };
@@ -48,9 +49,12 @@ pub enum Section {
     Biases,
     /// The vectors, row after row: f32.
     Vectors,
+    /// Links of the rows, as `graph` lays them: u64. Nothing, and no place, in files from before there were graphs and in
+    /// segments without one.
+    Graph,
 }
 
-pub const SECTIONS: [Section; 12] = [
+pub const SECTIONS: [Section; 13] = [
     Section::Starts,
     Section::IdBytes,
     Section::Heap,
@@ -63,6 +67,7 @@ pub const SECTIONS: [Section; 12] = [
     Section::Scales,
     Section::Biases,
     Section::Vectors,
+    Section::Graph,
 ];
 
 /// What a header says.
@@ -94,7 +99,7 @@ pub struct Place {
 }
 
 impl Header {
-    /// A header for so much, with sections one behind the other, and the bytes of the file.
+    /// A header for so much, with sections one behind the other, and the bytes of the file. Without a graph.
     pub fn lay_out(
         distance: Distance,
         dimension: usize,
@@ -117,6 +122,7 @@ impl Header {
         let mut end = HEADER_BYTES;
         for section in SECTIONS {
             let bytes = match section {
+                Section::Graph => break,
                 Section::Heap => heap_bytes,
                 Section::Runs => runs * 16,
                 section => header.expected(section).unwrap_or_default(),
@@ -125,6 +131,14 @@ impl Header {
             end = (end + bytes).next_multiple_of(ALIGN);
         }
         (header, end)
+    }
+
+    /// Gives the graph its place behind all others, and the bytes that the file has with it.
+    pub fn add_graph(&mut self, checksum: u32) -> usize {
+        let end = self.places.iter().map(|place| place.offset + place.bytes).max().unwrap_or_default();
+        let (offset, bytes) = (end.next_multiple_of(ALIGN), self.expected(Section::Graph).unwrap_or_default());
+        self.places[Section::Graph as usize] = Place { offset, bytes, checksum };
+        offset + bytes
     }
 
     /// Values a stored vector has.
@@ -158,6 +172,7 @@ impl Header {
             Section::Biases if self.distance == Distance::Euclidean => whole * 4,
             Section::Biases => 0,
             Section::Vectors => rows * width * 4,
+            Section::Graph => graph::words(rows, width) * 8,
         })
     }
 
@@ -226,6 +241,9 @@ impl Header {
         }
         for section in SECTIONS {
             let place = header.places[section as usize];
+            if section == Section::Graph && place == Place::default() {
+                break;
+            }
             let fits = header.expected(section).is_none_or(|expected| place.bytes == expected);
             if !fits || !place.offset.is_multiple_of(ALIGN) || place.offset < HEADER_BYTES {
                 return Err(SegmentError::Damaged("table of sections"));

@@ -66,7 +66,7 @@ proptest! {
                     prop_assert_eq!(index.remove(&names).expect("removed"), there);
                 }
                 Step::Compact => while index.compact().expect("compacted") {},
-                Step::Tidy => drop(index.tidy().expect("tidied")),
+                Step::Tidy => drop(index.tidy(&|| false).expect("tidied")),
                 Step::CompactFully => index.compact_fully().expect("compacted"),
             }
         }
@@ -173,17 +173,65 @@ fn tidying_makes_one_segment_until_few_rows_are_outside_it() {
         }
         index.snapshot().stats()
     };
-    assert!(!index.tidy().expect("tidied"), "nothing is there");
+    assert!(!index.tidy(&|| false).expect("tidied"), "nothing is there");
     assert!(add(0..75).segments > 1);
-    assert!(index.tidy().expect("tidied"));
+    assert!(index.tidy(&|| false).expect("tidied"));
     let stats = index.snapshot().stats();
     assert_eq!((stats.segments, stats.points, stats.tail), (1, 75, 5), "the tail stays one");
-    assert!(!index.tidy().expect("tidied"), "one is enough");
+    assert!(!index.tidy(&|| false).expect("tidied"), "one is enough");
     assert_eq!(add(75..85).segments, 2);
-    assert!(!index.tidy().expect("tidied"), "an eighth at most is outside the largest");
+    assert!(!index.tidy(&|| false).expect("tidied"), "an eighth at most is outside the largest");
     assert_eq!(add(85..95).segments, 3);
-    assert!(index.tidy().expect("tidied"));
+    assert!(index.tidy(&|| false).expect("tidied"));
     assert_eq!(index.snapshot().stats().segments, 1);
+}
+
+/// What is written while a graph is made is not lost; and the graph is given up when somebody says so, or when the tail
+/// should become a segment.
+#[test]
+fn writes_go_on_while_a_graph_is_made() {
+    for distance in [Distance::Cosine, Distance::Euclidean] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config { seal_rows: 50, list_rows: 3_000, ..Config::new(64, distance) };
+        let open = || Index::open(folder.path(), config, vector_index::Durability::System).expect("an index");
+        let index = open();
+        let mut clusters = Clusters::new(31, 64, 20, 0.5);
+        let all: Vec<(String, Vec<f32>)> = (0..7_000).map(|row| (format!("p{row}"), clusters.vector())).collect();
+        index.upsert(&all.iter().map(|(id, vector)| point(id, vector)).collect::<Vec<_>>()).expect("stored");
+        index.compact_fully().expect("compacted");
+        let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
+        let before = files();
+
+        assert!(!index.tidy(&|| true).expect("tidied"));
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let fill_the_tail = || {
+            let at = asked.fetch_add(1, Ordering::Relaxed);
+            index.upsert(&[point(&all[at % 60].0, &all[at % 60].1)]).expect("stored");
+            false
+        };
+        assert!(!index.tidy(&fill_the_tail).expect("tidied"), "the tail is full");
+        assert_eq!(index.snapshot().stats().linked, 0);
+        assert_eq!(files(), before, "nothing is left of what was given up");
+
+        while index.compact().expect("compacted") {}
+        let asked = AtomicBool::new(false);
+        let write = || {
+            if !asked.swap(true, Ordering::Relaxed) {
+                index.remove(&["p100"]).expect("removed");
+                index.upsert(&[point("p200", &all[300].1), point("new", &all[100].1)]).expect("stored");
+            }
+            false
+        };
+        assert!(index.tidy(&write).expect("tidied"));
+        drop(index);
+        let index = open();
+        let snapshot = index.snapshot();
+        assert_eq!((snapshot.stats().linked, snapshot.len()), (7_000, 7_000));
+        assert_eq!(nearest(&snapshot, &all[100].1, 1, false), ["new"]);
+        let mut two = nearest(&snapshot, &all[300].1, 2, false);
+        two.sort_unstable();
+        assert_eq!(two, ["p200", "p300"]);
+    }
 }
 
 /// A segment is being made (a thread does nothing else) while points come and go: each write is seen at once, the thread

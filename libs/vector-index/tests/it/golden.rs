@@ -1,5 +1,5 @@
 //! A folder that an older program wrote stays readable; and the same points give the same segment: for ever, but for the
-//! choice of lists, which is no matter of the format.
+//! choice of lists and links, which is no matter of the format.
 //!
 //! `UPDATE_GOLDEN=v1` writes that folder anew: only together with a new version of the format, in a folder of its own.
 
@@ -28,6 +28,7 @@ fn write(folder: &Path, config: Config, rows: u32) {
     });
     index.upsert(&points.collect::<Vec<_>>()).expect("stored");
     index.compact_fully().expect("compacted");
+    index.tidy(&|| false).expect("tidied");
     index.remove(&["point-3"]).expect("removed");
     index
         .upsert(&[Point { id: "late", tenant: 9, payload: b"log", vector: &[1.0, 0.0, 0.0, 0.0, 0.5] }])
@@ -46,12 +47,14 @@ fn folder_of_the_first_format_is_read_and_written_the_same() {
 }
 
 #[test]
-fn folder_with_lists_is_read_and_written_the_same_twice() {
-    let config = Config { list_rows: 20, ..config() };
-    read("v1-lists", config, 40);
+fn folder_with_lists_and_a_graph_is_read_and_written_the_same_twice() {
+    let config = Config { list_rows: 10, ..config() };
+    read("v1-graph", config, 40);
     let twice = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     twice.iter().for_each(|folder| write(folder.path(), config, 40));
     assert_same(twice[0].path(), twice[1].path());
+    let index = Index::open(twice[0].path(), config, Durability::Disk).expect("the index");
+    assert_eq!(index.snapshot().stats().linked, 40);
 }
 
 fn assert_same(one: &Path, other: &Path) {

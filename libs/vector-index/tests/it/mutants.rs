@@ -102,7 +102,7 @@ fn sign(which: &str, bytes: &mut [u8]) {
     match which {
         "MANIFEST" => last(bytes),
         "seg" if bytes.len() >= 1024 => {
-            for place in (56..56 + 12 * 24).step_by(24) {
+            for place in (56..56 + 13 * 24).step_by(24) {
                 let (start, size) = (number(&bytes[place..place + 8]), number(&bytes[place + 8..place + 16]));
                 let section = start.checked_add(size).and_then(|end| bytes.get(start..end));
                 if let Some(checksum) = section.map(crc32fast::hash) {
@@ -155,10 +155,12 @@ impl Folder {
         let names: Vec<String> = (0..100).map(|number| format!("p{number}")).collect();
         let points = names.iter().zip(&vectors).zip(0..);
         let points: Vec<Point<'_>> = points
-            .map(|((id, vector), number)| Point { id, tenant: number / 30, payload: id.as_bytes(), vector })
+            .map(|((id, vector), number)| Point { id, tenant: number / 70, payload: id.as_bytes(), vector })
             .collect();
         index.upsert(&points[..80]).expect("stored");
         index.compact_fully().expect("compacted");
+        index.tidy(&|| false).expect("tidied");
+        assert_eq!(index.snapshot().stats().linked > 0, distance != Distance::InnerProduct, "a graph is in the file");
         let mut states = vec![state(&index.snapshot())];
         index.upsert(&points[70..90]).expect("stored");
         states.push(state(&index.snapshot()));
@@ -239,6 +241,47 @@ proptest! {
                 prop_assert!(text.contains(path.to_str().expect("a path")), "{text}");
             }
             Err(error) => prop_assert!(false, "{error}"),
+        }
+    }
+}
+
+/// Links to anywhere, and scores that are no numbers.
+#[test]
+fn graph_of_chance_with_right_checksums_breaks_nothing() {
+    for distance in [Distance::Cosine, Distance::Euclidean] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config { list_rows: 3_000, ..Config::new(64, distance) };
+        let open = || Index::open(folder.path(), config, Durability::System).expect("an index");
+        let mut clusters = Clusters::new(41, 64, 20, 0.5);
+        let (index, all) = (open(), (0..7_000).map(|row| (format!("p{row}"), clusters.vector())).collect::<Vec<_>>());
+        let points = all.iter().map(|(id, vector)| Point { id, tenant: 0, payload: b"", vector });
+        index.upsert(&points.collect::<Vec<_>>()).expect("stored");
+        index.compact_fully().expect("compacted");
+        assert!(index.tidy(&|| false).expect("tidied"));
+        drop(index);
+        let entries = fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let path =
+            entries.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "seg")).expect("a segment");
+        let whole = fs::read(&path).expect("a file");
+        let place = 56 + 12 * 24;
+        let start = u64::from_le_bytes(whole[place..place + 8].try_into().expect("eight")) as usize;
+        for share in [1, 2, 16, 256] {
+            let mut bytes = whole.clone();
+            for word in bytes[start..].as_chunks_mut::<8>().0 {
+                let chance = clusters.random();
+                if chance.is_multiple_of(share) {
+                    *word = chance.rotate_left(20).to_le_bytes();
+                }
+            }
+            sign("seg", &mut bytes);
+            fs::write(&path, &bytes).expect("written");
+            let index = open();
+            index.verify().expect("its checksums are right");
+            let snapshot = index.snapshot();
+            for (_, query) in &all[..20] {
+                let hits = snapshot.search(&Search::new(query, 7)).expect("hits");
+                assert!(hits.iter().all(|hit| !hit.score.is_nan()));
+            }
         }
     }
 }

@@ -264,6 +264,7 @@ impl<S: VectorStore> VectorService for Vectors<S> {
             disk_bytes: i64::try_from(stats.disk_bytes).unwrap_or(i64::MAX),
             segment_count: i32::try_from(stats.segments).unwrap_or(i32::MAX),
             tail_count: count(stats.tail),
+            linked_count: count(stats.linked),
             generation: i64::try_from(stats.generation).unwrap_or(i64::MAX),
         }))
     }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -100,6 +100,8 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// Segments.
     pub segments: usize,
+    /// Points in segments with a graph, dead ones included.
+    pub linked: usize,
     /// Points in no segment, dead ones included.
     pub tail: usize,
     /// Counts the changes since it was opened.
@@ -117,8 +119,9 @@ pub struct Collection {
     pub(super) lane: Lane,
     /// Held by whoever writes; true when the collection was deleted.
     writing: Mutex<bool>,
-    /// Held during a piece of upkeep.
+    /// Held during a piece of upkeep, and how many wait for that.
     upkeep: Mutex<()>,
+    hurried: AtomicUsize,
     pub(super) waits_for_upkeep: AtomicBool,
     upkeep_failed: AtomicBool,
     /// Told after each piece of upkeep.
@@ -162,6 +165,7 @@ impl Collection {
             lane: Lane::default(),
             writing: Mutex::new(false),
             upkeep: Mutex::new(()),
+            hurried: AtomicUsize::new(0),
             waits_for_upkeep: AtomicBool::new(false),
             upkeep_failed: AtomicBool::new(false),
             upkept: Notify::new(),
@@ -186,6 +190,7 @@ impl Collection {
             points: stats.points,
             disk_bytes: self.disk_bytes(),
             segments: stats.segments,
+            linked: stats.linked,
             tail: stats.tail,
             generation: snapshot.version(),
         }
@@ -278,16 +283,26 @@ impl Collection {
 
     /// Does a piece of upkeep; true when there may be more to do. Searches go on, and writes but for a moment.
     pub(super) fn keep_up(&self) -> bool {
-        self.compact(Index::compact)
+        self.index.wants_compaction() && self.compact(self.hurry(), Index::compact)
     }
 
-    /// Makes it one segment, if it is worth it; for a time when nobody writes.
-    pub(super) fn tidy(&self) -> bool {
-        self.compact(Index::tidy)
+    /// Puts it in order, if it is worth it; for a time when nobody writes. True when there may be more to do. A graph, which
+    /// takes longest, is given up when something else has to be done, or on `stop`.
+    pub(super) fn tidy(&self, stop: &AtomicBool) -> bool {
+        let one = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let give_up = || self.hurried.load(Ordering::Relaxed) > 0 || stop.load(Ordering::Relaxed);
+        self.compact(one, |index| index.tidy(&give_up))
     }
 
-    fn compact(&self, how: impl FnOnce(&Index) -> Result<bool, IndexError>) -> bool {
-        let _one = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The right to do upkeep, soon.
+    fn hurry(&self) -> MutexGuard<'_, ()> {
+        self.hurried.fetch_add(1, Ordering::Relaxed);
+        let one = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.hurried.fetch_sub(1, Ordering::Relaxed);
+        one
+    }
+
+    fn compact(&self, _one: MutexGuard<'_, ()>, how: impl FnOnce(&Index) -> Result<bool, IndexError>) -> bool {
         if *self.writing.lock().unwrap_or_else(PoisonError::into_inner) {
             return false;
         }
@@ -372,7 +387,7 @@ impl Collection {
 
     /// Keeps everybody from changing the files, then does `last`, and keeps them away for good if that goes well.
     pub(super) fn close(&self, last: impl FnOnce() -> Result<(), CollectionError>) -> Result<(), CollectionError> {
-        let _upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let _upkeep = self.hurry();
         let mut removed = self.write()?;
         last()?;
         *removed = true;

@@ -258,6 +258,7 @@ impl VectorStore for Qdrant {
             points,
             disk_bytes: 0,
             segments: usize::try_from(info.segments_count).unwrap_or(usize::MAX),
+            linked: indexed.min(points),
             tail: points.saturating_sub(indexed),
             generation: 0,
         };

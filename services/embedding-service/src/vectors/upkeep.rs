@@ -1,11 +1,12 @@
-//! The one thread that keeps collections in few, large segments: one piece of one collection at a time.
+//! Two threads that look after collections: one keeps them in few, large segments, one piece of one collection at a time;
+//! the other puts those in order that nobody writes to, which may take minutes.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
     },
     thread,
     time::{Duration, Instant},
@@ -23,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(2);
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// The thread's owner.
+/// The threads' owner.
 #[derive(Debug)]
 pub struct Upkeep {
     /// No collection waits twice, so what waits is bounded by their number.
@@ -33,16 +34,25 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts the thread.
+    /// Starts the threads.
     ///
     /// # Errors
     /// When the operating system gives none.
     pub fn start() -> std::io::Result<Self> {
         let ((sender, receiver), (end, ended)) = (mpsc::channel(), mpsc::channel());
+        let (tidy_sender, quiet) = mpsc::sync_channel::<Arc<Collection>>(1);
         let stop = Arc::new(AtomicBool::new(false));
+        let (stopping, end_too) = (Arc::clone(&stop), end.clone());
+        thread::Builder::new().name("tidying".to_owned()).spawn(move || {
+            yield_to_others();
+            for collection in quiet {
+                while !stopping.load(Ordering::Acquire) && collection.tidy(&stopping) {}
+            }
+            drop(end_too);
+        })?;
         let stopping = Arc::clone(&stop);
         thread::Builder::new().name("upkeep".to_owned()).spawn(move || {
-            run(&receiver, &stopping);
+            run(&receiver, &tidy_sender, &stopping);
             drop(end);
         })?;
         Ok(Self { sender: Some(sender), stop, ended: std::sync::Mutex::new(ended) })
@@ -69,7 +79,7 @@ impl Drop for Upkeep {
     }
 }
 
-fn run(receiver: &Receiver<Arc<Collection>>, stop: &AtomicBool) {
+fn run(receiver: &Receiver<Arc<Collection>>, tidying: &SyncSender<Arc<Collection>>, stop: &AtomicBool) {
     yield_to_others();
     let (mut queue, mut resting) = (VecDeque::new(), VecDeque::new());
     while !stop.load(Ordering::Acquire) {
@@ -77,7 +87,10 @@ fn run(receiver: &Receiver<Arc<Collection>>, stop: &AtomicBool) {
             match next(receiver, &mut resting) {
                 Next::Look(collection) => queue.push_back(collection),
                 Next::Tidy(collection) => {
-                    collection.tidy();
+                    // While another one is being tidied, it waits for its turn.
+                    if tidying.try_send(Arc::clone(&collection)).is_err() {
+                        rest(&mut resting, collection);
+                    }
                     continue;
                 }
                 Next::Nothing => continue,

@@ -21,6 +21,7 @@ pub struct Buffers {
     pub bytes: Vec<i8>,
     pub rotated: Vec<f32>,
     pub planes: Vec<u64>,
+    pub link_planes: Vec<u64>,
     pub coarse: Found,
     pub fine: Found,
     pub exact: Vec<(f32, u32)>,
@@ -43,6 +44,7 @@ impl Buffers {
         self.bytes.clear();
         self.rotated.clear();
         self.planes.clear();
+        self.link_planes.clear();
         self.exact.clear();
         self.keys.clear();
         self.scratch.clear();
