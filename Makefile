@@ -3,8 +3,8 @@
 .PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
 
 CARGO = cargo
-# What tests and image have besides what `make run` builds.
-FEATURES = --features embedding-service/qdrant
+# What the image has besides what `make run` builds, and the points where tests end a process.
+FEATURES = --features embedding-service/qdrant,conversation-worker/faults
 ARGS =
 DATA =
 
@@ -29,7 +29,7 @@ check: ## what CI checks besides the tests: format, lints (the vector kernels fo
 	$(CARGO) fmt --all --check
 	tests/support/fleet-words.sh
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
-	$(CARGO) clippy --package embedding-service --all-targets -- -D warnings
+	$(CARGO) clippy --package embedding-service --package conversation-worker --all-targets -- -D warnings
 	tests/support/check-arm.sh
 	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
 	tests/support/licences.sh

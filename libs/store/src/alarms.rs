@@ -47,6 +47,7 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing was changed then.
     pub async fn ripen_alarms(&self, limit: i64) -> Result<Vec<ConversationId>, StoreError> {
+        self.at("ripen.before").await;
         let due = sql!(
             "select a.conversation, a.key, a.person, a.payload, c.account, a.tenant from alarms a "
             "join conversations c on c.id = a.conversation where a.due_at <= " now " order by a.due_at, a.key limit $1"
@@ -101,7 +102,9 @@ impl Store {
                 rung.push(conversation);
             }
         }
+        self.at("ripen.inside").await;
         tx.commit().await?; // before anybody rings
+        self.at("ripen.after").await;
         Ok(rung)
     }
 }

@@ -47,6 +47,7 @@ pub struct StoreConfig {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    process: faults::Process,
 }
 
 struct Inner {
@@ -141,7 +142,8 @@ impl Store {
             let error = match Self::open(&target, config).await {
                 Ok(pool) => {
                     let limit = Duration::from_millis(if config.role == Role::Gateway { 2_000 } else { 12_000 });
-                    return Ok(Self { inner: Arc::new(Inner { pool, target, limit }) });
+                    let inner = Arc::new(Inner { pool, target, limit });
+                    return Ok(Self { inner, process: faults::Process::default() });
                 }
                 Err(error) => error,
             };
@@ -230,6 +232,17 @@ impl Store {
 
     pub(crate) fn target(&self) -> &Target {
         &self.inner.target
+    }
+
+    /// Passes a named point, where a test may stop or end this process; see the crate `faults`.
+    pub async fn at(&self, point: &'static str) {
+        self.process.at(point).await;
+    }
+
+    /// The same store as another process of a test has it.
+    #[cfg(feature = "faults")]
+    pub fn of_process(&self, process: faults::Process) -> Self {
+        Self { inner: Arc::clone(&self.inner), process }
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {

@@ -44,6 +44,7 @@ impl Store {
         messages.iter().try_for_each(check)?;
         let payloads = messages.iter().map(payload).collect::<Result<Vec<_>, _>>()?;
 
+        self.at("accept.before").await;
         let mut tx = self.begin().await?;
         let conversations = find_or_create(&mut tx, messages).await?;
         // Locked before anything is looked up, in a statement of its own: a snapshot taken before the lock does not
@@ -78,7 +79,9 @@ impl Store {
             )
             .await?;
         }
+        self.at("accept.inside").await;
         tx.commit().await?;
+        self.at("accept.after").await;
         Ok(accepted
             .into_iter()
             .flatten()

@@ -65,6 +65,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn claim(&self, conversation: ConversationId, owner: Uuid) -> Result<Option<Lease>, StoreError> {
+        self.at("claim.before").await;
         let claimed = self
             .write(
                 sql!(
@@ -74,6 +75,7 @@ impl Store {
                 args![conversation, owner, micros(LEASE)],
             )
             .await;
+        self.at("claim.after").await;
         match claimed {
             Ok(rows) => rows.first().map(|row| lease(row, owner)).transpose(),
             Err(StoreError::Busy) => Ok(None),
@@ -107,6 +109,7 @@ impl Store {
     pub async fn renew(&self, held: &[(ConversationId, i64)], owner: Uuid) -> Result<Vec<ConversationId>, StoreError> {
         let mut held = held.to_vec();
         held.sort_unstable();
+        self.at("renew.before").await;
         let mut renewed = Vec::with_capacity(held.len());
         for batch in held.chunks(RENEW_BATCH) {
             let mut tx = self.begin().await?;
@@ -148,6 +151,7 @@ impl Store {
             }
             tx.commit().await?;
         }
+        self.at("renew.after").await;
         Ok(renewed)
     }
 
@@ -159,14 +163,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn release_idle(&self, lease: &Lease) -> Result<bool, StoreError> {
-        self.changed(
-            sql!(
-                "update conversations set owner = null "
-                "where id = $1 and epoch = $2 and tenant = $3 and next_seq = done_seq and unsent = 0 returning id"
-            ),
-            args![lease.conversation, lease.epoch, &lease.tenant],
-        )
-        .await
+        self.at("release.before").await;
+        let left = self
+            .changed(
+                sql!(
+                    "update conversations set owner = null "
+                    "where id = $1 and epoch = $2 and tenant = $3 and next_seq = done_seq and unsent = 0 returning id"
+                ),
+                args![lease.conversation, lease.epoch, &lease.tenant],
+            )
+            .await;
+        self.at("release.after").await;
+        left
     }
 
     /// Lets a conversation sleep until `due`, unless something happened since the row was `seen`. False: read it again.
@@ -174,14 +182,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn park(&self, lease: &Lease, due: Micros, seen: Seen) -> Result<bool, StoreError> {
-        self.changed(
-            sql!(
-                "update conversations set owner = null, wake_at = $3 "
-                "where id = $1 and epoch = $2 and tenant = $6 and next_seq = $4 and wake_at = $5 returning id"
-            ),
-            args![lease.conversation, lease.epoch, due, seen.next_seq, seen.wake_at, &lease.tenant],
-        )
-        .await
+        self.at("park.before").await;
+        let left = self
+            .changed(
+                sql!(
+                    "update conversations set owner = null, wake_at = $3 "
+                    "where id = $1 and epoch = $2 and tenant = $6 and next_seq = $4 and wake_at = $5 returning id"
+                ),
+                args![lease.conversation, lease.epoch, due, seen.next_seq, seen.wake_at, &lease.tenant],
+            )
+            .await;
+        self.at("park.after").await;
+        left
     }
 
     /// Hands a conversation on at once: the yield of a hot one, and shutdown. Ring after it. False: another epoch.
@@ -189,11 +201,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn yield_now(&self, lease: &Lease) -> Result<bool, StoreError> {
-        self.changed(
+        self.at("yield.before").await;
+        let left = self.changed(
             sql!("update conversations set owner = null, wake_at = " now " where id = $1 and epoch = $2 and tenant = $3 returning id"),
             args![lease.conversation, lease.epoch, &lease.tenant],
         )
-        .await
+        .await;
+        self.at("yield.after").await;
+        left
     }
 
     /// Finds runnable conversations whose bell was certainly delivered or lost, for the caller to ring. Several workers
@@ -202,6 +217,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn sweep(&self, input: &SweepInput) -> Result<Option<Vec<ConversationId>>, StoreError> {
+        self.at("sweep.before").await;
         let mut tx = self.begin().await?;
         let free = tx
             .optional(
@@ -225,7 +241,9 @@ impl Store {
                 args![certainly_lost, delivered_until, input.limit.max(0)],
             )
             .await?;
+        self.at("sweep.inside").await;
         tx.commit().await?; // before anybody rings
+        self.at("sweep.after").await;
         rows.iter().map(|row| Ok(ConversationId(row.uuid("id")?))).collect::<Result<_, _>>().map(Some)
     }
 

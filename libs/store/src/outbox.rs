@@ -121,6 +121,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`].
     pub async fn begin_send(&self, lease: &Lease, id: OutboxId) -> Result<Option<i32>, StoreError> {
+        self.at("sending.before").await;
         let mut tx = self.fenced(lease).await?;
         let head = tx
             .optional(
@@ -154,7 +155,9 @@ impl Store {
             )
             .await?
             .ok_or(StoreError::NotFound("message to send"))?;
+        self.at("sending.inside").await;
         tx.commit().await?;
+        self.at("sending.after").await;
         Ok(Some(row.small("attempt")?))
     }
 
@@ -170,6 +173,7 @@ impl Store {
         attempt: i32,
         outcome: &Outcome,
     ) -> Result<bool, StoreError> {
+        self.at("record.before").await;
         let mut tx = self.begin().await?;
         lock(&mut tx, conversation).await?;
         let row = tx
@@ -220,7 +224,9 @@ impl Store {
             }
         };
         wake_and_count(&mut tx, conversation, ended && status != OutboxStatus::Held, wake).await?;
+        self.at("record.inside").await;
         tx.commit().await?;
+        self.at("record.after").await;
         Ok(true)
     }
 
@@ -235,6 +241,7 @@ impl Store {
         row: &OutboxRow,
         policy: UnknownPolicy,
     ) -> Result<OutboxStatus, StoreError> {
+        self.at("resolve.before").await;
         let mut tx = self.fenced(lease).await?;
         let now = tx
             .optional(
@@ -274,7 +281,9 @@ impl Store {
                 };
             }
         }
+        self.at("resolve.inside").await;
         tx.commit().await?;
+        self.at("resolve.after").await;
         Ok(status)
     }
 

@@ -32,6 +32,7 @@ impl Store {
             (a.outbox_id, &a.provider_message_id, a.status).cmp(&(b.outbox_id, &b.provider_message_id, b.status))
         });
 
+        self.at("receipt.before").await;
         let mut tx = self.begin().await?;
         // An outbox row never changes its conversation, so this look needs no lock.
         let named = tx
@@ -81,7 +82,9 @@ impl Store {
                 ring.insert(conversation);
             }
         }
+        self.at("receipt.inside").await;
         tx.commit().await?;
+        self.at("receipt.after").await;
         Ok(ring.into_iter().collect())
     }
 }

@@ -78,6 +78,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`].
     pub async fn count_attempt(&self, lease: &Lease, seq: i64) -> Result<i32, StoreError> {
+        self.at("attempt.before").await;
         let mut tx = self.fenced(lease).await?;
         let row = tx
             .optional(
@@ -89,6 +90,7 @@ impl Store {
             .await?
             .ok_or(StoreError::NotFound("message"))?;
         tx.commit().await?;
+        self.at("attempt.after").await;
         row.small("attempts")
     }
 
@@ -125,6 +127,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::JournalConflict`] when the step stands there already: use that one.
     pub async fn journal(&self, lease: &Lease, seq: i64, step: &Step) -> Result<(), StoreError> {
+        self.at("journal.before").await;
         let mut tx = self.fenced(lease).await?;
         let inserted = tx
             .execute(
@@ -157,7 +160,10 @@ impl Store {
         if step.n > 0 {
             orderly(&mut tx, lease, seq).await?;
         }
-        tx.commit().await
+        self.at("journal.inside").await;
+        tx.commit().await?;
+        self.at("journal.after").await;
+        Ok(())
     }
 
     /// Writes a call's result down.
@@ -165,6 +171,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a step that was never journaled.
     pub async fn finish_step(&self, lease: &Lease, seq: i64, n: i32, result: &Value) -> Result<(), StoreError> {
+        self.at("finish.before").await;
         let mut tx = self.fenced(lease).await?;
         let changed = tx
             .execute(
@@ -180,7 +187,10 @@ impl Store {
             return Err(StoreError::NotFound("step"));
         }
         orderly(&mut tx, lease, seq).await?;
-        tx.commit().await
+        self.at("finish.inside").await;
+        tx.commit().await?;
+        self.at("finish.after").await;
+        Ok(())
     }
 
     /// Writes step 0 of a turn anew. Once a decision is journaled its range stands, and this changes nothing.

@@ -130,6 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] for a conversation that was erased.
     pub async fn snapshot(&self, lease: &Lease) -> Result<Snapshot, StoreError> {
+        self.at("look.before").await;
         // The row first: what changes after this look changes wake_at, so that a park on it is refused.
         let row = self
             .read_one(
@@ -188,6 +189,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::OutOfOrder`] when the turn does not follow the last one.
     pub async fn commit(&self, lease: &Lease, commit: &Commit) -> Result<Vec<OutboxId>, StoreError> {
+        self.at("commit.before").await;
         let mut tx = self.fenced(lease).await?;
         let to_send = commit.replies.iter().filter(|reply| !reply.sent_already).count();
         let changed = tx
@@ -238,7 +240,9 @@ impl Store {
             .await?;
         }
         alarms::keep(&mut tx, lease, &commit.alarms).await?;
+        self.at("commit.inside").await;
         tx.commit().await?;
+        self.at("commit.after").await;
         Ok(ids)
     }
 

@@ -133,6 +133,7 @@ async fn answer_bell(worker: Arc<Worker>, bell: Bell, permit: OwnedSemaphorePerm
         }
     }
     drop(permit);
+    worker.store.at("ack.before").await;
     // The listener ended with the process: then nobody acknowledges, and another worker looks.
     let _ = done.send(bell);
 }

@@ -278,11 +278,13 @@ impl Performer<'_> {
             // Directly before the first byte: the lease has to outlive the answer.
             self.worker.leases.ensure(self.held, ready.deadline).await?;
             let key = key.filter(|_| risk != Risk::Safe);
+            self.worker.store.at("call.before").await;
             let began = std::time::Instant::now();
             let ended = match ready.pages(call) {
                 Some(limits) => self.pages(ready, &limits).await,
                 None => Ended::of(risk, ready.backend.send(ready.prepared.clone(), key, ready.deadline).await),
             };
+            self.worker.store.at("call.after").await;
             metrics::histogram!(metric::BACKEND_CALL_DURATION, "document" => ready.operation.document.clone())
                 .record(began.elapsed());
             metrics::counter!(metric::BACKEND_CALLS, "document" => ready.operation.document.clone(), "end" => ended.label())

@@ -55,7 +55,9 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
         }
         (Some(channel), Ok(part)) => {
             let span = span(lease, row, attempt);
+            worker.store.at("send.before").await;
             let sent = post(channel, &lease.peer, row, &part).instrument(span.clone()).await;
+            worker.store.at("send.after").await;
             if !matches!(sent, SendOutcome::Sent { .. }) {
                 span.record("error.type", end(&sent));
                 span.record("otel.status_code", "ERROR");

@@ -39,6 +39,7 @@ pub(super) async fn handle(
     let conversation = service.conversation(&tenant, &request.conversation_id).await?.id;
     // Subscribed before the first read: what is committed between the two is seen by one of them.
     let subscription = service.coordination.subscribe(conversation).await;
+    service.store.at("watch.between").await;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let watch = Watch {
         store: service.store.clone(),

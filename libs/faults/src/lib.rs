@@ -1,0 +1,23 @@
+//! Named points at which tests stop, delay or end a process, and bugs that tests plant to see whether they are found.
+//!
+//! Without the feature `on`, which no shipped build has (one without debug assertions refuses it), a point is an empty
+//! future and [`planted`] is a constant `false`.
+//!
+//! With it:
+//! - `DRAGOMAN_CRASH_AT=commit.before:2` aborts the process when it comes to that point for the second time, as a power
+//!   cut would; `DRAGOMAN_CRASHED=<file>` names a file that is written before, so that a test knows that it happened.
+//! - `DRAGOMAN_PLANTED=no_fence,no_dedupe` plants bugs.
+//! - A test in the same process gives a store a [`Process`] of its own, which hears of each point and may let it wait.
+
+#[cfg(all(feature = "on", not(debug_assertions)))]
+compile_error!("the feature `on` of `faults` is for tests and never part of a release");
+
+mod bugs;
+mod points;
+mod process;
+
+pub use bugs::{Bug, planted};
+pub use points::POINTS;
+pub use process::Process;
+#[cfg(feature = "on")]
+pub use process::Watch;
