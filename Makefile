@@ -1,12 +1,15 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
+.PHONY: help run run-cluster test test-quick simulate check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
 FEATURES = --features embedding-service/qdrant,conversation-worker/faults
 ARGS =
 DATA =
+# Of the simulation: how many seeds, or the only one.
+export SEEDS
+export SEED
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -24,6 +27,9 @@ test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when mis
 
 test-quick: ## the tests that need nothing but Rust
 	tests/support/run-tests.sh --workspace --lib $(FEATURES)
+
+simulate: ## whole workers in memory under a clock of their own, ended and stopped at random: make simulate SEEDS=<n>, SEED=<one> with its schedule
+	@$(CARGO) test --quiet -p conversation-worker --features conversation-worker/faults --test it simulate:: -- --nocapture --test-threads 1
 
 check: ## what CI checks besides the tests: format, lints (the vector kernels for ARM too), protos, licences, no word of the demo fleet in the product
 	$(CARGO) fmt --all --check

@@ -39,6 +39,12 @@ impl Coordination {
         Self::Memory(Arc::default())
     }
 
+    /// In-process coordination with a test's trouble.
+    #[cfg(feature = "faults")]
+    pub fn troubled(trouble: crate::Trouble) -> Self {
+        Self::Memory(Arc::new(Memory::troubled(trouble)))
+    }
+
     /// Asks the server whether it is there.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ pub use bell::{Away, Bell, GroupState};
 pub use config::{ConnectError, CoordinationConfig};
 pub use coordination::{Coordination, Listener};
 pub use feed::{FeedEvent, Subscription};
+#[cfg(feature = "faults")]
+pub use memory::Trouble;
 pub use redis::SharedCache;
 
 /// Bytes of one cached value at most; larger ones are not kept.

@@ -6,13 +6,13 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use domain::{ConversationId, Micros, telemetry::metric};
 use moka::{Expiry, sync::Cache};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{Bell, GroupState, bell::time_of, feed::Hub, limits::Limits};
 
@@ -30,6 +30,17 @@ pub struct Memory {
     pub(crate) hub: Hub,
     pub(crate) limits: Limits,
     cache: Cache<String, (Bytes, Duration)>,
+    #[cfg(feature = "faults")]
+    trouble: Option<Trouble>,
+}
+
+/// What a test does to bells.
+#[cfg(feature = "faults")]
+pub struct Trouble {
+    /// The time that goes into their ids.
+    pub now: Box<dyn Fn() -> Micros + Send + Sync>,
+    /// How many of a ring are heard: 0 is a lost one.
+    pub copies: Box<dyn Fn(ConversationId) -> usize + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -49,7 +60,12 @@ struct Pending {
 struct OwnLifetime;
 
 impl Expiry<String, (Bytes, Duration)> for OwnLifetime {
-    fn expire_after_create(&self, _key: &String, value: &(Bytes, Duration), _at: Instant) -> Option<Duration> {
+    fn expire_after_create(
+        &self,
+        _key: &String,
+        value: &(Bytes, Duration),
+        _at: std::time::Instant,
+    ) -> Option<Duration> {
         Some(value.1)
     }
 
@@ -57,7 +73,7 @@ impl Expiry<String, (Bytes, Duration)> for OwnLifetime {
         &self,
         _key: &String,
         value: &(Bytes, Duration),
-        _at: Instant,
+        _at: std::time::Instant,
         _left: Option<Duration>,
     ) -> Option<Duration> {
         Some(value.1)
@@ -75,12 +91,29 @@ impl Default for Memory {
             hub: Hub::default(),
             limits: Limits::default(),
             cache: Cache::builder().max_capacity(CACHE_BYTES_MAX).weigher(weight).expire_after(OwnLifetime).build(),
+            #[cfg(feature = "faults")]
+            trouble: None,
         }
     }
 }
 
 impl Memory {
+    #[cfg(feature = "faults")]
+    pub fn troubled(trouble: Trouble) -> Self {
+        Self { trouble: Some(trouble), ..Self::default() }
+    }
+
     pub fn ring(&self, conversation: ConversationId, traceparent: Option<&str>) {
+        #[cfg(feature = "faults")]
+        let copies = self.trouble.as_ref().map_or(1, |trouble| (trouble.copies)(conversation));
+        #[cfg(not(feature = "faults"))]
+        let copies = 1;
+        for _ in 0..copies {
+            self.ring_once(conversation, traceparent);
+        }
+    }
+
+    fn ring_once(&self, conversation: ConversationId, traceparent: Option<&str>) {
         let mut queue = self.lock();
         if queue.waiting.len() >= QUEUE_MAX {
             drop(queue);
@@ -88,7 +121,7 @@ impl Memory {
             metrics::counter!(metric::BELLS_DROPPED).increment(1);
             return;
         }
-        let id = queue.next_id();
+        let id = queue.next_id(self.now_ms());
         queue.waiting.push_back(Bell { conversation, traceparent: traceparent.map(str::to_owned), id });
         drop(queue);
         self.rung.notify_one();
@@ -166,6 +199,15 @@ impl Memory {
         self.cache.insert(key.to_owned(), (value, lifetime));
     }
 
+    fn now_ms(&self) -> i64 {
+        #[cfg(feature = "faults")]
+        if let Some(trouble) = &self.trouble {
+            return (trouble.now)().0 / 1_000;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,9 +215,7 @@ impl Memory {
 
 impl Queue {
     /// Ids like those of a stream: milliseconds and a number, always rising.
-    fn next_id(&mut self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    fn next_id(&mut self, millis: i64) -> String {
         self.last_id = if millis > self.last_id.0 { (millis, 0) } else { (self.last_id.0, self.last_id.1 + 1) };
         format!("{}-{}", self.last_id.0, self.last_id.1)
     }

@@ -19,6 +19,11 @@ impl Process {
     #[cfg(not(feature = "on"))]
     #[inline(always)]
     pub async fn at(&self, _point: &'static str) {}
+
+    /// Passes the beginning of a statement or transaction.
+    #[cfg(not(feature = "on"))]
+    #[inline(always)]
+    pub async fn statement(&self) {}
 }
 
 #[cfg(feature = "on")]
@@ -34,6 +39,13 @@ impl Process {
         crash::at(point);
         if let Some(watch) = &self.watch {
             watch.at(point).await;
+        }
+    }
+
+    /// Passes the beginning of a statement or transaction: no point of the list, but `watch` hears of it.
+    pub async fn statement(&self) {
+        if let Some(watch) = &self.watch {
+            watch.at("statement").await;
         }
     }
 }

@@ -299,7 +299,7 @@ impl Backend {
             request = request.body(body.clone());
         }
         let exchange = async {
-            let response = request.send().await.map_err(|error| answer::call_error(&error))?;
+            let response = faults::send!(request).await.map_err(|error| answer::call_error(&error))?;
             answer::read(response, &self.config).await
         };
         let end = |outcome: &Result<(Response, _), CallError>| match outcome {

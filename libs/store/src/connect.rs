@@ -234,6 +234,33 @@ impl Store {
         &self.inner.target
     }
 
+    /// A migrated database in memory, whose time `clock` gives.
+    ///
+    /// # Errors
+    /// When a migration does not run there.
+    #[cfg(feature = "faults")]
+    pub async fn in_memory(clock: crate::memory::Clock) -> Result<Self, StoreError> {
+        let memory = crate::memory::Memory::open(clock).await?;
+        for text in crate::migrations::sqlite() {
+            memory.script(text).await?;
+        }
+        let limit = Duration::from_secs(12);
+        let inner = Inner { pool: Pool::Memory(memory), target: Target::Sqlite(PathBuf::new()), limit };
+        Ok(Self { inner: Arc::new(inner), process: faults::Process::default() })
+    }
+
+    /// Empties all tables of a database in memory.
+    ///
+    /// # Errors
+    /// When a table cannot be emptied.
+    #[cfg(feature = "faults")]
+    pub async fn clear(&self) -> Result<(), StoreError> {
+        match &self.inner.pool {
+            Pool::Memory(memory) => memory.clear().await,
+            Pool::Pg(_) | Pool::Lite { .. } => Err(StoreError::Url("only a database in memory is emptied".to_owned())),
+        }
+    }
+
     /// Passes a named point, where a test may stop or end this process; see the crate `faults`.
     pub async fn at(&self, point: &'static str) {
         self.process.at(point).await;
@@ -245,15 +272,28 @@ impl Store {
         Self { inner: Arc::clone(&self.inner), process }
     }
 
+    /// The texts that a query gives, of a database in memory.
+    ///
+    /// # Errors
+    /// When the query does not run.
+    #[cfg(feature = "faults")]
+    pub async fn texts(&self, query: &'static str) -> Result<Vec<String>, StoreError> {
+        let rows = self.inner.pool.read(self.inner.limit, Sql { pg: query, lite: query }, args![]).await?;
+        rows.iter().map(|row| row.text("text")).collect()
+    }
+
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        self.process.statement().await;
         self.inner.pool.begin(self.inner.limit).await
     }
 
     pub(crate) async fn write(&self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+        self.process.statement().await;
         self.inner.pool.write(self.inner.limit, sql, args).await
     }
 
     pub(crate) async fn read(&self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+        self.process.statement().await;
         self.inner.pool.read(self.inner.limit, sql, args).await
     }
 

@@ -139,7 +139,7 @@ fn pg_args(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
     Ok(bound)
 }
 
-fn lite_args(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
+pub(crate) fn lite_args(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
     let mut bound = SqliteArguments::default();
     for arg in args {
         match arg {
@@ -221,13 +221,23 @@ impl Row {
 /// The connections of a store.
 pub(crate) enum Pool {
     Pg(PgPool),
-    Lite { writer: SqlitePool, readers: SqlitePool },
+    Lite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    #[cfg(feature = "faults")]
+    Memory(crate::memory::Memory),
 }
 
 /// A connection with a transaction open. Dropped unfinished, nothing of it is kept.
 pub(crate) enum Tx {
-    Pg { connection: PgTx, limit: Duration },
+    Pg {
+        connection: PgTx,
+        limit: Duration,
+    },
     Lite(sqlx::Transaction<'static, Sqlite>, InUse),
+    #[cfg(feature = "faults")]
+    Memory(crate::memory::MemoryTx),
 }
 
 /// A PostgreSQL connection inside `begin`. If it is dropped there, it is closed instead of going back to the
@@ -273,6 +283,8 @@ impl Tx {
                 Self::Lite(tx, _) => {
                     Ok(sqlx::query_with(sql.lite, lite_args(args)?).execute(&mut **tx).await?.rows_affected())
                 }
+                #[cfg(feature = "faults")]
+                Self::Memory(tx) => tx.execute(sql.lite, args),
             }
         })
         .await
@@ -290,6 +302,8 @@ impl Tx {
                     let query = sqlx::query_with(sql.lite, lite_args(args)?);
                     query.fetch_all(&mut **tx).await?.into_iter().map(Row::Lite).collect()
                 }
+                #[cfg(feature = "faults")]
+                Self::Memory(tx) => tx.all(sql.lite, args)?,
             })
         })
         .await
@@ -320,6 +334,8 @@ impl Tx {
                 }
                 Self::Lite(tx, _) if how.lite == "commit" => Ok(tx.commit().await?),
                 Self::Lite(tx, _) => Ok(tx.rollback().await?),
+                #[cfg(feature = "faults")]
+                Self::Memory(mut tx) => tx.end(how.lite),
             }
         })
         .await
@@ -343,6 +359,8 @@ impl Pool {
                     Ok(Tx::Pg { connection, limit })
                 }
                 Self::Lite { writer, .. } => Ok(Tx::Lite(writer.begin_with("begin immediate").await?, InUse::begin())),
+                #[cfg(feature = "faults")]
+                Self::Memory(memory) => memory.begin().await.map(Tx::Memory),
             }
         })
         .await
@@ -354,6 +372,8 @@ impl Pool {
             match self {
                 Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
                 Self::Lite { writer, .. } => Self::lite(writer, sql, args).await,
+                #[cfg(feature = "faults")]
+                Self::Memory(memory) => memory.run(sql.lite, args).await,
             }
         })
         .await
@@ -365,6 +385,8 @@ impl Pool {
             match self {
                 Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
                 Self::Lite { readers, .. } => Self::lite(readers, sql, args).await,
+                #[cfg(feature = "faults")]
+                Self::Memory(memory) => memory.run(sql.lite, args).await,
             }
         })
         .await
@@ -400,6 +422,8 @@ impl Pool {
                 readers.close().await;
                 writer.close().await;
             }
+            #[cfg(feature = "faults")]
+            Self::Memory(_) => {}
         }
     }
 
@@ -410,6 +434,8 @@ impl Pool {
             Self::Lite { readers, .. } => {
                 sqlx::query("select 1 from sqlite_schema limit 1").fetch_optional(readers).await.map(drop)
             }
+            #[cfg(feature = "faults")]
+            Self::Memory(_) => Ok(()),
         }
     }
 }

@@ -8,6 +8,8 @@
 mod connect;
 mod engine;
 mod error;
+#[cfg(feature = "faults")]
+mod memory;
 mod observe;
 
 pub mod ai_services;
@@ -41,6 +43,8 @@ pub use inbox::Accepted;
 pub use journal::JournalRow;
 pub use lease::{Lease, Seen, SweepInput};
 pub use media::{FileNew, StoredFile};
+#[cfg(feature = "faults")]
+pub use memory::Clock;
 pub use outbox::{OutboxRow, OutboxStatus, Outcome, UnknownPolicy};
 pub use people::UserMapping;
 pub use reports::ReportNew;

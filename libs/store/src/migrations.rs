@@ -55,6 +55,12 @@ const MIGRATIONS: &[Migration] = &[
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \
     (version bigint primary key, name text not null, checksum text not null, applied_at bigint not null)";
 
+/// The texts that make the tables on SQLite, in order.
+#[cfg(feature = "faults")]
+pub(crate) fn sqlite() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|migration| migration.texts(false).0)
+}
+
 impl Migration {
     fn texts(&self, postgres: bool) -> (&'static str, &'static str) {
         if postgres { self.postgres } else { self.sqlite }

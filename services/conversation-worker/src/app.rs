@@ -94,8 +94,23 @@ impl App {
     /// # Errors
     /// [`AppError`]: the configuration cannot work.
     pub fn new(config: Config, parts: Parts) -> Result<Self, AppError> {
+        let tenants = Tenants::new(&config.tenants, &config.catalog)?;
+        Self::with_tenants(config, parts, Arc::new(tenants))
+    }
+
+    /// As [`Self::new`], with the accounts and clients of `other`: a simulation that starts thousands of workers makes
+    /// them once.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(feature = "faults")]
+    pub fn like(other: &Self, config: Config, parts: Parts) -> Result<Self, AppError> {
+        Self::with_tenants(config, parts, Arc::clone(&other.worker.tenants))
+    }
+
+    fn with_tenants(config: Config, parts: Parts, tenants: Arc<Tenants>) -> Result<Self, AppError> {
         let worker = Worker {
-            tenants: Tenants::new(&config.tenants, &config.catalog)?,
+            tenants,
             models: Models::new(&config.model)?,
             switches: Switches::new(parts.store.clone(), config.ai),
             leases: Leases::new(parts.store.clone()),
@@ -120,6 +135,22 @@ impl App {
     pub fn with_decide(mut self, decide: Decide) -> Self {
         self.worker.decide = decide;
         self
+    }
+
+    /// Gives the tenants these operations, so that a simulation needs no catalogue.
+    #[cfg(feature = "faults")]
+    pub async fn with_operations(self, operations: &[Arc<openapi::Operation>]) -> Self {
+        self.worker.tenants.know(operations).await;
+        self
+    }
+
+    /// Takes turns until `shutdown` as [`Self::serve`] does, but serves nobody.
+    #[cfg(feature = "faults")]
+    pub async fn take_turns(self, shutdown: CancellationToken) {
+        let Self { worker, readiness, .. } = self;
+        let gates =
+            Gates { database: readiness.register("database"), doorbell: readiness.register_optional("doorbell") };
+        run_loops(Arc::new(worker), gates, &readiness, shutdown).await;
     }
 
     /// Takes turns and serves until `shutdown`; then stops taking bells, lets running steps end, hands conversations
@@ -166,7 +197,7 @@ impl App {
     }
 }
 
-/// The three loops, once the database has the tables they need.
+/// The loops, once the database has the tables they need.
 async fn take_turns(worker: Arc<Worker>, gates: Gates, readiness: Readiness, shutdown: CancellationToken) {
     tokio::select! {
         () = schema(&worker.store, &gates) => {}
@@ -179,6 +210,17 @@ async fn take_turns(worker: Arc<Worker>, gates: Gates, readiness: Readiness, shu
     let following = tokio::spawn(worker.switches.clone().follow(shutdown.clone()));
     let told = ai::Told { service: SERVICE, start: worker.switches.start(), uses: SWITCHES };
     let telling = tokio::spawn(ai::tell(worker.store.clone(), told, worker.models.watched(), shutdown.clone()));
+    let titles = tokio::spawn({
+        let worker = Arc::clone(&worker);
+        async move { worker.tenants.refresh_titles().await }
+    });
+    let mut guard = AbortAll(vec![titles.abort_handle(), following.abort_handle(), telling.abort_handle()]);
+    run_loops(worker, gates, &readiness, shutdown).await;
+    guard.0.clear();
+}
+
+/// Renews, sweeps and listens until `shutdown`, and then until the last conversation is handed on.
+async fn run_loops(worker: Arc<Worker>, gates: Gates, readiness: &Readiness, shutdown: CancellationToken) {
     let heartbeat = |name| readiness.heartbeat(name, HEARTBEAT_AGE_MAX);
     let renew_stop = CancellationToken::new();
     let renewing = tokio::spawn({
@@ -187,18 +229,7 @@ async fn take_turns(worker: Arc<Worker>, gates: Gates, readiness: Readiness, shu
     });
     let sweeping = tokio::spawn(sweep::run(Arc::clone(&worker), gates, heartbeat("sweep")));
     let listening = tokio::spawn(listen::run(Arc::clone(&worker), heartbeat("listen")));
-    let titles = tokio::spawn({
-        let worker = Arc::clone(&worker);
-        async move { worker.tenants.refresh_titles().await }
-    });
-    let mut guard = AbortAll(vec![
-        renewing.abort_handle(),
-        sweeping.abort_handle(),
-        listening.abort_handle(),
-        titles.abort_handle(),
-        following.abort_handle(),
-        telling.abort_handle(),
-    ]);
+    let mut guard = AbortAll(vec![renewing.abort_handle(), sweeping.abort_handle(), listening.abort_handle()]);
     shutdown.cancelled().await;
     worker.stop.cancel();
     for (name, task) in [("listen", listening), ("sweep", sweeping)] {

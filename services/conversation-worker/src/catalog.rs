@@ -125,6 +125,15 @@ impl Catalog {
         }
     }
 
+    /// Keeps operations as if they had been asked for.
+    #[cfg(feature = "faults")]
+    pub async fn know(&self, operations: &[Arc<Operation>]) {
+        for operation in operations {
+            let key = (operation.id.clone(), operation.content_hash.clone());
+            self.operations.insert(key, Arc::clone(operation)).await;
+        }
+    }
+
     /// Has a sentence kept as an example of the operation that a person chose for it; false where nothing of it may be
     /// kept, or it is known.
     ///

@@ -1,12 +1,10 @@
 //! Works on one conversation until nothing can be done: a due send first, then turns.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{Micros, telemetry::metric};
 use store::{OutboxRow, OutboxStatus, Seen, Snapshot, StoreError, outbox::IN_FLIGHT};
+use tokio::time::Instant;
 
 use crate::{
     lease::Held,

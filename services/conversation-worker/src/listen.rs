@@ -1,10 +1,6 @@
 //! Hears bells and takes the conversations they name; polls the store while the bells are away.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use coordination::{Away, Bell, Listener};
 use domain::telemetry::{metric, span};
@@ -14,6 +10,7 @@ use store::Lease;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::JoinSet,
+    time::Instant,
 };
 use tracing::{Instrument as _, field};
 

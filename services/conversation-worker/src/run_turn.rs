@@ -1,9 +1,6 @@
 //! One turn: fixes its range, performs what it asks for, journals, commits.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     Micros,
@@ -13,6 +10,7 @@ use futures::FutureExt as _;
 use serde_json::Value;
 use service_kit::telemetry;
 use store::{InboxRow, Snapshot, Step as JournalStep, StoreError};
+use tokio::time::Instant;
 use tracing::{Instrument as _, field};
 
 use crate::{

@@ -102,6 +102,14 @@ impl Tenants {
         self.0.get(tenant).filter(|parts| parts.learns).map(|parts| &parts.catalog)
     }
 
+    /// Gives every tenant's catalogue these operations.
+    #[cfg(feature = "faults")]
+    pub async fn know(&self, operations: &[Arc<openapi::Operation>]) {
+        for parts in self.0.values() {
+            parts.catalog.know(operations).await;
+        }
+    }
+
     /// The tenant's backends.
     pub fn backends(&self, tenant: &Tenant) -> Option<&Backends> {
         self.0.get(tenant).map(|parts| &parts.backends)

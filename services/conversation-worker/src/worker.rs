@@ -34,7 +34,7 @@ pub struct Worker {
     /// What is held.
     pub leases: Leases,
     /// Accounts, documents and catalogue by tenant.
-    pub tenants: Tenants,
+    pub tenants: Arc<Tenants>,
     /// The model, if there is one.
     pub models: Models,
     /// What operators may change meanwhile.
@@ -69,5 +69,5 @@ impl Worker {
 
 /// `base` times 0.5 to 1.5, so that many who wait do not come back together.
 pub fn jitter(base: Duration) -> Duration {
-    base.mul_f64(rand::rng().random_range(0.5..1.5))
+    base.mul_f64(0.5 + faults::unit().unwrap_or_else(|| rand::rng().random::<f64>()))
 }

@@ -45,7 +45,7 @@ impl Infobip {
         };
         let request = self.0.client.post(url).header(AUTHORIZATION, self.0.authorization.clone()).json(&body);
         let exchange = async {
-            let response = request.send().await?;
+            let response = faults::send!(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok::<_, reqwest::Error>((status, headers, read(response).await))
         };
@@ -66,7 +66,7 @@ impl Infobip {
         }
         let request =
             self.0.client.post(url).header(AUTHORIZATION, self.0.authorization.clone()).timeout(READ_MARK_TIMEOUT);
-        match request.send().await {
+        match faults::send!(request).await {
             Ok(response) if response.status().is_success() => {}
             Ok(response) => tracing::debug!(status = response.status().as_u16(), "read mark was not taken"),
             Err(error) => tracing::debug!(error = %error.without_url(), "read mark was not sent"),

@@ -43,7 +43,8 @@ impl Catalog {
     }
 }
 
-fn operation(name: &str) -> Option<Operation> {
+/// The operation of this name.
+pub fn operation(name: &str) -> Option<Operation> {
     let (method, risk) = match name {
         "safe" | "list" => ("GET", Risk::Safe),
         "keyed" => ("POST", Risk::Keyed),

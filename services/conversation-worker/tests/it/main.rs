@@ -14,6 +14,8 @@ mod platform;
 mod rpc;
 mod script;
 mod sends;
+#[cfg(feature = "faults")]
+mod simulate;
 mod switches;
 mod talk;
 mod waiting;
