@@ -51,5 +51,7 @@ pub const POINTS: &[&str] = &[
     "ripen.inside",
     "ripen.after",
     "watch.between",
+    "watch.read",
+    "alone.before",
     "look.before",
 ];

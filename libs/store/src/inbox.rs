@@ -295,7 +295,10 @@ pub(crate) async fn insert(
         person,
         provider: message.provider.clone(),
         account: message.account.clone(),
-        provider_message_id: message.provider_message_id.clone(),
+        provider_message_id: match faults::planted(faults::Bug::NoDedupe) {
+            true => Uuid::now_v7().to_string(),
+            false => message.provider_message_id.clone(),
+        },
         payload: payload.to_owned(),
     };
     if !insert_row(tx, conversation, seq, &row).await? {

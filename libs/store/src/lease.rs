@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{Account, ConversationId, Micros, Tenant};
+use faults::{Bug, planted};
 use uuid::Uuid;
 
 use crate::{
@@ -77,6 +78,7 @@ impl Store {
             .await;
         self.at("claim.after").await;
         match claimed {
+            Ok(rows) if planted(Bug::TokenFromRedis) => self.token_that_went_back(&rows, owner).await,
             Ok(rows) => rows.first().map(|row| lease(row, owner)).transpose(),
             Err(StoreError::Busy) => Ok(None),
             Err(error) => Err(error),
@@ -164,6 +166,17 @@ impl Store {
     /// When the database fails.
     pub async fn release_idle(&self, lease: &Lease) -> Result<bool, StoreError> {
         self.at("release.before").await;
+        if planted(Bug::NotExistsRelease) {
+            return self
+                .changed(
+                    sql!(
+                        "update conversations set owner = null where id = $1 and epoch = $2 and tenant = $3 and unsent = 0 "
+                        "and not exists (select 1 from inbox where conversation = $1 and seq > done_seq) returning id"
+                    ),
+                    args![lease.conversation, lease.epoch, &lease.tenant],
+                )
+                .await;
+        }
         let left = self
             .changed(
                 sql!(
@@ -183,6 +196,11 @@ impl Store {
     /// When the database fails.
     pub async fn park(&self, lease: &Lease, due: Micros, seen: Seen) -> Result<bool, StoreError> {
         self.at("park.before").await;
+        if planted(Bug::UnguardedPark) {
+            let park =
+                sql!("update conversations set owner = null, wake_at = $3 where id = $1 and epoch = $2 returning id");
+            return self.changed(park, args![lease.conversation, lease.epoch, due]).await;
+        }
         let left = self
             .changed(
                 sql!(
@@ -229,7 +247,7 @@ impl Store {
             tx.rollback().await?;
             return Ok(None);
         }
-        let certainly_lost = input.recreated || input.lag == Some(0);
+        let certainly_lost = input.recreated || input.lag == Some(0) || planted(Bug::SweeperWithoutRungAt);
         let delivered_until = input.last_delivered_at.map_or(i64::MIN, |at| at.0.saturating_sub(BELL_ORDER));
         let rows = tx
             .all(
@@ -256,6 +274,14 @@ impl Store {
         row.map_or(Ok(0), |row| row.int("n"))
     }
 
+    /// A planted bug: the token comes from a counter that was lost and begins anew.
+    async fn token_that_went_back(&self, rows: &[Row], owner: Uuid) -> Result<Option<Lease>, StoreError> {
+        let Some(row) = rows.first() else { return Ok(None) };
+        let lease = Lease { epoch: 1, ..lease(row, owner)? };
+        self.write(sql!("update conversations set epoch = 1 where id = $1"), args![lease.conversation]).await?;
+        Ok(Some(lease))
+    }
+
     async fn changed(&self, sql: Sql, args: Vec<crate::engine::Arg>) -> Result<bool, StoreError> {
         Ok(!self.write(sql, args).await?.is_empty())
     }
@@ -266,13 +292,15 @@ impl Store {
     /// [`StoreError::Fenced`] when another epoch has begun.
     pub(crate) async fn fenced(&self, lease: &Lease) -> Result<Tx, StoreError> {
         let mut tx = self.begin().await?;
-        let held = tx
-            .execute(
-                sql!("update conversations set epoch = epoch where id = $1 and epoch = $2 and tenant = $3"),
-                args![lease.conversation, lease.epoch, &lease.tenant],
-            )
-            .await?;
-        if held == 0 {
+        let mine = args![lease.conversation, lease.epoch, &lease.tenant];
+        let held = if planted(Bug::FenceByExists) {
+            tx.all(sql!("select id from conversations where id = $1 and epoch = $2 and tenant = $3"), mine).await?.len()
+                as u64
+        } else {
+            let lock = sql!("update conversations set epoch = epoch where id = $1 and epoch = $2 and tenant = $3");
+            tx.execute(lock, mine).await?
+        };
+        if held == 0 && !planted(Bug::NoFence) {
             tx.rollback().await?;
             return Err(StoreError::Fenced);
         }

@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use coordination::{Away, Bell, Listener};
 use domain::telemetry::{metric, span};
+use faults::{Bug, planted};
 use futures::FutureExt as _;
 use service_kit::{Heartbeat, telemetry};
 use store::Lease;
@@ -119,6 +120,9 @@ async fn ack(listener: &Listener, bell: &Bell) {
 /// holder sees what is new, so that bell is acknowledged at once.
 async fn answer_bell(worker: Arc<Worker>, bell: Bell, permit: OwnedSemaphorePermit, done: mpsc::UnboundedSender<Bell>) {
     let asked_at = Instant::now();
+    if planted(Bug::AckBeforeCommit) {
+        let _ = done.send(bell.clone());
+    }
     // While a turn runs alone the bell is left to the sweeper.
     if !worker.alone.is_taken() {
         match worker.store.claim(bell.conversation, worker.leases.owner).await {

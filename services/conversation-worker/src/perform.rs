@@ -198,14 +198,17 @@ impl Performer<'_> {
         {
             request.insert("operations".to_owned(), journal::lookups(lookups));
         }
-        self.worker
-            .store
-            .journal(&self.held.lease, self.seq, &journal::call(n, key.clone(), request_hash, request))
-            .await?;
+        let started = journal::call(n, key.clone(), request_hash, request);
+        if !faults::planted(faults::Bug::ResultOnlyJournal) {
+            self.worker.store.journal(&self.held.lease, self.seq, &started).await?;
+        }
         let outcome = match ready {
             Ok(ready) => self.execute(&ready, &call, Some(&key), false).await?,
             Err(refused) => refused,
         };
+        if faults::planted(faults::Bug::ResultOnlyJournal) {
+            self.worker.store.journal(&self.held.lease, self.seq, &started).await?;
+        }
         self.finish(n, outcome, call.whole).await
     }
 

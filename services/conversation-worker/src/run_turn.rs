@@ -6,6 +6,7 @@ use domain::{
     Micros,
     telemetry::{metric, span},
 };
+use faults::{Bug, planted};
 use futures::FutureExt as _;
 use serde_json::Value;
 use service_kit::telemetry;
@@ -84,6 +85,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
     // An earlier attempt ended without an explanation: this one takes nobody with it.
     let _place = match first.attempts {
         0 => None,
+        _ if planted(Bug::PoisonNotAlone) => None,
         _ => match alone(worker, held).await {
             Some(place) => Some(place),
             None => return Ok(Step::Wait(turn.now() + ALONE_PAUSE)),
@@ -113,6 +115,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
 /// The place of the one turn that runs alone, once nobody else works here.
 async fn alone<'a>(worker: &'a Worker, held: &Held) -> Option<Place<'a>> {
     let place = worker.alone.enter(held.lease.conversation)?;
+    worker.store.at("alone.before").await;
     let mut busy = worker.busy.subscribe();
     let quiet = busy.wait_for(|busy| *busy <= 1);
     tokio::time::timeout(ALONE_WAIT_MAX, quiet).await.ok()?.ok()?;
@@ -215,7 +218,7 @@ impl Turn<'_> {
             }
             last = seq;
         }
-        if self.journal.last_seq().is_none() {
+        if self.journal.last_seq().is_none() && !planted(Bug::RangeNotJournaled) {
             let ground = self.ground(rows).await?;
             match store.journal(lease, seq, &journal::range(last, &ground)).await {
                 Ok(()) | Err(StoreError::JournalConflict) => {}

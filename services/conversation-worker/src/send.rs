@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use channels::{Channel, RejectClass, SendOutcome};
 use domain::{Micros, Receipt, ReceiptStatus, Reply, telemetry::metric};
+use faults::{Bug, planted};
 use service_kit::telemetry;
 use store::{Lease, OutboxRow, OutboxStatus, Outcome, StoreError};
 use tokio::time::Instant;
@@ -41,6 +42,9 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
         return Ok(Step::Wait(now + wait)); // the whole account is paused
     }
     worker.leases.ensure(held, DEADLINE + SLACK).await?;
+    if planted(Bug::SendBeforeSending) {
+        return send_before_sending(worker, held, row, &channel, now).await;
+    }
     let Some(attempt) = worker.store.begin_send(lease, row.id).await? else {
         return Ok(Step::Again);
     };
@@ -86,6 +90,24 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
             }
         }
         _ => {}
+    }
+    Ok(Step::Again)
+}
+
+/// A planted bug: the platform gets the part before the attempt is written down.
+async fn send_before_sending(
+    worker: &Worker,
+    held: &Arc<Held>,
+    row: &OutboxRow,
+    channel: &Option<Channel>,
+    now: Micros,
+) -> Result<Step, StoreError> {
+    let (Some(channel), Ok(part)) = (channel, serde_json::from_value::<Reply>(row.reply.clone())) else {
+        return Ok(Step::Wait(now + CREDENTIALS_PAUSE));
+    };
+    let sent = post(channel, &held.lease.peer, row, &part).await;
+    if let Some(attempt) = worker.store.begin_send(&held.lease, row.id).await? {
+        record(worker, held, row, attempt, &outcome(&sent, attempt, now)).await;
     }
     Ok(Step::Again)
 }
@@ -165,7 +187,10 @@ fn resend_pause(attempt: i32) -> Duration {
 }
 
 /// Not fenced, and tried until it is done or the process ends: what was sent must be known.
-async fn record(worker: &Worker, held: &Held, row: &OutboxRow, attempt: i32, outcome: &Outcome) {
+async fn record(worker: &Worker, held: &Arc<Held>, row: &OutboxRow, attempt: i32, outcome: &Outcome) {
+    if planted(Bug::FencedSendRecord) && worker.leases.ensure(held, crate::lease::LEASE).await.is_err() {
+        return;
+    }
     let mut try_number: u32 = 0;
     while let Err(error) = worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
         try_number = try_number.saturating_add(1);

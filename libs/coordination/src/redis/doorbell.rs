@@ -74,7 +74,9 @@ impl Redis {
 
     pub async fn trim(&self) -> Result<u64, Away> {
         let (keys, arguments) = (vec![self.names.stream.clone()], vec![self.names.group.clone()]);
-        quick(&self.client).eval(scripts::TRIM, keys, arguments).await.map_err(away)
+        let by_length = "return redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', 3)";
+        let script = if faults::planted(faults::Bug::MaxlenTrim) { by_length } else { scripts::TRIM };
+        quick(&self.client).eval(script, keys, arguments).await.map_err(away)
     }
 
     pub async fn remove_consumers(&self, idle_min: Duration) -> Result<u64, Away> {

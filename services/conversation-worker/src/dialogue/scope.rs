@@ -357,6 +357,9 @@ impl<'a> Scope<'a> {
     /// sent and, by the platform's clock, not written before. A button needs no such look: its token was in the
     /// question.
     pub fn question_seen(&self) -> bool {
+        if faults::planted(faults::Bug::YesBeforeSentAt) {
+            return true;
+        }
         let (Some(sent), Some(said)) = (self.input.question_sent_at, self.input.messages.last()) else { return false };
         said.accepted_at > sent && said.written_at.is_none_or(|at| at >= sent.floor_second())
     }

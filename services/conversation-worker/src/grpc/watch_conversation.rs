@@ -38,6 +38,9 @@ pub(super) async fn handle(
     };
     let conversation = service.conversation(&tenant, &request.conversation_id).await?.id;
     // Subscribed before the first read: what is committed between the two is seen by one of them.
+    if faults::planted(faults::Bug::WatchAfterRead) {
+        service.store.at("watch.read").await;
+    }
     let subscription = service.coordination.subscribe(conversation).await;
     service.store.at("watch.between").await;
     let (sender, receiver) = mpsc::channel(BUFFER);
@@ -94,6 +97,7 @@ impl Watch {
 
     /// Sends what the store has beyond the cursor.
     async fn read(&mut self) -> Result<Result<(), Gone>, ReadError> {
+        self.store.at("watch.read").await;
         // The counter first: whatever it says is done, its messages are there.
         let row = self.store.conversation(&self.tenant, self.conversation).await?.ok_or(ReadError::NoConversation)?;
         loop {

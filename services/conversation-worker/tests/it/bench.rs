@@ -147,6 +147,13 @@ impl Bench {
 
     /// Starts a worker with a store of its own.
     pub async fn start(&self) -> Running {
+        self.start_as(faults::Process::default()).await
+    }
+
+    /// Starts a worker that passes points as `process`.
+    pub async fn start_as(&self, process: faults::Process) -> Running {
+        #[cfg(not(feature = "faults"))]
+        let _ = process;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (config, url, coordination) = (self.config(), self.url.clone(), self.coordination.clone());
         let (shutdown, (address, bound)) = (CancellationToken::new(), oneshot::channel());
@@ -154,7 +161,10 @@ impl Bench {
         let task = runtime.spawn(async move {
             let listen = async || TcpListener::bind("127.0.0.1:0").await;
             let (grpc, ops) = (listen().await?, listen().await?);
-            let parts = Parts { store: connect(&url).await, coordination };
+            let store = connect(&url).await;
+            #[cfg(feature = "faults")]
+            let store = store.of_process(process);
+            let parts = Parts { store, coordination };
             let app = App::new(config, parts)?.with_decide(script::decide());
             address.send((grpc.local_addr()?, app.readiness().clone())).ok();
             app.serve(grpc, ops, stop).await

@@ -11,6 +11,8 @@ mod catalog;
 mod faults;
 mod files;
 mod platform;
+#[cfg(feature = "faults")]
+mod points;
 mod rpc;
 mod script;
 mod sends;

@@ -17,7 +17,7 @@ on_both_engines!(
     conversations_of_nobody_are_not_found,
 );
 
-async fn client(worker: &Running) -> ConversationServiceClient<Channel> {
+pub async fn client(worker: &Running) -> ConversationServiceClient<Channel> {
     let mut error = None;
     for _ in 0..50 {
         match ConversationServiceClient::connect(format!("http://{}", worker.grpc)).await {
@@ -28,7 +28,7 @@ async fn client(worker: &Running) -> ConversationServiceClient<Channel> {
     panic!("no connection: {error:?}")
 }
 
-fn post(user: &str, text: &str, key: &str) -> pb::PostMessageRequest {
+pub fn post(user: &str, text: &str, key: &str) -> pb::PostMessageRequest {
     pb::PostMessageRequest {
         user_id: user.to_owned(),
         text: text.to_owned(),

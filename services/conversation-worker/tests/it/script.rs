@@ -1,6 +1,6 @@
 //! A dialogue that does what its messages say, so that tests reach every point of the protocol.
 //!
-//! `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
+//! `x|keyed` calls `keyed`, too. `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
@@ -28,6 +28,7 @@ pub fn decide() -> Decide {
         "again" => again(input, history),
         "panic" => panic!("a turn that does not survive"),
         word @ ("keyed" | "once" | "safe") => act(input, word, history),
+        "x|keyed" => act(input, "keyed", history),
         "looked" => looked(input, history),
         word @ ("list" | "whole") => list(input, word, history),
         "twice" => twice(input, history),

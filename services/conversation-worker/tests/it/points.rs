@@ -1,0 +1,169 @@
+//! What must hold between two given steps, shown by a worker that is halted at a named point.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use faults::{Process, Watch};
+use proto::conversation::v1 as pb;
+use store::OutboxStatus;
+use tokio::sync::watch;
+
+use crate::{
+    bench::{Bench, Engine, eventually, incoming},
+    on_both_engines, rpc,
+};
+
+on_both_engines!(
+    a_bell_is_acknowledged_when_its_work_is_done,
+    an_attempt_is_written_down_before_the_platform_hears_of_it,
+    what_was_sent_is_recorded_by_a_worker_that_lost_its_lease,
+    a_turn_that_died_answers_the_same_messages_again,
+    a_message_that_ended_a_process_waits_until_it_is_alone,
+    a_watch_reads_after_it_has_subscribed,
+);
+
+/// A process that is halted whenever it comes to one of its points, and notes which it has passed.
+struct Halt {
+    at: &'static [&'static str],
+    go_on: watch::Sender<bool>,
+    passed: Mutex<Vec<&'static str>>,
+}
+
+impl Halt {
+    fn new(at: &'static [&'static str]) -> Arc<Self> {
+        Arc::new(Self { at, go_on: watch::Sender::new(false), passed: Mutex::default() })
+    }
+
+    fn process(self: &Arc<Self>) -> Process {
+        Process::watched(self.clone())
+    }
+
+    /// Waits until it stands at `point`.
+    async fn halted(&self, point: &str) {
+        eventually(point, async || self.passed.lock().unwrap().contains(&point)).await;
+    }
+
+    /// The points at which it was halted so far.
+    fn points(&self) -> Vec<&'static str> {
+        self.passed.lock().unwrap().clone()
+    }
+
+    /// Lets it go on, and halts it no more.
+    fn release(&self) {
+        self.go_on.send_replace(true);
+    }
+}
+
+impl Watch for Halt {
+    fn at<'a>(&'a self, point: &'static str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            if self.at.contains(&point) {
+                self.passed.lock().unwrap().push(point);
+                let _ = self.go_on.subscribe().wait_for(|go_on| *go_on).await;
+            }
+        })
+    }
+}
+
+async fn a_bell_is_acknowledged_when_its_work_is_done(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let halt = Halt::new(&["commit.before"]);
+    let worker = bench.start_as(halt.process()).await;
+    let conversation = bench.say("385911", "m-1", "hello").await.conversation;
+    halt.halted("commit.before").await;
+    // Another consumer finds it, should this one be gone.
+    let mut other = bench.coordination.listen("another");
+    let bells = other.autoclaim(Duration::ZERO, 10).await.unwrap();
+    assert!(bells.iter().any(|bell| bell.conversation == conversation), "{bells:?}");
+    halt.release();
+    bench.quiet(conversation).await;
+    worker.stop().await;
+}
+
+async fn an_attempt_is_written_down_before_the_platform_hears_of_it(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let halt = Halt::new(&["sending.inside"]);
+    let worker = bench.start_as(halt.process()).await;
+    let conversation = bench.say("385911", "m-1", "hello").await.conversation;
+    halt.halted("sending.inside").await;
+    assert_eq!(bench.platform.texts(), [] as [&str; 0], "it is not written down yet");
+    halt.release();
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["hello"]);
+}
+
+async fn what_was_sent_is_recorded_by_a_worker_that_lost_its_lease(engine: Engine) {
+    let bench = Bench::with(engine, &[("CONVERSATION_WORKER__TENANTS__DEFAULT__OUTBOUND_UNKNOWN", "hold")]).await;
+    let halt = Halt::new(&["send.after"]);
+    let worker = bench.start_as(halt.process()).await;
+    let conversation = bench.say("385911", "m-1", "hello").await.conversation;
+    halt.halted("send.after").await;
+    bench.meddle("update conversations set lease_until = 0").await;
+    bench.claim(conversation).await;
+    halt.release();
+    eventually("recorded", async || bench.told(conversation).await == [("hello".to_owned(), "sent".to_owned())]).await;
+    assert!(bench.snapshot(conversation).await.first_unsent.is_none_or(|row| row.status == OutboxStatus::Sent));
+    worker.stop().await;
+}
+
+async fn a_turn_that_died_answers_the_same_messages_again(engine: Engine) {
+    let bench = Bench::with(engine, &[("CONVERSATION_WORKER__WORKER__BURST", "700ms")]).await;
+    let halt = Halt::new(&["call.after"]);
+    let worker = bench.start_as(halt.process()).await;
+    let both = [incoming("385911", "m-1", "x"), incoming("385911", "m-2", "keyed")];
+    let conversation = bench.store.accept(&both).await.unwrap()[0].conversation;
+    bench.coordination.ring(conversation, None);
+    halt.halted("call.after").await;
+    worker.kill().await;
+    // A third text, near enough to have been of the burst.
+    bench.store.accept(&[incoming("385911", "m-3", "y")]).await.unwrap();
+    bench.meddle("update inbox set accepted_at = (select min(accepted_at) from inbox)").await;
+    bench.meddle("update conversations set lease_until = 0").await;
+    bench.coordination.ring(conversation, None);
+    let worker = bench.start().await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.backend.effects(), 1, "{:?}", bench.backend.requests());
+    assert_eq!(bench.platform.texts(), ["keyed: 201", "y"]);
+}
+
+async fn a_message_that_ended_a_process_waits_until_it_is_alone(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let poison = bench.store.accept(&[incoming("385912", "m-2", "hello")]).await.unwrap()[0].conversation;
+    bench.meddle("update inbox set attempts = 1").await;
+    bench.meddle("update conversations set wake_at = wake_at + 3600000000").await;
+    bench.backend.hold();
+    let halt = Halt::new(&["alone.before", "commit.before"]);
+    let worker = bench.start_as(halt.process()).await;
+    let other = bench.say("385911", "m-1", "safe").await.conversation;
+    eventually("the backend has the request", async || bench.backend.requests().len() == 1).await;
+    bench.meddle("update conversations set wake_at = 0 where next_seq > done_seq").await;
+    bench.coordination.ring(poison, None);
+    eventually("it comes to its turn", async || !halt.points().is_empty()).await;
+    assert_eq!(halt.points(), ["alone.before"], "beside a turn that runs");
+    halt.release();
+    bench.backend.release();
+    bench.quiet(other).await;
+    bench.quiet(poison).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["safe: 200", "hello"]);
+}
+
+async fn a_watch_reads_after_it_has_subscribed(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let halt = Halt::new(&["watch.between", "watch.read"]);
+    let worker = bench.start_as(halt.process()).await;
+    let mut client = rpc::client(&worker).await;
+    let posted = client.post_message(rpc::post("ana", "hello", "")).await.unwrap().into_inner();
+    let request = pb::WatchConversationRequest { conversation_id: posted.conversation_id, cursor: String::new() };
+    let watching = tokio::spawn(async move { client.watch_conversation(request).await });
+    eventually("it watches", async || !halt.points().is_empty()).await;
+    assert_eq!(halt.points(), ["watch.between"], "what is committed before it has subscribed would be missed");
+    halt.release();
+    watching.await.unwrap().unwrap();
+    worker.stop().await;
+}
