@@ -10,6 +10,7 @@ mod fence;
 mod lease;
 mod media;
 mod migrations;
+mod model;
 mod operators;
 mod rights;
 mod send;
