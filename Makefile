@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -30,6 +30,9 @@ test-quick: ## the tests that need nothing but Rust
 
 simulate: ## whole workers in memory under a clock of their own, ended and stopped at random: make simulate SEEDS=<n>, SEED=<one> with its schedule
 	@$(CARGO) test --quiet -p conversation-worker --features conversation-worker/faults --test it simulate:: -- --nocapture --test-threads 1
+
+crashes: ## end the worker's program at every named point, at its first, second and third hit: minutes; POINT=<one>
+	POINT=$${POINT:-all} tests/support/with-servers.sh $(CARGO) test --quiet -p conversation-worker --features conversation-worker/faults --test it crashes:: -- --nocapture
 
 planted: ## plant each bug of libs/faults and see its test fail: a table, and the figures planted_total and planted_missed
 	tests/support/with-servers.sh tests/support/planted.sh

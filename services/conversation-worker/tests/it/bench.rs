@@ -173,6 +173,23 @@ impl Bench {
         Running { grpc, readiness, shutdown, task, runtime }
     }
 
+    /// Starts the worker's program as a process of its own, with these variables besides.
+    #[cfg(feature = "faults")]
+    pub fn spawn(&self, variables: &[(&str, &str)]) -> tokio::process::Child {
+        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_conversation-worker"));
+        for (name, value) in &self.variables {
+            if name == "CONFIG_FILE" {
+                program.args(["--config", value]);
+            } else {
+                program.env(name, value);
+            }
+        }
+        let anywhere = ["OPS", "GRPC"].map(|server| (format!("CONVERSATION_WORKER__{server}__LISTEN"), "127.0.0.1:0"));
+        program.envs(anywhere).envs(variables.iter().copied());
+        program.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).kill_on_drop(true);
+        program.spawn().unwrap()
+    }
+
     /// Accepts a text of `peer` under the platform's id and rings, as the gateway does.
     pub async fn say(&self, peer: &str, id: &str, text: &str) -> Accepted {
         let accepted = self.store.accept(&[incoming(peer, id, text)]).await.unwrap()[0];

@@ -8,6 +8,8 @@ mod backend;
 mod bench;
 mod calls;
 mod catalog;
+#[cfg(feature = "faults")]
+mod crashes;
 mod faults;
 mod files;
 mod platform;

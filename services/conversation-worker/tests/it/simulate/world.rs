@@ -192,9 +192,9 @@ impl World {
             bell_lost: world.pick("bell rate", &[0.0, 0.1, 0.5]),
             restarts: world.chance("restarts", 0.4),
             conversations: world.range("conversations", 1, 4),
-            messages: world.range("messages", 3, 12),
+            messages: world.range("messages", 3, 9),
             slots: world.range("slots", 1, 4),
-            calm_at: Duration::from_secs(world.range("calm", 15, 60)),
+            calm_at: Duration::from_secs(world.range("calm", 12, 45)),
         };
         world
     }
