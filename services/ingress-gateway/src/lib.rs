@@ -7,6 +7,7 @@ mod accounts;
 mod body;
 mod chat;
 mod config;
+mod group;
 mod health_ai;
 mod http;
 mod readiness;
@@ -77,6 +78,7 @@ struct Shared {
     config: Config,
     accounts: accounts::Accounts,
     store: Store,
+    groups: group::Groups,
     coordination: Coordination,
     clock: Arc<dyn Clock>,
     switches: Switches,
@@ -103,6 +105,7 @@ impl App {
             accounts: accounts::Accounts::new(&config)?,
             switches: Switches::new(parts.store.clone(), config.ai),
             health_ai: health_ai::Known::default(),
+            groups: group::Groups::of(parts.store.clone()),
             store: parts.store,
             coordination: parts.coordination,
             clock: parts.clock,

@@ -149,7 +149,7 @@ async fn accept(
     if messages.is_empty() {
         return Ok(ring);
     }
-    match shared.store.accept(messages).await {
+    match shared.groups.accept(messages.to_vec()).await {
         Ok(accepted) => add(accepted),
         Err(error) if error.is_retryable() => return Err(error),
         Err(_) => {

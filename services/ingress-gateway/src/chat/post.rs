@@ -170,7 +170,7 @@ async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> 
         content: request.content,
         traceparent: traceparent.clone(),
     };
-    let accepted = shared.store.accept(std::slice::from_ref(&incoming)).instrument(span).await?;
+    let accepted = shared.groups.accept(vec![incoming]).instrument(span).await?;
     let accepted = accepted.first().ok_or(StoreError::NotFound("accepted message"))?;
     metrics::counter!(metric::MESSAGES_RECEIVED, "channel" => web::NAME).increment(1);
     Ok(Some(Accepted {
