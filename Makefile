@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-vectors bench-embedding
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-ingest bench-vectors bench-embedding
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -76,6 +76,9 @@ figures-model: ## the figures of the model path, with the scripted model server;
 start-time: ## how long the one process takes to be ready, empty and with 10,000 conversations
 	$(CARGO) build --quiet -p dragoman
 	$(CARGO) run --quiet -p tests --example start_time -- target/debug/dragoman
+
+bench-ingest: ## webhooks a second, on disk before each answer, beside FastAPI on the same machine
+	tests/support/bench-ingest/run.sh
 
 bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge, and a chart: ARGS="1k 10k 100k wide 1m"
 	tests/support/bench-vectors/run.sh $(ARGS)

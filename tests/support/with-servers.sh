@@ -72,7 +72,7 @@ if [ -z "${TEST_DATABASE_URL:-}" ]; then
         { cat "$work/initdb.log" >&2; exit 1; }
     port=$first_port
     until as_postgres "$postgres_bin/pg_ctl" -D "$work/pg" -l "$work/pg/server.log" -w -t 30 -s \
-        -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$work/socket -c max_connections=300 -c fsync=off" start >/dev/null 2>&1; do
+        -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$work/socket -c max_connections=300 -c fsync=${POSTGRES_FSYNC:-off}" start >/dev/null 2>&1; do
         port=$((port + 1))
         [ "$port" -lt $((first_port + 20)) ] || { cat "$work/pg/server.log" >&2; say "PostgreSQL did not start"; exit 1; }
     done

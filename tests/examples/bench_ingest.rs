@@ -1,0 +1,328 @@
+//! How many webhooks a second the gateway takes, on disk before each answer, beside the predecessors' stack:
+//! `bench_ingest <folder of our binaries> <python> <baseline.py>`, with `TEST_DATABASE_URL` and `TEST_REDIS_URL`.
+//!
+//! An open loop: each request has its time, and its latency counts from then, however long the one before took. All
+//! systems take the same bodies with the same signatures on the same machine, the generator included, one after another
+//! in each round. What a system takes is the highest rate of which 99 of 100 are answered within 30 ms, all with 2xx.
+
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
+use std::{
+    fmt::Write as _,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+const SECRET: &str = "bench-secret";
+const SENDER: &str = "10000";
+const ROUNDS: usize = 5;
+const P99: Duration = Duration::from_millis(30);
+const CONNECTIONS: usize = 128;
+/// People who write.
+const PEERS: usize = 2_000;
+const RUN: Duration = Duration::from_secs(4);
+const WAIT: Duration = Duration::from_secs(30);
+/// The rate of the published latency, and the first and the last that are tried.
+const RATE: f64 = 2_000.0;
+const LEAST: f64 = 100.0;
+const MOST: f64 = 40_000.0;
+/// By how much a rate is more than the one before.
+const STEP: f64 = 1.1;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1).map(PathBuf::from);
+    let (Some(binaries), Some(python), Some(baseline)) = (arguments.next(), arguments.next(), arguments.next()) else {
+        bail!("give the folder of our binaries, a python and baseline.py");
+    };
+    let database = std::env::var("TEST_DATABASE_URL").context("TEST_DATABASE_URL")?;
+    let redis = std::env::var("TEST_REDIS_URL").context("TEST_REDIS_URL")?;
+    let folder = tempfile::tempdir()?;
+    let mut runs = Runs::default();
+    let (mut rates, mut durable, mut fast, mut at_rate) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let ours = System::gateway(&binaries, folder.path(), &database, &redis).await?;
+        let rate = runs.highest(&ours, rates.last().copied()).await?;
+        at_rate.push(runs.once(&ours, RATE).await?.p99_ms);
+        drop(ours);
+        let python_durable = System::python(&python, &baseline, Some(&database)).await?;
+        let slow = runs.highest(&python_durable, durable.last().map(|ratio| rate / ratio)).await?;
+        drop(python_durable);
+        let python_fast = System::python(&python, &baseline, None).await?;
+        let quick = runs.highest(&python_fast, fast.last().map(|ratio| rate / ratio)).await?;
+        drop(python_fast);
+        println!(
+            "round {round}: ours {rate:.0}/s, FastAPI durable {slow:.0}/s, FastAPI without a database {quick:.0}/s"
+        );
+        rates.push(rate);
+        durable.push(rate / slow);
+        fast.push(rate / quick);
+    }
+    figure("ingest_durable_per_s", &mut rates);
+    figure("ingest_p99_ms", &mut at_rate);
+    figure("ingest_ratio_durable_python", &mut durable);
+    figure("ingest_ratio_fast_python", &mut fast);
+    Ok(())
+}
+
+fn figure(name: &str, values: &mut [f64]) {
+    values.sort_by(f64::total_cmp);
+    let (first, last) = (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
+    println!("{name}: {first:.2} to {last:.2}\nfigure {name} {:.2}", values[values.len() / 2]);
+}
+
+/// What one run at a constant rate gave.
+struct Outcome {
+    p99_ms: f64,
+    /// Answers that were no 2xx, and requests that failed.
+    failed: usize,
+    /// Requests that were sent more than `P99` late, because all connections waited.
+    late: usize,
+}
+
+impl Outcome {
+    fn is_good(&self) -> bool {
+        self.failed == 0 && self.late == 0 && self.p99_ms <= P99.as_secs_f64() * 1e3
+    }
+}
+
+/// Runs, which never use a message id twice.
+#[derive(Default)]
+struct Runs {
+    sent: usize,
+}
+
+impl Runs {
+    /// The highest rate that a system takes, sought from what it took before.
+    async fn highest(&mut self, system: &System, before: Option<f64>) -> anyhow::Result<f64> {
+        let mut rate = before.unwrap_or(500.0).clamp(LEAST, MOST);
+        let mut good = self.once(system, rate).await?.is_good();
+        while !good && rate > LEAST {
+            rate /= STEP;
+            good = self.once(system, rate).await?.is_good();
+        }
+        // One bad run may be chance, two are not.
+        let mut step = if before.is_some() { STEP } else { STEP * STEP * STEP };
+        loop {
+            let next = rate * step;
+            if next > MOST {
+                return Ok(rate);
+            }
+            if self.once(system, next).await?.is_good() || self.once(system, next).await?.is_good() {
+                rate = next;
+            } else if step > STEP {
+                step = STEP;
+            } else {
+                return Ok(rate);
+            }
+        }
+    }
+
+    async fn once(&mut self, system: &System, rate: f64) -> anyhow::Result<Outcome> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+        let count = (rate * RUN.as_secs_f64()) as usize;
+        let first = self.sent;
+        self.sent += count;
+        let next = Arc::new(AtomicUsize::new(0));
+        let begun = Instant::now() + Duration::from_millis(100);
+        let mut senders = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut connection = Connection::open(system.address).await?;
+            let next = Arc::clone(&next);
+            let path = system.path;
+            senders.push(tokio::spawn(async move {
+                let (mut times, mut failed, mut late) = (Vec::new(), 0, 0);
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return (times, failed, late);
+                    }
+                    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+                    let due = begun + Duration::from_secs_f64(number as f64 / rate);
+                    tokio::time::sleep_until(due.into()).await;
+                    late += usize::from(due.elapsed() > P99);
+                    let answered = tokio::time::timeout(WAIT, connection.post(path, first + number)).await;
+                    failed += usize::from(!matches!(answered, Ok(Ok(true))));
+                    times.push(due.elapsed());
+                }
+            }));
+        }
+        let mut outcome = Outcome { p99_ms: 0.0, failed: 0, late: 0 };
+        let mut times = Vec::with_capacity(count);
+        for sender in senders {
+            let (some, failed, late) = sender.await?;
+            times.extend(some);
+            outcome.failed += failed;
+            outcome.late += late;
+        }
+        times.sort_unstable();
+        outcome.p99_ms = times.get(times.len() * 99 / 100).copied().unwrap_or(WAIT).as_secs_f64() * 1e3;
+        Ok(outcome)
+    }
+}
+
+/// One HTTP/1.1 connection that is kept open.
+struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, request: Vec::new(), answer: vec![0; 4096] })
+    }
+
+    /// Posts a message of this number; true for a 2xx.
+    async fn post(&mut self, path: &str, number: usize) -> anyhow::Result<bool> {
+        let body = format!(
+            r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"is the red one free tomorrow?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
+            peer = number % PEERS,
+            now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+            process = std::process::id(),
+        );
+        let mut signature = String::with_capacity(64);
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("a key")?;
+        mac.update(body.as_bytes());
+        for byte in mac.finalize().into_bytes() {
+            let _ = write!(signature, "{byte:02x}");
+        }
+        self.request.clear();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(body.as_bytes());
+        self.stream.write_all(&self.request).await?;
+        let mut read = 0;
+        loop {
+            ensure!(read < self.answer.len(), "the answer is too long");
+            let more = self.stream.read(&mut self.answer[read..]).await?;
+            ensure!(more > 0, "the connection was closed");
+            read += more;
+            let text = std::str::from_utf8(&self.answer[..read])?;
+            let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+            });
+            if rest.len() >= length.unwrap_or(0) {
+                return Ok(head.starts_with("HTTP/1.1 2"));
+            }
+        }
+    }
+}
+
+/// A system that takes webhooks, and the path of them.
+struct System {
+    process: Child,
+    address: SocketAddr,
+    path: &'static str,
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        // uvicorn ends its workers when it is asked to end.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let ended = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < ended && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl System {
+    async fn gateway(binaries: &Path, folder: &Path, database: &str, redis: &str) -> anyhow::Result<Self> {
+        let config = folder.join("tenants.toml");
+        std::fs::write(
+            &config,
+            format!(
+                "[tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"http://127.0.0.1:1\"\n\
+                 api_key = \"unused-key\"\nsender = \"{SENDER}\"\nwebhook_secrets = [\"{SECRET}\"]\n\
+                 auth = {{ type = \"hmac\", header = \"X-Signature\", algorithm = \"sha256\", encoding = \"hex\" }}\n"
+            ),
+        )?;
+        let migrated = Command::new(binaries.join("migrator"))
+            .arg("up")
+            .env("DATABASE_URL", database)
+            .env("REDIS_URL", redis)
+            .output()?;
+        ensure!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        let (address, ops) = (free()?, free()?);
+        let process = Command::new(binaries.join("ingress-gateway"))
+            .arg("--config")
+            .arg(&config)
+            .env("DATABASE_URL", database)
+            .env("REDIS_URL", redis)
+            .env("INGRESS_GATEWAY__HTTP__LISTEN", address.to_string())
+            .env("INGRESS_GATEWAY__OPS__LISTEN", ops.to_string())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.join("gateway.log"))?)
+            .spawn()?;
+        Self { process, address, path: "/webhook/infobip/main" }.ready().await
+    }
+
+    /// FastAPI under uvicorn with two workers; without a database it checks the signature and says yes.
+    async fn python(python: &Path, baseline: &Path, database: Option<&str>) -> anyhow::Result<Self> {
+        let address = free()?;
+        let folder = baseline.parent().context("a folder")?;
+        let process = Command::new(python)
+            .args(["-m", "uvicorn", "baseline:app", "--workers", "2", "--loop", "uvloop", "--http", "httptools"])
+            .args([
+                "--no-access-log",
+                "--log-level",
+                "warning",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &address.port().to_string(),
+            ])
+            .current_dir(folder)
+            .env("BASELINE_SECRET", SECRET)
+            .env("BASELINE_DATABASE_URL", database.unwrap_or_default())
+            .stdout(Stdio::null())
+            .spawn()?;
+        Self { process, address, path: "/webhook" }.ready().await
+    }
+
+    async fn ready(mut self) -> anyhow::Result<Self> {
+        let begun = Instant::now();
+        let mut number = usize::MAX / 2;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the system ended with {status}");
+            }
+            ensure!(begun.elapsed() < WAIT, "the system was not ready in time");
+            number += 1;
+            if let Ok(mut connection) = Connection::open(self.address).await
+                && connection.post(self.path, number).await.is_ok_and(|taken| taken)
+            {
+                return Ok(self);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn free() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
