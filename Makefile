@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-ingest bench-vectors bench-embedding
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-ingest bench-vectors bench-embedding chaos
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -24,6 +24,7 @@ run-cluster: ## five processes with PostgreSQL and Redis, until Ctrl-C
 test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when missing)
 	$(CARGO) build --workspace --bins $(FEATURES)
 	tests/support/with-servers.sh tests/support/run-tests.sh --workspace $(FEATURES)
+	CHAOS_PARTS=storm CHAOS_MINUTES=0.25 CHAOS_MESSAGES=100 CHAOS_KILLS=8 $(MAKE) chaos
 
 test-quick: ## the tests that need nothing but Rust
 	tests/support/run-tests.sh --workspace --lib $(FEATURES)
@@ -36,6 +37,10 @@ crashes: ## end the worker's program at every named point, at its first, second 
 
 planted: ## plant each bug of libs/faults and see its test fail: a table, and the figures planted_total and planted_missed
 	tests/support/with-servers.sh tests/support/planted.sh
+chaos: ## kill, stop and cut everything under load and count what was lost, repeated or doubled; CHAOS_* size it (tests/chaos/plan.rs)
+	$(CARGO) build --workspace --bins $(FEATURES)
+	$(CARGO) build -p tests --example chaos
+	tests/support/with-servers.sh target/debug/examples/chaos
 
 check: ## what CI checks besides the tests: format, lints (the vector kernels for ARM too), protos, licences, no word of the demo fleet in the product
 	$(CARGO) fmt --all --check

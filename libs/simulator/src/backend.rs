@@ -25,7 +25,7 @@ use crate::{
 };
 
 const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
-const MAX_CALLS: usize = 10_000;
+const MAX_CALLS: usize = 100_000;
 
 /// Who may call a fake backend.
 #[derive(Clone, Default)]

@@ -158,6 +158,7 @@ struct Inner {
     webhook: Option<Webhook>,
     repeats: Repeats,
     reads: Reads,
+    report_delay: Duration,
     phones: Phones,
     unreachable: Vec<String>,
     sends: Vec<Send>,
@@ -196,6 +197,7 @@ impl Infobip {
             webhook: config.webhook.clone(),
             repeats: config.repeats,
             reads: config.reads,
+            report_delay: Duration::ZERO,
             phones: Phones::default(),
             unreachable: Vec::new(),
             sends: Vec::new(),
@@ -258,6 +260,17 @@ impl Infobip {
         webhook::say(self, peer, said, copies)
     }
 
+    /// The platform posts a webhook of this message once more, because it did not hear that it was taken. False: there is
+    /// no such message.
+    pub fn say_again(&self, message_id: &str) -> bool {
+        webhook::say_again(self, message_id)
+    }
+
+    /// Reports of delivery go out this long after the message was taken; at once by default.
+    pub fn set_report_delay(&self, delay: Duration) {
+        self.lock().report_delay = delay;
+    }
+
     /// A file on the platform, as after a person sent it; gives its path on the API's host, for [`Said::Media`].
     pub fn add_media(&self, media_type: &str, content: &[u8]) -> String {
         let id = self.lock().media.add(media_type, content);
@@ -313,8 +326,12 @@ impl Infobip {
         let mut changes = self.changes();
         let wait = async {
             loop {
-                let chat = self.chat(peer);
-                if done(&chat) {
+                // Looked at in place: a chat of thousands of messages is not copied with every change of any chat.
+                let seen = match self.lock().phones.find(peer) {
+                    Some(chat) => done(chat).then(|| chat.clone()),
+                    None => Some(Chat::new(peer)).filter(&done),
+                };
+                if let Some(chat) = seen {
                     return chat;
                 }
                 if changes.changed().await.is_err() {

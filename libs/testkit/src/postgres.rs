@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -19,6 +19,12 @@ use crate::process::{Server, find_program, free_port, ids_of, is_root};
 /// Rust runs no destructors of statics, so the shared server is known weakly: it ends with the last handle.
 static SHARED: Mutex<std::sync::Weak<Own>> = Mutex::const_new(std::sync::Weak::new());
 
+/// How long a start may take.
+const START_MAX: Duration = Duration::from_secs(30);
+/// Without fsync a killed process still loses nothing: what it wrote is the operating system's.
+const SETTINGS: [&str; 5] =
+    ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "shared_buffers=32MB", "autovacuum=off"];
+
 /// A PostgreSQL server.
 #[derive(Clone)]
 pub struct Postgres {
@@ -28,8 +34,11 @@ pub struct Postgres {
 
 struct Own {
     // Dropped in this order: the server first, then its folder.
-    _server: Server,
-    _folder: TempDir,
+    server: std::sync::Mutex<Option<Server>>,
+    folder: TempDir,
+    program: PathBuf,
+    user: Option<(u32, u32)>,
+    port: u16,
     url: Url,
 }
 
@@ -77,6 +86,29 @@ impl Postgres {
         self.own.is_some()
     }
 
+    /// kill -9 of all its processes. False: it is not ours, or it does not run.
+    pub fn kill(&self) -> bool {
+        let server = self.own.as_ref().and_then(|own| own.take());
+        server.map(Server::kill).is_some()
+    }
+
+    /// Starts it again after [`Postgres::kill`], on its port and data, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it is not ours, or does not answer within 30 s.
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        self.own.as_ref().context("this server is not ours")?.run().await
+    }
+
+    /// Process ids of the server: the first one started the others.
+    pub fn process_ids(&self) -> Vec<u32> {
+        let Some(first) = self.own.as_ref().and_then(|own| own.lock().as_ref().map(Server::id)) else {
+            return Vec::new();
+        };
+        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
+        std::iter::once(first).chain(children.split_whitespace().filter_map(|id| id.parse().ok())).collect()
+    }
+
     /// URL of the server's own database, as superuser.
     pub fn url(&self) -> &str {
         self.url.as_str()
@@ -122,15 +154,7 @@ async fn start() -> anyhow::Result<Own> {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid))?;
         std::os::unix::fs::chown(&data, Some(uid), Some(gid))?;
     }
-    let as_user = |program: &PathBuf| {
-        let mut command = Command::new(program);
-        command.current_dir(folder.path()).env_clear().env("LC_ALL", "C").env("TZ", "UTC");
-        if let Some((uid, gid)) = user {
-            command.uid(uid).gid(gid);
-        }
-        command
-    };
-    let made = as_user(&initdb)
+    let made = as_user(&initdb, folder.path(), user)
         .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"])
         .arg(&data)
         .output()
@@ -138,26 +162,71 @@ async fn start() -> anyhow::Result<Own> {
     ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
 
     // The port may be taken between our look and the server's start: try again with another.
-    for _ in 0..5 {
-        let port = free_port()?;
-        let mut command = as_user(&postgres);
-        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", ""]);
-        for setting in
-            ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "shared_buffers=32MB", "autovacuum=off"]
-        {
-            command.args(["-c", setting]);
-        }
-        let mut server = Server::spawn(command, folder.path())?;
-        let url = Url::parse(&format!("postgres://postgres@127.0.0.1:{port}/postgres"))?;
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(30) && server.check(folder.path()).is_ok() {
-            if let Ok(connection) = PgConnection::connect(url.as_str()).await {
-                connection.close().await?;
-                return Ok(Own { _server: server, _folder: folder, url });
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
+    let mut own =
+        Own { server: std::sync::Mutex::default(), folder, program: postgres, user, port: 0, url: url_on(0)? };
+    for _ in 0..4 {
+        own.port = free_port()?;
+        own.url = url_on(own.port)?;
+        if own.run().await.is_ok() {
+            return Ok(own);
         }
     }
-    let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
-    anyhow::bail!("PostgreSQL did not start: {log}")
+    own.port = free_port()?;
+    own.url = url_on(own.port)?;
+    own.run().await?;
+    Ok(own)
+}
+
+fn url_on(port: u16) -> anyhow::Result<Url> {
+    Ok(Url::parse(&format!("postgres://postgres@127.0.0.1:{port}/postgres"))?)
+}
+
+fn as_user(program: &Path, folder: &Path, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).env_clear().env("LC_ALL", "C").env("TZ", "UTC");
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+impl Own {
+    /// Starts the server on its port and waits until it answers. A server that was just killed may still have a process
+    /// that ends, which a new one refuses to start beside: so it is started again until its time is over.
+    async fn run(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < START_MAX {
+            let mut command = as_user(&self.program, self.folder.path(), self.user);
+            command.arg("-D").arg(self.folder.path().join("data")).args(["-p", &self.port.to_string(), "-k", ""]);
+            for setting in SETTINGS {
+                command.args(["-c", setting]);
+            }
+            let mut server = Server::spawn(command, self.folder.path())?;
+            while started.elapsed() < START_MAX && server.check(self.folder.path()).is_ok() {
+                if let Ok(connection) = PgConnection::connect(self.url.as_str()).await {
+                    connection.close().await?;
+                    *self.lock() = Some(server);
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+            if self.log().contains("could not bind") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("PostgreSQL did not start: {}", self.log())
+    }
+
+    fn take(&self) -> Option<Server> {
+        self.lock().take()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }

@@ -47,6 +47,22 @@ impl Server {
         anyhow::bail!("SIGTERM did not end it within {patience:?}")
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// kill -9 of it and of the processes that it started, at once.
+    pub fn kill(mut self) {
+        let path = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let children = std::fs::read_to_string(path).unwrap_or_default();
+        let _ = self.child.kill();
+        for child in children.split_whitespace() {
+            let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
+        }
+        let _ = self.child.wait();
+    }
+
     /// An error when the server has ended already.
     pub fn check(&mut self, folder: &Path) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ pub struct Redis {
     prefix: String,
     // Dropped in this order: the server first, then its folder.
     server: Option<Server>,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Redis {
@@ -28,7 +29,7 @@ impl Redis {
     /// When there is none and none can be started; the message names the package to install.
     pub async fn shared() -> anyhow::Result<Self> {
         match std::env::var("TEST_REDIS_URL") {
-            Ok(url) if !url.is_empty() => Ok(Self { url, prefix: prefix(), server: None, _folder: None }),
+            Ok(url) if !url.is_empty() => Ok(Self { url, prefix: prefix(), server: None, folder: None }),
             _ => Self::start().await,
         }
     }
@@ -38,34 +39,42 @@ impl Redis {
     /// # Errors
     /// When it cannot be started; the message names the package to install.
     pub async fn start() -> anyhow::Result<Self> {
-        let program = find_program("redis-server", &[], "redis-server")?;
         let folder = tempfile::tempdir()?;
+        let mut last = anyhow::anyhow!("Redis was not started");
         for _ in 0..5 {
             let port = free_port()?;
-            let mut command = Command::new(&program);
-            command.current_dir(folder.path()).args(["--port", &port.to_string()]);
-            command.args([
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--maxmemory-policy",
-                "noeviction",
-            ]);
-            let mut server = Server::spawn(command, folder.path())?;
-            let started = Instant::now();
-            while started.elapsed() < Duration::from_secs(10) && server.check(folder.path()).is_ok() {
-                if answers(port) {
+            match run(&folder, port, &[]).await {
+                Ok(server) => {
                     let url = format!("redis://127.0.0.1:{port}");
-                    return Ok(Self { url, prefix: prefix(), server: Some(server), _folder: Some(folder) });
+                    return Ok(Self { url, prefix: prefix(), server: Some(server), folder: Some(folder) });
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(error) => last = error,
             }
         }
-        let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
-        anyhow::bail!("Redis did not start: {log}")
+        Err(last)
+    }
+
+    /// Starts it again after [`Redis::kill`], on its port and in its folder, with more arguments of `redis-server`.
+    ///
+    /// # Errors
+    /// When it is not the test's own, or does not answer within 10 s.
+    pub async fn restart(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
+        let folder = self.folder.as_ref().context("this server is not the test's own")?;
+        self.server = Some(run(folder, self.port()?, arguments).await?);
+        Ok(())
+    }
+
+    /// The port of the test's own server.
+    ///
+    /// # Errors
+    /// When the URL has none.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        self.url.rsplit(':').next().and_then(|port| port.parse().ok()).context("the URL has no port")
+    }
+
+    /// Process id of the test's own server, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.server.as_ref().map(Server::id)
     }
 
     /// URL of the server.
@@ -82,6 +91,23 @@ impl Redis {
     pub fn kill(&mut self) -> bool {
         self.server.take().is_some()
     }
+}
+
+async fn run(folder: &TempDir, port: u16, arguments: &[&str]) -> anyhow::Result<Server> {
+    let mut command = Command::new(find_program("redis-server", &[], "redis-server")?);
+    command.current_dir(folder.path()).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+    // What comes later on the line counts.
+    command.args(["--appendonly", "no", "--maxmemory-policy", "noeviction"]).args(arguments);
+    let mut server = Server::spawn(command, folder.path())?;
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(10) && server.check(folder.path()).is_ok() {
+        if answers(port) {
+            return Ok(server);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
+    anyhow::bail!("Redis did not start: {log}")
 }
 
 fn prefix() -> String {

@@ -1,6 +1,6 @@
 //! Webhooks: what persons write, and reports of delivery and seeing, posted until they are taken.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::Micros;
 use jiff::Timestamp;
@@ -129,6 +129,10 @@ pub struct Outgoing {
     pub body: Value,
     /// Status of each attempt; 0 when there was no answer.
     pub statuses: Vec<u16>,
+    /// Time until each answer, or until there was surely none.
+    pub took: Vec<Duration>,
+    /// Attempts that were answered with `Retry-After`.
+    pub told_when: usize,
     /// True once it was answered 2xx.
     pub taken: bool,
 }
@@ -171,9 +175,27 @@ pub(super) fn say(infobip: &Infobip, peer: &str, said: Said, copies: usize) -> S
     id
 }
 
+pub(super) fn say_again(infobip: &Infobip, message_id: &str) -> bool {
+    let is_it = |body: &Value| body.pointer("/results/0/messageId").and_then(Value::as_str) == Some(message_id);
+    let inner = infobip.lock();
+    // A report names a message of the business; what a person wrote has a `message`.
+    let said =
+        inner.outgoing.iter().rev().find(|one| is_it(&one.body) && one.body.pointer("/results/0/message").is_some());
+    let body = said.map(|outgoing| outgoing.body.clone());
+    drop(inner);
+    let found = body.is_some();
+    if let Some(body) = body {
+        post(infobip, body, Duration::ZERO, |_| {});
+    }
+    found
+}
+
 /// Reports a message as delivered or as undeliverable; a person who reads at once sees it then.
 pub(super) fn report_delivery(infobip: &Infobip, to: &str, id: &str, callback_data: Option<String>, reachable: bool) {
-    let repeats = infobip.lock().repeats;
+    let (repeats, delay) = {
+        let inner = infobip.lock();
+        (inner.repeats, inner.report_delay)
+    };
     let now = time(infobip.now());
     let (status, error) = if reachable {
         (
@@ -199,7 +221,7 @@ pub(super) fn report_delivery(infobip: &Infobip, to: &str, id: &str, callback_da
         infobip.lock().phones.tick(&to, Tick::Delivered, |bubble| !bubble.mine && bubble.id == id);
         infobip.changed();
     }
-    post(infobip, json!({"results": [result]}), Duration::ZERO, move |_| {
+    post(infobip, json!({"results": [result]}), delay, move |_| {
         if reachable && shared.lock().reads == Reads::AtOnce {
             look(&shared, &to);
         }
@@ -235,7 +257,13 @@ pub(super) fn look(infobip: &Infobip, peer: &str) {
 fn post(infobip: &Infobip, body: Value, wait: Duration, done: impl FnOnce(bool) + std::marker::Send + 'static) {
     let mut inner = infobip.lock();
     let index = inner.outgoing.len();
-    inner.outgoing.push(Outgoing { body: body.clone(), statuses: Vec::new(), taken: false });
+    inner.outgoing.push(Outgoing {
+        body: body.clone(),
+        statuses: Vec::new(),
+        took: Vec::new(),
+        told_when: 0,
+        taken: false,
+    });
     let webhook = inner.webhook.clone();
     drop(inner);
     let Some(webhook) = webhook else {
@@ -266,16 +294,19 @@ async fn deliver(infobip: &Infobip, webhook: &Webhook, index: usize, body: Strin
             .header("content-type", "application/json")
             .header(&webhook.header, format!("{}{signature}", webhook.prefix))
             .body(body.clone());
-        let status = match request.send().await {
-            Ok(response) => response.status().as_u16(),
+        let asked = Instant::now();
+        let (status, told_when) = match request.send().await {
+            Ok(response) => (response.status().as_u16(), response.headers().contains_key("retry-after")),
             Err(error) => {
                 tracing::debug!(%error, attempt, "webhook got no answer");
-                0
+                (0, false)
             }
         };
         let taken = (200..300).contains(&status);
         if let Some(outgoing) = infobip.lock().outgoing.get_mut(index) {
             outgoing.statuses.push(status);
+            outgoing.took.push(asked.elapsed());
+            outgoing.told_when += usize::from(told_when);
             outgoing.taken = taken;
         }
         if taken {

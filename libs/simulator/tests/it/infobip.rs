@@ -339,3 +339,22 @@ async fn files_are_given_for_the_key_until_they_are_forgotten() {
     assert_eq!(get(url, "App key").await.0, 404);
     assert_eq!(infobip.media_reads(), 1);
 }
+
+#[tokio::test]
+async fn a_message_can_be_posted_once_more_and_each_attempt_tells_what_it_got() {
+    let (infobip, _) = start(|config| config.attempts = 1).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/webhook", listener.local_addr().expect("an address"));
+    let away = || async { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")]) };
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(away)).await });
+    infobip.set_webhook(Webhook::new(url.parse().expect("a URL"), "secret"));
+    let id = infobip.say(ANA, Said::text("hi"));
+    assert!(infobip.say_again(&id) && !infobip.say_again("another"));
+    assert!(infobip.settled(LIMIT).await);
+    let webhooks = infobip.webhooks();
+    assert_eq!(webhooks.len(), 2);
+    assert_eq!(webhooks[0].body, webhooks[1].body);
+    for webhook in webhooks {
+        assert_eq!((webhook.statuses, webhook.took.len(), webhook.told_when), (vec![503], 1, 1));
+    }
+}

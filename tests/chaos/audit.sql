@@ -1,0 +1,45 @@
+-- What really happened, written down by the database itself: who took, committed and let go which conversation, which
+-- sends had an end that nobody knew, and which messages were tried again after an attempt that nobody explained.
+create table chaos_log (
+    n bigserial primary key,
+    at bigint not null default (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+    process text not null default session_user,
+    kind text not null,
+    conversation uuid not null,
+    epoch bigint,
+    owner uuid,
+    outbox uuid
+);
+
+create function chaos_conversation() returns trigger language plpgsql as $$
+begin
+    if new.epoch <> old.epoch then
+        insert into chaos_log (kind, conversation, epoch, owner) values ('claim', new.id, new.epoch, new.owner);
+    end if;
+    if new.done_seq <> old.done_seq then
+        insert into chaos_log (kind, conversation, epoch, owner) values ('commit', new.id, new.epoch, new.owner);
+    end if;
+    if old.owner is not null and new.owner is null then
+        insert into chaos_log (kind, conversation, epoch, owner) values ('release', new.id, new.epoch, old.owner);
+    end if;
+    return null;
+end $$;
+create trigger chaos_conversation after update on conversations for each row execute function chaos_conversation();
+
+create function chaos_outbox() returns trigger language plpgsql as $$
+begin
+    if new.status <> old.status and new.status in ('unknown', 'held') then
+        insert into chaos_log (kind, conversation, outbox) values (new.status, new.conversation, new.id);
+    end if;
+    return null;
+end $$;
+create trigger chaos_outbox after update on outbox for each row execute function chaos_outbox();
+
+create function chaos_inbox() returns trigger language plpgsql as $$
+begin
+    if new.attempts > old.attempts and new.attempts > 1 then
+        insert into chaos_log (kind, conversation) values ('again', new.conversation);
+    end if;
+    return null;
+end $$;
+create trigger chaos_inbox after update on inbox for each row execute function chaos_inbox();

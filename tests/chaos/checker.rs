@@ -1,0 +1,277 @@
+//! Reads what the platform, the backend and the database saw, and says what was lost, repeated, out of order or doubled.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    faults::Kill,
+    load::{Wish, Written},
+    town::Town,
+};
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Messages that were written.
+    pub messages: usize,
+    /// Messages without an answer that the person saw.
+    pub lost: usize,
+    /// Messages of ours that a person saw more than once, each time too many.
+    pub repeated: usize,
+    /// Messages of ours that came after one of a later message.
+    pub reordered: usize,
+    /// Effects beyond the first of a confirmed wish, and effects that nobody confirmed.
+    pub double_effects: usize,
+    /// Single messages whose answer does not name their parcel.
+    pub strange: usize,
+    /// Losses and repetitions of messages of ours whose end was never unknown.
+    pub unexplained: usize,
+    /// Wishes that were confirmed.
+    pub confirmed: usize,
+    /// Those without an effect.
+    pub missing_effects: usize,
+    /// Sends whose end nobody knew, as the database saw it.
+    pub unknown: usize,
+    /// Sends of ours that ended held.
+    pub held: usize,
+    /// Commits by a process that was not the one that claimed the conversation's epoch.
+    pub foreign_commits: usize,
+    /// Turns that were begun again after an attempt that nobody explained.
+    pub replays: usize,
+    /// Messages that were given up with an apology.
+    pub dead_letters: i64,
+    /// Takeovers of conversations whose holder was killed, in seconds after the kill, sorted.
+    pub recoveries: Vec<f64>,
+    /// What went wrong, a few examples.
+    pub examples: Vec<String>,
+}
+
+impl Verdict {
+    fn example(&mut self, text: String) {
+        if self.examples.len() < 20 {
+            self.examples.push(text);
+        }
+    }
+
+    /// The time that all but one in a hundred takeovers needed; 0 without takeovers.
+    pub fn recovery_p99(&self) -> f64 {
+        let at = (self.recoveries.len() * 99).div_ceil(100).max(1) - 1;
+        self.recoveries.get(at).copied().unwrap_or(0.0)
+    }
+}
+
+struct Outbox {
+    conversation: Uuid,
+    order: (i64, i64),
+    status: String,
+}
+
+#[derive(Clone)]
+struct Event {
+    at: i64,
+    process: String,
+    kind: String,
+    conversation: Uuid,
+    epoch: i64,
+}
+
+/// What the database holds.
+struct Records {
+    outbox: HashMap<Uuid, Outbox>,
+    /// Conversation and seq by the platform's message id.
+    inbox: HashMap<String, (Uuid, i64)>,
+    /// Last seq by conversation and first seq.
+    ranges: BTreeMap<(Uuid, i64), i64>,
+    events: Vec<Event>,
+    /// Outbox rows whose end was unknown once.
+    unknown: HashSet<Uuid>,
+    dead_letters: i64,
+}
+
+impl Records {
+    async fn read(town: &Town) -> anyhow::Result<Self> {
+        let mut db = PgConnection::connect(&town.database).await?;
+        let outbox: Vec<(Uuid, Uuid, i64, i64, String)> =
+            sqlx::query_as("select id, conversation, in_seq, part, status from outbox").fetch_all(&mut db).await?;
+        let inbox: Vec<(String, Uuid, i64)> =
+            sqlx::query_as("select provider_message_id, conversation, seq from inbox where provider = 'infobip'")
+                .fetch_all(&mut db)
+                .await?;
+        let ranges: Vec<(Uuid, i64, i64)> = sqlx::query_as(
+            "select conversation, seq, (request::json ->> 'last_seq')::bigint from steps where kind = 'range'",
+        )
+        .fetch_all(&mut db)
+        .await?;
+        let events: Vec<(i64, String, String, Uuid, Option<i64>)> =
+            sqlx::query_as("select at, process, kind, conversation, epoch from chaos_log order by n")
+                .fetch_all(&mut db)
+                .await?;
+        let unknown: Vec<Uuid> = sqlx::query_scalar("select distinct outbox from chaos_log where kind = 'unknown'")
+            .fetch_all(&mut db)
+            .await?;
+        let dead_letters = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&mut db).await?;
+        db.close().await?;
+        let of =
+            |(id, conversation, in_seq, part, status)| (id, Outbox { conversation, order: (in_seq, part), status });
+        let event = |(at, process, kind, conversation, epoch): (i64, String, String, Uuid, Option<i64>)| Event {
+            at,
+            process,
+            kind,
+            conversation,
+            epoch: epoch.unwrap_or(0),
+        };
+        Ok(Self {
+            outbox: outbox.into_iter().map(of).collect(),
+            inbox: inbox.into_iter().map(|(id, conversation, seq)| (id, (conversation, seq))).collect(),
+            ranges: ranges.into_iter().map(|(conversation, first, last)| ((conversation, first), last)).collect(),
+            events: events.into_iter().map(event).collect(),
+            unknown: unknown.into_iter().collect(),
+            dead_letters,
+        })
+    }
+
+    /// The first seq of the turn that answered this one.
+    fn first_of(&self, conversation: Uuid, seq: i64) -> i64 {
+        let before = self.ranges.range((conversation, i64::MIN)..=(conversation, seq)).next_back();
+        before.filter(|(_, last)| **last >= seq).map_or(seq, |((_, first), _)| *first)
+    }
+}
+
+/// Judges a run that is over. The messages are those of the ledger.
+pub async fn check(town: &Town, written: &[Written], kills: &[Kill]) -> anyhow::Result<Verdict> {
+    let records = Records::read(town).await?;
+    let mut verdict = Verdict { messages: written.len(), dead_letters: records.dead_letters, ..Verdict::default() };
+    let shown = sends(town, &records, &mut verdict);
+    answers(written, &records, &shown, &mut verdict);
+    effects(town, written, &mut verdict);
+    events(&records, kills, &mut verdict);
+    Ok(verdict)
+}
+
+/// What persons saw: each message of ours once, in order. Gives what was seen, by id.
+fn sends(town: &Town, records: &Records, verdict: &mut Verdict) -> HashMap<Uuid, String> {
+    let mut shown: HashMap<Uuid, String> = HashMap::new();
+    let mut last: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    for send in town.infobip.sends().into_iter().filter(|send| send.shown) {
+        let id = send.message_id.as_deref().and_then(|id| id.parse::<Uuid>().ok());
+        let Some((id, row)) = id.and_then(|id| Some((id, records.outbox.get(&id)?))) else {
+            verdict.repeated += 1;
+            verdict.example(format!("a message that is in no outbox was sent to {}", send.to));
+            continue;
+        };
+        if shown.contains_key(&id) && !records.unknown.contains(&id) {
+            verdict.unexplained += 1;
+        }
+        if shown.insert(id, send.content.to_string()).is_some() {
+            verdict.repeated += 1;
+            verdict.example(format!("{} was shown again, it is {}", id, row.status));
+            continue;
+        }
+        let before = last.insert(row.conversation, row.order).unwrap_or((0, 0));
+        if row.order < before {
+            verdict.reordered += 1;
+            verdict.example(format!("{:?} came after {before:?} in {}", row.order, row.conversation));
+        }
+    }
+    verdict.held = records.outbox.values().filter(|row| row.status == "held").count();
+    shown
+}
+
+/// Each message has an answer, and the person saw all parts of it.
+fn answers(written: &[Written], records: &Records, shown: &HashMap<Uuid, String>, verdict: &mut Verdict) {
+    let mut parts: HashMap<(Uuid, i64), Vec<(Uuid, &str)>> = HashMap::new();
+    for (id, row) in &records.outbox {
+        parts.entry((row.conversation, row.order.0)).or_default().push((*id, &row.status));
+    }
+    for message in written {
+        let Some((conversation, seq)) = records.inbox.get(&message.message_id) else {
+            verdict.lost += 1;
+            verdict.unexplained += 1;
+            verdict.example(format!("{message:?} is not in the inbox"));
+            continue;
+        };
+        let first = records.first_of(*conversation, *seq);
+        let answer = parts.get(&(*conversation, first));
+        let number = message.number.to_string();
+        let alone = records.ranges.get(&(*conversation, first)).is_some_and(|last| *last == first);
+        let seen = || answer.into_iter().flatten().filter_map(|(id, _)| shown.get(id));
+        if alone && message.wish != Wish::Yes && !seen().any(|text| text.contains(&number)) {
+            verdict.strange += 1;
+            verdict.example(format!("{:?} {number} was answered {:?}", message.wish, seen().collect::<Vec<_>>()));
+        }
+        if !answer.is_some_and(|parts| parts.iter().all(|(id, _)| shown.contains_key(id))) {
+            verdict.lost += 1;
+            let known = |(id, _): &(Uuid, &str)| shown.contains_key(id) || records.unknown.contains(id);
+            if !answer.is_some_and(|parts| parts.iter().all(known)) {
+                verdict.unexplained += 1;
+            }
+            verdict.example(format!("{message:?}, seq {seq} of {conversation}, has the answer {answer:?}"));
+        }
+    }
+}
+
+/// One effect for each confirmed wish, none for others.
+fn effects(town: &Town, written: &[Written], verdict: &mut Verdict) {
+    let mut effects: HashMap<u64, usize> = HashMap::new();
+    for call in town.backend.calls().iter().filter(|call| call.acted) {
+        *effects.entry(call.body["number"].as_u64().unwrap_or(0)).or_default() += 1;
+    }
+    let confirmed: BTreeSet<u64> = written.iter().filter(|one| one.wish == Wish::Yes).map(|one| one.number).collect();
+    for (number, count) in &effects {
+        let allowed = usize::from(confirmed.contains(number));
+        if *count > allowed {
+            verdict.double_effects += count - allowed;
+            verdict.example(format!("parcel {number} is picked up {count} times, confirmed {allowed}"));
+        }
+    }
+    verdict.confirmed = confirmed.len();
+    for number in confirmed.iter().filter(|number| !effects.contains_key(number)) {
+        verdict.missing_effects += 1;
+        verdict.example(format!("parcel {number} is confirmed and not picked up"));
+    }
+}
+
+/// Who committed what, and how soon somebody went on where the holder was killed.
+fn events(records: &Records, kills: &[Kill], verdict: &mut Verdict) {
+    let mut holder: HashMap<(Uuid, i64), &str> = HashMap::new();
+    let mut by_conversation: BTreeMap<Uuid, Vec<&Event>> = BTreeMap::new();
+    for event in &records.events {
+        match event.kind.as_str() {
+            "unknown" => verdict.unknown += 1,
+            "again" => verdict.replays += 1,
+            "claim" => {
+                holder.insert((event.conversation, event.epoch), &event.process);
+            }
+            "commit" if holder.get(&(event.conversation, event.epoch)) != Some(&event.process.as_str()) => {
+                verdict.foreign_commits += 1;
+                verdict.example(format!(
+                    "{} committed epoch {} of {}, which it did not hold",
+                    event.process, event.epoch, event.conversation
+                ));
+            }
+            _ => {}
+        }
+        if matches!(event.kind.as_str(), "claim" | "release") {
+            by_conversation.entry(event.conversation).or_default().push(event);
+        }
+    }
+    for events in by_conversation.values() {
+        for pair in events.windows(2).filter(|pair| pair[0].kind == "claim" && pair[1].kind == "claim") {
+            let held = pair[0].at..pair[1].at;
+            let kill = kills.iter().find(|kill| kill.process == pair[0].process && held.contains(&kill.at));
+            if let Some(kill) = kill {
+                let seconds = (pair[1].at - kill.at) as f64 / 1e6;
+                verdict.recoveries.push(seconds);
+                if seconds > 60.0 {
+                    verdict.example(format!(
+                        "{} was taken over {seconds:.0} s after its holder's kill",
+                        pair[0].conversation
+                    ));
+                }
+            }
+        }
+    }
+    verdict.recoveries.sort_by(f64::total_cmp);
+}

@@ -1,0 +1,355 @@
+//! What goes wrong during a run, on a schedule that one seed decides.
+
+use std::{
+    sync::{Arc, Mutex as Short, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use simulator::faults::Fault;
+use sqlx::{Connection as _, PgConnection};
+use tokio::{sync::Mutex, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{process::send_signal, proxy::FAULTS, town::Town};
+
+/// Longer than a lease, which is 30 s.
+const PAUSE: std::ops::Range<u64> = 33_000..40_000;
+/// How often it is looked whether a worker holds something before it is stopped anyway.
+const HOLDING_LOOKS: u32 = 400;
+/// Of the kills, those that wait a moment for a worker in the middle of its work; the others take whoever comes.
+const AIMED: f64 = 0.5;
+/// How long such a kill waits at most.
+const AIM_MAX: Duration = Duration::from_millis(600);
+/// Sends of each kind of message.
+const SENDS: [&str; 2] = ["POST /whatsapp/1/message/text", "POST /whatsapp/1/message/interactive/buttons"];
+
+/// A shared town.
+pub type Shared = Arc<Mutex<Town>>;
+
+/// How often each fault happens; none: never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Schedule {
+    /// kill -9 of a service.
+    pub kill: Option<Duration>,
+    /// SIGSTOP of a worker past its lease.
+    pub pause: Option<Duration>,
+    /// Workers that are stopped at the same time, at most; 0 is 1.
+    pub paused_max: u64,
+    /// FLUSHALL, the stream deleted, Redis killed and started without its data, a failover to a replica that lacks the
+    /// last writes; in turn.
+    pub redis: Option<Duration>,
+    /// FLUSHALL alone.
+    pub flush: Option<Duration>,
+    /// Redis is away once, for so long.
+    pub outage: Option<Duration>,
+    /// kill -9 and SIGSTOP of PostgreSQL, in turn.
+    pub postgres: Option<Duration>,
+    /// A link becomes bad for some seconds.
+    pub link: Option<Duration>,
+    /// A send is taken, and its answer does not arrive.
+    pub send: Option<Duration>,
+}
+
+/// A kill.
+#[derive(Clone, Debug)]
+pub struct Kill {
+    /// Of whom.
+    pub process: String,
+    /// When, in microseconds since 1970.
+    pub at: i64,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// All kills.
+    pub kills: Vec<Kill>,
+    /// Workers stopped past their lease.
+    pub pauses: usize,
+    /// What was done to Redis.
+    pub redis: usize,
+    /// Bad links.
+    pub links: usize,
+    /// Sends without an answer.
+    pub sends: usize,
+}
+
+/// The faults of a run, until [`Faults::stop`].
+pub struct Faults {
+    tally: Arc<Short<Tally>>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Hand {
+    town: Shared,
+    tally: Arc<Short<Tally>>,
+    stop: CancellationToken,
+}
+
+impl Faults {
+    /// Begins with the schedule.
+    pub fn start(town: &Shared, schedule: Schedule, seed: u64) -> Self {
+        let hand = Hand { town: town.clone(), tally: Arc::default(), stop: CancellationToken::new() };
+        let mut tasks = JoinSet::new();
+        let chance = |n: u64| StdRng::seed_from_u64(seed.wrapping_mul(31).wrapping_add(n));
+        if let Some(every) = schedule.kill {
+            tasks.spawn(kills(hand.clone(), every, chance(1)));
+        }
+        if let Some(every) = schedule.pause {
+            for n in 0..schedule.paused_max.max(1) {
+                tasks.spawn(pauses(hand.clone(), every, chance(20 + n)));
+            }
+        }
+        if let Some(every) = schedule.redis {
+            tasks.spawn(redis(hand.clone(), every, chance(3)));
+        }
+        if let Some(every) = schedule.flush {
+            tasks.spawn(flushes(hand.clone(), every, chance(7)));
+        }
+        if let Some(lasts) = schedule.outage {
+            tasks.spawn(outage(hand.clone(), lasts));
+        }
+        if let Some(every) = schedule.postgres {
+            tasks.spawn(postgres(hand.clone(), every, chance(4)));
+        }
+        if let Some(every) = schedule.link {
+            tasks.spawn(links(hand.clone(), every, chance(5)));
+        }
+        if let Some(every) = schedule.send {
+            tasks.spawn(sends(hand.clone(), every, chance(6)));
+        }
+        Self { tally: hand.tally, stop: hand.stop, tasks }
+    }
+
+    /// Ends it; what is broken is mended. Gives what happened.
+    pub async fn stop(mut self) -> Tally {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.tally()
+    }
+
+    /// What happened so far.
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Hand {
+    /// Waits; false when the run is over.
+    async fn wait(&self, every: Duration, chance: &mut StdRng) -> bool {
+        let wait = every.mul_f64(chance.random_range(0.5..1.5));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    /// A worker that holds a conversation now.
+    async fn catch_a_holder(&self, chance: &mut StdRng) -> Option<usize> {
+        let database = self.town.lock().await.database.clone();
+        let looks = async {
+            loop {
+                if let Some(name) = holder(&database).await {
+                    return name;
+                }
+                tokio::time::sleep(Duration::from_millis(chance.random_range(5..40))).await;
+            }
+        };
+        let name = tokio::time::timeout(AIM_MAX, looks).await.ok()?;
+        let town = self.town.lock().await;
+        town.processes.iter().position(|process| process.name == name && !process.paused)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Tally)) {
+        change(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn killed(&self, process: &str) {
+        let kill = Kill { process: process.to_owned(), at: now() };
+        self.note(|tally| tally.kills.push(kill));
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+async fn kills(hand: Hand, every: Duration, mut chance: StdRng) {
+    while hand.wait(every, &mut chance).await {
+        let aimed = if chance.random_bool(AIMED) { hand.catch_a_holder(&mut chance).await } else { None };
+        let mut town = hand.town.lock().await;
+        let running: Vec<usize> = (0..town.processes.len()).filter(|at| !town.processes[*at].paused).collect();
+        if running.is_empty() {
+            continue;
+        }
+        let random = running[chance.random_range(0..running.len())];
+        let at = aimed.filter(|at| running.contains(at)).unwrap_or(random);
+        let name = town.processes[at].name.clone();
+        if let Err(error) = town.kill(at).await {
+            eprintln!("{name} was not started again: {error:#}");
+        }
+        hand.killed(&name);
+    }
+}
+
+/// Stops a worker that holds a conversation, until after its lease.
+async fn pauses(hand: Hand, every: Duration, mut chance: StdRng) {
+    while hand.wait(every, &mut chance).await {
+        let Some(at) = stop_a_holder(&hand, &mut chance).await else { continue };
+        hand.note(|tally| tally.pauses += 1);
+        let pause = Duration::from_millis(chance.random_range(PAUSE));
+        tokio::time::sleep(pause).await; // to its end, though the run may be over: it has to find its lease gone
+        hand.town.lock().await.processes[at].resume();
+    }
+}
+
+async fn stop_a_holder(hand: &Hand, chance: &mut StdRng) -> Option<usize> {
+    let database = hand.town.lock().await.database.clone();
+    for look in 0..HOLDING_LOOKS {
+        let holder = holder(&database).await;
+        {
+            let mut town = hand.town.lock().await;
+            let workers = town.named("worker");
+            let named = holder.and_then(|name| workers.iter().copied().find(|at| town.processes[*at].name == name));
+            let any = (look + 1 == HOLDING_LOOKS).then(|| workers[chance.random_range(0..workers.len())]);
+            if let Some(at) = named.or(any) {
+                let name = town.processes[at].name.clone();
+                town.processes[at].pause();
+                if any.is_some() || holds(&database, &name).await {
+                    return Some(at);
+                }
+                town.processes[at].resume(); // it had just let go
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(chance.random_range(20..150))) => {}
+            () = hand.stop.cancelled() => return None,
+        }
+    }
+    None
+}
+
+/// The process that claimed a conversation which is held.
+const HOLDER: &str = "select l.process from conversations c join chaos_log l on l.conversation = c.id and \
+    l.epoch = c.epoch and l.kind = 'claim' where c.owner is not null and c.lease_until > \
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint + 5000000";
+
+async fn holder(database: &str) -> Option<String> {
+    let mut db = PgConnection::connect(database).await.ok()?;
+    sqlx::query_scalar(HOLDER).fetch_optional(&mut db).await.ok()?
+}
+
+async fn holds(database: &str, process: &str) -> bool {
+    let held = async {
+        let mut db = PgConnection::connect(database).await?;
+        sqlx::query_scalar::<_, String>(HOLDER).fetch_all(&mut db).await
+    };
+    held.await.is_ok_and(|all| all.iter().any(|name| name == process))
+}
+
+async fn redis(hand: Hand, every: Duration, mut chance: StdRng) {
+    let mut round = 0;
+    while hand.wait(every, &mut chance).await {
+        let mut town = hand.town.lock().await;
+        let done = match round % 4 {
+            0 => command(&town.redis, &["FLUSHALL"]).await,
+            1 => command(&town.redis, &["DEL", "whatsapp_stream_inbound"]).await,
+            2 => {
+                town.redis.kill();
+                hand.killed("redis");
+                town.redis.restart(&[]).await
+            }
+            _ => {
+                let lag = Duration::from_millis(chance.random_range(50..1_500));
+                town.fail_over(lag).await
+            }
+        };
+        match done {
+            Ok(()) => hand.note(|tally| tally.redis += 1),
+            Err(error) => eprintln!("Redis: {error:#}"),
+        }
+        round += 1;
+    }
+}
+
+async fn flushes(hand: Hand, every: Duration, mut chance: StdRng) {
+    while hand.wait(every, &mut chance).await {
+        // While Redis is away there is nothing to flush.
+        if command(&hand.town.lock().await.redis, &["FLUSHALL"]).await.is_ok() {
+            hand.note(|tally| tally.redis += 1);
+        }
+    }
+}
+
+/// Redis is away once, to the end of its time though the run may be over.
+async fn outage(hand: Hand, lasts: Duration) {
+    hand.town.lock().await.redis.kill();
+    hand.killed("redis");
+    tokio::time::sleep(lasts).await;
+    if let Err(error) = hand.town.lock().await.redis.restart(&[]).await {
+        eprintln!("Redis was not started again: {error:#}");
+    }
+}
+
+/// A command for Redis, as it is typed.
+pub async fn command(redis: &testkit::Redis, words: &[&str]) -> anyhow::Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", redis.port()?)).await?;
+    stream.write_all(format!("{}\r\n", words.join(" ")).as_bytes()).await?;
+    let mut answer = [0; 64];
+    let read = tokio::time::timeout(Duration::from_secs(2), stream.read(&mut answer)).await??;
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    anyhow::ensure!(read > 0 && !answer.starts_with('-'), "{words:?}: {answer}");
+    Ok(())
+}
+
+async fn postgres(hand: Hand, every: Duration, mut chance: StdRng) {
+    let mut round = 0;
+    while hand.wait(every, &mut chance).await {
+        let town = hand.town.lock().await;
+        if round % 2 == 0 {
+            town.postgres.kill();
+            hand.killed("postgres");
+            if let Err(error) = town.postgres.restart().await {
+                eprintln!("PostgreSQL was not started again: {error:#}");
+            }
+        } else {
+            let ids = town.postgres.process_ids();
+            ids.iter().for_each(|id| send_signal(*id, "STOP"));
+            tokio::time::sleep(Duration::from_secs(chance.random_range(2..8))).await;
+            ids.iter().for_each(|id| send_signal(*id, "CONT"));
+            hand.note(|tally| tally.pauses += 1);
+        }
+        round += 1;
+    }
+}
+
+async fn links(hand: Hand, every: Duration, mut chance: StdRng) {
+    while hand.wait(every, &mut chance).await {
+        let at = {
+            let town = hand.town.lock().await;
+            let links = town.links();
+            let at = links[chance.random_range(0..links.len())];
+            town.proxies[at].set(FAULTS[chance.random_range(0..FAULTS.len())]);
+            at
+        };
+        hand.note(|tally| tally.links += 1);
+        tokio::time::sleep(Duration::from_millis(chance.random_range(500..8_000))).await;
+        hand.town.lock().await.proxies[at].set(crate::proxy::Mode::Good);
+    }
+}
+
+async fn sends(hand: Hand, every: Duration, mut chance: StdRng) {
+    let infobip = hand.town.lock().await.infobip.clone();
+    while hand.wait(every, &mut chance).await {
+        let operation = SENDS[usize::from(chance.random_range(0..4) == 0)];
+        infobip
+            .faults()
+            .next(operation, if chance.random_bool(0.7) { Fault::CutAfter } else { Fault::StatusAfter(500) });
+        hand.note(|tally| tally.sends += 1);
+    }
+}

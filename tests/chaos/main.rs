@@ -1,0 +1,26 @@
+//! The chaos run: real binaries with real PostgreSQL and Redis, everything killed, stopped and cut while people write,
+//! and a checker that reads what the platform, the backend and the database saw. `make chaos` runs it; its size is in
+//! variables, see `plan.rs`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+mod checker;
+mod episodes;
+mod faults;
+mod load;
+mod outage;
+mod plan;
+mod process;
+mod proxy;
+mod rolling;
+mod run;
+mod slow;
+mod storm;
+mod town;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let plan = plan::Plan::from_environment()?;
+    println!("seed {}; {plan:?}", plan.seed);
+    run::all(&plan).await
+}
