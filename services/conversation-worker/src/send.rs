@@ -72,7 +72,11 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
     let database_now = now + read_at.elapsed();
     let outcome = outcome(&sent, attempt, database_now);
     count(&lease.account, &sent, channel.is_none());
-    record(worker, held, row, attempt, &outcome).await;
+    let recorded = record(worker, held, row, attempt, &outcome).await;
+    // A report may have come first, or another holder has counted this end already.
+    if recorded && matches!(sent, SendOutcome::Unknown { .. }) {
+        count_unknown(held);
+    }
     match sent {
         SendOutcome::RetryAfter { wait, account_wide: true } => worker.coordination.pause(&pause_key, wait).await,
         SendOutcome::Sent { provider_message_id, refused: Some(reason) } => {
@@ -186,15 +190,20 @@ fn resend_pause(attempt: i32) -> Duration {
     jitter(Duration::from_secs(1) * doubled).min(RESEND_PAUSE_MAX)
 }
 
-/// Not fenced, and tried until it is done or the process ends: what was sent must be known.
-async fn record(worker: &Worker, held: &Arc<Held>, row: &OutboxRow, attempt: i32, outcome: &Outcome) {
+/// Not fenced, and tried until it is done or the process ends: what was sent must be known. False: it was known already.
+async fn record(worker: &Worker, held: &Arc<Held>, row: &OutboxRow, attempt: i32, outcome: &Outcome) -> bool {
     if planted(Bug::FencedSendRecord) && worker.leases.ensure(held, crate::lease::LEASE).await.is_err() {
-        return;
+        return false;
     }
     let mut try_number: u32 = 0;
-    while let Err(error) = worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
-        try_number = try_number.saturating_add(1);
-        tracing::warn!(outbox.id = %row.id, try_number, %error, "the outcome of a send was not recorded; will retry");
+    loop {
+        match worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
+            Ok(recorded) => return recorded,
+            Err(error) => {
+                try_number = try_number.saturating_add(1);
+                tracing::warn!(outbox.id = %row.id, try_number, %error, "the outcome of a send was not recorded; will retry");
+            }
+        }
         let pause = Duration::from_millis(100).saturating_mul(try_number).min(RECORD_PAUSE_MAX);
         tokio::time::sleep(jitter(pause)).await;
     }
@@ -229,7 +238,6 @@ fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
         SendOutcome::NotSent { reason } => tracing::warn!(%account, reason, "a message did not leave; will retry"),
         SendOutcome::Unknown { reason } => {
             tracing::warn!(%account, reason, "nobody knows whether a message arrived");
-            metrics::counter!(metric::OUTBOUND_UNKNOWN, "channel" => account.channel().to_owned()).increment(1);
         }
         SendOutcome::Sent { .. } => {}
     }
