@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use simulator::infobip::Send;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
@@ -78,6 +79,7 @@ struct Event {
 }
 
 /// What the database holds.
+#[derive(Default)]
 struct Records {
     outbox: HashMap<Uuid, Outbox>,
     /// Conversation and seq by the platform's message id.
@@ -142,19 +144,26 @@ impl Records {
 /// Judges a run that is over. The messages are those of the ledger.
 pub async fn check(town: &Town, written: &[Written], kills: &[Kill]) -> anyhow::Result<Verdict> {
     let records = Records::read(town).await?;
+    let calls = town.backend.calls();
+    let acted: Vec<u64> =
+        calls.iter().filter(|call| call.acted).filter_map(|call| call.body["number"].as_u64()).collect();
+    Ok(judge(&records, &town.infobip.sends(), &acted, written, kills))
+}
+
+fn judge(records: &Records, sent: &[Send], acted: &[u64], written: &[Written], kills: &[Kill]) -> Verdict {
     let mut verdict = Verdict { messages: written.len(), dead_letters: records.dead_letters, ..Verdict::default() };
-    let shown = sends(town, &records, &mut verdict);
-    answers(written, &records, &shown, &mut verdict);
-    effects(town, written, &mut verdict);
-    events(&records, kills, &mut verdict);
-    Ok(verdict)
+    let shown = sends(sent, records, &mut verdict);
+    answers(written, records, &shown, &mut verdict);
+    effects(acted, written, &mut verdict);
+    events(records, kills, &mut verdict);
+    verdict
 }
 
 /// What persons saw: each message of ours once, in order. Gives what was seen, by id.
-fn sends(town: &Town, records: &Records, verdict: &mut Verdict) -> HashMap<Uuid, String> {
+fn sends(sent: &[Send], records: &Records, verdict: &mut Verdict) -> HashMap<Uuid, String> {
     let mut shown: HashMap<Uuid, String> = HashMap::new();
     let mut last: HashMap<Uuid, (i64, i64)> = HashMap::new();
-    for send in town.infobip.sends().into_iter().filter(|send| send.shown) {
+    for send in sent.iter().filter(|send| send.shown) {
         let id = send.message_id.as_deref().and_then(|id| id.parse::<Uuid>().ok());
         let Some((id, row)) = id.and_then(|id| Some((id, records.outbox.get(&id)?))) else {
             verdict.repeated += 1;
@@ -199,7 +208,6 @@ fn answers(written: &[Written], records: &Records, shown: &HashMap<Uuid, String>
         let seen = || answer.into_iter().flatten().filter_map(|(id, _)| shown.get(id));
         if alone && message.wish != Wish::Yes && !seen().any(|text| text.contains(&number)) {
             verdict.strange += 1;
-            verdict.example(format!("{:?} {number} was answered {:?}", message.wish, seen().collect::<Vec<_>>()));
         }
         if !answer.is_some_and(|parts| parts.iter().all(|(id, _)| shown.contains_key(id))) {
             verdict.lost += 1;
@@ -213,10 +221,10 @@ fn answers(written: &[Written], records: &Records, shown: &HashMap<Uuid, String>
 }
 
 /// One effect for each confirmed wish, none for others.
-fn effects(town: &Town, written: &[Written], verdict: &mut Verdict) {
+fn effects(acted: &[u64], written: &[Written], verdict: &mut Verdict) {
     let mut effects: HashMap<u64, usize> = HashMap::new();
-    for call in town.backend.calls().iter().filter(|call| call.acted) {
-        *effects.entry(call.body["number"].as_u64().unwrap_or(0)).or_default() += 1;
+    for number in acted {
+        *effects.entry(*number).or_default() += 1;
     }
     let confirmed: BTreeSet<u64> = written.iter().filter(|one| one.wish == Wish::Yes).map(|one| one.number).collect();
     for (number, count) in &effects {
@@ -274,4 +282,90 @@ fn events(records: &Records, kills: &[Kill], verdict: &mut Verdict) {
         }
     }
     verdict.recoveries.sort_by(f64::total_cmp);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: Uuid = Uuid::from_u128(1);
+
+    /// Two messages and their answers, taken over once after a kill; all is well.
+    fn good() -> (Records, Vec<Send>, Vec<Written>) {
+        let mut records = Records::default();
+        let (mut sent, mut written) = (Vec::new(), Vec::new());
+        for (n, wish) in [(1, Wish::Pickup), (2, Wish::Yes)] {
+            let id = Uuid::from_u128(10 + n);
+            let seq = i64::try_from(n).expect("a seq");
+            records.outbox.insert(id, Outbox { conversation: CHAT, order: (seq, 0), status: "sent".to_owned() });
+            records.inbox.insert(n.to_string(), (CHAT, seq));
+            records.ranges.insert((CHAT, seq), seq);
+            sent.push(send(id, "parcel 7"));
+            written.push(Written { message_id: n.to_string(), wish, number: 7 });
+        }
+        for (at, process, kind, epoch) in
+            [(1, "worker-1", "claim", 1), (9, "worker-2", "claim", 2), (9, "worker-2", "commit", 2)]
+        {
+            records.events.push(Event {
+                at: at * 1_000_000,
+                process: process.to_owned(),
+                kind: kind.to_owned(),
+                conversation: CHAT,
+                epoch,
+            });
+        }
+        (records, sent, written)
+    }
+
+    fn send(id: Uuid, text: &str) -> Send {
+        let message_id = Some(id.to_string());
+        Send { to: "1".to_owned(), message_id, shown: true, content: text.into(), at: domain::Micros(0) }
+    }
+
+    fn check(
+        change: impl FnOnce(&mut Records, &mut Vec<Send>, &mut Vec<u64>, &mut Vec<Written>),
+        wrong: impl Fn(&Verdict) -> usize,
+    ) {
+        let (mut records, mut sent, mut written) = good();
+        let mut acted = vec![7];
+        change(&mut records, &mut sent, &mut acted, &mut written);
+        let kills = [Kill { process: "worker-1".to_owned(), at: 2_000_000 }];
+        let verdict = judge(&records, &sent, &acted, &written, &kills);
+        assert_eq!(wrong(&verdict), 1, "{verdict:?}");
+    }
+
+    #[test]
+    fn a_good_run_is_good() {
+        let (records, sent, written) = good();
+        let kills = [Kill { process: "worker-1".to_owned(), at: 2_000_000 }];
+        let verdict = judge(&records, &sent, &[7], &written, &kills);
+        let wrong =
+            verdict.lost + verdict.repeated + verdict.reordered + verdict.double_effects + verdict.missing_effects;
+        assert_eq!(wrong + verdict.foreign_commits + verdict.strange, 0, "{verdict:?}");
+        assert_eq!(verdict.recoveries, [7.0]);
+    }
+
+    #[test]
+    fn each_wrong_is_seen() {
+        check(|_, sent, _, _| drop(sent.pop()), |verdict| verdict.lost);
+        check(|records, _, _, _| records.inbox.clear(), |verdict| verdict.lost / 2);
+        check(|_, sent, _, _| sent.push(sent[0].clone()), |verdict| verdict.repeated);
+        check(|_, sent, _, _| sent.push(send(Uuid::from_u128(99), "x")), |verdict| verdict.repeated);
+        check(|_, sent, _, _| sent.swap(0, 1), |verdict| verdict.reordered);
+        check(|_, _, acted, _| acted.push(7), |verdict| verdict.double_effects);
+        check(|_, _, acted, _| acted.push(8), |verdict| verdict.double_effects);
+        check(|_, _, acted, _| acted.clear(), |verdict| verdict.missing_effects);
+        check(|_, _, _, written| drop(written.pop()), |verdict| verdict.double_effects);
+        check(|records, _, _, _| records.events[2].epoch = 1, |verdict| verdict.foreign_commits);
+        check(|_, sent, _, _| sent[0].content = "another".into(), |verdict| verdict.strange);
+    }
+
+    #[test]
+    fn a_message_in_the_range_of_another_is_answered_by_it() {
+        let (mut records, mut sent, written) = good();
+        records.ranges = [((CHAT, 1), 2)].into();
+        records.outbox.remove(&Uuid::from_u128(12));
+        sent.pop();
+        assert_eq!(judge(&records, &sent, &[7], &written, &[]).lost, 0);
+    }
 }

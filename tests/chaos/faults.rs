@@ -30,8 +30,10 @@ pub type Shared = Arc<Mutex<Town>>;
 /// How often each fault happens; none: never.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Schedule {
-    /// kill -9 of a service.
+    /// kill -9 of a service ...
     pub kill: Option<Duration>,
+    /// ... so often at most.
+    pub kills_max: usize,
     /// SIGSTOP of a worker past its lease.
     pub pause: Option<Duration>,
     /// Workers that are stopped at the same time, at most; 0 is 1.
@@ -96,7 +98,7 @@ impl Faults {
         let mut tasks = JoinSet::new();
         let chance = |n: u64| StdRng::seed_from_u64(seed.wrapping_mul(31).wrapping_add(n));
         if let Some(every) = schedule.kill {
-            tasks.spawn(kills(hand.clone(), every, chance(1)));
+            tasks.spawn(kills(hand.clone(), every, schedule.kills_max, chance(1)));
         }
         if let Some(every) = schedule.pause {
             for n in 0..schedule.paused_max.max(1) {
@@ -178,8 +180,10 @@ fn now() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-async fn kills(hand: Hand, every: Duration, mut chance: StdRng) {
-    while hand.wait(every, &mut chance).await {
+async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
+    let mut done = 0;
+    while done < most && hand.wait(every, &mut chance).await {
+        done += 1;
         let aimed = if chance.random_bool(AIMED) { hand.catch_a_holder(&mut chance).await } else { None };
         let mut town = hand.town.lock().await;
         let running: Vec<usize> = (0..town.processes.len()).filter(|at| !town.processes[*at].paused).collect();

@@ -10,7 +10,7 @@ use simulator::infobip::{Bubble, Chat, Infobip, Kind, Said};
 use tokio::task::JoinSet;
 
 /// How long a person waits for an answer before they write on.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(100);
 /// How long for one that names the parcel.
 const FITTING: Duration = Duration::from_secs(8);
 /// Of all messages, those of the hot conversation, in percent.

@@ -18,9 +18,18 @@ mod slow;
 mod storm;
 mod town;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let plan = plan::Plan::from_environment()?;
-    println!("seed {}; {plan:?}", plan.seed);
-    run::all(&plan).await
+    println!("{plan:?}");
+    println!("as shipped: {}", process::shipped().await?);
+    let mut ended = signal(SignalKind::terminate())?;
+    // Whatever ends the run, its processes and servers end with it.
+    tokio::select! {
+        done = run::all(&plan) => done,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        _ = ended.recv() => anyhow::bail!("terminated"),
+    }
 }

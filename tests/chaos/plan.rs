@@ -1,6 +1,6 @@
 //! How large a run is: variables with their defaults, which make a short run.
 
-use std::{str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 
@@ -32,6 +32,8 @@ pub struct Plan {
     pub episodes: usize,
     /// `CHAOS_ROLLS`: rolling restarts of all services.
     pub rolls: usize,
+    /// `CHAOS_OLD_BINARIES`: a folder of an earlier release's binaries, which then run beside ours in the rolling restarts.
+    pub old_binaries: Option<PathBuf>,
     /// `CHAOS_DB_OUTAGES`: of PostgreSQL, to see what the platform is told.
     pub db_outages: usize,
     /// `CHAOS_SLOW_MESSAGES`: that are timed, with calls that hang beside them and without.
@@ -60,6 +62,7 @@ impl Plan {
             redis_outage: Duration::from_secs(variable("CHAOS_REDIS_OUTAGE_S", 20)?),
             episodes: variable("CHAOS_EPISODES", 5)?,
             rolls: variable("CHAOS_ROLLS", 1)?,
+            old_binaries: std::env::var_os("CHAOS_OLD_BINARIES").filter(|path| !path.is_empty()).map(PathBuf::from),
             db_outages: variable("CHAOS_DB_OUTAGES", 2)?,
             slow_messages: variable("CHAOS_SLOW_MESSAGES", 60)?,
             parts: parts.split([' ', ',']).filter(|part| !part.is_empty()).map(str::to_owned).collect(),

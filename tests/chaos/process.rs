@@ -44,13 +44,20 @@ impl Process {
         Ok(Self {
             name: name.to_owned(),
             ops,
-            binary: path_of(service)?,
+            binary: folder_of_binaries()?.join(service),
             config: folder.join("tenants.toml"),
             environment,
             log: folder.join(format!("{name}.log")),
             child: None,
             paused: false,
         })
+    }
+
+    /// The next start takes the binary of the same name from another folder.
+    pub fn use_binaries(&mut self, folder: PathBuf) {
+        if let Some(name) = self.binary.file_name() {
+            self.binary = folder.join(name);
+        }
     }
 
     /// Starts it and does not wait.
@@ -124,6 +131,21 @@ impl Process {
     }
 }
 
+/// The product's own times, none of which a run changes.
+pub async fn shipped() -> anyhow::Result<String> {
+    let mut command = Command::new(folder_of_binaries()?.join("conversation-worker"));
+    let printed = command.env_clear().arg("print-config").output().await.context("no worker: build it first")?;
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    let worker: Vec<&str> = printed.lines().filter(|line| line.starts_with("worker.")).collect();
+    Ok(format!(
+        "lease {:?}; a send counts as in flight for {:?}, its end as unknown for {:?}; {}",
+        store::lease::LEASE,
+        store::outbox::IN_FLIGHT,
+        store::outbox::UNKNOWN_UNTIL,
+        worker.join(", ")
+    ))
+}
+
 /// Sends a signal to a process that is ours.
 pub fn send_signal(id: u32, signal: &str) {
     let _ =
@@ -146,11 +168,10 @@ pub fn counter(metrics: &str, name: &str) -> u64 {
     metrics.lines().filter_map(value).map(|number| number as u64).sum()
 }
 
-/// Where cargo put a binary of the workspace: beside the folder of the examples.
-pub fn path_of(binary: &str) -> anyhow::Result<PathBuf> {
+/// Where cargo put the binaries of the workspace: beside the folder of the examples.
+pub fn folder_of_binaries() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(Path::parent).context("target/<profile>/examples")?;
-    Ok(folder.join(binary))
+    Ok(own.parent().and_then(Path::parent).context("target/<profile>/examples")?.to_owned())
 }
 
 /// A loopback address below the ports that outgoing connections take, so that a killed process finds its own free.

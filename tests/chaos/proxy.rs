@@ -192,3 +192,93 @@ async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut mode: watch::Re
 fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A server that sends back what it gets, behind a proxy.
+    async fn echo() -> (Proxy, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = stream.split();
+                    tokio::io::copy(&mut from, &mut to).await
+                });
+            }
+        });
+        let proxy = Proxy::start("test>echo", vec![address]).await.expect("a proxy");
+        let mut stream = TcpStream::connect(proxy.address).await.expect("it listens");
+        assert_eq!(ask(&mut stream, PATIENCE).await.expect("an answer"), Some(2));
+        (proxy, stream)
+    }
+
+    /// Sends two bytes; how many came back, none when nothing came in time.
+    async fn ask(stream: &mut TcpStream, patience: Duration) -> std::io::Result<Option<usize>> {
+        stream.write_all(b"hi").await?;
+        answer(stream, patience).await
+    }
+
+    async fn answer(stream: &mut TcpStream, patience: Duration) -> std::io::Result<Option<usize>> {
+        let mut bytes = [0; 8];
+        match tokio::time::timeout(patience, stream.read(&mut bytes)).await {
+            Ok(read) => read.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_holds_what_comes_until_it_is_over() {
+        let (proxy, mut stream) = echo().await;
+        proxy.set(Mode::BlackHole);
+        assert_eq!(ask(&mut stream, SOON).await.expect("no end"), None);
+        proxy.set(Mode::Good);
+        assert_eq!(answer(&mut stream, PATIENCE).await.expect("an answer"), Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_reset_ends_open_and_new_connections() {
+        let (proxy, mut stream) = echo().await;
+        proxy.set(Mode::Reset);
+        let ended = answer(&mut stream, PATIENCE).await;
+        assert_eq!(ended.expect_err("it ended").kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(proxy.dropped.load(Ordering::Relaxed), 1);
+        let mut stream = TcpStream::connect(proxy.address).await.expect("it listens");
+        assert!(!matches!(ask(&mut stream, PATIENCE).await, Ok(Some(1..) | None)));
+    }
+
+    #[tokio::test]
+    async fn a_half_open_connection_stays_silent_though_the_network_is_good_again() {
+        let (proxy, mut stream) = echo().await;
+        proxy.set(Mode::HalfOpen);
+        assert_eq!(ask(&mut stream, SOON).await.expect("no end"), None);
+        proxy.set(Mode::Good);
+        assert_eq!(ask(&mut stream, SOON).await.expect("no end"), None);
+        let mut other = TcpStream::connect(proxy.address).await.expect("it listens");
+        assert_eq!(ask(&mut other, PATIENCE).await.expect("an answer"), Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_trickle_gives_one_byte_at_a_time() {
+        let (proxy, mut stream) = echo().await;
+        proxy.set(Mode::Trickle);
+        assert_eq!(ask(&mut stream, PATIENCE).await.expect("an answer"), Some(1));
+        assert_eq!(answer(&mut stream, PATIENCE).await.expect("an answer"), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_switch_leads_new_connections_elsewhere() {
+        let ((proxy, mut stream), (other, _)) = (echo().await, echo().await);
+        proxy.switch(vec![other.address]).await;
+        assert!(answer(&mut stream, PATIENCE).await.is_err());
+        let mut stream = TcpStream::connect(proxy.address).await.expect("it listens");
+        assert_eq!(ask(&mut stream, PATIENCE).await.expect("an answer"), Some(2));
+        other.set(Mode::Reset);
+        assert!(!matches!(ask(&mut stream, PATIENCE).await, Ok(Some(1..) | None)));
+    }
+}

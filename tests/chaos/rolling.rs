@@ -1,19 +1,30 @@
-//! Rolling restarts and a scale-down under load: each service ends by SIGTERM, hands over, and comes back.
+//! Rolling restarts and a scale-down under load: each service ends by SIGTERM, hands over, and comes back; on a schema
+//! that the next release has expanded, and beside binaries of an earlier release where a folder of these is given.
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::{
     checker,
     load::{self, Ledger, Load},
     plan::Plan,
+    process::folder_of_binaries,
     storm::{REFERENCE, SETTLE},
     town::Town,
 };
 
 /// How long a worker is missing after a scale-down.
 const SMALLER: Duration = Duration::from_secs(5);
+/// What a migration of the next release may do while this one runs: expand.
+const NEXT_SCHEMA: &str = "\
+    alter table conversations add column next_release text;\
+    alter table inbox add column next_release bigint not null default 0;\
+    alter table outbox add column next_release text;\
+    alter table steps add column next_release text default 'x';\
+    create table next_release (id uuid primary key);\
+    insert into schema_migrations (version, name, checksum, applied_at) values (9999, '9999_next', 'x', 0)";
 /// About what a restart of all services takes on a machine that does nothing else.
 const ROLL: Duration = Duration::from_secs(25);
 
@@ -29,6 +40,11 @@ pub async fn rolling(plan: &Plan) -> anyhow::Result<Vec<String>> {
     });
     let (mut rolls, mut unclean) = (0, 0);
     while rolls < plan.rolls {
+        if rolls == 0 {
+            let mut db = PgConnection::connect(&town.database).await?;
+            db.execute(NEXT_SCHEMA).await.context("the next release's migration")?;
+            db.close().await?;
+        }
         for at in 0..town.processes.len() {
             let name = town.processes[at].name.clone();
             let code = town.terminate(at).await;
@@ -39,6 +55,11 @@ pub async fn rolling(plan: &Plan) -> anyhow::Result<Vec<String>> {
             // The last worker goes for a while: a scale-down.
             if name == "worker-3" {
                 tokio::time::sleep(SMALLER).await;
+            }
+            if let Some(folder) = &plan.old_binaries {
+                // Each second one is of the earlier release, in the next roll the others.
+                let old = (at + rolls) % 2 == 0;
+                town.processes[at].use_binaries(if old { folder.clone() } else { folder_of_binaries()? });
             }
             town.processes[at].start()?;
             town.processes[at].ready().await?;

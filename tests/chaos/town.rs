@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::{
     faults::command,
-    process::{Process, counter, free_address, path_of},
+    process::{Process, counter, folder_of_binaries, free_address},
     proxy::Proxy,
 };
 
@@ -323,7 +323,7 @@ fn tenants(folder: &tempfile::TempDir, platform: SocketAddr, parcels: SocketAddr
 }
 
 async fn migrate(database: &str) -> anyhow::Result<()> {
-    let mut command = tokio::process::Command::new(path_of("migrator")?);
+    let mut command = tokio::process::Command::new(folder_of_binaries()?.join("migrator"));
     let migrated =
         command.arg("up").env("DATABASE_URL", database).output().await.context("no migrator: build it first")?;
     ensure!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
