@@ -15,9 +15,12 @@ use crate::{process::send_signal, proxy::FAULTS, town::Town};
 
 /// Longer than a lease, which is 30 s.
 const PAUSE: std::ops::Range<u64> = 33_000..40_000;
-/// How often it is looked whether a worker holds something before it is stopped anyway.
-const HOLDING_LOOKS: u32 = 400;
-/// Of the kills, those that wait a moment for a worker in the middle of its work; the others take whoever comes.
+/// A worker that goes on finds within this that its lease is gone.
+const NOTICES: Duration = Duration::from_secs(5);
+/// What a stopped worker had sent before is done within this.
+const LANDS: Duration = Duration::from_millis(200);
+/// Of the kills, those that look for a worker in the middle of its work, stop it, look again, and kill it then; the others
+/// take whoever comes.
 const AIMED: f64 = 0.5;
 /// How long such a kill waits at most.
 const AIM_MAX: Duration = Duration::from_millis(600);
@@ -154,15 +157,42 @@ impl Hand {
         let database = self.town.lock().await.database.clone();
         let looks = async {
             loop {
-                if let Some(name) = holder(&database).await {
-                    return name;
+                let Ok(mut db) = PgConnection::connect(&database).await else {
+                    tokio::time::sleep(Duration::from_millis(100)).await; // it was killed
+                    continue;
+                };
+                while let Ok(holder) = sqlx::query_scalar::<_, String>(HOLDER).fetch_optional(&mut db).await {
+                    if let Some(name) = holder {
+                        return name;
+                    }
+                    tokio::time::sleep(Duration::from_millis(chance.random_range(5..40))).await;
                 }
-                tokio::time::sleep(Duration::from_millis(chance.random_range(5..40))).await;
             }
         };
         let name = tokio::time::timeout(AIM_MAX, looks).await.ok()?;
         let town = self.town.lock().await;
         town.processes.iter().position(|process| process.name == name && !process.paused)
+    }
+
+    /// SIGSTOP of a worker in the middle of its work, which counts as paused then; none when nobody works long enough.
+    async fn stop_a_holder(&self, chance: &mut StdRng) -> Option<usize> {
+        let at = self.catch_a_holder(chance).await?;
+        let (name, database) = {
+            let mut town = self.town.lock().await;
+            if town.processes[at].paused {
+                return None;
+            }
+            town.processes[at].pause();
+            (town.processes[at].name.clone(), town.database.clone())
+        };
+        tokio::time::sleep(LANDS).await; // what it had sent to the database
+        if holds(&database, &name).await {
+            return Some(at);
+        }
+        let mut town = self.town.lock().await;
+        town.processes[at].resume(); // it had just let go
+        town.processes[at].paused = false;
+        None
     }
 
     fn note(&self, change: impl FnOnce(&mut Tally)) {
@@ -184,14 +214,18 @@ async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     let mut done = 0;
     while done < most && hand.wait(every, &mut chance).await {
         done += 1;
-        let aimed = if chance.random_bool(AIMED) { hand.catch_a_holder(&mut chance).await } else { None };
+        let aimed = if chance.random_bool(AIMED) { hand.stop_a_holder(&mut chance).await } else { None };
         let mut town = hand.town.lock().await;
-        let running: Vec<usize> = (0..town.processes.len()).filter(|at| !town.processes[*at].paused).collect();
-        if running.is_empty() {
-            continue;
-        }
-        let random = running[chance.random_range(0..running.len())];
-        let at = aimed.filter(|at| running.contains(at)).unwrap_or(random);
+        let at = match aimed {
+            Some(at) => at,
+            None => {
+                let running: Vec<usize> = (0..town.processes.len()).filter(|at| !town.processes[*at].paused).collect();
+                if running.is_empty() {
+                    continue;
+                }
+                running[chance.random_range(0..running.len())]
+            }
+        };
         let name = town.processes[at].name.clone();
         if let Err(error) = town.kill(at).await {
             eprintln!("{name} was not started again: {error:#}");
@@ -202,50 +236,27 @@ async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
 
 /// Stops a worker that holds a conversation, until after its lease.
 async fn pauses(hand: Hand, every: Duration, mut chance: StdRng) {
-    while hand.wait(every, &mut chance).await {
-        let Some(at) = stop_a_holder(&hand, &mut chance).await else { continue };
+    let mut wait = every;
+    while hand.wait(wait, &mut chance).await {
+        let Some(at) = hand.stop_a_holder(&mut chance).await else {
+            wait = Duration::from_millis(50); // until one is found
+            continue;
+        };
+        wait = every;
         hand.note(|tally| tally.pauses += 1);
         let pause = Duration::from_millis(chance.random_range(PAUSE));
         tokio::time::sleep(pause).await; // to its end, though the run may be over: it has to find its lease gone
         hand.town.lock().await.processes[at].resume();
+        // It is not killed before it has found its lease gone, and has been asked about it.
+        tokio::time::sleep(NOTICES).await;
+        hand.town.lock().await.processes[at].paused = false;
     }
 }
 
-async fn stop_a_holder(hand: &Hand, chance: &mut StdRng) -> Option<usize> {
-    let database = hand.town.lock().await.database.clone();
-    for look in 0..HOLDING_LOOKS {
-        let holder = holder(&database).await;
-        {
-            let mut town = hand.town.lock().await;
-            let workers = town.named("worker");
-            let named = holder.and_then(|name| workers.iter().copied().find(|at| town.processes[*at].name == name));
-            let any = (look + 1 == HOLDING_LOOKS).then(|| workers[chance.random_range(0..workers.len())]);
-            if let Some(at) = named.or(any) {
-                let name = town.processes[at].name.clone();
-                town.processes[at].pause();
-                if any.is_some() || holds(&database, &name).await {
-                    return Some(at);
-                }
-                town.processes[at].resume(); // it had just let go
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(chance.random_range(20..150))) => {}
-            () = hand.stop.cancelled() => return None,
-        }
-    }
-    None
-}
-
-/// The process that claimed a conversation which is held.
+/// The process that claimed a conversation which is held and not answered.
 const HOLDER: &str = "select l.process from conversations c join chaos_log l on l.conversation = c.id and \
-    l.epoch = c.epoch and l.kind = 'claim' where c.owner is not null and c.lease_until > \
+    l.epoch = c.epoch and l.kind = 'claim' where c.owner is not null and c.next_seq > c.done_seq and c.lease_until > \
     (extract(epoch from clock_timestamp()) * 1000000)::bigint + 5000000";
-
-async fn holder(database: &str) -> Option<String> {
-    let mut db = PgConnection::connect(database).await.ok()?;
-    sqlx::query_scalar(HOLDER).fetch_optional(&mut db).await.ok()?
-}
 
 async fn holds(database: &str, process: &str) -> bool {
     let held = async {
@@ -326,7 +337,6 @@ async fn postgres(hand: Hand, every: Duration, mut chance: StdRng) {
             ids.iter().for_each(|id| send_signal(*id, "STOP"));
             tokio::time::sleep(Duration::from_secs(chance.random_range(2..8))).await;
             ids.iter().for_each(|id| send_signal(*id, "CONT"));
-            hand.note(|tally| tally.pauses += 1);
         }
         round += 1;
     }

@@ -140,10 +140,12 @@ impl Person {
 
     /// A burst that waits for nobody.
     async fn hurry(&mut self) {
-        for _ in 0..self.chance.random_range(1..12) {
+        for _ in 0..self.chance.random_range(1..12_u32) {
             let wish = if self.chance.random_range(0..10) == 0 { Wish::Weight } else { Wish::Place };
             self.write(wish);
-            tokio::time::sleep(Duration::from_millis(self.chance.random_range(10..1_200))).await;
+            // Texts that come together are merged; most come far enough apart to be answered alone.
+            let gap = if self.chance.random_range(0..5) == 0 { 10..600 } else { 750..1_600 };
+            tokio::time::sleep(Duration::from_millis(self.chance.random_range(gap))).await;
         }
     }
 

@@ -18,10 +18,22 @@ mod slow;
 mod storm;
 mod town;
 
+use std::process::ExitCode;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match chaos().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn chaos() -> anyhow::Result<()> {
     let plan = plan::Plan::from_environment()?;
     println!("{plan:?}");
     println!("as shipped: {}", process::shipped().await?);

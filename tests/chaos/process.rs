@@ -28,7 +28,7 @@ pub struct Process {
     environment: Vec<(String, String)>,
     log: PathBuf,
     child: Option<Child>,
-    /// It is stopped by SIGSTOP.
+    /// It is stopped by SIGSTOP, or was a moment ago: nobody kills it.
     pub paused: bool,
 }
 
@@ -106,10 +106,9 @@ impl Process {
         self.paused = true;
     }
 
-    /// SIGCONT.
+    /// SIGCONT; it still counts as paused.
     pub fn resume(&mut self) {
         self.signal("CONT");
-        self.paused = false;
     }
 
     fn signal(&self, signal: &str) {

@@ -236,12 +236,6 @@ impl Town {
         (0..self.proxies.len()).filter(|at| !self.proxies[*at].name.ends_with(">backend")).collect()
     }
 
-    /// Indexes of the services whose name begins so.
-    pub fn named(&self, prefix: &str) -> Vec<usize> {
-        let fits = |(_, process): &(usize, &Process)| process.name.starts_with(prefix);
-        self.processes.iter().enumerate().filter(fits).map(|(at, _)| at).collect()
-    }
-
     /// Waits until each accepted message is answered and every answer's end is known; what is left when patience ends.
     pub async fn quiet(&self, patience: Duration) -> anyhow::Result<i64> {
         let begun = Instant::now();
