@@ -39,8 +39,10 @@ pub struct Schedule {
     pub kills_max: usize,
     /// SIGSTOP of a worker past its lease.
     pub pause: Option<Duration>,
-    /// Workers that are stopped at the same time, at most; 0 is 1.
+    /// Workers that are stopped at the same time, at most; 0 is 1 ...
     pub paused_max: u64,
+    /// ... and how often for each of these places.
+    pub pauses_max: usize,
     /// FLUSHALL, the stream deleted, Redis killed and started without its data, a failover to a replica that lacks the
     /// last writes; in turn.
     pub redis: Option<Duration>,
@@ -105,7 +107,7 @@ impl Faults {
         }
         if let Some(every) = schedule.pause {
             for n in 0..schedule.paused_max.max(1) {
-                tasks.spawn(pauses(hand.clone(), every, chance(20 + n)));
+                tasks.spawn(pauses(hand.clone(), every, schedule.pauses_max, chance(20 + n)));
             }
         }
         if let Some(every) = schedule.redis {
@@ -235,14 +237,16 @@ async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
 }
 
 /// Stops a worker that holds a conversation, until after its lease.
-async fn pauses(hand: Hand, every: Duration, mut chance: StdRng) {
+async fn pauses(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     let mut wait = every;
-    while hand.wait(wait, &mut chance).await {
+    let mut done = 0;
+    while done < most && hand.wait(wait, &mut chance).await {
         let Some(at) = hand.stop_a_holder(&mut chance).await else {
             wait = Duration::from_millis(50); // until one is found
             continue;
         };
         wait = every;
+        done += 1;
         hand.note(|tally| tally.pauses += 1);
         let pause = Duration::from_millis(chance.random_range(PAUSE));
         tokio::time::sleep(pause).await; // to its end, though the run may be over: it has to find its lease gone

@@ -39,6 +39,7 @@ pub async fn storm(plan: &Plan) -> anyhow::Result<Vec<String>> {
         kill: Some(every),
         kills_max: plan.kills,
         pause: Some((plan.over / 5).min(Duration::from_secs(90))),
+        pauses_max: usize::try_from(plan.over.as_secs() / 60)?.max(1),
         redis: Some(every * 10),
         postgres: Some(every * 15),
         link: Some(every * 4),
@@ -115,7 +116,8 @@ pub async fn providers(plan: &Plan) -> anyhow::Result<Vec<String>> {
 pub async fn pauses(plan: &Plan) -> anyhow::Result<Vec<String>> {
     // Two at a time, each for some 36 s.
     let over = Duration::from_secs(20) * plan.pauses;
-    let schedule = Schedule { pause: Some(Duration::from_secs(2)), paused_max: 2, ..Schedule::default() };
+    let (paused_max, pauses_max) = (2, (plan.pauses as usize).div_ceil(2));
+    let schedule = Schedule { pause: Some(Duration::from_secs(2)), paused_max, pauses_max, ..Schedule::default() };
     let load = Load { messages: plan.pauses as usize * 30, people: plan.people, over, seed: plan.seed };
     let outcome = run(REFERENCE, schedule, load).await?;
     outcome.show("chaos_pauses");
