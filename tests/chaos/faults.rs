@@ -50,6 +50,8 @@ pub struct Schedule {
     pub flush: Option<Duration>,
     /// Redis is away once, for so long.
     pub outage: Option<Duration>,
+    /// A failover by Sentinel, once, after so long.
+    pub failover: Option<Duration>,
     /// kill -9 and SIGSTOP of PostgreSQL, in turn.
     pub postgres: Option<Duration>,
     /// A link becomes bad for some seconds.
@@ -115,6 +117,9 @@ impl Faults {
         }
         if let Some(every) = schedule.flush {
             tasks.spawn(flushes(hand.clone(), every, chance(7)));
+        }
+        if let Some(after) = schedule.failover {
+            tasks.spawn(failover(hand.clone(), after));
         }
         if let Some(lasts) = schedule.outage {
             tasks.spawn(outage(hand.clone(), lasts));
@@ -275,8 +280,8 @@ async fn redis(hand: Hand, every: Duration, mut chance: StdRng) {
     while hand.wait(every, &mut chance).await {
         let mut town = hand.town.lock().await;
         let done = match round % 4 {
-            0 => command(&town.redis, &["FLUSHALL"]).await,
-            1 => command(&town.redis, &["DEL", "whatsapp_stream_inbound"]).await,
+            0 => command(&town.redis, &["FLUSHALL"]).await.map(drop),
+            1 => command(&town.redis, &["DEL", "whatsapp_stream_inbound"]).await.map(drop),
             2 => {
                 town.redis.kill();
                 hand.killed("redis");
@@ -314,8 +319,21 @@ async fn outage(hand: Hand, lasts: Duration) {
     }
 }
 
-/// A command for Redis, as it is typed.
-pub async fn command(redis: &testkit::Redis, words: &[&str]) -> anyhow::Result<()> {
+/// A failover by Sentinel, once; nothing else happens meanwhile.
+async fn failover(hand: Hand, after: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(after) => {}
+        () = hand.stop.cancelled() => return,
+    }
+    match hand.town.lock().await.fail_over_by_sentinel(Duration::from_secs(1)).await {
+        Ok(()) => hand.note(|tally| tally.redis += 1),
+        Err(error) => eprintln!("{error:#}"),
+    }
+    hand.killed("redis");
+}
+
+/// A command for Redis, as it is typed; the beginning of its answer.
+pub async fn command(redis: &testkit::Redis, words: &[&str]) -> anyhow::Result<String> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", redis.port()?)).await?;
     stream.write_all(format!("{}\r\n", words.join(" ")).as_bytes()).await?;
@@ -323,7 +341,7 @@ pub async fn command(redis: &testkit::Redis, words: &[&str]) -> anyhow::Result<(
     let read = tokio::time::timeout(Duration::from_secs(2), stream.read(&mut answer)).await??;
     let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
     anyhow::ensure!(read > 0 && !answer.starts_with('-'), "{words:?}: {answer}");
-    Ok(())
+    Ok(answer)
 }
 
 async fn postgres(hand: Hand, every: Duration, mut chance: StdRng) {

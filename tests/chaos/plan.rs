@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use anyhow::Context as _;
 
 /// Every part.
-const ALL: &str = "storm providers pauses redis partitions rolling slow outage";
+const ALL: &str = "storm providers pauses redis sentinel partitions rolling slow outage";
 
 /// The sizes.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ pub async fn all(plan: &Plan) -> anyhow::Result<()> {
             "providers" => storm::providers(plan).await?,
             "pauses" => storm::pauses(plan).await?,
             "redis" => storm::redis(plan).await?,
+            "sentinel" => storm::sentinel(plan).await?,
             "partitions" => episodes::partitions(plan).await?,
             "rolling" => rolling::rolling(plan).await?,
             "slow" => slow::slow(plan).await?,

@@ -20,7 +20,7 @@ use crate::{
 /// After the last fault everything has to be done by then: an unknown end takes 60 s, a lease 30.
 pub const SETTLE: Duration = Duration::from_secs(300);
 /// The provider of most runs.
-pub const REFERENCE: Options = Options { provider: Repeats::Honour, hold: false };
+pub const REFERENCE: Options = Options { provider: Repeats::Honour, hold: false, sentinel: false };
 
 /// What a run came to.
 struct Outcome {
@@ -86,7 +86,7 @@ pub async fn providers(plan: &Plan) -> anyhow::Result<Vec<String>> {
         let send = Some(cuts(over, messages));
         let schedule = Schedule { kill: Some(every), kills_max: kills, send, ..Schedule::default() };
         let load = Load { messages, people: plan.people, over, seed: plan.seed };
-        let outcome = run(Options { provider, hold }, schedule, load).await?;
+        let outcome = run(Options { provider, hold, sentinel: false }, schedule, load).await?;
         outcome.show(&format!("chaos_{name}"));
         let verdict = &outcome.verdict;
         let mut wrong = outcome.always();
@@ -140,6 +140,20 @@ pub async fn redis(plan: &Plan) -> anyhow::Result<Vec<String>> {
     let mut problems = outcome.problems();
     if outcome.tally.redis == 0 {
         problems.push("Redis lost nothing: the run shows nothing".to_owned());
+    }
+    Ok(problems)
+}
+
+/// Redis behind a Sentinel dies, and its replica lacks the last writes.
+pub async fn sentinel(plan: &Plan) -> anyhow::Result<Vec<String>> {
+    let over = plan.over.max(Duration::from_secs(30));
+    let schedule = Schedule { failover: Some(over / 3), ..Schedule::default() };
+    let load = Load { messages: plan.messages, people: plan.people, over, seed: plan.seed };
+    let outcome = run(Options { sentinel: true, ..REFERENCE }, schedule, load).await?;
+    outcome.show("chaos_sentinel");
+    let mut problems = outcome.problems();
+    if outcome.tally.redis == 0 {
+        problems.push("there was no failover: the run shows nothing".to_owned());
     }
     Ok(problems)
 }

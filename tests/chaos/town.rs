@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ use url::Url;
 use crate::{
     faults::command,
     process::{Process, counter, folder_of_binaries, free_address},
-    proxy::Proxy,
+    proxy::{Mode, Proxy},
 };
 
 const DOCUMENT: &str = include_str!("parcels.yaml");
@@ -44,6 +45,8 @@ pub struct Options {
     pub provider: Repeats,
     /// A send whose end stays unknown is held instead of sent again.
     pub hold: bool,
+    /// Redis is found through a Sentinel, past the proxies.
+    pub sentinel: bool,
 }
 
 /// Everything.
@@ -58,6 +61,8 @@ pub struct Town {
     pub redis: testkit::Redis,
     /// A second one, which copies the first.
     replica: testkit::Redis,
+    /// Where it is asked who is the first, and its process.
+    sentinel: Option<(SocketAddr, tokio::process::Child)>,
     /// All services.
     pub processes: Vec<Process>,
     /// All proxies.
@@ -94,6 +99,7 @@ impl Town {
             backend,
             redis,
             replica: testkit::Redis::start().await?,
+            sentinel: None,
             processes: Vec::new(),
             proxies: vec![front, platform, parcels],
             counted: Default::default(),
@@ -102,6 +108,10 @@ impl Town {
             folder,
             _fakes: stop.drop_guard(),
         };
+        town.replicate().await?;
+        if options.sentinel {
+            town.start_sentinel()?;
+        }
         let embedding = [free_address()?, free_address()?];
         for (n, address) in embedding.iter().enumerate() {
             town.add_embedding_service(n + 1, *address).await?;
@@ -112,7 +122,6 @@ impl Town {
         for (n, address) in gateways.iter().enumerate() {
             town.add_gateway(n + 1, *address).await?;
         }
-        town.replicate().await?;
         for process in &mut town.processes {
             process.start()?;
         }
@@ -143,6 +152,9 @@ impl Town {
     }
 
     async fn redis_of(&mut self, process: &str) -> anyhow::Result<String> {
+        if let Some((sentinel, _)) = &self.sentinel {
+            return Ok(format!("redis-sentinel://{sentinel}/0?sentinelServiceName=town"));
+        }
         let server = SocketAddr::from(([127, 0, 0, 1], self.redis.port()?));
         Ok(format!("redis://{}", self.link(process, "redis", vec![server]).await?))
     }
@@ -212,11 +224,11 @@ impl Town {
     }
 
     async fn replicate(&self) -> anyhow::Result<()> {
-        command(&self.replica, &["REPLICAOF", "127.0.0.1", &self.redis.port()?.to_string()]).await
+        command(&self.replica, &["REPLICAOF", "127.0.0.1", &self.redis.port()?.to_string()]).await.map(drop)
     }
 
     /// What a failover by Sentinel does to those who are connected: the replica becomes the one and lacks what was written
-    /// in the last `lag`; the other comes back empty, as its copy. The proxies stand in for Sentinel, which is not run.
+    /// in the last `lag`; the other comes back empty, as its copy. The proxies stand in for Sentinel.
     pub async fn fail_over(&mut self, lag: Duration) -> anyhow::Result<()> {
         command(&self.replica, &["REPLICAOF", "NO", "ONE"]).await?;
         tokio::time::sleep(lag).await;
@@ -228,6 +240,46 @@ impl Town {
         self.replica.kill();
         self.replica.restart(&[]).await?;
         self.replicate().await
+    }
+
+    fn start_sentinel(&mut self) -> anyhow::Result<()> {
+        let (address, file) = (free_address()?, self.folder.path().join("sentinel.conf"));
+        let settings = format!(
+            "bind 127.0.0.1\nport {}\nsentinel monitor town 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds town 1500\nsentinel failover-timeout town 5000\n",
+            address.port(),
+            self.redis.port()?
+        );
+        std::fs::write(&file, settings)?;
+        let mut command = tokio::process::Command::new("redis-server");
+        command.arg(&file).arg("--sentinel").current_dir(self.folder.path()).kill_on_drop(true);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.sentinel = Some((address, child.context("no redis-server for the Sentinel")?));
+        Ok(())
+    }
+
+    /// The first Redis dies, what was written in the last `lag` has not reached the replica, and Sentinel makes that the
+    /// first; the other comes back empty and is made its copy by Sentinel.
+    ///
+    /// # Errors
+    /// When there is no failover within 60 s.
+    pub async fn fail_over_by_sentinel(&mut self, lag: Duration) -> anyhow::Result<()> {
+        let port = self.redis.port()?;
+        let copied = Proxy::start("replica>redis", vec![SocketAddr::from(([127, 0, 0, 1], port))]).await?;
+        // Sentinel would lead it back past the proxy after some seconds.
+        command(&self.replica, &["REPLICAOF", "127.0.0.1", &copied.address.port().to_string()]).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        copied.set(Mode::BlackHole);
+        tokio::time::sleep(lag).await;
+        self.redis.kill();
+        copied.set(Mode::Reset);
+        let begun = Instant::now();
+        while !command(&self.replica, &["ROLE"]).await.is_ok_and(|role| role.contains("master")) {
+            ensure!(begun.elapsed() < Duration::from_secs(60), "Sentinel made no failover");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        std::mem::swap(&mut self.redis, &mut self.replica);
+        self.replica.restart(&[]).await
     }
 
     /// Indexes of the links that may become bad. That of the backend is not among them: a call whose end nobody saw is
