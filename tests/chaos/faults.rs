@@ -19,11 +19,8 @@ const PAUSE: std::ops::Range<u64> = 33_000..40_000;
 const NOTICES: Duration = Duration::from_secs(5);
 /// What a stopped worker had sent before is done within this.
 const LANDS: Duration = Duration::from_millis(200);
-/// Of the kills, those that look for a worker in the middle of its work, stop it, look again, and kill it then; the others
-/// take whoever comes.
-const AIMED: f64 = 0.5;
-/// How long such a kill waits at most.
-const AIM_MAX: Duration = Duration::from_millis(600);
+/// How long a worker in the middle of its work is looked for.
+const AIM_MAX: Duration = Duration::from_secs(3);
 /// Sends of each kind of message.
 const SENDS: [&str; 2] = ["POST /whatsapp/1/message/text", "POST /whatsapp/1/message/interactive/buttons"];
 
@@ -168,8 +165,8 @@ impl Hand {
                     tokio::time::sleep(Duration::from_millis(100)).await; // it was killed
                     continue;
                 };
-                while let Ok(holder) = sqlx::query_scalar::<_, String>(HOLDER).fetch_optional(&mut db).await {
-                    if let Some(name) = holder {
+                while let Ok(holders) = sqlx::query_as(HOLDERS).fetch_all(&mut db).await {
+                    if let Some(name) = self.alive(holders).next() {
                         return name;
                     }
                     tokio::time::sleep(Duration::from_millis(chance.random_range(5..40))).await;
@@ -179,6 +176,21 @@ impl Hand {
         let name = tokio::time::timeout(AIM_MAX, looks).await.ok()?;
         let town = self.town.lock().await;
         town.processes.iter().position(|process| process.name == name && !process.paused)
+    }
+
+    /// Those that live: a killed worker's lease outlives it, and the next one has its name.
+    fn alive(&self, holders: Vec<(String, i64)>) -> impl Iterator<Item = String> {
+        let kills = self.tally.lock().unwrap_or_else(PoisonError::into_inner).kills.clone();
+        let lives = move |(name, at): &(String, i64)| kills.iter().all(|kill| kill.process != *name || kill.at < *at);
+        holders.into_iter().filter(lives).map(|(name, _)| name)
+    }
+
+    async fn holds(&self, database: &str, process: &str) -> bool {
+        let held = async {
+            let mut db = PgConnection::connect(database).await?;
+            sqlx::query_as(HOLDERS).fetch_all(&mut db).await
+        };
+        held.await.is_ok_and(|all| self.alive(all).any(|name| name == process))
     }
 
     /// SIGSTOP of a worker in the middle of its work, which counts as paused then; none when nobody works long enough.
@@ -193,7 +205,7 @@ impl Hand {
             (town.processes[at].name.clone(), town.database.clone())
         };
         tokio::time::sleep(LANDS).await; // what it had sent to the database
-        if holds(&database, &name).await {
+        if self.holds(&database, &name).await {
             return Some(at);
         }
         let mut town = self.town.lock().await;
@@ -221,7 +233,8 @@ async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     let mut done = 0;
     while done < most && hand.wait(every, &mut chance).await {
         done += 1;
-        let aimed = if chance.random_bool(AIMED) { hand.stop_a_holder(&mut chance).await } else { None };
+        // Every second one looks for a worker in the middle of its work, stops it, looks again, and kills it then.
+        let aimed = if done % 2 == 0 { hand.stop_a_holder(&mut chance).await } else { None };
         let mut town = hand.town.lock().await;
         let at = match aimed {
             Some(at) => at,
@@ -262,18 +275,10 @@ async fn pauses(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     }
 }
 
-/// The process that claimed a conversation which is held and not answered.
-const HOLDER: &str = "select l.process from conversations c join chaos_log l on l.conversation = c.id and \
+/// The processes that claimed conversations which are held and not answered, and when.
+const HOLDERS: &str = "select l.process, l.at from conversations c join chaos_log l on l.conversation = c.id and \
     l.epoch = c.epoch and l.kind = 'claim' where c.owner is not null and c.next_seq > c.done_seq and c.lease_until > \
     (extract(epoch from clock_timestamp()) * 1000000)::bigint + 5000000";
-
-async fn holds(database: &str, process: &str) -> bool {
-    let held = async {
-        let mut db = PgConnection::connect(database).await?;
-        sqlx::query_scalar::<_, String>(HOLDER).fetch_all(&mut db).await
-    };
-    held.await.is_ok_and(|all| all.iter().any(|name| name == process))
-}
 
 async fn redis(hand: Hand, every: Duration, mut chance: StdRng) {
     let mut round = 0;

@@ -56,7 +56,7 @@ pub async fn storm(plan: &Plan) -> anyhow::Result<Vec<String>> {
         ("pause", tally.pauses > 0),
         ("dropped connection", outcome.drops > 0),
         ("fenced worker", outcome.fenced() > 0),
-        ("replay", verdict.replays > 0),
+        ("replay", verdict.replays > 0 || outcome.counters[3] > 0),
         ("takeover after a kill", !verdict.recoveries.is_empty()),
     ] {
         if !happened {
