@@ -387,6 +387,10 @@ async fn links(hand: Hand, every: Duration, mut chance: StdRng) {
 async fn sends(hand: Hand, every: Duration, mut chance: StdRng) {
     let infobip = hand.town.lock().await.infobip.clone();
     while hand.wait(every, &mut chance).await {
+        // One at a time: cuts that pile up while a conversation waits would all meet its next send.
+        if !infobip.faults().is_clear() {
+            continue;
+        }
         let operation = SENDS[usize::from(chance.random_range(0..4) == 0)];
         infobip
             .faults()

