@@ -213,7 +213,7 @@ impl Files {
         if self.broken {
             return Err(FileError::Broken);
         }
-        let written = replace(&self.folder.join("MANIFEST"), &manifest.encode());
+        let written = replace(&self.folder.join("MANIFEST"), &[&manifest.encode()]);
         self.broken = written.is_err();
         written
     }
@@ -256,16 +256,26 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, FileError> {
 
 /// Writes a segment and maps it. It is on disk afterwards.
 pub fn write_segment(path: &Path, number: u64, segment: &Segment) -> Result<Segment, FileError> {
-    replace(path, segment.image())?;
+    write_bytes(path, number, &[segment.image()])
+}
+
+/// The same, with a graph of these words.
+pub fn write_linked_segment(path: &Path, number: u64, segment: &Segment, words: &[u64]) -> Result<Segment, FileError> {
+    let pieces = segment.bytes_with_graph(words);
+    write_bytes(path, number, &pieces.each_ref().map(|piece| &**piece))
+}
+
+fn write_bytes(path: &Path, number: u64, pieces: &[&[u8]]) -> Result<Segment, FileError> {
+    replace(path, pieces)?;
     Segment::open(path, number).map_err(|reason| FileError::Segment { path: path.to_owned(), reason })
 }
 
 /// Writes a file under another name, brings it to the disk, and gives it its name.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+fn replace(path: &Path, pieces: &[&[u8]]) -> Result<(), FileError> {
     let beside = path.with_extension("new");
     let write = || -> io::Result<()> {
         let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
+        pieces.iter().try_for_each(|piece| file.write_all(piece))?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
         sync_folder(path)

@@ -39,12 +39,15 @@ pub struct Config {
     /// looks at the near ones only. Below 80,000 a scan of all is as fast; making lists takes about as long as all else
     /// of a segment. A segment with lists also gets a graph, from [`Index::tidy`], but under the inner product.
     pub list_rows: usize,
+    /// Bytes that a graph may have; larger segments get none. With a dimension of 384 a row takes 2 KiB, with 1536 some
+    /// 6.5 KiB, and half a KiB more while the graph is made.
+    pub graph_bytes_max: usize,
 }
 
 impl Config {
     /// With the default for what is not said.
     pub fn new(dimension: usize, distance: Distance) -> Self {
-        Self { dimension, distance, seal_rows: 4096, list_rows: 80_000 }
+        Self { dimension, distance, seal_rows: 4096, list_rows: 80_000, graph_bytes_max: 1 << 32 }
     }
 
     /// Of the index in a folder, with the default for what its files do not say; none where there is no index.

@@ -3,7 +3,7 @@
 mod build;
 mod layout;
 
-use std::{fs::File, io, path::Path, sync::OnceLock};
+use std::{borrow::Cow, fs::File, io, path::Path, sync::OnceLock};
 
 pub use build::{ByteCode, Shape, Source, build};
 pub use layout::{Header, distance_number, distance_of};
@@ -154,15 +154,27 @@ impl Segment {
         Graph::of(self.view(Section::Graph), self.header.width())
     }
 
-    /// A copy with a graph of these words, in memory.
-    pub fn with_graph(&self, words: &[u64]) -> Result<Self, SegmentError> {
+    /// The bytes that it has with a graph of these words, in four pieces: they are many, and need not be copied.
+    pub fn bytes_with_graph<'a>(&'a self, words: &'a [u64]) -> [Cow<'a, [u8]>; 4] {
         let mut header = self.header.clone();
         let words: &[u8] = bytemuck::cast_slice(words);
-        let mut image = Image::zeroed(header.add_graph(crc32fast::hash(words))).map_err(SegmentError::Memory)?;
-        image[..self.image.len()].copy_from_slice(&self.image);
-        image[..layout::HEADER_BYTES].copy_from_slice(&header.encode());
-        let place = header.places[Section::Graph as usize];
-        image[place.offset..place.offset + place.bytes].copy_from_slice(words);
+        let end = header.add_graph(crc32fast::hash(words)) - words.len();
+        let body = &self.image[layout::HEADER_BYTES..end.min(self.image.len())];
+        let gap = vec![0; end.saturating_sub(self.image.len())];
+        [header.encode().into(), body.into(), gap.into(), words.into()]
+    }
+
+    /// A copy with a graph of these words, in memory.
+    pub fn with_graph(&self, words: &[u64]) -> Result<Self, SegmentError> {
+        let pieces = self.bytes_with_graph(words);
+        let bytes = pieces.iter().map(|piece| piece.len()).sum();
+        let mut image = Image::zeroed(bytes).map_err(SegmentError::Memory)?;
+        let mut rest = &mut image[..];
+        for piece in &pieces {
+            let (place, behind) = rest.split_at_mut(piece.len());
+            place.copy_from_slice(piece);
+            rest = behind;
+        }
         Self::new(Image::Memory(image), 0)
     }
 

@@ -229,7 +229,7 @@ async fn serving_inserts(served: &Process, ours: &Client, requests: &Requests, r
 /// A filter that keeps a tenth, and a collection of which a tenth was deleted, over the same without; in process, as the
 /// service's handler asks.
 async fn filters_and_deletes(folder: &Path, rows: &[&[f32]], queries: &Matrix) {
-    let limits = Limits { collections_max: 9, points_max: 1_000_000, bytes_max: u64::MAX };
+    let limits = Limits { collections_max: 9, points_max: 1_000_000, bytes_max: u64::MAX, graph_bytes_max: usize::MAX };
     let collections = Arc::new(Collections::open(folder, limits).unwrap());
     let (tenant, name) = (Tenant::new("acme").unwrap(), "many");
     let partition_field = "tenant".to_owned();

@@ -133,17 +133,30 @@ pub struct VectorsConfig {
     pub points_max: usize,
     /// Bytes on disk of one tenant's collections.
     pub tenant_bytes_max: u64,
+    /// Bytes of a collection's graph.
+    pub graph_bytes_max: usize,
 }
 
 impl Default for VectorsConfig {
     fn default() -> Self {
-        Self { store: StoreKind::Files, collections_max: 100, points_max: 1_000_000, tenant_bytes_max: 20_000_000_000 }
+        Self {
+            store: StoreKind::Files,
+            collections_max: 100,
+            points_max: 1_000_000,
+            tenant_bytes_max: 20_000_000_000,
+            graph_bytes_max: 500_000_000,
+        }
     }
 }
 
 impl VectorsConfig {
     pub(crate) fn limits(&self) -> Limits {
-        Limits { collections_max: self.collections_max, points_max: self.points_max, bytes_max: self.tenant_bytes_max }
+        Limits {
+            collections_max: self.collections_max,
+            points_max: self.points_max,
+            bytes_max: self.tenant_bytes_max,
+            graph_bytes_max: self.graph_bytes_max,
+        }
     }
 }
 

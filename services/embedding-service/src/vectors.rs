@@ -50,6 +50,8 @@ pub struct Limits {
     pub points_max: usize,
     /// Bytes on disk of all collections of one tenant.
     pub bytes_max: u64,
+    /// Bytes that the graph of a collection may have, while it is made in memory too.
+    pub graph_bytes_max: usize,
 }
 
 /// Why a collection could not do it.
@@ -169,7 +171,7 @@ impl Collections {
                         path.display()
                     );
                 } else if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(is_name(&path)) {
-                    let collection = Collection::open(&path, name)?;
+                    let collection = Collection::open(&path, name, limits.graph_bytes_max)?;
                     open.insert((tenant.clone(), name.to_owned()), Arc::new(collection));
                 }
             }
@@ -356,7 +358,7 @@ impl Collections {
         let folder = self.path(tenant, name);
         fs::rename(&made.0, &folder)?;
         sync_folder(&folder)?;
-        let collection = Arc::new(Collection::open(&folder, name)?);
+        let collection = Arc::new(Collection::open(&folder, name, self.limits.graph_bytes_max)?);
         self.upkeep.look_at(&collection);
         self.write().insert((tenant.clone(), name.to_owned()), collection);
         Ok(())
@@ -412,7 +414,7 @@ impl Import {
             match record {
                 backup::Record::Schema(schema) => {
                     Collection::make(&unfinished.0, &schema)?;
-                    *made = Some(Collection::open(&unfinished.0, name)?);
+                    *made = Some(Collection::open(&unfinished.0, name, collections.limits.graph_bytes_max)?);
                 }
                 backup::Record::Points(points) => {
                     // The reader gives the schema first.

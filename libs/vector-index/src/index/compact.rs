@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Index, IndexError};
 use crate::{
-    files::write_segment,
+    files::{write_linked_segment, write_segment},
     graph, lists,
     segment::{Segment, Source, build},
     snapshot::{Part, Store},
@@ -119,21 +119,31 @@ impl Index {
         let _one = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let (segment, file) = {
             let mut writer = self.writer();
-            let Some(segment) = writer.segments.iter().find_map(|part| worth_linking(&part.store)) else {
+            let Some(segment) = writer.segments.iter().find_map(|part| self.worth_linking(&part.store)) else {
                 return Ok(false);
             };
             (segment, writer.new_segment())
         };
         let give_up = || give_up() || self.writer().tail_rows() >= self.config.seal_rows.max(1);
         let Some(words) = graph::grow(&self.shape, &segment, &give_up) else { return Ok(false) };
-        let mut linked = segment.with_graph(&words)?;
-        if let Some((path, number)) = file {
-            linked = write_segment(&path, number, &linked)?;
-        }
+        let linked = match file {
+            Some((path, number)) => write_linked_segment(&path, number, &segment, &words)?,
+            None => segment.with_graph(&words)?,
+        };
+        drop(words);
         let mut writer = self.writer();
         let replaced = writer.exchange(&segment, Arc::new(linked));
         self.current.store(Arc::new(writer.snapshot()));
         Ok(replaced.map(|()| true)?)
+    }
+
+    /// A segment that is large enough for lists is so for a graph.
+    fn worth_linking(&self, store: &Store) -> Option<Arc<Segment>> {
+        let Store::Segment(segment) = store else { return None };
+        let header = segment.header();
+        let fits = graph::words(header.rows, header.width()).saturating_mul(8) <= self.config.graph_bytes_max;
+        let worth = header.lists > 1 && graph::serves(header.distance) && fits && segment.graph().is_none();
+        worth.then(|| Arc::clone(segment))
     }
 
     /// A segment of what is alive in these parts.
@@ -171,14 +181,6 @@ fn worth_tidying(segments: &[Part]) -> Vec<Part> {
     let counts = || segments.iter().map(|part| part.live.count());
     let (all, largest) = (counts().sum::<usize>(), counts().max().unwrap_or_default());
     if segments.len() > 1 && all - largest > all / TIDY_SHARE { segments.to_vec() } else { Vec::new() }
-}
-
-/// A segment that is large enough for lists is so for a graph.
-fn worth_linking(store: &Store) -> Option<Arc<Segment>> {
-    let Store::Segment(segment) = store else { return None };
-    let header = segment.header();
-    let worth = header.lists > 1 && graph::serves(header.distance) && segment.graph().is_none();
-    worth.then(|| Arc::clone(segment))
 }
 
 /// True for one segment without dead rows, which is as it should be.

@@ -199,6 +199,12 @@ fn writes_go_on_while_a_graph_is_made() {
         let all: Vec<(String, Vec<f32>)> = (0..7_000).map(|row| (format!("p{row}"), clusters.vector())).collect();
         index.upsert(&all.iter().map(|(id, vector)| point(id, vector)).collect::<Vec<_>>()).expect("stored");
         index.compact_fully().expect("compacted");
+        drop(index);
+        let config = Config { graph_bytes_max: 7_000 * 2 * 256, ..config };
+        let index = Index::open(folder.path(), config, vector_index::Durability::System).expect("an index");
+        assert!(!index.tidy(&|| false).expect("tidied"), "a graph would be too large");
+        drop(index);
+        let index = open();
         let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
         let before = files();
 

@@ -150,12 +150,12 @@ impl Collection {
     ///
     /// # Errors
     /// `Disk`, `Index`.
-    pub fn open(folder: &Path, name: &str) -> Result<Self, CollectionError> {
+    pub fn open(folder: &Path, name: &str, graph_bytes_max: usize) -> Result<Self, CollectionError> {
         let config = Config::of_folder(folder).map_err(|error| refused(error.into()))?;
         let no_index = || io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no index", folder.display()));
         let config = config.ok_or_else(no_index)?;
         let seal_rows = (SEAL_VALUES / config.dimension).clamp(*SEAL_POINTS.start(), *SEAL_POINTS.end());
-        let config = Config { seal_rows, ..config };
+        let config = Config { seal_rows, graph_bytes_max, ..config };
         let collection = Self {
             name: name.to_owned(),
             folder: folder.to_owned(),

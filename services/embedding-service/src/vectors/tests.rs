@@ -7,7 +7,7 @@ use vector_index::{Distance, Stop};
 use super::{collection::Asked, *};
 use crate::work::{Work, WorkError};
 
-const LIMITS: Limits = Limits { collections_max: 2, points_max: 10_000, bytes_max: 100_000_000 };
+const LIMITS: Limits = Limits { collections_max: 2, points_max: 10_000, bytes_max: 100_000_000, graph_bytes_max: 0 };
 
 fn flat() -> Schema {
     Schema { dimension: 2, distance: Distance::Euclidean, partition_field: String::new() }

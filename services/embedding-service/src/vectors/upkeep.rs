@@ -169,7 +169,7 @@ mod tests {
         let schema = Schema { dimension: 1, distance: Distance::Cosine, partition_field: String::new() };
         let path = folder.path().join("notes");
         Collection::make(&path, &schema).expect("made");
-        let collection = Arc::new(Collection::open(&path, "notes").expect("a collection"));
+        let collection = Arc::new(Collection::open(&path, "notes", 0).expect("a collection"));
         let ((sender, receiver), mut resting) = (mpsc::channel(), VecDeque::new());
         // As if the time were over.
         let due = |resting: &mut VecDeque<Resting>| resting[0].until = Instant::now();

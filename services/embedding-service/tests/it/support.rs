@@ -97,6 +97,7 @@ pub fn config(folder: &Path) -> Config {
             collections_max: 3,
             points_max: 10_000,
             tenant_bytes_max: 100_000_000,
+            graph_bytes_max: 0,
         },
         qdrant: embedding_service::QdrantConfig::default(),
         work: WorkConfig { threads: 2, queue: 64 },
