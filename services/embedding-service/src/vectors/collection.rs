@@ -294,8 +294,8 @@ impl Collection {
         self.compact(one, |index| index.tidy(&give_up))
     }
 
-    /// The right to do upkeep, soon.
-    fn hurry(&self) -> MutexGuard<'_, ()> {
+    /// The right to do upkeep, soon; whatever piece was on its way is over then.
+    pub(super) fn hurry(&self) -> MutexGuard<'_, ()> {
         self.hurried.fetch_add(1, Ordering::Relaxed);
         let one = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         self.hurried.fetch_sub(1, Ordering::Relaxed);

@@ -62,6 +62,7 @@ fn stats(collections: &Collections) -> Stats {
 fn kept_up(collections: &Collections) {
     let collection = collections.find(&tenant("acme"), "notes").expect("a collection");
     while collection.keep_up() {}
+    drop(collection.hurry());
 }
 
 #[test]
