@@ -7,9 +7,10 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
+mod webhooks;
+
 use std::{
-    fmt::Write as _,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -20,16 +21,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use webhooks::{Connection, SECRET, account, figure, free, migrate, rounds};
 
-const SECRET: &str = "bench-secret";
-const SENDER: &str = "10000";
-const ROUNDS: usize = 5;
 const P99: Duration = Duration::from_millis(30);
 const CONNECTIONS: usize = 128;
 /// People who write.
@@ -54,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut runs = Runs::default();
     let (mut rates, mut durable, mut fast, mut at_rate) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..rounds()? {
         let ours = System::gateway(&binaries, folder.path(), &database, &redis).await?;
         let rate = runs.highest(&ours, rates.last().copied()).await?;
         at_rate.push(runs.once(&ours, RATE).await?.p99_ms);
@@ -72,17 +65,11 @@ async fn main() -> anyhow::Result<()> {
         durable.push(rate / slow);
         fast.push(rate / quick);
     }
-    figure("ingest_durable_per_s", &mut rates);
-    figure("ingest_p99_ms", &mut at_rate);
-    figure("ingest_ratio_durable_python", &mut durable);
-    figure("ingest_ratio_fast_python", &mut fast);
+    figure("ingest_durable_per_s", "per_s", &mut rates);
+    figure("ingest_p99_ms", "ms", &mut at_rate);
+    figure("ingest_ratio_durable_python", "", &mut durable);
+    figure("ingest_ratio_fast_python", "", &mut fast);
     Ok(())
-}
-
-fn figure(name: &str, values: &mut [f64]) {
-    values.sort_by(f64::total_cmp);
-    let (first, last) = (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
-    println!("{name}: {first:.2} to {last:.2}\nfigure {name} {:.2}", values[values.len() / 2]);
 }
 
 /// What one run at a constant rate gave.
@@ -155,7 +142,7 @@ impl Runs {
                     let due = begun + Duration::from_secs_f64(number as f64 / rate);
                     tokio::time::sleep_until(due.into()).await;
                     late += usize::from(due.elapsed() > P99);
-                    let answered = tokio::time::timeout(WAIT, connection.post(path, first + number)).await;
+                    let answered = tokio::time::timeout(WAIT, connection.post(path, first + number, PEERS)).await;
                     failed += usize::from(!matches!(answered, Ok(Ok(true))));
                     times.push(due.elapsed());
                 }
@@ -172,61 +159,6 @@ impl Runs {
         times.sort_unstable();
         outcome.p99_ms = times.get(times.len() * 99 / 100).copied().unwrap_or(WAIT).as_secs_f64() * 1e3;
         Ok(outcome)
-    }
-}
-
-/// One HTTP/1.1 connection that is kept open.
-struct Connection {
-    stream: TcpStream,
-    request: Vec<u8>,
-    answer: Vec<u8>,
-}
-
-impl Connection {
-    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, request: Vec::new(), answer: vec![0; 4096] })
-    }
-
-    /// Posts a message of this number; true for a 2xx.
-    async fn post(&mut self, path: &str, number: usize) -> anyhow::Result<bool> {
-        let body = format!(
-            r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"is the red one free tomorrow?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
-            peer = number % PEERS,
-            now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
-            process = std::process::id(),
-        );
-        let mut signature = String::with_capacity(64);
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("a key")?;
-        mac.update(body.as_bytes());
-        for byte in mac.finalize().into_bytes() {
-            let _ = write!(signature, "{byte:02x}");
-        }
-        self.request.clear();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        self.request.extend_from_slice(head.as_bytes());
-        self.request.extend_from_slice(body.as_bytes());
-        self.stream.write_all(&self.request).await?;
-        let mut read = 0;
-        loop {
-            ensure!(read < self.answer.len(), "the answer is too long");
-            let more = self.stream.read(&mut self.answer[read..]).await?;
-            ensure!(more > 0, "the connection was closed");
-            read += more;
-            let text = std::str::from_utf8(&self.answer[..read])?;
-            let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-            });
-            if rest.len() >= length.unwrap_or(0) {
-                return Ok(head.starts_with("HTTP/1.1 2"));
-            }
-        }
     }
 }
 
@@ -253,20 +185,8 @@ impl Drop for System {
 impl System {
     async fn gateway(binaries: &Path, folder: &Path, database: &str, redis: &str) -> anyhow::Result<Self> {
         let config = folder.join("tenants.toml");
-        std::fs::write(
-            &config,
-            format!(
-                "[tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"http://127.0.0.1:1\"\n\
-                 api_key = \"unused-key\"\nsender = \"{SENDER}\"\nwebhook_secrets = [\"{SECRET}\"]\n\
-                 auth = {{ type = \"hmac\", header = \"X-Signature\", algorithm = \"sha256\", encoding = \"hex\" }}\n"
-            ),
-        )?;
-        let migrated = Command::new(binaries.join("migrator"))
-            .arg("up")
-            .env("DATABASE_URL", database)
-            .env("REDIS_URL", redis)
-            .output()?;
-        ensure!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        std::fs::write(&config, account("http://127.0.0.1:1"))?;
+        migrate(binaries, database, redis)?;
         let (address, ops) = (free()?, free()?);
         let process = Command::new(binaries.join("ingress-gateway"))
             .arg("--config")
@@ -314,15 +234,11 @@ impl System {
             ensure!(begun.elapsed() < WAIT, "the system was not ready in time");
             number += 1;
             if let Ok(mut connection) = Connection::open(self.address).await
-                && connection.post(self.path, number).await.is_ok_and(|taken| taken)
+                && connection.post(self.path, number, PEERS).await.is_ok_and(|taken| taken)
             {
                 return Ok(self);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-}
-
-fn free() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

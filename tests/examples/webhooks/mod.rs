@@ -1,0 +1,112 @@
+//! A sender of signed webhooks, and what goes with it.
+
+use std::{
+    fmt::Write as _,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::{Context as _, ensure};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+pub const SECRET: &str = "bench-secret";
+pub const SENDER: &str = "10000";
+pub const API_KEY: &str = "key-of-the-benchmarks-0123456789";
+
+/// The account of all benchmarks, for a configuration file.
+pub fn account(platform: &str) -> String {
+    format!(
+        "[tenants.default]\nlanguages = [\"en\"]\n[tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\n\
+         base_url = \"{platform}\"\napi_key = \"{API_KEY}\"\nsender = \"{SENDER}\"\n\
+         webhook_secrets = [\"{SECRET}\"]\nsimulated = true\n\
+         auth = {{ type = \"hmac\", header = \"X-Signature\", algorithm = \"sha256\", encoding = \"hex\" }}\n"
+    )
+}
+
+/// Makes the tables, the stream and its group.
+pub fn migrate(binaries: &Path, database: &str, redis: &str) -> anyhow::Result<()> {
+    let mut migrator = Command::new(binaries.join("migrator"));
+    let migrated = migrator.arg("up").env("DATABASE_URL", database).env("REDIS_URL", redis).output()?;
+    ensure!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+    Ok(())
+}
+
+/// `ROUNDS`, or five.
+pub fn rounds() -> anyhow::Result<usize> {
+    std::env::var("ROUNDS").map_or(Ok(5), |text| text.parse().context("ROUNDS is a number of rounds"))
+}
+
+/// Prints the range and the median.
+pub fn figure(name: &str, unit: &str, values: &mut [f64]) {
+    values.sort_by(f64::total_cmp);
+    let (first, last) = (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
+    let median = values.get(values.len() / 2).copied().unwrap_or_default();
+    let line = format!("figure {name} {median:.2} {unit}");
+    println!("{name}: {first:.2} to {last:.2}\n{}", line.trim_end());
+}
+
+pub fn free() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// One HTTP/1.1 connection that is kept open.
+pub struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, request: Vec::new(), answer: vec![0; 4096] })
+    }
+
+    /// Posts a message of this number, from one of so many people; true for a 2xx.
+    pub async fn post(&mut self, path: &str, number: usize, peers: usize) -> anyhow::Result<bool> {
+        let body = format!(
+            r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"is the red one free tomorrow?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
+            peer = number % peers,
+            now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+            process = std::process::id(),
+        );
+        let mut signature = String::with_capacity(64);
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("a key")?;
+        mac.update(body.as_bytes());
+        for byte in mac.finalize().into_bytes() {
+            let _ = write!(signature, "{byte:02x}");
+        }
+        self.request.clear();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(body.as_bytes());
+        self.stream.write_all(&self.request).await?;
+        let mut read = 0;
+        loop {
+            ensure!(read < self.answer.len(), "the answer is too long");
+            let more = self.stream.read(&mut self.answer[read..]).await?;
+            ensure!(more > 0, "the connection was closed");
+            read += more;
+            let text = std::str::from_utf8(&self.answer[..read])?;
+            let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+            });
+            if rest.len() >= length.unwrap_or(0) {
+                return Ok(head.starts_with("HTTP/1.1 2"));
+            }
+        }
+    }
+}
