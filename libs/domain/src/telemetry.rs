@@ -143,6 +143,8 @@ pub mod metric {
         Histogram Seconds SEND_DURATION = "dragoman_send_duration_seconds";
         /// Answers of which nobody knows whether they arrived, by channel.
         Counter Count OUTBOUND_UNKNOWN = "dragoman_outbound_unknown_total";
+        /// Times that sending stopped for a while because a platform failed, by channel.
+        Counter Count OUTBOUND_PAUSES = "dragoman_outbound_pauses_total";
         /// Answers that were held for an operator.
         Counter Count OUTBOUND_HELDS = "dragoman_outbound_held_total";
         /// Answers that wait for an operator.

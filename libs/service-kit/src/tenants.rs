@@ -85,6 +85,10 @@ pub struct InfobipConfig {
     /// True when the platform is the built-in simulator.
     #[serde(default)]
     pub simulated: bool,
+    /// Messages that leave within a second at most, from all workers together: 1 to 10,000; default 80, what a number has
+    /// on WhatsApp before it is raised.
+    #[serde(default = "whatsapp_rate")]
+    pub sends_per_second: u32,
 }
 
 /// How Infobip proves itself at the webhook.
@@ -270,6 +274,10 @@ pub enum IdentityValue {
     UserId,
 }
 
+fn whatsapp_rate() -> u32 {
+    80
+}
+
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
@@ -325,6 +333,14 @@ impl AccountConfig {
         }
     }
 
+    /// Messages that may leave within a second.
+    pub fn sends_per_second(&self) -> u32 {
+        match self {
+            Self::Infobip(config) => config.sends_per_second,
+            Self::Web(_) => u32::MAX,
+        }
+    }
+
     fn validate(&self, account: &Account, problems: &mut Problems) {
         if account.channel() != self.channel() {
             problems.add(
@@ -352,6 +368,9 @@ impl AccountConfig {
         }
         if !(config.sender.len() >= 5 && config.sender.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit())) {
             problems.add("sender", "is the sender's number in digits");
+        }
+        if !(1..=10_000).contains(&config.sends_per_second) {
+            problems.add("sends_per_second", "must be 1 to 10000");
         }
     }
 }

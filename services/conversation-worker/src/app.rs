@@ -26,6 +26,7 @@ use tonic::service::Routes;
 use crate::{
     SERVICE,
     alone::Alone,
+    breaker::Breakers,
     config::Config,
     grpc::Conversations,
     lease::Leases,
@@ -116,6 +117,7 @@ impl App {
             leases: Leases::new(parts.store.clone()),
             store: parts.store,
             coordination: parts.coordination,
+            breakers: Breakers::default(),
             decide: Arc::new(turn::turn),
             slots: Arc::new(Semaphore::new(config.worker.slots)),
             config: config.worker.clone(),

@@ -7,6 +7,7 @@
 mod alone;
 mod app;
 mod backends;
+mod breaker;
 mod burst;
 mod catalog;
 mod commit;

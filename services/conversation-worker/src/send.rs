@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
 use crate::{
+    breaker::Health,
     drain::Step,
     lease::{Held, MARGIN},
     worker::{Worker, jitter},
@@ -26,6 +27,7 @@ const RECORD_PAUSE_MAX: Duration = Duration::from_secs(2);
 const RESEND_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A part that never left is given up after so many attempts: about half an hour.
 const ATTEMPTS_MAX: i32 = 40;
+const SECOND: Duration = Duration::from_secs(1);
 /// Pause when the account's credentials are refused: an operator has to act.
 const CREDENTIALS_PAUSE: Duration = Duration::from_secs(60);
 
@@ -38,8 +40,13 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
     let lease = &held.lease;
     let channel = worker.tenants.channel(&lease.tenant, &lease.account);
     let pause_key = format!("send:{}:{}", lease.tenant, lease.account);
-    if let Err(wait) = worker.coordination.allow(&pause_key, u32::MAX, Duration::from_secs(1)).await {
-        return Ok(Step::Wait(now + wait)); // the whole account is paused
+    let rate = worker.tenants.sends_per_second(&lease.tenant, &lease.account);
+    if let Err(wait) = worker.coordination.allow(&pause_key, rate, SECOND).await {
+        // The account is paused or at its limit, and many conversations wait for it.
+        return Ok(Step::Wait(now + wait + jitter(SECOND / 2)));
+    }
+    if let Err(wait) = worker.breakers.permit(&lease.tenant, &lease.account, DEADLINE + MARGIN) {
+        return Ok(Step::Wait(now + wait + jitter(SECOND / 2)));
     }
     worker.leases.ensure(held, DEADLINE + SLACK).await?;
     if planted(Bug::SendBeforeSending) {
@@ -69,6 +76,9 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
             sent
         }
     };
+    if let Some(health) = health(&sent, channel.is_none()) {
+        worker.breakers.tell(&lease.tenant, &lease.account, health);
+    }
     let database_now = now + read_at.elapsed();
     let outcome = outcome(&sent, attempt, database_now);
     count(&lease.account, &sent, channel.is_none());
@@ -162,6 +172,17 @@ async fn post(channel: &Channel, peer: &str, row: &OutboxRow, part: &Reply) -> S
     let sent = tokio::time::timeout(net, channel.send(peer, row.id, part, DEADLINE)).await;
     metrics::histogram!(metric::SEND_DURATION, "channel" => channel.name()).record(begun.elapsed());
     sent.unwrap_or_else(|_elapsed| SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() })
+}
+
+/// What the send tells about the platform; nothing, when the platform had no part in it.
+fn health(sent: &SendOutcome, unconfigured: bool) -> Option<Health> {
+    match sent {
+        _ if unconfigured => None,
+        SendOutcome::Sent { .. } | SendOutcome::Rejected { .. } | SendOutcome::RetryAfter { .. } => {
+            Some(Health::Answered)
+        }
+        SendOutcome::NotSent { .. } | SendOutcome::Unknown { .. } => Some(Health::Failed),
+    }
 }
 
 /// What is to be recorded.

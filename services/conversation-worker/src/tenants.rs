@@ -66,7 +66,7 @@ pub enum TenantError {
 pub struct Tenants(BTreeMap<Tenant, TenantParts>);
 
 struct TenantParts {
-    channels: BTreeMap<Account, Channel>,
+    channels: BTreeMap<Account, (Channel, u32)>,
     backends: Backends,
     catalog: Catalog,
     settings: Mutex<Arc<Settings>>,
@@ -89,7 +89,13 @@ impl Tenants {
         if account.channel() == web::NAME {
             return Some(Channel::Web(web::Web));
         }
-        self.0.get(tenant)?.channels.get(account).cloned()
+        self.0.get(tenant)?.channels.get(account).map(|(channel, _)| channel.clone())
+    }
+
+    /// Messages that may leave from an account within a second.
+    pub fn sends_per_second(&self, tenant: &Tenant, account: &Account) -> u32 {
+        let parts = self.0.get(tenant).and_then(|parts| parts.channels.get(account));
+        parts.map_or(u32::MAX, |(_, sends_per_second)| *sends_per_second)
     }
 
     /// The tenant's catalogue.
@@ -175,7 +181,7 @@ fn tenant_parts(name: &Tenant, config: &TenantConfig, catalog: &CatalogConfig) -
                 })?)
             }
         };
-        channels.insert(account.clone(), channel);
+        channels.insert(account.clone(), (channel, settings.sends_per_second()));
     }
     let mut backends = Backends::new();
     for (document, settings) in &config.documents {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     alone::Alone,
+    breaker::Breakers,
     config::WorkerConfig,
     lease::Leases,
     model::Models,
@@ -31,6 +32,8 @@ pub struct Worker {
     pub store: Store,
     /// Bells, feed, limits.
     pub coordination: Coordination,
+    /// Accounts whose platform fails.
+    pub breakers: Breakers,
     /// What is held.
     pub leases: Leases,
     /// Accounts, documents and catalogue by tenant.

@@ -51,6 +51,7 @@ pub fn platform(listener: TcpListener, gateway: Url, shutdown: CancellationToken
         webhook_secrets: vec![SecretString::from(secret)],
         auth: InfobipAuth::default(),
         simulated: true,
+        sends_per_second: 80,
     };
     let serving = infobip.clone();
     tokio::spawn(async move { serving.serve(listener, shutdown).await });

@@ -97,6 +97,11 @@ impl Bench {
 
     /// A fresh one with settings of its own, by variable.
     pub async fn with(engine: Engine, variables: &[(&str, &str)]) -> Self {
+        Self::with_account(engine, variables, "").await
+    }
+
+    /// As [`Bench::with`], with lines of its own among the account's settings.
+    pub async fn with_account(engine: Engine, variables: &[(&str, &str)], account: &str) -> Self {
         service_kit::install_crypto();
         let (mut sqlite, mut postgres) = (None, None);
         let url = match engine {
@@ -115,7 +120,7 @@ impl Bench {
         let file = format!(
             "[grpc.auth]\nmode = \"off\"\ntenant = \"default\"\n\
              [tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"{}\"\napi_key = \"fake-api-key-1\"\n\
-             sender = \"385990000000\"\nsimulated = true\n\
+             sender = \"385990000000\"\nsimulated = true\n{account}\n\
              [tenants.default.documents.demo]\nsource = \"demo.yaml\"\nbackend_url = \"{}\"\nallow_private_hosts = true\n",
             platform.start().await,
             backend.start().await,

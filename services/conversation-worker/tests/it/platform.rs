@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use axum::{
@@ -44,6 +45,8 @@ pub struct Sent {
     pub text: String,
     /// What the platform answered.
     pub status: u16,
+    /// When.
+    pub at: Instant,
 }
 
 impl Platform {
@@ -124,9 +127,10 @@ async fn take(State(platform): State<Platform>, uri: Uri, body: Bytes) -> Respon
     let body: Value = serde_json::from_slice(&body).unwrap();
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (status, retry_after) = inner.failures.pop_front().unwrap_or((200, None));
+    let at = Instant::now();
     let content =
         if body.pointer("/content/text").is_some() { text("/content/text") } else { text("/content/body/text") };
-    inner.sends.push(Sent { id: text("/messageId"), to: text("/to"), text: content, status });
+    inner.sends.push(Sent { id: text("/messageId"), to: text("/to"), text: content, status, at });
     let answer =
         json!({ "to": text("/to"), "messageCount": 1, "messageId": text("/messageId"), "status": { "groupId": 1 } });
     let mut response = (StatusCode::from_u16(status).unwrap(), answer.to_string()).into_response();
