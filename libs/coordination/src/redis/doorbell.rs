@@ -24,6 +24,8 @@ use crate::{Away, Bell, GroupState, bell::time_of, memory::LISTEN_WAIT};
 
 /// A read that blocks has this long beyond its own wait.
 const READ_SLACK: Duration = Duration::from_secs(1);
+/// Entries of the stream counted at most to know the lag.
+const COUNTED_MAX: usize = 2_000;
 /// Rings sent in one go.
 const RINGS_AT_ONCE: usize = 64;
 
@@ -55,15 +57,16 @@ impl Redis {
 
     pub async fn group_state(&self) -> Result<GroupState, Away> {
         self.ensure_group().await?;
-        let groups: Value = quick(&self.client).xinfo_groups(&self.names.stream).await.map_err(away)?;
-        let group = items(groups)
-            .into_iter()
-            .map(fields)
-            .find(|fields| fields.get("name").and_then(Value::as_string).as_deref() == Some(&self.names.group))
-            .ok_or(Away::GroupLost)?;
+        let (keys, arguments) =
+            (vec![self.names.stream.clone()], vec![self.names.group.clone(), COUNTED_MAX.to_string()]);
+        let (last, lag, corrected): (String, Option<i64>, bool) =
+            quick(&self.client).eval(scripts::GROUP_STATE, keys, arguments).await.map_err(away)?;
+        if corrected {
+            tracing::warn!(lag, "somebody changed the stream of bells; the lag that autoscalers read is corrected");
+        }
         Ok(GroupState {
-            last_delivered_at: group.get("last-delivered-id").and_then(Value::as_string).and_then(|id| time_of(&id)),
-            lag: group.get("lag").and_then(Value::as_i64),
+            last_delivered_at: time_of(&last),
+            lag,
             recreated: self.recreated.swap(false, Ordering::SeqCst),
         })
     }

@@ -28,6 +28,41 @@ end
 return 0
 ";
 
+/// KEYS: stream. ARGV: group, entries counted at most. Gives the id that was delivered last, the lag (or nothing) and
+/// whether the lag had to be corrected: somebody's XDEL, XTRIM by length or group at an arbitrary id, or a restart, makes
+/// what `XINFO GROUPS` tells an autoscaler wrong or nothing at all. A stream with too many entries on both sides of the
+/// last delivered one is left as it is.
+pub const GROUP_STATE: &str = r"
+local function fields(list)
+  local named = {}
+  for i = 1, #list, 2 do named[list[i]] = list[i + 1] end
+  return named
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then return redis.error_reply('NOGROUP the stream is gone') end
+local group
+for _, one in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local named = fields(one)
+  if named['name'] == ARGV[1] then group = named end
+end
+if not group then return redis.error_reply('NOGROUP the group is gone') end
+local stream = fields(redis.call('XINFO', 'STREAM', KEYS[1]))
+local last, most = group['last-delivered-id'], tonumber(ARGV[2])
+local waiting
+local before = #redis.call('XRANGE', KEYS[1], '-', last, 'COUNT', most)
+if before < most then
+  waiting = stream['length'] - before
+else
+  waiting = #redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', most)
+  if waiting == most then return { last, group['lag'], 0 } end
+end
+local added = stream['entries-added']
+local told = last == '0-0' or group['entries-read'] == added - waiting -- else the lag goes with the next entry
+if group['lag'] == waiting and told then return { last, waiting, 0 } end
+redis.call('XSETID', KEYS[1], stream['last-generated-id'], 'ENTRIESADDED', added, 'MAXDELETEDID', '0-1')
+redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], last, 'ENTRIESREAD', added - waiting)
+return { last, waiting, 1 }
+";
+
 /// KEYS: stream. ARGV: group. Trims below the oldest pending and the last delivered entry, never one that waits.
 /// Gives how many went. (MAXLEN or XDEL would take undelivered ones and make the reported lag wrong.)
 pub const TRIM: &str = r"

@@ -11,19 +11,25 @@ use coordination::{Coordination, CoordinationConfig};
 use tempfile::TempDir;
 
 pub struct Server {
+    program: String,
     folder: TempDir,
     address: SocketAddr,
     child: Child,
 }
 
 impl Server {
+    /// The `redis-server` of PATH.
     pub fn start() -> Self {
+        Self::start_program("redis-server")
+    }
+
+    pub fn start_program(program: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("bound");
         drop(free);
-        let child = spawn(&folder, address);
-        Self { folder, address, child }
+        let child = spawn(program, &folder, address);
+        Self { program: program.to_owned(), folder, address, child }
     }
 
     pub fn coordination(&self) -> Coordination {
@@ -38,7 +44,7 @@ impl Server {
 
     /// Starts it again on its port, with what it had appended.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.folder, self.address);
+        self.child = spawn(&self.program, &self.folder, self.address);
     }
 
     /// Runs redis-cli; its output.
@@ -72,15 +78,15 @@ pub fn connect(address: SocketAddr) -> Coordination {
     Coordination::connect(&config).expect("a good URL")
 }
 
-fn spawn(folder: &TempDir, address: SocketAddr) -> Child {
-    let child = Command::new("redis-server")
+fn spawn(program: &str, folder: &TempDir, address: SocketAddr) -> Child {
+    let child = Command::new(program)
         .args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", "", "--appendonly", "yes"])
         .args(["--appendfsync", "always", "--dir"])
         .arg(folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server: apt-get install redis-server");
+        .unwrap_or_else(|error| panic!("{program}: {error}; apt-get install redis-server"));
     let until = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(address).is_err() {
         assert!(Instant::now() < until, "redis-server did not start within 10 s");
