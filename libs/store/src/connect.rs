@@ -99,6 +99,9 @@ impl Target {
 /// The session settings of every PostgreSQL connection: a stopped process must not hold a row lock for hours.
 pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions {
     let lock_timeout = if role == Role::Gateway { "200ms" } else { "500ms" };
+    // Every statement of gateway and worker finds few rows by an index. While a table is young, or grew since it was
+    // analysed, a plan would read all of it, and stay.
+    let plans = if role == Role::Admin { "on" } else { "off" };
     options
         .application_name(match role {
             Role::Gateway => "dragoman gateway",
@@ -114,6 +117,9 @@ pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions
             ("tcp_keepalives_count", "3"),
             ("tcp_user_timeout", "10000"),
             ("TimeZone", "UTC"),
+            ("enable_seqscan", plans),
+            ("enable_hashjoin", plans),
+            ("enable_mergejoin", plans),
         ])
 }
 
@@ -171,6 +177,16 @@ impl Store {
                     PgPoolOptions::new()
                         .max_connections(config.max_connections.max(1))
                         .acquire_timeout(Duration::from_secs(2))
+                        // Whether a connection still works is asked only of one that has not just worked.
+                        .test_before_acquire(false)
+                        .before_acquire(|connection, about| {
+                            Box::pin(async move {
+                                if about.idle_for > Duration::from_millis(500) {
+                                    connection.ping().await?;
+                                }
+                                Ok(true)
+                            })
+                        })
                         .connect_lazy_with(options),
                 )
             }

@@ -341,7 +341,7 @@ impl Tx {
         .await
     }
 
-    fn is_postgres(&self) -> bool {
+    pub fn is_postgres(&self) -> bool {
         matches!(self, Self::Pg { .. })
     }
 }

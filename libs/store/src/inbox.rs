@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{Account, ConversationId, Incoming, PersonId, Tenant};
-use serde_json::{Value, json};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
@@ -32,6 +32,8 @@ pub struct Accepted {
 }
 
 type Key = (Tenant, Account, String);
+
+type PersonKey = (Tenant, String, String);
 
 /// What a message is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,8 +81,8 @@ impl Store {
         Err(StoreError::Busy)
     }
 
-    /// None when a message of the group was accepted by somebody else meanwhile, in another conversation than its key
-    /// leads to now, which no lock of ours keeps away.
+    /// None when a message of the group was accepted by somebody else meanwhile: what is looked up together with the lock
+    /// does not show what was committed while it waited for the lock.
     async fn accept_once(
         &self,
         messages: &[Incoming],
@@ -88,17 +90,13 @@ impl Store {
     ) -> Result<Option<Vec<Accepted>>, StoreError> {
         self.at("accept.before").await;
         let mut tx = self.begin().await?;
-        let conversations = find_or_create(&mut tx, messages).await?;
-        // Locked before anything is looked up, in a statement of its own: a snapshot taken before the lock does not
-        // see the repeat that is being committed.
-        let mut next = lock(&mut tx, conversations.values().copied().collect()).await?;
-        let people = people(&mut tx, messages).await?;
-        let mut known = known(&mut tx, messages).await?;
+        let Keys { conversations, people } = keys(&mut tx, messages).await?;
+        let (mut next, mut known) = lock(&mut tx, conversations.values().copied().collect(), messages).await?;
 
         let mut order: Vec<usize> = (0..messages.len()).collect();
         let conversation_of = |i: usize| {
             let message: &Incoming = &messages[i];
-            conversations[&(message.tenant.clone(), message.account.clone(), message.peer.clone())]
+            conversations[&key(message)]
         };
         order.sort_by_key(|&i| conversation_of(i)); // stable: the order of arrival within each conversation
         let mut accepted: Vec<Option<Accepted>> = vec![None; messages.len()];
@@ -110,24 +108,29 @@ impl Store {
                 accepted[i] = Some(*first);
                 continue;
             }
-            let person = people[&(message.tenant.clone(), message.account.channel().to_owned(), message.user.clone())];
+            let person = people[&person_key(message)];
             let seq = next.entry(conversation).or_default();
             *seq += 1;
             let row = Accepted { conversation, seq: *seq, duplicate: false, ring: true };
             let body =
                 serde_json::to_string(&message.content).map_err(|error| StoreError::Payload(error.to_string()))?;
-            rows.push(json!({
-                "conversation": conversation.0.simple().to_string(), "seq": *seq, "tenant": message.tenant.as_str(),
-                "person": person.0.simple().to_string(), "provider": &message.provider,
-                "account": message.account.to_string(), "provider_message_id": &key.id, "payload": &payloads[i],
-                "body": body,
-            }));
+            rows.push(NewMessage {
+                conversation: conversation.0,
+                seq: *seq,
+                tenant: message.tenant.as_str(),
+                person: person.0,
+                provider: &message.provider,
+                account: key.account.to_string(),
+                provider_message_id: key.id.clone(),
+                payload: &payloads[i],
+                body,
+            });
             grown.insert(conversation);
             // A repeat inside the group waits just as its first copy does.
             known.insert(key, Accepted { duplicate: true, ..row });
             accepted[i] = Some(row);
         }
-        if !rows.is_empty() && !insert_all(&mut tx, rows, &grown, &next).await? {
+        if !rows.is_empty() && !insert_all(&mut tx, &rows, &grown, &next).await? {
             tx.rollback().await?;
             return Ok(None);
         }
@@ -204,214 +207,317 @@ fn payload(message: &Incoming) -> Result<String, StoreError> {
     Ok(text)
 }
 
-/// New conversations first, in the order of their keys.
-async fn find_or_create(tx: &mut Tx, messages: &[Incoming]) -> Result<BTreeMap<Key, ConversationId>, StoreError> {
-    let mut missing: BTreeSet<Key> =
-        messages.iter().map(|m| (m.tenant.clone(), m.account.clone(), m.peer.clone())).collect();
-    let mut found = BTreeMap::new();
-    // The second look finds what the insert made, and what others made meanwhile.
-    for made in [false, true] {
-        let keys = missing.iter().map(|(tenant, account, peer)| json!({ "tenant": tenant.as_str(), "account": account.to_string(), "peer": peer }));
-        let keys = Value::Array(keys.collect()).to_string();
-        let rows = tx
-            .all(
-                sql!(
-                    "select k.tenant, k.account, k.peer, k.conversation from "
-                    ("jsonb_to_recordset($1::jsonb) as n(tenant text, account text, peer text)"
-                        | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer from json_each($1)) as n")
-                    " join conversation_keys k on k.tenant = n.tenant and k.account = n.account and k.peer = n.peer"
-                ),
-                args![keys],
-            )
-            .await?;
-        for row in rows {
-            let key = (row.tenant("tenant")?, row.parse("account")?, row.text("peer")?);
-            missing.remove(&key);
-            found.insert(key, ConversationId(row.uuid("conversation")?));
-        }
-        if missing.is_empty() {
-            return Ok(found);
-        }
-        if made {
-            break;
-        }
-        let new = missing.iter().map(|(tenant, account, peer)| {
-            json!({
-                "tenant": tenant.as_str(), "account": account.to_string(), "peer": peer,
-                "conversation": ConversationId::new().0.simple().to_string(),
-            })
-        });
-        let new = Value::Array(new.collect()).to_string();
-        let keys = sql!(
-            "insert into conversation_keys (tenant, account, peer, conversation) select tenant, account, peer, conversation from "
-            ("jsonb_to_recordset($1::jsonb) as n(tenant text, account text, peer text, conversation uuid)"
-                | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer, unhex(value ->> 'conversation') as conversation from json_each($1)) as n")
-            " where true order by tenant, account, peer on conflict (tenant, account, peer) do nothing"
-        );
-        if tx.execute(keys, args![&new]).await? > 0 {
-            // Only those whose key went in.
-            let conversations = sql!(
-                "insert into conversations (id, tenant, account, peer, created_at) select k.conversation, k.tenant, k.account, k.peer, " now " from "
-                ("jsonb_to_recordset($1::jsonb) as n(tenant text, account text, peer text, conversation uuid)"
-                    | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer, unhex(value ->> 'conversation') as conversation from json_each($1)) as n")
-                " join conversation_keys k on k.tenant = n.tenant and k.account = n.account and k.peer = n.peer and k.conversation = n.conversation"
-            );
-            tx.execute(conversations, args![&new]).await?;
-        }
+/// A message under its number.
+#[derive(Serialize)]
+struct NewMessage<'a> {
+    #[serde(with = "uuid::serde::simple")]
+    conversation: Uuid,
+    seq: i64,
+    tenant: &'a str,
+    #[serde(with = "uuid::serde::simple")]
+    person: Uuid,
+    provider: &'a str,
+    account: String,
+    provider_message_id: String,
+    payload: &'a str,
+    body: String,
+}
+
+#[derive(Serialize)]
+struct Wanted<'a> {
+    tenant: &'a str,
+    account: String,
+    peer: &'a str,
+    channel: &'a str,
+    user_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct NewConversation<'a> {
+    tenant: &'a str,
+    account: String,
+    peer: &'a str,
+    #[serde(with = "uuid::serde::simple")]
+    conversation: Uuid,
+}
+
+#[derive(Serialize)]
+struct NewPerson<'a> {
+    tenant: &'a str,
+    channel: &'a str,
+    user_id: &'a str,
+    name: Option<&'a str>,
+    #[serde(with = "uuid::serde::simple")]
+    person: Uuid,
+}
+
+#[derive(Serialize)]
+struct KnownAs {
+    tenant: String,
+    provider: String,
+    account: String,
+    id: String,
+}
+
+#[derive(Serialize)]
+struct Count {
+    #[serde(with = "uuid::serde::simple")]
+    id: Uuid,
+    seq: i64,
+}
+
+/// The argument of a statement that takes many rows.
+fn in_json<T: Serialize>(rows: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Payload(error.to_string()))
+}
+
+/// What messages lead to.
+#[derive(Default)]
+struct Keys {
+    conversations: BTreeMap<Key, ConversationId>,
+    people: HashMap<PersonKey, PersonId>,
+}
+
+fn key(message: &Incoming) -> Key {
+    (message.tenant.clone(), message.account.clone(), message.peer.clone())
+}
+
+fn person_key(message: &Incoming) -> PersonKey {
+    (message.tenant.clone(), message.account.channel().to_owned(), message.user.clone())
+}
+
+/// Conversations and people of messages; what is new is made, in the order of the keys.
+async fn keys(tx: &mut Tx, messages: &[Incoming]) -> Result<Keys, StoreError> {
+    let mut keys = find(tx, messages).await?;
+    if messages.iter().all(|m| keys.conversations.contains_key(&key(m)) && keys.people.contains_key(&person_key(m))) {
+        return Ok(keys);
     }
-    Err(StoreError::NotFound("conversation key"))
+    make_conversations(tx, messages, &keys).await?;
+    make_people(tx, messages, &keys).await?;
+    // The second look finds what was made now, and what others made meanwhile.
+    keys = find(tx, messages).await?;
+    match messages.iter().all(|m| keys.conversations.contains_key(&key(m)) && keys.people.contains_key(&person_key(m)))
+    {
+        true => Ok(keys),
+        false => Err(StoreError::NotFound("conversation or person key")),
+    }
 }
 
-/// Locks the conversations in the order of their ids; gives the last seq of each.
-async fn lock(tx: &mut Tx, ids: BTreeSet<ConversationId>) -> Result<HashMap<ConversationId, i64>, StoreError> {
-    let rows = tx
-        .all(
-            sql!("select id, next_seq from conversations where id" in_uuids_1 " order by id" for_update),
-            args![ids.iter().map(|id| id.0).collect::<Vec<_>>()],
-        )
-        .await?;
-    rows.iter().map(|row| Ok((ConversationId(row.uuid("id")?), row.int("next_seq")?))).collect()
-}
-
-/// The people who wrote, new ones made, in the order of their keys.
-async fn people(tx: &mut Tx, messages: &[Incoming]) -> Result<HashMap<(Tenant, String, String), PersonId>, StoreError> {
-    let mut missing: BTreeMap<(Tenant, String, String), Option<String>> = messages
+async fn find(tx: &mut Tx, messages: &[Incoming]) -> Result<Keys, StoreError> {
+    let wanted: BTreeSet<(Key, PersonKey)> = messages.iter().map(|m| (key(m), person_key(m))).collect();
+    let wanted: Vec<Wanted> = wanted
         .iter()
-        .map(|m| {
-            let name = m.contact_name.as_ref().map(|name| name.replace('\0', "").chars().take(200).collect());
-            ((m.tenant.clone(), m.account.channel().to_owned(), m.user.clone()), name)
+        .map(|((tenant, account, peer), (_, channel, user_id))| Wanted {
+            tenant: tenant.as_str(),
+            account: account.to_string(),
+            peer,
+            channel,
+            user_id,
         })
         .collect();
-    let mut found = HashMap::new();
-    for made in [false, true] {
-        let keys = missing
-            .keys()
-            .map(|(tenant, channel, user)| json!({ "tenant": tenant.as_str(), "channel": channel, "user_id": user }));
-        let keys = Value::Array(keys.collect()).to_string();
-        let rows = tx
-            .all(
-                sql!(
-                    "select k.tenant, k.channel, k.user_id, k.person from "
-                    ("jsonb_to_recordset($1::jsonb) as n(tenant text, channel text, user_id text)"
-                        | "(select value ->> 'tenant' as tenant, value ->> 'channel' as channel, value ->> 'user_id' as user_id from json_each($1)) as n")
-                    " join person_keys k on k.tenant = n.tenant and k.channel = n.channel and k.user_id = n.user_id"
-                ),
-                args![keys],
-            )
-            .await?;
-        for row in rows {
-            let key = (row.tenant("tenant")?, row.text("channel")?, row.text("user_id")?);
-            missing.remove(&key);
-            found.insert(key, PersonId(row.uuid("person")?));
-        }
-        if missing.is_empty() {
-            return Ok(found);
-        }
-        if made {
-            break;
-        }
-        let new = missing.iter().map(|((tenant, channel, user), name)| {
-            json!({
-                "tenant": tenant.as_str(), "channel": channel, "user_id": user, "name": name,
-                "person": PersonId::new().0.simple().to_string(),
-            })
-        });
-        let new = Value::Array(new.collect()).to_string();
-        let keys = sql!(
-            "insert into person_keys (tenant, channel, user_id, person) select tenant, channel, user_id, person from "
-            ("jsonb_to_recordset($1::jsonb) as n(tenant text, channel text, user_id text, person uuid)"
-                | "(select value ->> 'tenant' as tenant, value ->> 'channel' as channel, value ->> 'user_id' as user_id, unhex(value ->> 'person') as person from json_each($1)) as n")
-            " where true order by tenant, channel, user_id on conflict (tenant, channel, user_id) do nothing"
-        );
-        if tx.execute(keys, args![&new]).await? > 0 {
-            let people = sql!(
-                "insert into person (id, tenant, contact_name, created_at) select k.person, k.tenant, n.name, " now " from "
-                ("jsonb_to_recordset($1::jsonb) as n(tenant text, channel text, user_id text, name text, person uuid)"
-                    | "(select value ->> 'tenant' as tenant, value ->> 'channel' as channel, value ->> 'user_id' as user_id, value ->> 'name' as name, unhex(value ->> 'person') as person from json_each($1)) as n")
-                " join person_keys k on k.tenant = n.tenant and k.channel = n.channel and k.user_id = n.user_id and k.person = n.person"
-            );
-            tx.execute(people, args![&new]).await?;
-        }
-    }
-    Err(StoreError::NotFound("person key"))
-}
-
-/// Where messages stand that were accepted before, which may be in other conversations than their keys lead to now.
-async fn known(tx: &mut Tx, messages: &[Incoming]) -> Result<HashMap<MessageKey, Accepted>, StoreError> {
-    let keys = messages.iter().map(MessageKey::of).map(|key| {
-        json!({ "tenant": key.tenant.as_str(), "provider": key.provider, "account": key.account.to_string(), "id": key.id })
-    });
     let rows = tx
         .all(
             sql!(
-                "select i.tenant, i.provider, i.account, i.provider_message_id, i.conversation, i.seq, c.done_seq from "
-                ("jsonb_to_recordset($1::jsonb) as n(tenant text, provider text, account text, id text)"
-                    | "(select value ->> 'tenant' as tenant, value ->> 'provider' as provider, value ->> 'account' as account, value ->> 'id' as id from json_each($1)) as n")
+                "select n.tenant, n.account, n.peer, k.conversation, n.channel, n.user_id, p.person from "
+                ("json_to_recordset($1::json) as n(tenant text, account text, peer text, channel text, user_id text)"
+                    | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer, value ->> 'channel' as channel, value ->> 'user_id' as user_id from json_each($1)) as n")
+                " left join conversation_keys k on k.tenant = n.tenant and k.account = n.account and k.peer = n.peer"
+                " left join person_keys p on p.tenant = n.tenant and p.channel = n.channel and p.user_id = n.user_id"
+            ),
+            args![in_json(&wanted)?],
+        )
+        .await?;
+    let mut found = Keys::default();
+    for row in rows {
+        let tenant = row.tenant("tenant")?;
+        if let Some(conversation) = row.opt_uuid("conversation")? {
+            let key = (tenant.clone(), row.parse("account")?, row.text("peer")?);
+            found.conversations.insert(key, ConversationId(conversation));
+        }
+        if let Some(person) = row.opt_uuid("person")? {
+            found.people.insert((tenant, row.text("channel")?, row.text("user_id")?), PersonId(person));
+        }
+    }
+    Ok(found)
+}
+
+async fn make_conversations(tx: &mut Tx, messages: &[Incoming], found: &Keys) -> Result<(), StoreError> {
+    let missing: BTreeSet<Key> =
+        messages.iter().map(key).filter(|key| !found.conversations.contains_key(key)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let new: Vec<NewConversation> = missing
+        .iter()
+        .map(|(tenant, account, peer)| NewConversation {
+            tenant: tenant.as_str(),
+            account: account.to_string(),
+            peer,
+            conversation: ConversationId::new().0,
+        })
+        .collect();
+    let new = in_json(&new)?;
+    let keys = sql!(
+        "insert into conversation_keys (tenant, account, peer, conversation) select tenant, account, peer, conversation from "
+        ("json_to_recordset($1::json) as n(tenant text, account text, peer text, conversation uuid)"
+            | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer, unhex(value ->> 'conversation') as conversation from json_each($1)) as n")
+        " where true order by tenant, account, peer on conflict (tenant, account, peer) do nothing"
+    );
+    if tx.execute(keys, args![&new]).await? > 0 {
+        // Only those whose key went in.
+        let conversations = sql!(
+            "insert into conversations (id, tenant, account, peer, created_at) select k.conversation, k.tenant, k.account, k.peer, " now " from "
+            ("json_to_recordset($1::json) as n(tenant text, account text, peer text, conversation uuid)"
+                | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer, unhex(value ->> 'conversation') as conversation from json_each($1)) as n")
+            " join conversation_keys k on k.tenant = n.tenant and k.account = n.account and k.peer = n.peer and k.conversation = n.conversation"
+        );
+        tx.execute(conversations, args![&new]).await?;
+    }
+    Ok(())
+}
+
+async fn make_people(tx: &mut Tx, messages: &[Incoming], found: &Keys) -> Result<(), StoreError> {
+    let missing: BTreeMap<PersonKey, Option<String>> = messages
+        .iter()
+        .filter(|m| !found.people.contains_key(&person_key(m)))
+        .map(|m| {
+            let name = m.contact_name.as_ref().map(|name| name.replace('\0', "").chars().take(200).collect());
+            (person_key(m), name)
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let new: Vec<NewPerson> = missing
+        .iter()
+        .map(|((tenant, channel, user_id), name)| NewPerson {
+            tenant: tenant.as_str(),
+            channel,
+            user_id,
+            name: name.as_deref(),
+            person: PersonId::new().0,
+        })
+        .collect();
+    let new = in_json(&new)?;
+    let keys = sql!(
+        "insert into person_keys (tenant, channel, user_id, person) select tenant, channel, user_id, person from "
+        ("json_to_recordset($1::json) as n(tenant text, channel text, user_id text, person uuid)"
+            | "(select value ->> 'tenant' as tenant, value ->> 'channel' as channel, value ->> 'user_id' as user_id, unhex(value ->> 'person') as person from json_each($1)) as n")
+        " where true order by tenant, channel, user_id on conflict (tenant, channel, user_id) do nothing"
+    );
+    if tx.execute(keys, args![&new]).await? > 0 {
+        let people = sql!(
+            "insert into person (id, tenant, contact_name, created_at) select k.person, k.tenant, n.name, " now " from "
+            ("json_to_recordset($1::json) as n(tenant text, channel text, user_id text, name text, person uuid)"
+                | "(select value ->> 'tenant' as tenant, value ->> 'channel' as channel, value ->> 'user_id' as user_id, value ->> 'name' as name, unhex(value ->> 'person') as person from json_each($1)) as n")
+            " join person_keys k on k.tenant = n.tenant and k.channel = n.channel and k.user_id = n.user_id and k.person = n.person"
+        );
+        tx.execute(people, args![&new]).await?;
+    }
+    Ok(())
+}
+
+/// Locks the conversations in the order of their ids. Gives the last seq of each, and where messages stand that were
+/// accepted before, which may be in other conversations than their keys lead to now.
+async fn lock(
+    tx: &mut Tx,
+    ids: BTreeSet<ConversationId>,
+    messages: &[Incoming],
+) -> Result<(HashMap<ConversationId, i64>, HashMap<MessageKey, Accepted>), StoreError> {
+    let keys: Vec<KnownAs> = messages
+        .iter()
+        .map(MessageKey::of)
+        .map(|key| KnownAs {
+            tenant: key.tenant.as_str().to_owned(),
+            provider: key.provider,
+            account: key.account.to_string(),
+            id: key.id,
+        })
+        .collect();
+    let rows = tx
+        .all(
+            sql!(
+                "with locked as " ("materialized " | "") "(select id, next_seq, done_seq from conversations where id" in_uuids_1
+                " order by id" for_update ") "
+                "select id as conversation, next_seq as seq, done_seq, null as tenant, null as provider, null as account, null as message from locked "
+                "union all "
+                "select i.conversation, i.seq, c.done_seq, i.tenant, i.provider, i.account, i.provider_message_id from "
+                ("json_to_recordset($2::json) as n(tenant text, provider text, account text, id text)"
+                    | "(select value ->> 'tenant' as tenant, value ->> 'provider' as provider, value ->> 'account' as account, value ->> 'id' as id from json_each($2)) as n")
                 " join inbox i on i.tenant = n.tenant and i.provider = n.provider and i.account = n.account and i.provider_message_id = n.id"
                 " join conversations c on c.id = i.conversation"
             ),
-            args![Value::Array(keys.collect()).to_string()],
+            args![ids.iter().map(|id| id.0).collect::<Vec<_>>(), in_json(&keys)?],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            let key = MessageKey {
-                tenant: row.tenant("tenant")?,
-                provider: row.text("provider")?,
-                account: row.parse("account")?,
-                id: row.text("provider_message_id")?,
-            };
-            let (conversation, seq) = (ConversationId(row.uuid("conversation")?), row.int("seq")?);
-            Ok((key, Accepted { conversation, seq, duplicate: true, ring: seq > row.int("done_seq")? }))
-        })
-        .collect()
+    let (mut next, mut known) = (HashMap::new(), HashMap::new());
+    for row in rows {
+        let (conversation, seq) = (ConversationId(row.uuid("conversation")?), row.int("seq")?);
+        let Some(id) = row.opt_text("message")? else {
+            next.insert(conversation, seq);
+            continue;
+        };
+        let key = MessageKey {
+            tenant: row.tenant("tenant")?,
+            provider: row.text("provider")?,
+            account: row.parse("account")?,
+            id,
+        };
+        known.insert(key, Accepted { conversation, seq, duplicate: true, ring: seq > row.int("done_seq")? });
+    }
+    Ok((next, known))
 }
 
 /// Inserts rows under their numbers, with their lines of the history, and counts them; false if the key of one is there
 /// already. The conflict clause names the message key alone: a conflict on (conversation, seq) is an error, never a skip.
 async fn insert_all(
     tx: &mut Tx,
-    rows: Vec<Value>,
+    rows: &[NewMessage<'_>],
     grown: &BTreeSet<ConversationId>,
     next: &HashMap<ConversationId, i64>,
 ) -> Result<bool, StoreError> {
-    let count = rows.len() as u64;
-    let rows = Value::Array(rows).to_string();
-    let inserted = tx
-        .execute(
-            sql!(
-                "insert into inbox (conversation, seq, tenant, person, provider, account, provider_message_id, payload, accepted_at) "
-                "select conversation, seq, tenant, person, provider, account, provider_message_id, payload, (select " now ") from "
-                ("jsonb_to_recordset($1::jsonb) as n(conversation uuid, seq bigint, tenant text, person uuid, provider text, account text, provider_message_id text, payload text)"
-                    | "(select unhex(value ->> 'conversation') as conversation, value ->> 'seq' as seq, value ->> 'tenant' as tenant, unhex(value ->> 'person') as person, value ->> 'provider' as provider, value ->> 'account' as account, value ->> 'provider_message_id' as provider_message_id, value ->> 'payload' as payload from json_each($1)) as n")
-                " where true order by tenant, provider, account, provider_message_id"
-                " on conflict (tenant, provider, account, provider_message_id) do nothing"
-            ),
-            args![&rows],
-        )
-        .await?;
+    let count = rows.len();
+    let rows = in_json(rows)?;
+    // On PostgreSQL one statement: each round trip of a group is waited for by all of it.
+    let all = sql!(
+        ("with n as materialized (select * from json_to_recordset($1::json) as n(conversation uuid, seq bigint, tenant text, person uuid, provider text, account text, provider_message_id text, payload text, body text)), i as ("
+            | "")
+        "insert into inbox (conversation, seq, tenant, person, provider, account, provider_message_id, payload, accepted_at) "
+        "select conversation, seq, tenant, person, provider, account, provider_message_id, payload, (select " now ") from "
+        ("n" | "(select unhex(value ->> 'conversation') as conversation, value ->> 'seq' as seq, value ->> 'tenant' as tenant, unhex(value ->> 'person') as person, value ->> 'provider' as provider, value ->> 'account' as account, value ->> 'provider_message_id' as provider_message_id, value ->> 'payload' as payload from json_each($1)) as n")
+        " where true order by tenant, provider, account, provider_message_id"
+        " on conflict (tenant, provider, account, provider_message_id) do nothing returning 1 as one"
+        ("), m as (insert into messages (conversation, seq, part, tenant, direction, person, body, created_at) \
+            select conversation, seq, -1, tenant, 'inbound', person, body, (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) from n), \
+            c as (update conversations set next_seq = g.seq, wake_at = g.at, rung_at = g.at from \
+            (select conversation, max(seq) as seq, (extract(epoch from clock_timestamp()) * 1000000)::bigint as at from n group by conversation) as g \
+            where conversations.id = g.conversation) select 1 as one from i"
+            | "")
+    );
+    let inserted = tx.all(all, args![&rows]).await?.len();
     if inserted < count {
         return Ok(false);
+    }
+    if tx.is_postgres() {
+        return Ok(true);
     }
     tx.execute(
         sql!(
             "insert into messages (conversation, seq, part, tenant, direction, person, body, created_at) "
-            "select conversation, seq, -1, tenant, 'inbound', person, body, (select " now ") from "
-            ("jsonb_to_recordset($1::jsonb) as n(conversation uuid, seq bigint, tenant text, person uuid, body text)"
-                | "(select unhex(value ->> 'conversation') as conversation, value ->> 'seq' as seq, value ->> 'tenant' as tenant, unhex(value ->> 'person') as person, value ->> 'body' as body from json_each($1)) as n")
+            "select unhex(value ->> 'conversation'), value ->> 'seq', -1, value ->> 'tenant', 'inbound', unhex(value ->> 'person'), value ->> 'body', "
+            "(select " now ") from json_each($1)"
         ),
         args![&rows],
     )
     .await?;
-    let counts = grown.iter().map(|id| json!({ "id": id.0.simple().to_string(), "seq": next.get(id) }));
+    let counts: Vec<Count> =
+        grown.iter().map(|id| Count { id: id.0, seq: next.get(id).copied().unwrap_or_default() }).collect();
     tx.execute(
         sql!(
             "update conversations set next_seq = n.seq, wake_at = " now ", rung_at = " now " from "
-            ("jsonb_to_recordset($1::jsonb) as n(id uuid, seq bigint)"
-                | "(select unhex(value ->> 'id') as id, value ->> 'seq' as seq from json_each($1)) as n")
-            " where conversations.id = n.id"
+            "(select unhex(value ->> 'id') as id, value ->> 'seq' as seq from json_each($1)) as n where conversations.id = n.id"
         ),
-        args![Value::Array(counts.collect()).to_string()],
+        args![in_json(&counts)?],
     )
     .await?;
     Ok(true)

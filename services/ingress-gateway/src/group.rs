@@ -1,5 +1,5 @@
-//! Webhooks that come at one time share a commit: while one group is on its way to the disk, the next one gathers. A webhook
-//! that comes alone waits for nobody.
+//! Webhooks that come at one time share a commit: while one group is on its way to the disk, the next one gathers, for
+//! [`GATHER`] at most. A webhook that comes alone waits for nobody.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -8,10 +8,13 @@ use std::{
 
 use domain::Incoming;
 use store::{Accepted, Store, StoreError};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 /// Groups on their way at one time.
 const COMMITS: usize = 2;
+/// How long a group waits for more while another one is on its way: each group costs the database about as much as ten
+/// messages.
+const GATHER: Duration = Duration::from_micros(1_900);
 /// Messages of a group, but for one webhook that has more.
 const MESSAGES_MAX: usize = 128;
 /// Webhooks that wait; another one is told to come again.
@@ -40,9 +43,9 @@ impl Groups {
     fn sender(&self) -> &mpsc::Sender<Waiting> {
         self.sender.get_or_init(|| {
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
-            let receiver = Arc::new(Mutex::new(receiver));
+            let (receiver, idle) = (Arc::new(Mutex::new(receiver)), Arc::new(Semaphore::new(COMMITS)));
             for _ in 0..COMMITS {
-                tokio::spawn(commit_groups(self.store.clone(), Arc::clone(&receiver)));
+                tokio::spawn(commit_groups(self.store.clone(), Arc::clone(&receiver), Arc::clone(&idle)));
             }
             sender
         })
@@ -60,37 +63,56 @@ impl Groups {
     }
 }
 
-async fn commit_groups(store: Store, receiver: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+async fn commit_groups(store: Store, receiver: Arc<Mutex<mpsc::Receiver<Waiting>>>, idle: Arc<Semaphore>) {
     loop {
         let group = {
             let mut receiver = receiver.lock().await;
             let Some(first) = receiver.recv().await else { return };
-            let mut count = first.messages.len();
-            let mut group = vec![first];
-            while count < MESSAGES_MAX
-                && let Ok(next) = receiver.try_recv()
-            {
-                count += next.messages.len();
-                group.push(next);
-            }
-            group
+            gather(first, &mut receiver, &idle).await
         };
+        let Ok(_busy) = idle.acquire().await else { return };
         commit(&store, group).await;
     }
 }
 
+/// What waits together with the first one, and while all others are not idle, what comes within [`GATHER`].
+async fn gather(first: Waiting, receiver: &mut mpsc::Receiver<Waiting>, idle: &Semaphore) -> Vec<Waiting> {
+    let mut count = first.messages.len();
+    let mut group = vec![first];
+    let until = tokio::time::sleep(GATHER);
+    tokio::pin!(until);
+    while count < MESSAGES_MAX {
+        let next = match receiver.try_recv() {
+            Ok(next) => next,
+            Err(_) if idle.available_permits() == COMMITS => break,
+            Err(_) => tokio::select! {
+                next = receiver.recv() => match next {
+                    Some(next) => next,
+                    None => break,
+                },
+                () = &mut until => break,
+            },
+        };
+        count += next.messages.len();
+        group.push(next);
+    }
+    group
+}
+
 /// Commits a group; if that cannot be, each webhook of it by itself, so that the guilty one fails alone.
-async fn commit(store: &Store, group: Vec<Waiting>) {
-    let all: Vec<Incoming> = group.iter().flat_map(|waiting| waiting.messages.iter().cloned()).collect();
+async fn commit(store: &Store, mut group: Vec<Waiting>) {
+    let counts: Vec<usize> = group.iter().map(|waiting| waiting.messages.len()).collect();
+    let mut all: Vec<Incoming> = group.iter_mut().flat_map(|waiting| waiting.messages.drain(..)).collect();
     let mut accepted = match store.accept(&all).await {
         Ok(accepted) => accepted.into_iter(),
         Err(error) => {
             let (alone, mut error) = (group.len() == 1, Some(error));
-            for waiting in group {
+            for (waiting, count) in group.into_iter().zip(counts) {
+                let messages: Vec<Incoming> = all.drain(..count).collect();
                 let outcome = match error.as_ref().and_then(away) {
                     Some(away) => Err(away),
                     None if alone => error.take().map_or(Err(StoreError::Busy), Err),
-                    None => store.accept(&waiting.messages).await,
+                    None => store.accept(&messages).await,
                 };
                 // Whoever asked may be gone.
                 let _ = waiting.answer.send(outcome);
@@ -98,8 +120,7 @@ async fn commit(store: &Store, group: Vec<Waiting>) {
             return;
         }
     };
-    for waiting in group {
-        let count = waiting.messages.len();
+    for (waiting, count) in group.into_iter().zip(counts) {
         let _ = waiting.answer.send(Ok(accepted.by_ref().take(count).collect()));
     }
 }
@@ -146,6 +167,26 @@ mod tests {
         let store = Store::connect(&config).await.expect("a store");
         store.migrate_up().await.expect("migrated");
         store
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_waits_for_more_only_while_another_is_on_its_way() {
+        let (sender, mut receiver) = mpsc::channel(8);
+        let idle = Semaphore::new(COMMITS);
+        let one = || waiting(vec![incoming("ana", "m")]).0;
+        let late = async || {
+            tokio::time::sleep(GATHER / 2).await;
+            sender.send(one()).await.expect("room");
+        };
+        sender.try_send(one()).expect("room");
+        let (group, ()) = tokio::join!(gather(one(), &mut receiver, &idle), late());
+        assert_eq!(group.len(), 2, "what waited already");
+        let _late = receiver.recv().await;
+        let _on_its_way = idle.acquire().await.expect("open");
+        let (begun, (group, ())) =
+            (tokio::time::Instant::now(), tokio::join!(gather(one(), &mut receiver, &idle), late()));
+        assert_eq!(group.len(), 2, "what came meanwhile");
+        assert!(begun.elapsed() < Duration::from_millis(3), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
