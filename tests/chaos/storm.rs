@@ -20,7 +20,7 @@ use crate::{
 /// After the last fault everything has to be done by then: an unknown end takes 60 s, a lease 30.
 pub const SETTLE: Duration = Duration::from_secs(300);
 /// The provider of most runs.
-pub const REFERENCE: Options = Options { provider: Repeats::Honour, hold: false, sentinel: false };
+pub const REFERENCE: Options = Options { provider: Repeats::Honour, hold: false, sentinel: false, model: false };
 
 /// What a run came to.
 struct Outcome {
@@ -87,7 +87,7 @@ pub async fn providers(plan: &Plan) -> anyhow::Result<Vec<String>> {
         let send = Some(cuts(over, messages));
         let schedule = Schedule { kill: Some(every), kills_max: kills, send, ..Schedule::default() };
         let load = Load { messages, people: plan.people, over, seed: plan.seed };
-        let outcome = run(Options { provider, hold, sentinel: false }, schedule, load).await?;
+        let outcome = run(Options { provider, hold, ..REFERENCE }, schedule, load).await?;
         outcome.show(&format!("chaos_{name}"));
         let verdict = &outcome.verdict;
         let mut wrong = outcome.always();

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use simulator::{
     infobip::{self, Infobip, Repeats, Webhook},
-    mock,
+    mock, model,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::net::TcpListener;
@@ -47,6 +47,8 @@ pub struct Options {
     pub hold: bool,
     /// Redis is found through a Sentinel, past the proxies.
     pub sentinel: bool,
+    /// The workers ask a chat model.
+    pub model: bool,
 }
 
 /// Everything.
@@ -55,6 +57,9 @@ pub struct Town {
     pub infobip: Infobip,
     /// The backend.
     pub backend: mock::Backend,
+    /// The model, which is asked if the options say so. It knows nothing: the dialogue answers in its place.
+    pub model: model::Server,
+    model_url: Option<String>,
     /// The database's server.
     pub postgres: testkit::Postgres,
     /// The doorbell's server.
@@ -86,6 +91,7 @@ impl Town {
         let front = Proxy::start("platform>gateways", gateways.to_vec()).await?;
         let (infobip, platform) = start_platform(front.address, options, stop.clone()).await?;
         let (backend, parcels) = start_backend(stop.clone()).await?;
+        let (model, model_url) = start_model(stop.clone()).await?;
         let platform = Proxy::start("workers>platform", vec![platform]).await?;
         let parcels = Proxy::start("workers>backend", vec![parcels]).await?;
         for (name, text) in [("parcels.yaml", DOCUMENT), ("parcels-overlay.json", OVERLAY)] {
@@ -97,6 +103,8 @@ impl Town {
         let mut town = Self {
             infobip,
             backend,
+            model,
+            model_url: options.model.then_some(model_url),
             redis,
             replica: testkit::Redis::start().await?,
             sentinel: None,
@@ -181,6 +189,14 @@ impl Town {
             ("__CATALOG__URL", format!("http://{catalog}")),
             ("__CATALOG__API_KEY", KEY.to_owned()),
         ];
+        if let Some(url) = &self.model_url {
+            variables.extend([
+                ("__MODEL__PROVIDER", "compatible".to_owned()),
+                ("__MODEL__NAME", "gpt-4o-mini".to_owned()),
+                ("__MODEL__API_KEY", API_KEY.to_owned()),
+                ("__MODEL__BASE_URL", url.clone()),
+            ]);
+        }
         variables.extend(keys());
         self.processes.push(Process::new(&name, "conversation-worker", self.folder.path(), &variables)?);
         Ok(())
@@ -343,6 +359,16 @@ async fn start_platform(
     let serving = infobip.clone();
     tokio::spawn(async move { serving.serve(listener, stop).await });
     Ok((infobip, address))
+}
+
+async fn start_model(stop: CancellationToken) -> anyhow::Result<(model::Server, String)> {
+    let model = model::Server::new(model::Config::new(API_KEY));
+    model.otherwise("I do not know.");
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/v1", listener.local_addr()?);
+    let serving = model.clone();
+    tokio::spawn(async move { serving.serve(listener, stop).await });
+    Ok((model, url))
 }
 
 async fn start_backend(stop: CancellationToken) -> anyhow::Result<(mock::Backend, SocketAddr)> {

@@ -10,6 +10,7 @@ journeys! {
     a_worker_killed_during_a_call_acts_once_and_answers_once,
     a_backend_that_is_away_is_tried_again_and_the_end_is_told_though_the_worker_dies,
     every_process_ends_cleanly_on_sigterm_under_load,
+    a_gateway_that_ends_while_it_writes_loses_nothing_and_doubles_nothing,
 }
 
 async fn a_worker_killed_during_a_call_acts_once_and_answers_once(mut world: World) {
@@ -87,5 +88,43 @@ async fn every_process_ends_cleanly_on_sigterm_under_load(mut world: World) {
     }
     for name in world.names() {
         assert_eq!(world.process(name).terminate(), Some(0), "{name}");
+    }
+}
+
+/// Its program ends at each point of what it writes, as by a power cut; the platform delivers again what it was not thanked
+/// for. The first hit of each point, or with POINT=all the first three.
+async fn a_gateway_that_ends_while_it_writes_loses_nothing_and_doubles_nothing(mut world: World) {
+    const TRIES: usize = 12;
+    let gateway = world.gateway();
+    let hits = if std::env::var("POINT").is_ok_and(|point| point == "all") { 3 } else { 1 };
+    let mut said = 0;
+    for point in ::faults::POINTS.iter().filter(|point| point.starts_with("accept.") || point.starts_with("receipt.")) {
+        for hit in 1..=hits {
+            world.restart_with(gateway, &[("DRAGOMAN_CRASH_AT", &format!("{point}:{hit}"))]);
+            let before = said;
+            while !world.process(gateway).has_ended() {
+                assert!(said < before + TRIES, "{point}:{hit}: nothing ended");
+                world.platform.infobip.say(ANA, simulator::infobip::Said::text("hello"));
+                said += 1;
+                taken_or_ended(&mut world, gateway).await;
+            }
+            world.restart(gateway);
+            world.quiet().await;
+        }
+    }
+    let answers = world.person(ANA).chat().answers().count();
+    assert_eq!(answers, said, "one to each");
+    assert_eq!(count(&world.database, "select count(*) from inbox").await, i64::try_from(said).expect("few"));
+}
+
+/// Waits until all is answered and reported, or the process has ended.
+async fn taken_or_ended(world: &mut World, process: &str) {
+    let begun = Instant::now();
+    loop {
+        let is_settled = world.platform.infobip.settled(Duration::from_millis(20)).await;
+        if world.process(process).has_ended() || (is_settled && !world.is_busy().await) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{process} neither answers nor ends");
     }
 }

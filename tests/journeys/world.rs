@@ -80,6 +80,11 @@ impl Process {
         self.child.wait().expect("it ends");
     }
 
+    /// True when it runs no more.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_some()
+    }
+
     /// SIGTERM; its exit code when it ends within the patience of a journey.
     pub fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
@@ -253,6 +258,20 @@ impl World {
         }
     }
 
+    /// Name of the process that takes webhooks.
+    pub fn gateway(&self) -> &'static str {
+        if self.grpc.is_some() { "ingress-gateway" } else { "dragoman" }
+    }
+
+    /// Starts a process again, this time with variables of its own.
+    pub fn restart_with(&mut self, service: &'static str, variables: &[(&str, &str)]) {
+        for (name, value) in variables {
+            self.set(name, value);
+        }
+        self.restart(service);
+        self.environment.retain(|(name, _)| variables.iter().all(|(own, _)| own != name));
+    }
+
     /// Name of the process that runs turns.
     pub fn worker(&self) -> &'static str {
         if self.grpc.is_some() { "conversation-worker" } else { "dragoman" }
@@ -334,12 +353,16 @@ impl World {
     /// that, and what is written faster belongs to no question.
     pub async fn quiet(&self) {
         assert!(self.platform.infobip.settled(PATIENCE).await, "the platform's webhooks were taken");
-        let busy = "select count(*) from conversations where next_seq > done_seq or unsent > 0";
         let begun = Instant::now();
-        while count(&self.database, busy).await > 0 {
+        while self.is_busy().await {
             assert!(begun.elapsed() < PATIENCE, "a conversation is never done");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// True while a message waits for its answer or an answer for its send.
+    pub async fn is_busy(&self) -> bool {
+        count(&self.database, "select count(*) from conversations where next_seq > done_seq or unsent > 0").await > 0
     }
 
     /// Time passes until the next alarm of a conversation is due: its row is changed behind everybody's back.

@@ -8,10 +8,10 @@ use tokio::process::Child;
 
 use crate::bench::{Bench, Engine, eventually, incoming};
 
-/// Points of the gateway, of streams that nobody watches here, of what takes half a minute to come about (renewals), and of
-/// what these words do not lead to (alarms, hand-overs).
-const ELSEWHERE: &[&str] =
-    &["accept.", "receipt.", "watch.", "alone.", "renew.", "yield.", "ripen.inside", "ripen.after"];
+/// Points of the gateway, which the journeys end there, and of streams, which write nothing.
+const ELSEWHERE: &[&str] = &["accept.", "receipt.", "watch."];
+/// Messages after which a conversation lets others go first, and one more.
+const MANY: u32 = 21;
 /// Hits of each point.
 const HITS: u32 = 3;
 /// A process that did not come to its end within this will not: the point is not hit so often.
@@ -49,16 +49,14 @@ async fn crash(point: &str) -> u32 {
     for hit in 1..=HITS {
         for (n, word) in ["safe", "safe", "safe", "hello"].into_iter().enumerate() {
             let peer = format!("38591{hit}{n}");
-            let accepted = bench.store.accept(&[incoming(&peer, &peer, word)]).await.unwrap()[0];
-            conversations.insert(peer, accepted.conversation);
-        }
-        for _ in 0..HITS {
-            match point.split_once('.') {
-                Some(("resolve", _)) => bench.platform.fail_next(500, None),
-                Some(("park", _)) => bench.platform.fail_next(429, Some(1)),
-                _ => {}
+            let count = if point.starts_with("yield.") { MANY } else { 1 };
+            for message in 0..count {
+                let said = incoming(&peer, &format!("{peer}-{message}"), if message == 0 { word } else { "hello" });
+                let accepted = bench.store.accept(&[said]).await.unwrap()[0];
+                conversations.insert(peer.clone(), accepted.conversation);
             }
         }
+        lead_to(&bench, point).await;
         let crashed = folder.path().join(format!("{hit}"));
         let plan = format!("{point}:{hit}");
         let variables = [("DRAGOMAN_CRASH_AT", plan.as_str()), ("DRAGOMAN_CRASHED", crashed.to_str().unwrap())];
@@ -67,6 +65,7 @@ async fn crash(point: &str) -> u32 {
             assert!(!status.success() && Path::new(&crashed).exists(), "{plan}: {status}");
             ended += 1;
         }
+        bench.backend.release();
         // Its leases run out.
         bench.changed_by("update conversations set lease_until = 0").await;
     }
@@ -86,6 +85,31 @@ async fn crash(point: &str) -> u32 {
         assert!(!told.is_empty() && told.iter().all(|(_, status)| end(status)), "{point} {peer}: {told:?}");
     }
     ended
+}
+
+/// Makes come about what leads to the point.
+async fn lead_to(bench: &Bench, point: &str) {
+    let part = point.split('.').next().unwrap_or_default();
+    for _ in 0..HITS {
+        match part {
+            "resolve" => bench.platform.fail_next(500, None),
+            "park" => bench.platform.fail_next(429, Some(1)),
+            _ => {}
+        }
+    }
+    match part {
+        // Calls that last until leases are renewed.
+        "renew" => bench.backend.hold(),
+        // As if each had ended a process already.
+        "alone" => bench.meddle("update inbox set attempts = 1 where attempts = 0").await,
+        "ripen" => {
+            let alarms = "insert into alarms (conversation, key, tenant, person, due_at, payload, created_at) \
+                          select conversation, provider_message_id, tenant, person, 1, payload, accepted_at from inbox \
+                          where provider = 'infobip' on conflict do nothing";
+            bench.meddle(alarms).await;
+        }
+        _ => {}
+    }
 }
 
 /// Waits for the worker's end; none when it does not come: then it is ended.
