@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-ingest bench-vectors bench-embedding chaos
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-ingest bench-turns bench-vectors bench-embedding chaos
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -32,11 +32,14 @@ test-quick: ## the tests that need nothing but Rust
 simulate: ## whole workers in memory under a clock of their own, ended and stopped at random: make simulate SEEDS=<n>, SEED=<one> with its schedule
 	@$(CARGO) test --quiet -p conversation-worker --features conversation-worker/faults --test it simulate:: -- --nocapture --test-threads 1
 
-crashes: ## end the worker's program at every named point, at its first, second and third hit: minutes; POINT=<one>
+crashes: ## end gateway and worker at every named point, at its first, second and third hit: minutes; POINT=<one of the worker's>
+	$(CARGO) build --workspace --bins $(FEATURES)
 	POINT=$${POINT:-all} tests/support/with-servers.sh $(CARGO) test --quiet -p conversation-worker --features conversation-worker/faults --test it crashes:: -- --nocapture
+	POINT=$${POINT:-all} tests/support/with-servers.sh $(CARGO) test --quiet -p tests --test journeys a_gateway_that_ends
 
 planted: ## plant each bug of libs/faults and see its test fail: a table, and the figures planted_total and planted_missed
 	tests/support/with-servers.sh tests/support/planted.sh
+
 chaos: ## kill, stop and cut everything under load and count what was lost, repeated or doubled; CHAOS_* size it (tests/chaos/plan.rs)
 	$(CARGO) build --workspace --bins $(FEATURES)
 	$(CARGO) build -p tests --example chaos
@@ -84,6 +87,9 @@ start-time: ## how long the one process takes to be ready, empty and with 10,000
 
 bench-ingest: ## webhooks a second, on disk before each answer, beside FastAPI on the same machine
 	tests/support/bench-ingest/run.sh
+
+bench-turns: ## turns in flight in one worker on a model of two seconds, and turns a second beside Celery
+	tests/support/bench-turns/run.sh
 
 bench-vectors: ## the vector index against ScaNN, FAISS, hnswlib, usearch and Qdrant edge, and a chart: ARGS="1k 10k 100k wide 1m"
 	tests/support/bench-vectors/run.sh $(ARGS)

@@ -1,9 +1,10 @@
-//! Temporary PostgreSQL and Redis servers for tests, and a strict receiver of OTLP.
+//! Temporary PostgreSQL and Redis servers for tests, a strict receiver of OTLP, and the load of benchmarks.
 //!
 //! A server named by `TEST_DATABASE_URL` or `TEST_REDIS_URL` is used when it is set. Else each test process starts its
 //! own, in a folder that goes away with it, on a free port of the loopback; as another user when we are root, since
 //! PostgreSQL refuses to run as root. A server that is not installed fails the test and names the package.
 
+pub mod load;
 pub mod otlp;
 mod postgres;
 mod process;

@@ -14,7 +14,8 @@ if [ ! -e "$home/venv/.complete" ]; then
     : >"$home/venv/.complete"
 fi
 cd "$root"
-cargo build --quiet --release -p ingress-gateway -p migrator --bins
-cargo build --quiet --release -p tests --example bench_ingest
+cargo build --quiet --release -p ingress-gateway -p migrator --bins --example bench_ingest
+# 2,000 slow sockets and their other ends.
+ulimit -n 8192
 POSTGRES_FSYNC=on "$here/../with-servers.sh" "$target/release/examples/bench_ingest" "$target/release" \
     "$home/venv/bin/python" "$here/baseline.py"

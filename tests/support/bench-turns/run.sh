@@ -14,7 +14,6 @@ if [ ! -e "$home/venv/.complete" ]; then
     : >"$home/venv/.complete"
 fi
 cd "$root"
-cargo build --quiet --release -p ingress-gateway -p conversation-worker -p embedding-service -p migrator --bins
-cargo build --quiet --release -p tests --example bench_turns
+cargo build --quiet --release -p ingress-gateway -p conversation-worker -p embedding-service -p migrator --bins --example bench_turns
 POSTGRES_FSYNC=on "$here/../with-servers.sh" "$target/release/examples/bench_turns" "$target/release" \
     "$home/venv/bin/python" "$here/celery_turns.py"

@@ -8,8 +8,6 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
-mod webhooks;
-
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -28,9 +26,9 @@ use simulator::{
     model,
 };
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use testkit::load::{API_KEY, Connection, SENDER, account, figure, free, migrate, peak_mib, rounds};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use webhooks::{API_KEY, Connection, SENDER, account, figure, free, migrate, rounds};
 
 const MODEL: Duration = Duration::from_secs(2);
 /// Messages a second whose answers take as long as the model does: so many are in flight that the worker's 1,000 places
@@ -41,7 +39,7 @@ const MESSAGES: usize = 4_800;
 const AT_ONCE: usize = 2_000;
 const CONNECTIONS: usize = 64;
 const WAIT: Duration = Duration::from_secs(180);
-const DOCUMENT: &str = include_str!("../chaos/parcels.yaml");
+const DOCUMENT: &str = include_str!("../../../tests/chaos/parcels.yaml");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -61,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
         let outcome = ours.run(MODEL, MESSAGES, RATE).await?;
         in_flight.push(outcome.in_flight);
         overhead.push(outcome.overhead_p99_ms);
-        rss.push(ours.worker_peak_mib()?);
+        rss.push(peak_mib(ours.worker)?);
         let slow = ours.run(MODEL, AT_ONCE, f64::INFINITY).await?.per_s;
         let rate = ours.run(Duration::ZERO, AT_ONCE, f64::INFINITY).await?.per_s;
         let peer = Celery { python: &python, app: &celery, database: &database, redis: &redis, sink: ours.platform };
@@ -238,7 +236,7 @@ impl Ours {
             sender.await??;
         }
         let answered = "select i.accepted_at::bigint, o.sending_at::bigint, o.sent_at::bigint from inbox i \
-                        join outbox o on o.conversation = i.conversation and o.in_seq = i.seq and o.part = 0 \
+                        join outbox o on o.conversation = i.conversation and o.in_seq = i.seq and o.part = 1 \
                         where i.accepted_at > $1 and o.status = 'sent'";
         let rows = loop {
             let rows: Vec<(i64, i64, i64)> = sqlx::query_as(answered).bind(first).fetch_all(&mut connection).await?;
@@ -266,14 +264,6 @@ impl Ours {
             overhead_p99_ms: overhead[overhead.len() * 99 / 100] as f64 / 1e3 - model.as_secs_f64() * 1e3,
             per_s: count as f64 / ((to - from) as f64 / 1e6),
         })
-    }
-
-    /// The most memory that the worker had.
-    fn worker_peak_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024.0)
     }
 }
 

@@ -3,11 +3,9 @@
 //!
 //! An open loop: each request has its time, and its latency counts from then, however long the one before took. All
 //! systems take the same bodies with the same signatures on the same machine, the generator included, one after another
-//! in each round. What a system takes is the highest rate of which 99 of 100 are answered within 30 ms, all with 2xx.
+//! in each round. `RATE=<webhooks a second>` makes one run of ours alone. What a system takes is the highest rate of which 99 of 100 are answered within 30 ms, all with 2xx.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
-
-mod webhooks;
 
 use std::{
     net::SocketAddr,
@@ -21,7 +19,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use webhooks::{Connection, SECRET, account, figure, free, migrate, rounds};
+use testkit::load::{Connection, SECRET, account, figure, free, migrate, peak_mib, request, rounds};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 const P99: Duration = Duration::from_millis(30);
 const CONNECTIONS: usize = 128;
@@ -33,6 +32,9 @@ const WAIT: Duration = Duration::from_secs(30);
 const RATE: f64 = 2_000.0;
 const LEAST: f64 = 100.0;
 const MOST: f64 = 40_000.0;
+/// Sockets that send a byte a second, and the rate of honest requests beside them.
+const SLOW_SOCKETS: usize = 2_000;
+const RATE_BESIDE_SLOW: f64 = 500.0;
 /// By how much a rate is more than the one before.
 const STEP: f64 = 1.1;
 
@@ -45,12 +47,30 @@ async fn main() -> anyhow::Result<()> {
     let database = std::env::var("TEST_DATABASE_URL").context("TEST_DATABASE_URL")?;
     let redis = std::env::var("TEST_REDIS_URL").context("TEST_REDIS_URL")?;
     let folder = tempfile::tempdir()?;
+    if let Ok(rate) = std::env::var("RATE") {
+        // One run of ours, to look at.
+        let ours = System::gateway(&binaries, folder.path(), &database, &redis).await?;
+        let outcome = Runs::default().once(&ours, rate.parse().context("RATE is webhooks a second")?).await?;
+        println!(
+            "p50 {:.2} ms, p99 {:.2} ms, {} failed, {} late",
+            outcome.p50_ms, outcome.p99_ms, outcome.failed, outcome.late
+        );
+        return Ok(());
+    }
     let mut runs = Runs::default();
     let (mut rates, mut durable, mut fast, mut at_rate) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut beside_slow, mut memory) = (Vec::new(), Vec::new());
     for round in 0..rounds()? {
         let ours = System::gateway(&binaries, folder.path(), &database, &redis).await?;
         let rate = runs.highest(&ours, rates.last().copied()).await?;
         at_rate.push(runs.once(&ours, RATE).await?.p99_ms);
+        let slow_sockets = SlowSockets::open(ours.address, ours.path).await?;
+        let beside = runs.once(&ours, RATE_BESIDE_SLOW).await?;
+        ensure!(beside.failed == 0, "{} honest requests failed beside slow sockets", beside.failed);
+        beside_slow.push(beside.p99_ms);
+        memory.push(peak_mib(ours.process.id())?);
+        ensure!(slow_sockets.held() >= SLOW_SOCKETS / 2, "only {} slow sockets were open", slow_sockets.held());
+        drop(slow_sockets);
         drop(ours);
         let python_durable = System::python(&python, &baseline, Some(&database)).await?;
         let slow = runs.highest(&python_durable, durable.last().map(|ratio| rate / ratio)).await?;
@@ -69,11 +89,14 @@ async fn main() -> anyhow::Result<()> {
     figure("ingest_p99_ms", "ms", &mut at_rate);
     figure("ingest_ratio_durable_python", "", &mut durable);
     figure("ingest_ratio_fast_python", "", &mut fast);
+    figure("slow_sockets_honest_p99_ms", "ms", &mut beside_slow);
+    figure("slow_sockets_gateway_mib", "MiB", &mut memory);
     Ok(())
 }
 
 /// What one run at a constant rate gave.
 struct Outcome {
+    p50_ms: f64,
     p99_ms: f64,
     /// Answers that were no 2xx, and requests that failed.
     failed: usize,
@@ -124,31 +147,33 @@ impl Runs {
         let count = (rate * RUN.as_secs_f64()) as usize;
         let first = self.sent;
         self.sent += count;
+        // Signed before they are due: the generator takes as little as it can of what it measures.
+        let requests = (0..count).map(|number| request(system.path, first + number, PEERS));
+        let requests: Arc<Vec<Vec<u8>>> = Arc::new(requests.collect::<anyhow::Result<_>>()?);
         let next = Arc::new(AtomicUsize::new(0));
         let begun = Instant::now() + Duration::from_millis(100);
         let mut senders = Vec::new();
         for _ in 0..CONNECTIONS {
             let mut connection = Connection::open(system.address).await?;
-            let next = Arc::clone(&next);
-            let path = system.path;
+            let (next, requests) = (Arc::clone(&next), Arc::clone(&requests));
             senders.push(tokio::spawn(async move {
                 let (mut times, mut failed, mut late) = (Vec::new(), 0, 0);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
+                    let Some(request) = requests.get(number) else {
                         return (times, failed, late);
-                    }
+                    };
                     #[expect(clippy::cast_precision_loss, reason = "a small number")]
                     let due = begun + Duration::from_secs_f64(number as f64 / rate);
                     tokio::time::sleep_until(due.into()).await;
                     late += usize::from(due.elapsed() > P99);
-                    let answered = tokio::time::timeout(WAIT, connection.post(path, first + number, PEERS)).await;
+                    let answered = tokio::time::timeout(WAIT, connection.send(request)).await;
                     failed += usize::from(!matches!(answered, Ok(Ok(true))));
                     times.push(due.elapsed());
                 }
             }));
         }
-        let mut outcome = Outcome { p99_ms: 0.0, failed: 0, late: 0 };
+        let mut outcome = Outcome { p50_ms: 0.0, p99_ms: 0.0, failed: 0, late: 0 };
         let mut times = Vec::with_capacity(count);
         for sender in senders {
             let (some, failed, late) = sender.await?;
@@ -157,8 +182,57 @@ impl Runs {
             outcome.late += late;
         }
         times.sort_unstable();
-        outcome.p99_ms = times.get(times.len() * 99 / 100).copied().unwrap_or(WAIT).as_secs_f64() * 1e3;
+        let part = |hundredth| times.get(times.len() * hundredth / 100).copied().unwrap_or(WAIT).as_secs_f64() * 1e3;
+        (outcome.p50_ms, outcome.p99_ms) = (part(50), part(99));
         Ok(outcome)
+    }
+}
+
+/// Sockets that send a byte a second, half of them in the head and half in the body of a request; who is shut out comes
+/// again. They end with their owner.
+struct SlowSockets {
+    senders: Vec<tokio::task::JoinHandle<()>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for SlowSockets {
+    fn drop(&mut self) {
+        self.senders.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl SlowSockets {
+    /// Gives them when all have been connected once.
+    async fn open(address: SocketAddr, path: &'static str) -> anyhow::Result<Self> {
+        let open = Arc::new(AtomicUsize::new(0));
+        let mut senders = Vec::new();
+        for number in 0..SLOW_SOCKETS {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n");
+            let rest = if number % 2 == 0 { "" } else { "content-length: 1000\r\n\r\n" };
+            let (first, counted) = (head + rest, Arc::clone(&open));
+            let mut stream = Some(TcpStream::connect(address).await?);
+            senders.push(tokio::spawn(async move {
+                loop {
+                    if let Some(mut stream) = stream.take() {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        let mut sent = stream.write_all(first.as_bytes()).await;
+                        while sent.is_ok() {
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                            sent = stream.write_all(b"a").await;
+                        }
+                        counted.fetch_sub(1, Ordering::Relaxed);
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    stream = TcpStream::connect(address).await.ok();
+                }
+            }));
+        }
+        Ok(Self { senders, open })
+    }
+
+    /// How many are open.
+    fn held(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A sender of signed webhooks, and what goes with it.
+//! What benchmarks share: a sender of signed webhooks, its account, and figures.
 
 use std::{
     fmt::Write as _,
@@ -15,8 +15,11 @@ use tokio::{
     net::TcpStream,
 };
 
+/// The webhooks' secret.
 pub const SECRET: &str = "bench-secret";
+/// The account's number.
 pub const SENDER: &str = "10000";
+/// Key of the platform's API and of our services.
 pub const API_KEY: &str = "key-of-the-benchmarks-0123456789";
 
 /// The account of all benchmarks, for a configuration file.
@@ -24,12 +27,15 @@ pub fn account(platform: &str) -> String {
     format!(
         "[tenants.default]\nlanguages = [\"en\"]\n[tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\n\
          base_url = \"{platform}\"\napi_key = \"{API_KEY}\"\nsender = \"{SENDER}\"\n\
-         webhook_secrets = [\"{SECRET}\"]\nsimulated = true\n\
+         webhook_secrets = [\"{SECRET}\"]\nsimulated = true\nsends_per_second = 10000\n\
          auth = {{ type = \"hmac\", header = \"X-Signature\", algorithm = \"sha256\", encoding = \"hex\" }}\n"
     )
 }
 
 /// Makes the tables, the stream and its group.
+///
+/// # Errors
+/// When the migrator fails.
 pub fn migrate(binaries: &Path, database: &str, redis: &str) -> anyhow::Result<()> {
     let mut migrator = Command::new(binaries.join("migrator"));
     let migrated = migrator.arg("up").env("DATABASE_URL", database).env("REDIS_URL", redis).output()?;
@@ -37,12 +43,27 @@ pub fn migrate(binaries: &Path, database: &str, redis: &str) -> anyhow::Result<(
     Ok(())
 }
 
+/// The most memory that a process had, in MiB.
+///
+/// # Errors
+/// When there is none, or no `/proc`.
+pub fn peak_mib(process: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1024.0)
+}
+
 /// `ROUNDS`, or five.
+///
+/// # Errors
+/// When it is no number.
 pub fn rounds() -> anyhow::Result<usize> {
     std::env::var("ROUNDS").map_or(Ok(5), |text| text.parse().context("ROUNDS is a number of rounds"))
 }
 
 /// Prints the range and the median.
+#[expect(clippy::print_stdout, reason = "a figure is for the terminal")]
 pub fn figure(name: &str, unit: &str, values: &mut [f64]) {
     values.sort_by(f64::total_cmp);
     let (first, last) = (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
@@ -51,47 +72,69 @@ pub fn figure(name: &str, unit: &str, values: &mut [f64]) {
     println!("{name}: {first:.2} to {last:.2}\n{}", line.trim_end());
 }
 
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// When there is none.
 pub fn free() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// The signed request that brings a message of this number, from one of so many people.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn request(path: &str, number: usize, peers: usize) -> anyhow::Result<Vec<u8>> {
+    let body = format!(
+        r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"is the red one free tomorrow?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
+        peer = number % peers,
+        now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+        process = std::process::id(),
+    );
+    let mut signature = String::with_capacity(64);
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("a key")?;
+    mac.update(body.as_bytes());
+    for byte in mac.finalize().into_bytes() {
+        let _ = write!(signature, "{byte:02x}");
+    }
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    Ok((head + &body).into_bytes())
 }
 
 /// One HTTP/1.1 connection that is kept open.
 pub struct Connection {
     stream: TcpStream,
-    request: Vec<u8>,
     answer: Vec<u8>,
 }
 
 impl Connection {
     /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens.
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: Vec::new(), answer: vec![0; 4096] })
+        Ok(Self { stream, answer: vec![0; 4096] })
     }
 
     /// Posts a message of this number, from one of so many people; true for a 2xx.
+    ///
+    /// # Errors
+    /// When the connection breaks or the answer is no HTTP.
     pub async fn post(&mut self, path: &str, number: usize, peers: usize) -> anyhow::Result<bool> {
-        let body = format!(
-            r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"is the red one free tomorrow?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
-            peer = number % peers,
-            now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
-            process = std::process::id(),
-        );
-        let mut signature = String::with_capacity(64);
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("a key")?;
-        mac.update(body.as_bytes());
-        for byte in mac.finalize().into_bytes() {
-            let _ = write!(signature, "{byte:02x}");
-        }
-        self.request.clear();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nx-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        self.request.extend_from_slice(head.as_bytes());
-        self.request.extend_from_slice(body.as_bytes());
-        self.stream.write_all(&self.request).await?;
+        self.send(&request(path, number, peers)?).await
+    }
+
+    /// Sends a [`request`]; true for a 2xx.
+    ///
+    /// # Errors
+    /// As [`Connection::post`].
+    pub async fn send(&mut self, request: &[u8]) -> anyhow::Result<bool> {
+        self.stream.write_all(request).await?;
         let mut read = 0;
         loop {
             ensure!(read < self.answer.len(), "the answer is too long");
