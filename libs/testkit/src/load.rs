@@ -5,6 +5,11 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
@@ -102,6 +107,57 @@ pub fn request(path: &str, number: usize, peers: usize) -> anyhow::Result<Vec<u8
         body.len()
     );
     Ok((head + &body).into_bytes())
+}
+
+/// How a request of [`open_loop`] went.
+pub struct Sent {
+    /// How much later than due it was sent, because all connections waited.
+    pub late: Duration,
+    /// From when it was due to its answer.
+    pub took: Duration,
+    /// It was answered with a 2xx in time.
+    pub taken: bool,
+}
+
+/// Sends requests over so many connections, so many a second however long the answers take; an answer is waited for until
+/// `wait`.
+///
+/// # Errors
+/// When nobody listens.
+pub async fn open_loop(
+    address: SocketAddr,
+    requests: Vec<Vec<u8>>,
+    rate: f64,
+    connections: usize,
+    wait: Duration,
+) -> anyhow::Result<Vec<Sent>> {
+    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+    let begun = Instant::now() + Duration::from_millis(100);
+    let mut senders = Vec::new();
+    for _ in 0..connections {
+        let mut connection = Connection::open(address).await?;
+        let (requests, next) = (Arc::clone(&requests), Arc::clone(&next));
+        senders.push(tokio::spawn(async move {
+            let mut sent = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(number) else {
+                    return sent;
+                };
+                #[expect(clippy::cast_precision_loss, reason = "a small number")]
+                let due = begun + Duration::from_secs_f64(number as f64 / rate);
+                tokio::time::sleep_until(due.into()).await;
+                let late = due.elapsed();
+                let answered = tokio::time::timeout(wait, connection.send(request)).await;
+                sent.push(Sent { late, took: due.elapsed(), taken: matches!(answered, Ok(Ok(true))) });
+            }
+        }));
+    }
+    let mut all = Vec::new();
+    for sender in senders {
+        all.extend(sender.await?);
+    }
+    Ok(all)
 }
 
 /// One HTTP/1.1 connection that is kept open.

@@ -3,7 +3,7 @@
 //! `TEST_REDIS_URL`.
 //!
 //! The model is a fake that answers after two seconds, or at once. A message goes the whole way: webhook, disk, bell,
-//! search, model, commit, send to a fake of the platform. Celery's task does what the predecessors' did: it waits for the
+//! search, model, commit, send to a fake of the platform. `RATE=<messages a second>` makes one run of ours alone. Celery's task does what the predecessors' did: it waits for the
 //! model, writes one row, and posts the answer.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
@@ -12,21 +12,18 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
+use domain::Micros;
 use simulator::{
     faults::Fault,
     infobip::{self, Infobip},
     model,
 };
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use testkit::load::{API_KEY, Connection, SENDER, account, figure, free, migrate, peak_mib, rounds};
+use testkit::load::{API_KEY, SENDER, account, figure, free, migrate, open_loop, peak_mib, request, rounds};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +52,17 @@ async fn main() -> anyhow::Result<()> {
     let (mut rates, mut ratios, mut slow_ratios) = (Vec::new(), Vec::new(), Vec::new());
     // Clients, pools and catalogue are there afterwards.
     ours.run(Duration::ZERO, 200, 100.0).await?;
+    if let Ok(rate) = std::env::var("RATE") {
+        let outcome = ours.run(MODEL, MESSAGES, rate.parse().context("RATE is a number of messages a second")?).await?;
+        println!(
+            "{rate}/s: {:.0}/s were answered, {:.0} at a time, overhead p99 {:.1} ms, the worker has {:.0} MiB",
+            outcome.per_s,
+            outcome.in_flight,
+            outcome.overhead_p99_ms,
+            peak_mib(ours.worker)?
+        );
+        return Ok(());
+    }
     for round in 0..rounds()? {
         let outcome = ours.run(MODEL, MESSAGES, RATE).await?;
         in_flight.push(outcome.in_flight);
@@ -86,7 +94,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// What a run gave.
 struct Outcome {
-    /// Most messages that were accepted and not yet answered.
+    /// Most questions that the model had at a time; a turn asks one.
     in_flight: f64,
     /// From accept to the first byte to the platform, less the model's time.
     overhead_p99_ms: f64,
@@ -213,28 +221,14 @@ impl Ours {
         let first: i64 = sqlx::query_scalar("select coalesce(max(accepted_at), 0)::bigint from inbox")
             .fetch_one(&mut connection)
             .await?;
-        let (next, begun, start) = (Arc::new(AtomicUsize::new(0)), Instant::now(), self.sent);
+        self.model.forget_requests();
+        let requests =
+            (self.sent..self.sent + count).map(|number| request("/webhook/infobip/main", number, usize::MAX));
+        let requests = requests.collect::<anyhow::Result<_>>()?;
         self.sent += count;
-        let mut senders = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let mut connection = Connection::open(self.gateway).await?;
-            let next = Arc::clone(&next);
-            senders.push(tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return anyhow::Ok(());
-                    }
-                    #[expect(clippy::cast_precision_loss, reason = "a small number")]
-                    let due = begun + Duration::from_secs_f64(number as f64 / rate);
-                    tokio::time::sleep_until(due.into()).await;
-                    ensure!(connection.post("/webhook/infobip/main", start + number, usize::MAX).await?, "refused");
-                }
-            }));
-        }
-        for sender in senders {
-            sender.await??;
-        }
+        let sent = open_loop(self.gateway, requests, rate, CONNECTIONS, WAIT).await?;
+        ensure!(sent.iter().all(|sent| sent.taken), "the gateway refused a message");
+        let begun = Instant::now();
         let answered = "select i.accepted_at::bigint, o.sending_at::bigint, o.sent_at::bigint from inbox i \
                         join outbox o on o.conversation = i.conversation and o.in_seq = i.seq and o.part = 1 \
                         where i.accepted_at > $1 and o.status = 'sent'";
@@ -248,8 +242,9 @@ impl Ours {
         };
         let mut overhead: Vec<i64> = rows.iter().map(|(accepted, sending, _)| sending - accepted).collect();
         overhead.sort_unstable();
-        let mut changes: Vec<(i64, i32)> =
-            rows.iter().flat_map(|(accepted, sending, _)| [(*accepted, 1), (*sending, -1)]).collect();
+        // A question is with the model for as long as the model takes.
+        let mut changes: Vec<(Micros, i32)> =
+            self.model.asked().iter().flat_map(|asked| [(asked.at, 1), (asked.at + model, -1)]).collect();
         changes.sort_unstable();
         let (mut now, mut most) = (0, 0);
         for (_, change) in changes {

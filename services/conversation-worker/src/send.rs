@@ -69,6 +69,7 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
             worker.store.at("send.before").await;
             let sent = post(channel, &lease.peer, row, &part).instrument(span.clone()).await;
             worker.store.at("send.after").await;
+            worker.breakers.tell(&lease.tenant, &lease.account, health(&sent));
             if !matches!(sent, SendOutcome::Sent { .. }) {
                 span.record("error.type", end(&sent));
                 span.record("otel.status_code", "ERROR");
@@ -76,9 +77,6 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
             sent
         }
     };
-    if let Some(health) = health(&sent, channel.is_none()) {
-        worker.breakers.tell(&lease.tenant, &lease.account, health);
-    }
     let database_now = now + read_at.elapsed();
     let outcome = outcome(&sent, attempt, database_now);
     count(&lease.account, &sent, channel.is_none());
@@ -174,14 +172,11 @@ async fn post(channel: &Channel, peer: &str, row: &OutboxRow, part: &Reply) -> S
     sent.unwrap_or_else(|_elapsed| SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() })
 }
 
-/// What the send tells about the platform; nothing, when the platform had no part in it.
-fn health(sent: &SendOutcome, unconfigured: bool) -> Option<Health> {
+/// What the end of a request tells about the platform.
+fn health(sent: &SendOutcome) -> Health {
     match sent {
-        _ if unconfigured => None,
-        SendOutcome::Sent { .. } | SendOutcome::Rejected { .. } | SendOutcome::RetryAfter { .. } => {
-            Some(Health::Answered)
-        }
-        SendOutcome::NotSent { .. } | SendOutcome::Unknown { .. } => Some(Health::Failed),
+        SendOutcome::Sent { .. } | SendOutcome::Rejected { .. } | SendOutcome::RetryAfter { .. } => Health::Answered,
+        SendOutcome::NotSent { .. } | SendOutcome::Unknown { .. } => Health::Failed,
     }
 }
 

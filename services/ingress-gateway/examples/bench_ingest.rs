@@ -3,7 +3,8 @@
 //!
 //! An open loop: each request has its time, and its latency counts from then, however long the one before took. All
 //! systems take the same bodies with the same signatures on the same machine, the generator included, one after another
-//! in each round. `RATE=<webhooks a second>` makes one run of ours alone. What a system takes is the highest rate of which 99 of 100 are answered within 30 ms, all with 2xx.
+//! in each round. `RATE=<webhooks a second>` makes one run of ours alone. What a system takes is the highest rate of
+//! which 99 of 100 are answered within 30 ms, all with 2xx.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -19,7 +20,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use testkit::load::{Connection, SECRET, account, figure, free, migrate, peak_mib, request, rounds};
+use testkit::load::{Connection, SECRET, account, figure, free, migrate, open_loop, peak_mib, request, rounds};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 const P99: Duration = Duration::from_millis(30);
@@ -149,42 +150,17 @@ impl Runs {
         self.sent += count;
         // Signed before they are due: the generator takes as little as it can of what it measures.
         let requests = (0..count).map(|number| request(system.path, first + number, PEERS));
-        let requests: Arc<Vec<Vec<u8>>> = Arc::new(requests.collect::<anyhow::Result<_>>()?);
-        let next = Arc::new(AtomicUsize::new(0));
-        let begun = Instant::now() + Duration::from_millis(100);
-        let mut senders = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let mut connection = Connection::open(system.address).await?;
-            let (next, requests) = (Arc::clone(&next), Arc::clone(&requests));
-            senders.push(tokio::spawn(async move {
-                let (mut times, mut failed, mut late) = (Vec::new(), 0, 0);
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(request) = requests.get(number) else {
-                        return (times, failed, late);
-                    };
-                    #[expect(clippy::cast_precision_loss, reason = "a small number")]
-                    let due = begun + Duration::from_secs_f64(number as f64 / rate);
-                    tokio::time::sleep_until(due.into()).await;
-                    late += usize::from(due.elapsed() > P99);
-                    let answered = tokio::time::timeout(WAIT, connection.send(request)).await;
-                    failed += usize::from(!matches!(answered, Ok(Ok(true))));
-                    times.push(due.elapsed());
-                }
-            }));
-        }
-        let mut outcome = Outcome { p50_ms: 0.0, p99_ms: 0.0, failed: 0, late: 0 };
-        let mut times = Vec::with_capacity(count);
-        for sender in senders {
-            let (some, failed, late) = sender.await?;
-            times.extend(some);
-            outcome.failed += failed;
-            outcome.late += late;
-        }
+        let requests = requests.collect::<anyhow::Result<_>>()?;
+        let sent = open_loop(system.address, requests, rate, CONNECTIONS, WAIT).await?;
+        let mut times: Vec<Duration> = sent.iter().map(|sent| sent.took).collect();
         times.sort_unstable();
         let part = |hundredth| times.get(times.len() * hundredth / 100).copied().unwrap_or(WAIT).as_secs_f64() * 1e3;
-        (outcome.p50_ms, outcome.p99_ms) = (part(50), part(99));
-        Ok(outcome)
+        Ok(Outcome {
+            p50_ms: part(50),
+            p99_ms: part(99),
+            failed: sent.iter().filter(|sent| !sent.taken).count(),
+            late: sent.iter().filter(|sent| sent.late > P99).count(),
+        })
     }
 }
 

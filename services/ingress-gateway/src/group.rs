@@ -75,7 +75,7 @@ async fn commit_groups(store: Store, receiver: Arc<Mutex<mpsc::Receiver<Waiting>
     }
 }
 
-/// What waits together with the first one, and while all others are not idle, what comes within [`GATHER`].
+/// What waits together with the first one, and while another group is on its way, what comes within [`GATHER`].
 async fn gather(first: Waiting, receiver: &mut mpsc::Receiver<Waiting>, idle: &Semaphore) -> Vec<Waiting> {
     let mut count = first.messages.len();
     let mut group = vec![first];

@@ -6,18 +6,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 home=$root/target/bench-vectors
 target=${CARGO_TARGET_DIR:-$root/target}
-mkdir -p "$home"
-if [ ! -e "$home/venv/.complete" ]; then
-    rm -rf "$home/venv"
-    python3 -m venv "$home/venv"
-    "$home/venv/bin/pip" install -q -r "$here/../bench-vectors/requirements.txt" >&2
-    : >"$home/venv/.complete"
-fi
-"$home/venv/bin/python" "$here/../bench-vectors/data.py" "$home/data" >&2
+python=$("$here/../venv.sh" "$home/venv" "$here/../bench-vectors/requirements.txt")
+"$python" "$here/../bench-vectors/data.py" "$home/data" >&2
 cd "$root"
 cargo build --quiet --release -p embedding-service --example bench_embedding --example embedding_start --example embedding_figures
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-"$target/release/examples/bench_embedding" "$home/data" "$home/venv/bin/python" "$here/peers.py"
+"$target/release/examples/bench_embedding" "$home/data" "$python" "$here/peers.py"
 
 # A start with all vectors (warm_start_ms), and the import of 40 MB of them (import_40mb_ms).
 "$target/release/examples/embedding_start"

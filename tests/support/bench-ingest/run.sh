@@ -6,16 +6,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 home=$root/target/bench-ingest
 target=${CARGO_TARGET_DIR:-$root/target}
-mkdir -p "$home"
-if [ ! -e "$home/venv/.complete" ]; then
-    rm -rf "$home/venv"
-    python3 -m venv "$home/venv"
-    "$home/venv/bin/pip" install -q -r "$here/requirements.txt" >&2
-    : >"$home/venv/.complete"
-fi
+python=$("$here/../venv.sh" "$home/venv" "$here/requirements.txt")
 cd "$root"
 cargo build --quiet --release -p ingress-gateway -p migrator --bins --example bench_ingest
 # 2,000 slow sockets and their other ends.
 ulimit -n 8192
 POSTGRES_FSYNC=on "$here/../with-servers.sh" "$target/release/examples/bench_ingest" "$target/release" \
-    "$home/venv/bin/python" "$here/baseline.py"
+    "$python" "$here/baseline.py"

@@ -6,17 +6,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 home=$root/target/bench-vectors
 core=${CORE:-$(($(nproc) - 1))}
-mkdir -p "$home"
-if [ ! -e "$home/venv/.complete" ]; then
-    rm -rf "$home/venv"
-    python3 -m venv "$home/venv"
-    "$home/venv/bin/pip" install -q -r "$here/requirements.txt" >&2
-    : >"$home/venv/.complete"
-fi
+python=$("$here/../venv.sh" "$home/venv" "$here/requirements.txt")
 [ $# -gt 0 ] || set -- 1k 10k 100k wide
-"$home/venv/bin/python" "$here/data.py" "$home/data" "$@" >&2
+"$python" "$here/data.py" "$home/data" "$@" >&2
 cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p vector-index --examples
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 pin="taskset -c $core"
 command -v taskset >/dev/null 2>&1 || pin=
-exec $pin "$home/venv/bin/python" "$here/compare.py" "$home/data" "${CARGO_TARGET_DIR:-$root/target}/release/examples/bench" "$@"
+exec $pin "$python" "$here/compare.py" "$home/data" "${CARGO_TARGET_DIR:-$root/target}/release/examples/bench" "$@"
