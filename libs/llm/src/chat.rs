@@ -19,6 +19,9 @@ use crate::{
 /// How long usage and the stream's end are waited for once the model has said that it is done.
 const END_GRACE: Duration = Duration::from_secs(2);
 
+/// What may follow the answer, in chunks, for the connection to be kept.
+const REST_MAX: usize = 16;
+
 /// A chat model. Cheap to clone; clones share connections and what was learnt about the endpoint.
 #[derive(Clone)]
 pub struct Chat(Arc<Inner>);
@@ -182,7 +185,10 @@ impl Chat {
         };
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let assembler = if kind.to_ascii_lowercase().contains("event-stream") {
-            self.read_stream(response, deltas, ends).await?
+            let mut response = response;
+            let assembler = self.read_stream(&mut response, deltas, ends).await?;
+            tokio::spawn(read_out(response));
+            assembler
         } else {
             self.read_whole(response, deltas, ends).await?
         };
@@ -196,7 +202,7 @@ impl Chat {
     /// Reads server-sent events until the answer is whole.
     async fn read_stream(
         &self,
-        mut response: reqwest::Response,
+        response: &mut reqwest::Response,
         deltas: Option<&mpsc::Sender<String>>,
         ends: Ends,
     ) -> Result<Assembler, Failed> {
@@ -355,4 +361,17 @@ impl Chat {
 
 fn broken_off(so_far: &Assembler, why: String) -> Failed {
     if so_far.has_output() { Failed::ForGood(LlmError::Cut(why)) } else { Failed::Before(LlmError::Away(why)) }
+}
+
+/// Reads a stream to its end, which comes right behind the answer: otherwise its connection cannot be used again, and
+/// the next question waits for a new one.
+async fn read_out(mut response: reqwest::Response) {
+    let rest = async {
+        for _ in 0..REST_MAX {
+            if !matches!(response.chunk().await, Ok(Some(_))) {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(END_GRACE, rest).await;
 }

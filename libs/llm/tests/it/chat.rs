@@ -1,6 +1,12 @@
 //! Answers, calls, streams, deadlines and repeats.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use llm::{ChatConfig, ChatLimits, Finish, LlmError, Message, Provider, Retry};
 use serde_json::json;
@@ -8,7 +14,10 @@ use simulator::{
     faults::Fault,
     model::{BadAnswer, Reply, When},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 
 use crate::{Running, chat, question};
 
@@ -208,4 +217,32 @@ async fn limits_of_the_answer_are_sent() {
     chat.complete(&request, None).await.expect("an answer");
     let body = running.server.asked().remove(0).body;
     assert_eq!((&body["max_tokens"], &body["temperature"]), (&json!(1_024), &json!(0.25)));
+}
+
+/// A new connection is a handshake more before the first word.
+#[tokio::test]
+async fn a_stream_leaves_its_connection_to_the_next_question() {
+    let mut running = Running::openai().await;
+    running.server.script(When::any(), "Hello there.");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let server = running.base.socket_addrs(|| None).expect("an address")[0];
+    running.base.set_port(Some(listener.local_addr().expect("an address").port())).expect("a port");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut far = TcpStream::connect(server).await.expect("the server");
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    let chat = running.chat();
+    for _ in 0..100 {
+        let before = connections.load(Ordering::SeqCst);
+        chat.complete(&question("Hello!"), None).await.expect("an answer");
+        if before > 0 && connections.load(Ordering::SeqCst) == before {
+            return;
+        }
+    }
+    panic!("each of 100 questions needed a connection of its own");
 }
