@@ -48,7 +48,9 @@ async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: boo
         let commit = Commit {
             first_seq: accepted.seq,
             last_seq: accepted.seq,
+            steps: Vec::new(),
             replies: Vec::new(),
+            begin_send: false,
             state: json!({}),
             audit: None,
             dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),

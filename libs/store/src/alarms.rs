@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Lease, Store, StoreError,
+    batch::Batch,
     engine::{Tx, args, sql},
     inbox,
 };
@@ -126,27 +127,25 @@ fn message_id(conversation: ConversationId, key: &str) -> String {
 }
 
 /// Sets and takes back what a turn says, within its commit.
-pub(crate) async fn keep(tx: &mut Tx, lease: &Lease, alarms: &Alarms) -> Result<(), StoreError> {
+pub(crate) fn push(batch: &mut Batch, lease: &Lease, alarms: &Alarms) -> Result<(), StoreError> {
     for key in &alarms.off {
-        tx.execute(
-            sql!("update alarms set due_at = null where conversation = $1 and key = $2"),
+        batch.push(
+            sql!("update alarms set due_at = null where conversation = $1 and key = $2" and_held " returning 1 as v"),
             args![lease.conversation, key],
-        )
-        .await?;
+        );
     }
     for alarm in &alarms.set {
         let mut incoming = alarm.incoming.clone();
         incoming.provider = PROVIDER.to_owned();
         incoming.provider_message_id = message_id(lease.conversation, &alarm.key);
         let payload = serde_json::to_string(&incoming).map_err(|error| StoreError::Payload(error.to_string()))?;
-        tx.execute(
+        batch.push(
             sql!(
                 "insert into alarms (conversation, key, tenant, person, due_at, payload, created_at) "
-                "values ($1, $2, $3, $4, $5, $6, " now ") on conflict (conversation, key) do nothing"
+                "select $1, $2, $3, $4, $5, $6, " now if_held " on conflict (conversation, key) do nothing returning 1 as v"
             ),
             args![lease.conversation, &alarm.key, &lease.tenant, alarm.person, alarm.due_at, payload],
-        )
-        .await?;
+        );
     }
     Ok(())
 }

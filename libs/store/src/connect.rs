@@ -16,6 +16,8 @@ use sqlx::{
 
 use crate::{
     StoreError,
+    batch::Batch,
+    connections::Connections,
     engine::{Arg, Pool, Row, Sql, Tx, args, sql},
 };
 
@@ -173,9 +175,10 @@ impl Store {
                 // A pool says only that the time was over; a connection says why.
                 let connected = tokio::time::timeout(Duration::from_secs(2), options.connect()).await;
                 connected.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
-                Pool::Pg(
+                let count = config.max_connections.max(1);
+                Pool::Pg(Connections::new(
                     PgPoolOptions::new()
-                        .max_connections(config.max_connections.max(1))
+                        .max_connections(count)
                         .acquire_timeout(Duration::from_secs(2))
                         // Whether a connection still works is asked only of one that has not just worked.
                         .test_before_acquire(false)
@@ -188,7 +191,8 @@ impl Store {
                             })
                         })
                         .connect_lazy_with(options),
-                )
+                    count,
+                ))
             }
             Target::Sqlite(path) => {
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -306,6 +310,11 @@ impl Store {
     pub(crate) async fn write(&self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         self.process.statement().await;
         self.inner.pool.write(self.inner.limit, sql, args).await
+    }
+
+    pub(crate) async fn write_batch(&self, batch: Batch) -> Result<Option<Vec<Option<i64>>>, StoreError> {
+        self.process.statement().await;
+        self.inner.pool.write_batch(self.inner.limit, batch).await
     }
 
     pub(crate) async fn read(&self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {

@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use domain::{Account, ConversationId, Micros, OutboxId, PersonId, Tenant};
 use serde_json::Value;
-use sqlx::{
-    Arguments as _, Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, pool::PoolConnection,
-    postgres::PgArguments, sqlite::SqliteArguments,
-};
+use sqlx::{Arguments as _, Row as _, SqlSafeStr, Sqlite, SqlitePool, postgres::PgArguments, sqlite::SqliteArguments};
 use uuid::Uuid;
 
 use crate::{
     StoreError,
+    connections::{Connections, InHand},
     observe::{InUse, timed},
 };
 
@@ -52,6 +50,14 @@ macro_rules! sql_part {
             " and (owner is null or lease_until <= ", $crate::engine::sql_part!($engine now), ")"
         )
     };
+    // Behind the lock of a [`crate::batch::Batch`]; the end of a `select` that an `insert` takes, and of a condition.
+    (pg if_held) => { " where exists (select 1 from held)" };
+    (lite if_held) => { " where true" };
+    (pg and_held) => { " and exists (select 1 from held)" };
+    (lite and_held) => { "" };
+    // W3C `traceparent` of the message `i`.
+    (pg traceparent) => { "(i.payload::json) ->> 'traceparent'" };
+    (lite traceparent) => { "i.payload ->> '$.traceparent'" };
     // A list of ids bound as argument $1.
     (pg in_uuids_1) => { " = any($1)" };
     (lite in_uuids_1) => { " in (select unhex(value) from json_each($1))" };
@@ -122,7 +128,7 @@ arg_from! {
     Vec<i64>, v => Self::Ints(v);
 }
 
-fn pg_args(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
+pub(crate) fn pg_args(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
     let mut bound = PgArguments::default();
     for arg in args {
         match arg {
@@ -220,7 +226,7 @@ impl Row {
 
 /// The connections of a store.
 pub(crate) enum Pool {
-    Pg(PgPool),
+    Pg(Connections),
     Lite {
         writer: SqlitePool,
         readers: SqlitePool,
@@ -242,14 +248,11 @@ pub(crate) enum Tx {
 
 /// A PostgreSQL connection inside `begin`. If it is dropped there, it is closed instead of going back to the
 /// pool: it may still wait for an answer that never comes, and the server rolls back when the socket closes.
-pub(crate) struct PgTx {
-    connection: Option<PoolConnection<Postgres>>,
-    _in_use: InUse,
-}
+pub(crate) struct PgTx(Option<InHand>);
 
 impl Drop for PgTx {
     fn drop(&mut self) {
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = &mut self.0 {
             connection.close_on_drop();
         }
     }
@@ -257,7 +260,7 @@ impl Drop for PgTx {
 
 impl PgTx {
     fn get(&mut self) -> Result<&mut sqlx::PgConnection, StoreError> {
-        match &mut self.connection {
+        match &mut self.0 {
             Some(connection) => Ok(connection),
             None => Err(StoreError::Unavailable(sqlx::Error::PoolClosed)),
         }
@@ -329,7 +332,9 @@ impl Tx {
             match self {
                 Self::Pg { mut connection, limit } => {
                     within(limit, sqlx::query(how.pg).execute(connection.get()?)).await?;
-                    drop(connection.connection.take()); // back to the pool
+                    if let Some(connection) = connection.0.take() {
+                        connection.put_back();
+                    }
                     Ok(())
                 }
                 Self::Lite(tx, _) if how.lite == "commit" => Ok(tx.commit().await?),
@@ -352,8 +357,7 @@ impl Pool {
         timed(self.is_postgres(), sql!("begin"), async {
             match self {
                 Self::Pg(pool) => {
-                    let connection = pool.acquire().await?;
-                    let mut connection = PgTx { connection: Some(connection), _in_use: InUse::begin() };
+                    let mut connection = PgTx(Some(pool.acquire().await?));
                     let begin = sqlx::query("begin isolation level read committed");
                     within(limit, begin.execute(connection.get()?)).await?;
                     Ok(Tx::Pg { connection, limit })
@@ -370,7 +374,7 @@ impl Pool {
     pub async fn write(&self, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         timed(self.is_postgres(), sql, async {
             match self {
-                Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
+                Self::Pg(pool) => Self::pg(pool, limit, sql.pg, pg_args(args)?).await,
                 Self::Lite { writer, .. } => Self::lite(writer, sql, args).await,
                 #[cfg(feature = "faults")]
                 Self::Memory(memory) => memory.run(sql.lite, args).await,
@@ -383,7 +387,7 @@ impl Pool {
     pub async fn read(&self, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         timed(self.is_postgres(), sql, async {
             match self {
-                Self::Pg(pool) => Self::pg(pool, limit, sql, args).await,
+                Self::Pg(pool) => Self::pg(pool, limit, sql.pg, pg_args(args)?).await,
                 Self::Lite { readers, .. } => Self::lite(readers, sql, args).await,
                 #[cfg(feature = "faults")]
                 Self::Memory(memory) => memory.run(sql.lite, args).await,
@@ -392,12 +396,18 @@ impl Pool {
         .await
     }
 
-    async fn pg(pool: &PgPool, limit: Duration, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+    pub async fn pg(
+        pool: &Connections,
+        limit: Duration,
+        text: impl SqlSafeStr,
+        args: PgArguments,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut connection = pool.acquire().await?;
-        let _in_use = InUse::begin();
-        let answer = within(limit, sqlx::query_with(sql.pg, pg_args(args)?).fetch_all(&mut *connection)).await;
-        if matches!(answer, Err(StoreError::TooSlow { .. })) {
-            connection.close_on_drop();
+        let answer = within(limit, sqlx::query_with(text, args).fetch_all(&mut *connection)).await;
+        match &answer {
+            Ok(_) => connection.put_back(),
+            Err(StoreError::TooSlow { .. }) => connection.close_on_drop(),
+            Err(_) => {}
         }
         Ok(answer?.into_iter().map(Row::Pg).collect())
     }
@@ -430,7 +440,7 @@ impl Pool {
     /// One round trip on one connection; on SQLite a look into the file, which waits for no writer.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Pg(pool) => pool.acquire().await?.ping().await,
+            Self::Pg(pool) => pool.ping().await,
             Self::Lite { readers, .. } => {
                 sqlx::query("select 1 from sqlite_schema limit 1").fetch_optional(readers).await.map(drop)
             }

@@ -7,8 +7,9 @@ use faults::{Bug, planted};
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError,
+    Snapshot, Store, StoreError,
     engine::{Row, Sql, Tx, args, sql},
+    work,
 };
 
 /// How long a claim or a renewal holds. Workers renew every 10 s.
@@ -66,20 +67,40 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn claim(&self, conversation: ConversationId, owner: Uuid) -> Result<Option<Lease>, StoreError> {
+        Ok(self.claim_and_look(conversation, owner).await?.map(|(lease, _)| lease))
+    }
+
+    /// As [`Store::claim`], with what a [`Store::snapshot`] would give; none where that has to look at the outbox, or
+    /// cannot read the state.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_and_look(
+        &self,
+        conversation: ConversationId,
+        owner: Uuid,
+    ) -> Result<Option<(Lease, Option<Snapshot>)>, StoreError> {
         self.at("claim.before").await;
         let claimed = self
             .write(
                 sql!(
                     "update conversations set epoch = epoch + 1, owner = $2, lease_until = " now " + $3 "
-                    "where id = $1 and " runnable " returning id, tenant, account, peer, epoch"
+                    "where id = $1 and " runnable " returning id, tenant, account, peer, epoch, "
+                    "next_seq, done_seq, unsent, wake_at, state, " now " as now"
                 ),
                 args![conversation, owner, micros(LEASE)],
             )
             .await;
         self.at("claim.after").await;
         match claimed {
-            Ok(rows) if planted(Bug::TokenFromRedis) => self.token_that_went_back(&rows, owner).await,
-            Ok(rows) => rows.first().map(|row| lease(row, owner)).transpose(),
+            Ok(rows) if planted(Bug::TokenFromRedis) => {
+                Ok(self.token_that_went_back(&rows, owner).await?.map(|lease| (lease, None)))
+            }
+            Ok(rows) => rows
+                .first()
+                .map(|row| Ok((lease(row, owner)?, work::snapshot(row).ok())))
+                .transpose()
+                .map(|claimed| claimed.map(|(lease, seen)| (lease, seen.filter(|seen| seen.unsent == 0)))),
             Err(StoreError::Busy) => Ok(None),
             Err(error) => Err(error),
         }

@@ -6,6 +6,7 @@
 //! Times are the database's own.
 
 mod connect;
+mod connections;
 mod engine;
 mod error;
 #[cfg(feature = "faults")]
@@ -16,6 +17,7 @@ pub mod ai_services;
 pub mod alarms;
 pub mod api_keys;
 pub mod audit;
+mod batch;
 pub mod catalogue;
 pub mod console;
 pub mod dead_letters;
@@ -45,7 +47,7 @@ pub use lease::{Lease, Seen, SweepInput};
 pub use media::{FileNew, StoredFile};
 #[cfg(feature = "faults")]
 pub use memory::Clock;
-pub use outbox::{OutboxRow, OutboxStatus, Outcome, UnknownPolicy};
+pub use outbox::{OutboxRow, OutboxStatus, Outcome, Recorded, UnknownPolicy};
 pub use people::UserMapping;
 pub use reports::ReportNew;
 pub use steps::{Step, StepKind, StepStatus};

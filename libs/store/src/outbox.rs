@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Lease, Store, StoreError,
+    batch::Batch,
     engine::{Row, Tx, args, clean, sql},
     lease::micros,
 };
@@ -105,6 +106,17 @@ pub enum Outcome {
     Unknown,
 }
 
+/// What became of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It changed nothing: another end is known.
+    KnownAlready,
+    /// It stands.
+    Kept,
+    /// It stands, nothing else is to be done, and the lease was given back.
+    AndReleased,
+}
+
 /// What becomes of a row whose end stays unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownPolicy {
@@ -122,43 +134,29 @@ impl Store {
     /// [`StoreError::Fenced`].
     pub async fn begin_send(&self, lease: &Lease, id: OutboxId) -> Result<Option<i32>, StoreError> {
         self.at("sending.before").await;
-        let mut tx = self.fenced(lease).await?;
-        let head = tx
-            .optional(
+        let values = self
+            .write_fenced(Batch::fenced(lease).and(
                 sql!(
-                    "select id, status, due_at <= " now " as due from outbox "
-                    "where conversation = $1 and status in ('pending', 'sending', 'unknown') order by in_seq, part limit 1"
+                    "update outbox set status = 'sending', attempt = attempt + 1, sending_at = " now
+                    " where id = $2 and status = 'pending' and due_at <= " now " and id = "
+                    "(select id from outbox where conversation = $1 and status in ('pending', 'sending', 'unknown') "
+                    "order by in_seq, part limit 1) "
+                    "and not exists (select 1 from receipts where outbox_id = $2 and tenant = $3)" and_held
+                    " returning attempt as v"
                 ),
-                args![lease.conversation],
-            )
+                args![lease.conversation, id, &lease.tenant],
+            ))
             .await?;
-        let ready = match &head {
-            Some(row) => row.uuid("id")? == id.0 && row.text("status")? == "pending" && row.bool("due")?,
-            None => false,
-        };
-        if !ready {
-            tx.rollback().await?;
-            return Ok(None);
+        if let Some(attempt) = values.first().copied().flatten() {
+            self.at("sending.after").await;
+            return i32::try_from(attempt).map(Some).map_err(|_| StoreError::corrupt("attempt", "number out of range"));
         }
+        let mut tx = self.fenced(lease).await?;
         if let Some(proof) = proof(&mut tx, lease, id).await? {
             prove(&mut tx, lease.conversation, id, Some(&proof)).await?;
             tx.commit().await?;
-            return Ok(None);
         }
-        let row = tx
-            .optional(
-                sql!(
-                    "update outbox set status = 'sending', attempt = attempt + 1, sending_at = " now
-                    " where id = $1 and status = 'pending' returning attempt"
-                ),
-                args![id],
-            )
-            .await?
-            .ok_or(StoreError::NotFound("message to send"))?;
-        self.at("sending.inside").await;
-        tx.commit().await?;
-        self.at("sending.after").await;
-        Ok(Some(row.small("attempt")?))
+        Ok(None)
     }
 
     /// Records how an attempt ended: the one write of a worker that is not fenced. What was really sent must be known
@@ -224,10 +222,54 @@ impl Store {
             }
         };
         wake_and_count(&mut tx, conversation, ended && status != OutboxStatus::Held, wake).await?;
-        self.at("record.inside").await;
         tx.commit().await?;
         self.at("record.after").await;
         Ok(true)
+    }
+
+    /// As [`Store::record_outcome`]; when that was the last thing to do, the lease is given back with it, under its fence
+    /// and by the counters of the row that is locked, as [`Store::release_idle`] does.
+    ///
+    /// # Errors
+    /// As [`Store::record_outcome`].
+    pub async fn record_and_release(
+        &self,
+        lease: &Lease,
+        id: OutboxId,
+        attempt: i32,
+        outcome: &Outcome,
+    ) -> Result<Recorded, StoreError> {
+        if let Outcome::Sent { provider_message_id } = outcome {
+            self.at("record.before").await;
+            let batch = Batch::new(
+                sql!("select 1 as v from conversations where id = $1" for_update),
+                args![lease.conversation],
+            )
+            .and(
+                sql!(
+                    "update outbox set status = 'sent', sent_at = " now ", provider_message_id = $4 "
+                    "where id = $2 and conversation = $1 and status = 'sending' and attempt = $3" and_held
+                    " returning 1 as v"
+                ),
+                args![lease.conversation, id, attempt, provider_message_id.as_deref().map(clean)],
+            )
+            .and(
+                sql!(
+                    "update conversations set unsent = unsent - 1, wake_at = " now ", owner = case "
+                    "when epoch = $2 and tenant = $3 and next_seq = done_seq and unsent = 1 then null else owner end "
+                    "where id = $1 and " ("exists (select 1 from p1)" | "changes() > 0")
+                    " returning case when epoch = $2 and owner is null then 1 else 0 end as v"
+                ),
+                args![lease.conversation, lease.epoch, &lease.tenant],
+            );
+            let recorded = self.write_batch(batch).await?.and_then(|values| values.get(1).copied().flatten());
+            if let Some(released) = recorded {
+                self.at("record.after").await;
+                return Ok(if released == 1 { Recorded::AndReleased } else { Recorded::Kept });
+            }
+        }
+        let kept = self.record_outcome(lease.conversation, id, attempt, outcome).await?;
+        Ok(if kept { Recorded::Kept } else { Recorded::KnownAlready })
     }
 
     /// Takes a `sending` or `unknown` row of an earlier attempt one step on, when its time has come: in flight for 15 s,
@@ -297,26 +339,7 @@ impl Store {
     }
 }
 
-/// The first row in the line, if any.
-pub(crate) async fn first_unsent(store: &Store, lease: &Lease) -> Result<Option<OutboxRow>, StoreError> {
-    let row = store
-        .read_one(
-            sql!(
-                "select o.id, o.in_seq, o.part, o.attempt, o.status, o.reply, o.due_at, o.sending_at, o.sent_at, "
-                "i.provider_message_id as quoted, "
-                ("(i.payload::json) ->> 'traceparent'" | "i.payload ->> '$.traceparent'")
-                " as traceparent from outbox o "
-                "left join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
-                "where o.conversation = $1 and o.tenant = $2 and o.status in ('pending', 'sending', 'unknown') "
-                "order by o.in_seq, o.part limit 1"
-            ),
-            args![lease.conversation, &lease.tenant],
-        )
-        .await?;
-    row.as_ref().map(outbox_row).transpose()
-}
-
-fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
+pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
     Ok(OutboxRow {
         id: OutboxId(row.uuid("id")?),
         in_seq: row.int("in_seq")?,

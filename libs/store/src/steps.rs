@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Lease, Store, StoreError,
-    engine::{Row, Tx, args, sql},
+    batch::Batch,
+    engine::{Row, args, sql},
 };
 
 /// Version of the results written now; a release reads the one before, too.
@@ -73,25 +74,28 @@ impl Step {
 }
 
 impl Store {
-    /// Counts an attempt before it begins; gives its number, from 1.
+    /// Counts an attempt before it begins, and fixes its range where none stands yet. Gives the attempt's number, from 1.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`].
-    pub async fn count_attempt(&self, lease: &Lease, seq: i64) -> Result<i32, StoreError> {
+    /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a message that is not there; [`StoreError::JournalConflict`]
+    /// when a range stands: nothing was counted then.
+    pub async fn begin_attempt(&self, lease: &Lease, seq: i64, range: Option<&Step>) -> Result<i32, StoreError> {
         self.at("attempt.before").await;
-        let mut tx = self.fenced(lease).await?;
-        let row = tx
-            .optional(
-                sql!(
-                    "update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2 returning attempts"
-                ),
-                args![lease.conversation, seq],
-            )
-            .await?
-            .ok_or(StoreError::NotFound("message"))?;
-        tx.commit().await?;
+        // One attempt less is counted if PostgreSQL ends right after: nothing was decided yet.
+        let mut batch = Batch::fenced(lease).early().and(
+            sql!(
+                "update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2" and_held
+                " returning attempts as v"
+            ),
+            args![lease.conversation, seq],
+        );
+        if let Some(range) = range {
+            push_step(&mut batch, lease, seq, range);
+        }
+        let values = self.write_fenced(batch).await.map_err(conflict)?;
         self.at("attempt.after").await;
-        row.small("attempts")
+        let attempts = values.first().copied().flatten().ok_or(StoreError::NotFound("message"))?;
+        i32::try_from(attempts).map_err(|_| StoreError::corrupt("attempts", "number out of range"))
     }
 
     /// The attempt ended in an orderly way: a park, a hand-over, an infrastructure error.
@@ -99,9 +103,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`].
     pub async fn reset_attempts(&self, lease: &Lease, seq: i64) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        orderly(&mut tx, lease, seq).await?;
-        tx.commit().await
+        let mut batch = Batch::fenced(lease);
+        push_orderly(&mut batch, lease, seq);
+        self.write_fenced(batch).await.map(drop)
     }
 
     /// The journal of a turn, by its first seq.
@@ -122,46 +126,21 @@ impl Store {
         rows.iter().map(step).collect()
     }
 
-    /// Writes a step down before its first effect. A decision or a call also ends the attempt in an orderly way.
+    /// Writes steps down, before the first effect of the last one. A decision or a call also ends the attempt in an
+    /// orderly way.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`]; [`StoreError::JournalConflict`] when the step stands there already: use that one.
-    pub async fn journal(&self, lease: &Lease, seq: i64, step: &Step) -> Result<(), StoreError> {
+    /// [`StoreError::Fenced`]; [`StoreError::JournalConflict`] when one of them stands there already: use that one.
+    pub async fn journal(&self, lease: &Lease, seq: i64, steps: &[Step]) -> Result<(), StoreError> {
         self.at("journal.before").await;
-        let mut tx = self.fenced(lease).await?;
-        let inserted = tx
-            .execute(
-                sql!(
-                    "insert into steps (conversation, seq, n, kind, request_hash, idempotency_key, status, request, result, format, created_at) "
-                    "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, " now ")"
-                ),
-                args![
-                    lease.conversation,
-                    seq,
-                    step.n,
-                    kind_text(step.kind),
-                    &step.request_hash,
-                    step.idempotency_key.clone(),
-                    if step.status == StepStatus::Done { "done" } else { "started" },
-                    &step.request,
-                    step.result.as_ref().map(Value::to_string),
-                    step.format
-                ],
-            )
-            .await;
-        match inserted {
-            Ok(_) => {}
-            Err(error) if error.is_key_conflict() => {
-                tx.rollback().await?;
-                return Err(StoreError::JournalConflict);
-            }
-            Err(error) => return Err(error),
+        let mut batch = Batch::fenced(lease);
+        for step in steps {
+            push_step(&mut batch, lease, seq, step);
         }
-        if step.n > 0 {
-            orderly(&mut tx, lease, seq).await?;
+        if steps.iter().any(|step| step.n > 0) {
+            push_orderly(&mut batch, lease, seq);
         }
-        self.at("journal.inside").await;
-        tx.commit().await?;
+        self.write_fenced(batch).await.map_err(conflict)?;
         self.at("journal.after").await;
         Ok(())
     }
@@ -172,23 +151,16 @@ impl Store {
     /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a step that was never journaled.
     pub async fn finish_step(&self, lease: &Lease, seq: i64, n: i32, result: &Value) -> Result<(), StoreError> {
         self.at("finish.before").await;
-        let mut tx = self.fenced(lease).await?;
-        let changed = tx
-            .execute(
-                sql!(
-                    "update steps set status = 'done', result = $4, format = $5, finished_at = " now
-                    " where conversation = $1 and seq = $2 and n = $3"
-                ),
-                args![lease.conversation, seq, n, result, RESULT_FORMAT],
-            )
-            .await?;
-        if changed == 0 {
-            tx.rollback().await?;
-            return Err(StoreError::NotFound("step"));
-        }
-        orderly(&mut tx, lease, seq).await?;
-        self.at("finish.inside").await;
-        tx.commit().await?;
+        let mut batch = Batch::fenced(lease).and(
+            sql!(
+                "update steps set status = 'done', result = $4, format = $5, finished_at = " now
+                " where conversation = $1 and seq = $2 and n = $3" and_held " returning 1 as v"
+            ),
+            args![lease.conversation, seq, n, result, RESULT_FORMAT],
+        );
+        push_orderly(&mut batch, lease, seq);
+        let values = self.write_fenced(batch).await?;
+        values.first().copied().flatten().ok_or(StoreError::NotFound("step"))?;
         self.at("finish.after").await;
         Ok(())
     }
@@ -198,26 +170,49 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`].
     pub async fn rewrite_range(&self, lease: &Lease, seq: i64, range: &Step) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        tx.execute(
+        let batch = Batch::fenced(lease).and(
             sql!(
                 "update steps set request = $3 where conversation = $1 and seq = $2 and n = 0 "
-                "and not exists (select 1 from steps d where d.conversation = $1 and d.seq = $2 and d.n > 0)"
+                "and not exists (select 1 from steps d where d.conversation = $1 and d.seq = $2 and d.n > 0)" and_held
+                " returning 1 as v"
             ),
             args![lease.conversation, seq, &range.request],
-        )
-        .await?;
-        tx.commit().await
+        );
+        self.write_fenced(batch).await.map(drop)
     }
 }
 
-async fn orderly(tx: &mut Tx, lease: &Lease, seq: i64) -> Result<(), StoreError> {
-    tx.execute(
-        sql!("update inbox set attempts = 0 where conversation = $1 and seq = $2"),
+fn conflict(error: StoreError) -> StoreError {
+    if error.is_key_conflict() { StoreError::JournalConflict } else { error }
+}
+
+pub(crate) fn push_step(batch: &mut Batch, lease: &Lease, seq: i64, step: &Step) {
+    batch.push(
+        sql!(
+            "insert into steps (conversation, seq, n, kind, request_hash, idempotency_key, status, request, result, format, created_at) "
+            "select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, " now if_held
+            " returning 1 as v"
+        ),
+        args![
+            lease.conversation,
+            seq,
+            step.n,
+            kind_text(step.kind),
+            &step.request_hash,
+            step.idempotency_key.clone(),
+            if step.status == StepStatus::Done { "done" } else { "started" },
+            &step.request,
+            step.result.as_ref().map(Value::to_string),
+            step.format
+        ],
+    );
+}
+
+fn push_orderly(batch: &mut Batch, lease: &Lease, seq: i64) {
+    batch.push(
+        sql!("update inbox set attempts = 0 where conversation = $1 and seq = $2" and_held " returning 1 as v"),
         args![lease.conversation, seq],
-    )
-    .await?;
-    Ok(())
+    );
 }
 
 fn kind_text(kind: StepKind) -> &'static str {

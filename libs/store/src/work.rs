@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use domain::{Incoming, Micros, OutboxId, PersonId};
+use faults::{Bug, planted};
 use serde_json::Value;
 use uuid::Uuid;
 
 /// Version of journaled results, where a turn's types are looked for.
 pub use crate::steps::RESULT_FORMAT;
 use crate::{
-    Lease, OutboxRow, Store, StoreError,
+    Lease, OutboxRow, Step, Store, StoreError,
     alarms::{self, Alarms},
-    engine::{Tx, args, clean, sql},
-    outbox,
+    batch::Batch,
+    engine::{Row, args, clean, sql},
+    outbox, steps,
 };
 
 /// A conversation's row and the head of its outbox, read together.
@@ -49,6 +51,8 @@ pub struct InboxRow {
     pub accepted_at: Micros,
     /// Attempts at it that ended without an explanation, the running one included.
     pub attempts: i32,
+    /// A turn that begins with it has a journal.
+    pub journaled: bool,
 }
 
 /// One part of an answer.
@@ -112,8 +116,12 @@ pub struct Commit {
     pub first_seq: i64,
     /// The last one.
     pub last_seq: i64,
+    /// Decisions that led to it and are not journaled yet.
+    pub steps: Vec<Step>,
     /// The answer; empty where silence is right.
     pub replies: Vec<OutboxNew>,
+    /// Begin the first attempt at its first part, as [`Store::begin_send`] does, if nothing is to be sent before.
+    pub begin_send: bool,
     /// The dialogue's state after it.
     pub state: Value,
     /// What auditors read.
@@ -124,6 +132,15 @@ pub struct Commit {
     pub alarms: Alarms,
 }
 
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Ids of the outbox rows, in their order.
+    pub ids: Vec<OutboxId>,
+    /// The first one is `sending`, at its first attempt.
+    pub sending: bool,
+}
+
 impl Store {
     /// What there is to do. Compare its epoch with the lease's.
     ///
@@ -131,29 +148,23 @@ impl Store {
     /// [`StoreError::NotFound`] for a conversation that was erased.
     pub async fn snapshot(&self, lease: &Lease) -> Result<Snapshot, StoreError> {
         self.at("look.before").await;
-        // The row first: what changes after this look changes wake_at, so that a park on it is refused.
         let row = self
             .read_one(
                 sql!(
-                    "select next_seq, done_seq, unsent, wake_at, epoch, state, " now " as now "
-                    "from conversations where id = $1 and tenant = $2"
+                    "select c.next_seq, c.done_seq, c.unsent, c.wake_at, c.epoch, c.state, " now " as now, "
+                    "o.id, o.in_seq, o.part, o.attempt, o.status, o.reply, o.due_at, o.sending_at, o.sent_at, "
+                    "i.provider_message_id as quoted, " traceparent " as traceparent from conversations c "
+                    "left join outbox o on o.id = (select id from outbox where conversation = c.id "
+                    "and status in ('pending', 'sending', 'unknown') order by in_seq, part limit 1) "
+                    "left join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
+                    "where c.id = $1 and c.tenant = $2"
                 ),
                 args![lease.conversation, &lease.tenant],
             )
             .await?
             .ok_or(StoreError::NotFound("conversation"))?;
-        let unsent = row.int("unsent")?;
-        let first_unsent = if unsent > 0 { outbox::first_unsent(self, lease).await? } else { None };
-        Ok(Snapshot {
-            next_seq: row.int("next_seq")?,
-            done_seq: row.int("done_seq")?,
-            unsent,
-            wake_at: row.micros("wake_at")?,
-            epoch: row.int("epoch")?,
-            now: row.micros("now")?,
-            state: row.json("state")?,
-            first_unsent,
-        })
+        let head = row.opt_uuid("id")?.map(|_| outbox::outbox_row(&row)).transpose()?;
+        Ok(Snapshot { first_unsent: head, ..snapshot(&row)? })
     }
 
     /// Inbox rows from `from_seq` on, in order.
@@ -164,7 +175,8 @@ impl Store {
         let rows = self
             .read(
                 sql!(
-                    "select seq, person, payload, accepted_at, attempts from inbox "
+                    "select seq, person, payload, accepted_at, attempts, exists (select 1 from steps s "
+                    "where s.conversation = inbox.conversation and s.seq = inbox.seq) as journaled from inbox "
                     "where conversation = $1 and seq >= $2 and tenant = $4 order by seq limit $3"
                 ),
                 args![lease.conversation, from_seq, limit.max(0), &lease.tenant],
@@ -178,53 +190,69 @@ impl Store {
                     incoming: row.json("payload")?,
                     accepted_at: row.micros("accepted_at")?,
                     attempts: row.small("attempts")?,
+                    journaled: row.bool("journaled")?,
                 })
             })
             .collect()
     }
 
-    /// Commits a turn: counters, state, outbox, history, audit, dead letter and alarms in one transaction. Gives the ids of the
-    /// outbox rows, in their order.
+    /// Commits a turn: counters, state, outbox, history, audit, dead letter and alarms in one transaction.
     ///
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::OutOfOrder`] when the turn does not follow the last one.
-    pub async fn commit(&self, lease: &Lease, commit: &Commit) -> Result<Vec<OutboxId>, StoreError> {
+    pub async fn commit(&self, lease: &Lease, commit: &Commit) -> Result<Committed, StoreError> {
         self.at("commit.before").await;
-        let mut tx = self.fenced(lease).await?;
         let to_send = commit.replies.iter().filter(|reply| !reply.sent_already).count();
-        let changed = tx
-            .execute(
-                sql!(
-                    "update conversations set done_seq = $3, unsent = unsent + $4, state = $5 "
-                    "where id = $1 and done_seq = $2 - 1 and $3 >= $2 and next_seq >= $3"
-                ),
-                args![
-                    lease.conversation,
-                    commit.first_seq,
-                    commit.last_seq,
-                    i64::try_from(to_send).unwrap_or(i64::MAX),
-                    &commit.state
-                ],
+        let to_send = i64::try_from(to_send).unwrap_or(i64::MAX);
+        // The lock, the fence and the order in one: the row that is locked has the counters.
+        let counters = if planted(Bug::NoFence) {
+            sql!(
+                "update conversations set done_seq = $6, unsent = unsent + $5, state = $7 "
+                "where id = $1 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 returning unsent as v"
             )
-            .await?;
-        if changed == 0 {
-            tx.rollback().await?;
-            return Err(StoreError::OutOfOrder);
-        }
+        } else if planted(Bug::FenceByExists) {
+            sql!(
+                "update conversations set done_seq = $6, unsent = unsent + $5, state = $7 "
+                "where id = $1 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 and exists "
+                "(select 1 from conversations c where c.id = $1 and c.epoch = $2 and c.tenant = $3) returning unsent as v"
+            )
+        } else {
+            sql!(
+                "update conversations set done_seq = $6, unsent = unsent + $5, state = $7 "
+                "where id = $1 and epoch = $2 and tenant = $3 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 "
+                "returning unsent as v"
+            )
+        };
+        let mut batch = Batch::new(
+            counters,
+            args![
+                lease.conversation,
+                lease.epoch,
+                &lease.tenant,
+                commit.first_seq,
+                to_send,
+                commit.last_seq,
+                &commit.state
+            ],
+        );
         let mut ids = Vec::with_capacity(commit.replies.len());
-        for reply in &commit.replies {
+        for (n, reply) in commit.replies.iter().enumerate() {
             let id = OutboxId::new();
-            insert_reply(&mut tx, lease, commit.first_seq, id, reply).await?;
+            let alone = (n == 0 && commit.begin_send).then_some(to_send);
+            push_reply(&mut batch, lease, commit.first_seq, id, reply, alone);
             ids.push(id);
         }
+        for step in &commit.steps {
+            steps::push_step(&mut batch, lease, commit.first_seq, step);
+        }
         if let Some(audit) = &commit.audit {
-            insert_audit(&mut tx, lease, commit.first_seq, audit).await?;
+            push_audit(&mut batch, lease, commit.first_seq, audit);
         }
         if let Some(letter) = &commit.dead_letter {
-            tx.execute(
+            batch.push(
                 sql!(
                     "insert into dead_letters (id, tenant, conversation, seq, last_seq, reason, attempts, unknown_effect, created_at) "
-                    "values ($1, $2, $3, $4, $5, $6, $7, $8, " now ")"
+                    "select $1, $2, $3, $4, $5, $6, $7, $8, " now if_held " returning 1 as v"
                 ),
                 args![
                     Uuid::now_v7(),
@@ -236,14 +264,16 @@ impl Store {
                     letter.attempts,
                     letter.unknown_effect
                 ],
-            )
-            .await?;
+            );
         }
-        alarms::keep(&mut tx, lease, &commit.alarms).await?;
-        self.at("commit.inside").await;
-        tx.commit().await?;
+        alarms::push(&mut batch, lease, &commit.alarms)?;
+        let Some(values) = self.write_batch(batch).await? else {
+            let is_mine = sql!("select 1 as v from conversations where id = $1 and epoch = $2 and tenant = $3");
+            let mine = self.read_one(is_mine, args![lease.conversation, lease.epoch, &lease.tenant]).await?;
+            return Err(if mine.is_some() { StoreError::OutOfOrder } else { StoreError::Fenced });
+        };
         self.at("commit.after").await;
-        Ok(ids)
+        Ok(Committed { sending: !ids.is_empty() && values.first() == Some(&Some(1)), ids })
     }
 
     /// When the question in the answer to `in_seq` was recorded sent: from then on it can be answered. It is the
@@ -268,18 +298,32 @@ impl Store {
     }
 }
 
-async fn insert_reply(
-    tx: &mut Tx,
-    lease: &Lease,
-    in_seq: i64,
-    id: OutboxId,
-    reply: &OutboxNew,
-) -> Result<(), StoreError> {
-    tx.execute(
+/// The row of a conversation, without the head of its outbox.
+pub(crate) fn snapshot(row: &Row) -> Result<Snapshot, StoreError> {
+    Ok(Snapshot {
+        next_seq: row.int("next_seq")?,
+        done_seq: row.int("done_seq")?,
+        unsent: row.int("unsent")?,
+        wake_at: row.micros("wake_at")?,
+        epoch: row.int("epoch")?,
+        now: row.micros("now")?,
+        state: row.json("state")?,
+        first_unsent: None,
+    })
+}
+
+/// `alone`: its sending begins now, if so many rows are to be sent with it.
+fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply: &OutboxNew, alone: Option<i64>) {
+    batch.push(
         sql!(
-            "insert into outbox (id, conversation, tenant, in_seq, part, status, reply, question, created_at, due_at, sent_at) "
-            "select $1, $2, $3, $4, $5, case when $8 then 'sent' else 'pending' end, $6, $7, t.at, t.at, case when $8 then t.at end "
-            "from (select " now " as at) t"
+            "insert into outbox (id, conversation, tenant, in_seq, part, reply, question, created_at, due_at, "
+            "status, attempt, sending_at, sent_at) "
+            "select $1, $2, $3, $4, $5, $6, $7, t.at, t.at, "
+            "case when $8 then 'sent' when t.begun then 'sending' else 'pending' end, "
+            "case when t.begun then 1 else 0 end, case when t.begun then t.at end, case when $8 then t.at end "
+            "from (select " now " as at, not $8 and coalesce($9 = "
+            ("(select max(v) from held)" | "(select unsent from conversations where id = $2)")
+            ", false) as begun) t" if_held " returning attempt as v"
         ),
         args![
             id,
@@ -289,26 +333,24 @@ async fn insert_reply(
             reply.part,
             &reply.reply,
             reply.question,
-            reply.sent_already
+            reply.sent_already,
+            alone
         ],
-    )
-    .await?;
-    tx.execute(
+    );
+    batch.push(
         sql!(
             "insert into messages (conversation, seq, part, tenant, direction, body, outbox_id, created_at) "
-            "values ($1, $2, $3, $4, 'outbound', $5, $6, " now ")"
+            "select $1, $2, $3, $4, 'outbound', $5, $6, " now if_held " returning 1 as v"
         ),
         args![lease.conversation, in_seq, reply.part, &lease.tenant, &reply.reply, id],
-    )
-    .await?;
-    Ok(())
+    );
 }
 
-async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow) -> Result<(), StoreError> {
-    tx.execute(
+fn push_audit(batch: &mut Batch, lease: &Lease, in_seq: i64, audit: &AuditRow) {
+    batch.push(
         sql!(
             "insert into ai_audit_log (id, tenant, conversation, in_seq, user_id, chat_id, message, agent, tools_used, created_at) "
-            "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, " now ")"
+            "select $1, $2, $3, $4, $5, $6, $7, $8, $9, " now if_held " returning 1 as v"
         ),
         args![
             Uuid::now_v7(),
@@ -321,14 +363,12 @@ async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow)
             clean(&audit.agent),
             &audit.tools_used
         ],
-    )
-    .await?;
+    );
     for used in &audit.models {
-        let error = used.error.as_deref().map(clean);
-        tx.execute(
+        batch.push(
             sql!(
                 "insert into ai_metrics (id, tenant, endpoint, agent, model, tokens_used, duration, success, error, created_at) "
-                "values ($1, $2, 'chat', $3, $4, $5, $6, $7, $8, " now ")"
+                "select $1, $2, 'chat', $3, $4, $5, $6, $7, $8, " now if_held " returning 1 as v"
             ),
             args![
                 Uuid::now_v7(),
@@ -338,10 +378,8 @@ async fn insert_audit(tx: &mut Tx, lease: &Lease, in_seq: i64, audit: &AuditRow)
                 used.tokens,
                 i64::try_from(used.took.as_millis()).unwrap_or(i64::MAX),
                 used.error.is_none(),
-                error
+                used.error.as_deref().map(clean)
             ],
-        )
-        .await?;
+        );
     }
-    Ok(())
 }

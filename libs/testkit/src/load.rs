@@ -91,7 +91,7 @@ pub fn free() -> anyhow::Result<SocketAddr> {
 /// When it cannot be signed.
 pub fn request(path: &str, number: usize, peers: usize) -> anyhow::Result<Vec<u8>> {
     let body = format!(
-        r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"is the red one free tomorrow?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
+        r#"{{"results":[{{"from":"38590{peer:07}","to":"{SENDER}","integrationType":"WHATSAPP","receivedAt":"{now}","messageId":"bench-{process}-{number}","message":{{"type":"TEXT","text":"where is my parcel?"}},"contact":{{"name":"Ana"}},"price":{{"pricePerMessage":0,"currency":"EUR"}}}}],"messageCount":1,"pendingMessageCount":0}}"#,
         peer = number % peers,
         now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
         process = std::process::id(),

@@ -132,7 +132,7 @@ impl Ours {
         let stopped = stop.clone();
         tokio::spawn(async move { infobip.serve(listener, stopped).await });
         let model = model::Server::new(model::Config::new(API_KEY));
-        model.otherwise("All is well.");
+        model.otherwise("Which number does the parcel have?");
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let model_url = format!("http://{}/v1", listener.local_addr()?);
         let (serving, stopped) = (model.clone(), stop.clone());

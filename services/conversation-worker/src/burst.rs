@@ -74,6 +74,7 @@ mod tests {
             },
             accepted_at: Micros(at_ms * 1_000),
             attempts: 0,
+            journaled: false,
         }
     }
 

@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use coordination::FeedEvent;
 use domain::{
-    Content, Incoming, Reply,
+    Content, Incoming, Micros, Reply,
     telemetry::{metric, span},
 };
+use faults::{Bug, planted};
 use serde_json::{Value, json};
 use store::{
-    AlarmNew, Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, ReportNew, StoreError,
-    UserMapping,
+    AlarmNew, Alarms, AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, OutboxRow, OutboxStatus,
+    ReportNew, Step, StoreError, UserMapping,
 };
 use tracing::{Instrument as _, Span};
 
@@ -19,6 +20,7 @@ use crate::{
     envelope::Envelope,
     lease::Held,
     mask::{mask, mask_all},
+    send,
     turn::{Accepted, Answer, Input, LABEL, ModelTrace, SaveIdentity, State, TurnTrace},
     worker::Worker,
 };
@@ -26,7 +28,16 @@ use crate::{
 /// Candidates told to those who watch.
 const CANDIDATES_MAX: usize = 10;
 
-/// Commits the answer to `rows`.
+/// What a turn came to.
+pub struct Decided {
+    /// What is said, and what else changes.
+    pub answer: Answer,
+    /// The decisions that led to it and are not journaled yet.
+    pub steps: Vec<Step>,
+}
+
+/// Commits the answer to `rows`. If it is the first to be sent (`first_to_send`), and its account may send now, the first attempt at its
+/// first part begins with the commit: then gives that part, to be sent at once.
 ///
 /// # Errors
 /// [`StoreError::Fenced`] and failures of the store; then nothing was kept but identities and a report.
@@ -35,8 +46,10 @@ pub async fn answer(
     held: &Arc<Held>,
     rows: &[InboxRow],
     before: &Envelope,
-    answer: Answer,
-) -> Result<(), StoreError> {
+    decided: Decided,
+    first_to_send: bool,
+) -> Result<Option<OutboxRow>, StoreError> {
+    let Decided { answer, steps } = decided;
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Err(StoreError::NotFound("message")) };
     for saved in &answer.save_identity {
         save_identity(worker, held, saved).await?;
@@ -46,10 +59,13 @@ pub async fn answer(
     }
     let replies = parts(worker, held, &answer.replies, answer.asks);
     let state = before.after(first.seq, answer.asks && !replies.is_empty(), answer.question, &answer.state).write();
+    let begin_send = first_to_send && may_begin(worker, held, &replies).await;
     let commit = Commit {
         first_seq: first.seq,
         last_seq: last.seq,
+        steps,
         replies,
+        begin_send,
         state,
         audit: Some(audit(held, rows, &answer.trace, worker.models.name())),
         dead_letter: None,
@@ -60,13 +76,34 @@ pub async fn answer(
     }
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
-    worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
+    let committed = worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
     metrics::counter!(metric::TURNS, "end" => "answered").increment(1);
     tell(worker, held, &commit);
     if let Some(accepted) = answer.accepted {
         learn(worker, held, accepted);
     }
-    Ok(())
+    let begun = commit.replies.into_iter().zip(committed.ids).next().filter(|_| committed.sending);
+    Ok(begun.map(|(part, id)| OutboxRow {
+        id,
+        in_seq: first.seq,
+        part: part.part,
+        attempt: 1,
+        status: OutboxStatus::Sending,
+        reply: part.reply,
+        due_at: Micros(0),
+        sending_at: None,
+        sent_at: None,
+        quoted_provider_message_id: Some(first.incoming.provider_message_id.clone()),
+        traceparent: first.incoming.traceparent.clone(),
+    }))
+}
+
+/// Whether the sending of the first part may begin with the commit.
+async fn may_begin(worker: &Worker, held: &Arc<Held>, replies: &[OutboxNew]) -> bool {
+    let to_send = replies.first().is_some_and(|part| !part.sent_already);
+    let configured = worker.tenants.channel(&held.lease.tenant, &held.lease.account).is_some();
+    // What keeps it from being sent now is met again by the drain.
+    to_send && configured && !planted(Bug::SendBeforeSending) && matches!(send::permit(worker, held).await, Ok(Ok(())))
 }
 
 /// Has the catalogue keep what the person chose, once, behind the commit: a turn that is run again has not told it yet.
@@ -119,6 +156,8 @@ pub async fn dead_letter(
     let commit = Commit {
         first_seq: range.0,
         last_seq: range.1,
+        steps: Vec::new(),
+        begin_send: false,
         replies: parts(worker, held, &told, false),
         state: before.after(range.0, false, alarm.is_some() && state.open.is_some(), &state).write(),
         audit: first.map(|row| audit(held, std::slice::from_ref(row), &TurnTrace::default(), worker.models.name())),

@@ -19,8 +19,6 @@ const TURNS_MAX: u32 = 20;
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// Errors of the store in a row, after which the conversation is left until its lease has run out.
 const ERRORS_MAX: u32 = 12;
-/// Looks at such a contradiction before it counts as one.
-const GAPS_MAX: u32 = 3;
 /// Pause when the counter of rows to send and the rows contradict each other.
 const GAP_PAUSE: Duration = Duration::from_secs(30);
 /// Pause after the first error; it grows with each.
@@ -30,14 +28,17 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub enum Step {
     /// Look again.
     Again,
+    /// This part's sending has begun with the commit: its first attempt.
+    Begun(Box<OutboxRow>),
+    /// Nothing is to be done any more, and the conversation was let go.
+    Released,
     /// Nothing before this time, by the database's clock.
     Wait(Micros),
 }
 
-/// Works until the conversation is released, parked or lost.
-pub async fn run(worker: Arc<Worker>, held: Arc<Held>) {
-    let mut drain =
-        Drain { worker: &worker, held: &held, started: Instant::now(), turns: 0, broken_off: None, gaps: 0 };
+/// Works until the conversation is released, parked or lost. `seen`: what the claim saw.
+pub async fn run(worker: Arc<Worker>, held: Arc<Held>, seen: Option<Snapshot>) {
+    let mut drain = Drain { worker: &worker, held: &held, seen, started: Instant::now(), turns: 0, broken_off: None };
     let mut errors = 0;
     while !held.is_fenced() {
         match drain.step().await {
@@ -64,12 +65,12 @@ pub async fn run(worker: Arc<Worker>, held: Arc<Held>) {
 struct Drain<'a> {
     worker: &'a Arc<Worker>,
     held: &'a Arc<Held>,
+    /// A look that nothing was done after.
+    seen: Option<Snapshot>,
     started: Instant,
     turns: u32,
     /// A seq whose attempt was counted and ended with an error of the store: an orderly end, to be noted.
     broken_off: Option<i64>,
-    /// How often in a row there was something to send and no row of it.
-    gaps: u32,
 }
 
 impl Drain<'_> {
@@ -79,7 +80,11 @@ impl Drain<'_> {
         if worker.stop.is_cancelled() {
             return self.hand_over().await;
         }
-        let seen = worker.store.snapshot(lease).await?;
+        let seen = match self.seen.take() {
+            Some(seen) => seen,
+            None => worker.store.snapshot(lease).await?,
+        };
+        let looked_at = Instant::now();
         if seen.epoch != lease.epoch {
             return Err(StoreError::Fenced);
         }
@@ -90,24 +95,16 @@ impl Drain<'_> {
         let mut due: Option<Micros> = None;
         if let Some(row) = &seen.first_unsent {
             match self.outbox(&seen, row).await? {
-                Step::Again => return Ok(false),
+                Step::Released => return Ok(true),
+                Step::Again | Step::Begun(_) => return Ok(false),
                 Step::Wait(until) => due = Some(until),
             }
-        }
-        if seen.unsent > 0 && seen.first_unsent.is_none() {
-            self.gaps += 1;
-            if self.gaps <= GAPS_MAX {
-                // Counter and row are read one after the other: a proof that came between explains it.
-                tokio::time::sleep(ERROR_PAUSE).await;
-                return Ok(false);
-            }
+        } else if seen.unsent > 0 {
             tracing::error!(
                 unsent = seen.unsent,
                 "rows are counted as unsent and there is none: see conversations.unsent"
             );
             due = Some(seen.now + GAP_PAUSE);
-        } else {
-            self.gaps = 0;
         }
         if seen.next_seq > seen.done_seq {
             if self.turns >= TURNS_MAX || self.started.elapsed() > TIME_MAX {
@@ -115,6 +112,11 @@ impl Drain<'_> {
                 return self.hand_over().await;
             }
             match self.turn(&seen).await? {
+                Step::Begun(row) => {
+                    let step = send::transmit(worker, self.held, &row, row.attempt, (seen.now, looked_at)).await;
+                    return Ok(matches!(step, Step::Released));
+                }
+                Step::Released => return Ok(true),
                 Step::Again => return Ok(false),
                 Step::Wait(until) => due = Some(due.map_or(until, |due| due.min(until))),
             }
@@ -144,11 +146,11 @@ impl Drain<'_> {
 
     async fn turn(&mut self, seen: &Snapshot) -> Result<Step, StoreError> {
         match run_turn::run(self.worker, self.held, seen).await {
-            Ok(Step::Again) => {
+            Ok(Step::Wait(until)) => Ok(Step::Wait(until)),
+            Ok(done) => {
                 self.turns += 1;
-                Ok(Step::Again)
+                Ok(done)
             }
-            Ok(wait) => Ok(wait),
             Err(TurnError::Store(error)) => {
                 if error.is_retryable() {
                     self.broken_off = Some(seen.done_seq + 1);

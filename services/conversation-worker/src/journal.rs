@@ -54,6 +54,11 @@ impl Journal {
         Self { steps: steps.into_iter().map(|step| (step.n, step)).collect() }
     }
 
+    /// Adds a step that was written.
+    pub fn add(&mut self, step: Step) {
+        self.steps.insert(step.n, step);
+    }
+
     /// Step `n`, if it is written.
     pub fn find(&self, n: i32) -> Option<&Step> {
         self.steps.get(&n)
@@ -120,6 +125,11 @@ pub fn fits(step: &Step, wanted: &Action) -> bool {
 const CHAT: &str = "chat";
 /// Word for a file that was fetched.
 const FETCH: &str = "fetch";
+
+/// True for what a model answered.
+pub fn is_chat(step: &Step) -> bool {
+    is(step, CHAT)
+}
 
 fn is(step: &Step, action: &str) -> bool {
     step.kind == StepKind::Decision && step.request.get("action").and_then(Value::as_str) == Some(action)

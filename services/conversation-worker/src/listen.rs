@@ -7,7 +7,7 @@ use domain::telemetry::{metric, span};
 use faults::{Bug, planted};
 use futures::FutureExt as _;
 use service_kit::{Heartbeat, telemetry};
-use store::Lease;
+use store::{Lease, Snapshot};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::JoinSet,
@@ -125,8 +125,8 @@ async fn answer_bell(worker: Arc<Worker>, bell: Bell, permit: OwnedSemaphorePerm
     }
     // While a turn runs alone the bell is left to the sweeper.
     if !worker.alone.is_taken() {
-        match worker.store.claim(bell.conversation, worker.leases.owner).await {
-            Ok(Some(lease)) => work(&worker, lease, asked_at, bell.traceparent.as_deref()).await,
+        match worker.store.claim_and_look(bell.conversation, worker.leases.owner).await {
+            Ok(Some((lease, seen))) => work(&worker, lease, seen, asked_at, bell.traceparent.as_deref()).await,
             Ok(None) => metrics::counter!(metric::WORKER_CLAIMS_LOST).increment(1),
             Err(error) => {
                 tracing::warn!(conversation.id = %bell.conversation, %error, "a conversation was not claimed")
@@ -155,7 +155,7 @@ async fn poll(worker: &Arc<Worker>, drains: &mut JoinSet<()>, free: usize, away:
                 let Ok(permit) = Arc::clone(&worker.slots).acquire_owned().await else { return };
                 let worker = Arc::clone(worker);
                 drains.spawn(async move {
-                    work(&worker, lease, asked_at, None).await;
+                    work(&worker, lease, None, asked_at, None).await;
                     drop(permit);
                 });
             }
@@ -168,7 +168,13 @@ async fn poll(worker: &Arc<Worker>, drains: &mut JoinSet<()>, free: usize, away:
     }
 }
 
-async fn work(worker: &Arc<Worker>, lease: Lease, asked_at: Instant, traceparent: Option<&str>) {
+async fn work(
+    worker: &Arc<Worker>,
+    lease: Lease,
+    seen: Option<Snapshot>,
+    asked_at: Instant,
+    traceparent: Option<&str>,
+) {
     let conversation = lease.conversation;
     let span = tracing::info_span!(
         "conversation",
@@ -187,7 +193,7 @@ async fn work(worker: &Arc<Worker>, lease: Lease, asked_at: Instant, traceparent
         None => telemetry::record_trace_id(&span),
     }
     let held = Working::begin(worker, lease, asked_at);
-    let drained = AssertUnwindSafe(drain::run(Arc::clone(worker), Arc::clone(&held.held)))
+    let drained = AssertUnwindSafe(drain::run(Arc::clone(worker), Arc::clone(&held.held), seen))
         .catch_unwind()
         .instrument(span.clone())
         .await;

@@ -57,6 +57,10 @@ pub struct Performer<'a> {
     pub held: &'a Arc<Held>,
     /// First seq of the turn.
     pub seq: i64,
+    /// Decisions without an effect that are not journaled yet. They are before the next step that has one, a model's
+    /// answer before the next question to it, and all of them with the turn's end; a process that ends before decides
+    /// them anew.
+    pub decided: Vec<Step>,
 }
 
 /// A call with all that it needs.
@@ -78,7 +82,7 @@ impl Ready<'_> {
     }
 }
 
-impl Performer<'_> {
+impl<'a> Performer<'a> {
     /// Looks an operation up. No step of its own: a call with an effect keeps the look-ups that led to it.
     ///
     /// # Errors
@@ -93,7 +97,7 @@ impl Performer<'_> {
     ///
     /// # Errors
     /// [`StoreError::JournalConflict`] when it stands in the journal already.
-    pub async fn perform(&self, n: i32, action: &Action, lookups: &[Lookup]) -> Result<Outcome, Broken> {
+    pub async fn perform(&mut self, n: i32, action: &Action, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         match action {
             Action::Search(query) => self.search(n, query).await,
             Action::Call(call) => self.call(n, call.clone(), lookups).await,
@@ -134,7 +138,19 @@ impl Performer<'_> {
         self.finish(step.n, outcome, whole).await
     }
 
-    async fn search(&self, n: i32, query: &SearchQuery) -> Result<Outcome, Broken> {
+    /// Writes down what was decided so far.
+    ///
+    /// # Errors
+    /// As [`store::Store::journal`].
+    pub async fn journal(&mut self) -> Result<(), StoreError> {
+        let steps = std::mem::take(&mut self.decided);
+        if steps.is_empty() {
+            return Ok(());
+        }
+        self.worker.store.journal(&self.held.lease, self.seq, &steps).await
+    }
+
+    async fn search(&mut self, n: i32, query: &SearchQuery) -> Result<Outcome, Broken> {
         let tenant = &self.held.lease.tenant;
         let catalog = self.worker.tenants.catalog(tenant);
         let catalog = catalog.ok_or_else(|| Broken::Infrastructure(format!("tenant {tenant} is not configured")))?;
@@ -145,15 +161,15 @@ impl Performer<'_> {
         let answer = catalog.search(&allowed).await?;
         let result = serde_json::to_value(&answer).map_err(unwritable)?;
         let request = action_json(&Action::Search(query.clone()));
-        self.worker
-            .store
-            .journal(&self.held.lease, self.seq, &journal::decision(n, journal::hash(&request), request, result))
-            .await?;
+        self.decided.push(journal::decision(n, journal::hash(&request), request, result));
         Ok(Outcome::Search(answer))
     }
 
     /// Asks the model. What it decides is journaled before anything is done with it.
-    async fn chat(&self, n: i32, question: &Question) -> Result<Outcome, Broken> {
+    async fn chat(&mut self, n: i32, question: &Question) -> Result<Outcome, Broken> {
+        if self.decided.iter().any(journal::is_chat) {
+            self.journal().await?; // it has cost something
+        }
         let outcome = self.worker.models.ask(self, question).await;
         let tools: Vec<&str> = question.request.tools.iter().map(|tool| tool.name.as_str()).collect();
         // The hash is of all of it; what stands here is for people, and holds no words of anybody.
@@ -166,21 +182,21 @@ impl Performer<'_> {
         });
         let result = serde_json::to_value(&outcome).map_err(unwritable)?;
         let step = journal::decision(n, request_hash(&Action::Chat(Box::new(question.clone()))), request, result);
-        self.worker.store.journal(&self.held.lease, self.seq, &step).await?;
+        self.decided.push(step);
         Ok(Outcome::Chat(outcome))
     }
 
     /// Fetches a file and keeps it. A replay has what is kept, and asks the platform nothing.
-    async fn fetch(&self, n: i32, fetch: &Fetch) -> Result<Outcome, Broken> {
+    async fn fetch(&mut self, n: i32, fetch: &Fetch) -> Result<Outcome, Broken> {
         let outcome = files::fetch(self.worker, self.held, fetch).await?;
         let result = serde_json::to_value(&outcome).map_err(unwritable)?;
         let request = action_json(&Action::Fetch(fetch.clone()));
-        let step = journal::decision(n, journal::hash(&request), request, result);
-        self.worker.store.journal(&self.held.lease, self.seq, &step).await?;
+        self.decided.push(journal::decision(n, journal::hash(&request), request, result));
+        self.journal().await?;
         Ok(Outcome::File(outcome))
     }
 
-    async fn call(&self, n: i32, mut call: Call, lookups: &[Lookup]) -> Result<Outcome, Broken> {
+    async fn call(&mut self, n: i32, mut call: Call, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         let request_hash = request_hash(&Action::Call(call.clone()));
         let CallRef { seq, n: step } = call.repeats.unwrap_or(CallRef { seq: self.seq, n });
         let key = journal::idempotency_key(self.held.lease.conversation, seq, step);
@@ -198,16 +214,16 @@ impl Performer<'_> {
         {
             request.insert("operations".to_owned(), journal::lookups(lookups));
         }
-        let started = journal::call(n, key.clone(), request_hash, request);
+        self.decided.push(journal::call(n, key.clone(), request_hash, request));
         if !faults::planted(faults::Bug::ResultOnlyJournal) {
-            self.worker.store.journal(&self.held.lease, self.seq, &started).await?;
+            self.journal().await?;
         }
         let outcome = match ready {
             Ok(ready) => self.execute(&ready, &call, Some(&key), false).await?,
             Err(refused) => refused,
         };
         if faults::planted(faults::Bug::ResultOnlyJournal) {
-            self.worker.store.journal(&self.held.lease, self.seq, &started).await?;
+            self.journal().await?;
         }
         self.finish(n, outcome, call.whole).await
     }
@@ -227,12 +243,10 @@ impl Performer<'_> {
     }
 
     /// Operation, backend and request; or the outcome of a call that cannot be made.
-    async fn ready(&self, call: &Call) -> Result<Result<Ready<'_>, CallOutcome>, Broken> {
+    async fn ready(&self, call: &Call) -> Result<Result<Ready<'a>, CallOutcome>, Broken> {
         let away = |reason: String| Ok(Err(backends::away(reason)));
-        let tenant = &self.held.lease.tenant;
-        let (Some(catalog), Some(backends)) =
-            (self.worker.tenants.catalog(tenant), self.worker.tenants.backends(tenant))
-        else {
+        let (worker, tenant) = (self.worker, &self.held.lease.tenant);
+        let (Some(catalog), Some(backends)) = (worker.tenants.catalog(tenant), worker.tenants.backends(tenant)) else {
             return away(format!("tenant {tenant} is not configured"));
         };
         let operation = match catalog.operation(&call.operation_id, &call.content_hash).await? {

@@ -16,7 +16,8 @@ use tracing::{Instrument as _, field};
 
 use crate::{
     alone::Place,
-    burst, commit,
+    burst,
+    commit::{self, Decided},
     drain::Step,
     envelope::Envelope,
     journal::{self, Ground, Journal, Lookup},
@@ -63,6 +64,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
         seq,
         envelope: Envelope::read(&seen.state),
         journal: Journal::default(),
+        nothing_unsent: seen.unsent == 0,
         began: (seen.now, seen_at),
     };
     let (rows, steps) = match turn.read().await {
@@ -128,6 +130,7 @@ struct Turn<'a> {
     seq: i64,
     envelope: Envelope,
     journal: Journal,
+    nothing_unsent: bool,
     began: (Micros, Instant),
 }
 
@@ -145,12 +148,14 @@ impl Turn<'_> {
             Err(StoreError::Corrupt { .. }) => store.inbox_range(lease, seq, 1).await?,
             rows => rows?,
         };
-        Ok((rows, store.steps(lease, seq).await?))
+        let journaled = rows.first().is_some_and(|row| row.journaled);
+        let steps = if journaled { store.steps(lease, seq).await? } else { Vec::new() };
+        Ok((rows, steps))
     }
 
     /// A message that this release cannot read: another may, so it is tried as often as one that does not survive.
     async fn unreadable(&self, column: &str, reason: &str) -> Result<Step, TurnError> {
-        let attempts = self.worker.store.count_attempt(&self.held.lease, self.seq).await?;
+        let attempts = self.worker.store.begin_attempt(&self.held.lease, self.seq, None).await?;
         tracing::error!(seq = self.seq, attempts, column, reason, "a stored message or its journal cannot be read");
         if attempts > ATTEMPTS_MAX {
             return self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read").await;
@@ -166,7 +171,11 @@ impl Turn<'_> {
 
     async fn attempt(mut self, rows: Vec<InboxRow>, reached: i64) -> Result<Step, TurnError> {
         let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
-        let attempts = store.count_attempt(lease, seq).await?;
+        let range = self.new_range(&rows, reached).await?;
+        let attempts = store.begin_attempt(lease, seq, range.as_ref()).await?;
+        if let Some(range) = range {
+            self.journal.add(range);
+        }
         if attempts > ATTEMPTS_MAX {
             let last = if self.journal.is_decided() { self.journal.last_seq().unwrap_or(seq) } else { seq };
             let reason = format!("{ATTEMPTS_MAX} attempts ended without an explanation");
@@ -175,20 +184,21 @@ impl Turn<'_> {
         if attempts > 1 {
             tracing::warn!(seq, attempts, "an earlier attempt at this message ended without an explanation");
         }
-        let rows = self.fix_range(&rows, reached, attempts).await?;
+        let rows = self.covered(&rows, attempts).await?;
         if attempts == 1 && !self.journal.is_decided() {
             self.mark_read(&rows);
         }
         let input = self.input(&rows)?;
         match self.decide(&input).await {
-            Ok(answer) => {
-                let agent = commit::agent(&answer.trace);
-                commit::answer(self.worker, self.held, &rows, &self.envelope, *answer).await?;
+            Ok(decided) => {
+                let agent = commit::agent(&decided.answer.trace);
+                let first = self.nothing_unsent;
+                let begun = commit::answer(self.worker, self.held, &rows, &self.envelope, decided, first).await?;
                 let age = self.now().since(input.now);
                 metrics::histogram!(metric::TURN_DURATION).record(age);
                 metrics::counter!(metric::AI_CHAT_REQUESTS, "agent" => agent).increment(1);
                 metrics::histogram!(metric::AI_RESPONSE_DURATION, "agent" => agent).record(age);
-                Ok(Step::Again)
+                Ok(begun.map_or(Step::Again, |row| Step::Begun(Box::new(row))))
             }
             Err(Broken::Store(error)) => Err(error.into()),
             Err(Broken::Endless) => {
@@ -203,29 +213,30 @@ impl Turn<'_> {
         }
     }
 
-    /// Fixes which messages this turn answers, and on what ground; gives their rows.
-    async fn fix_range(&mut self, rows: &[InboxRow], reached: i64, attempts: i32) -> Result<Vec<InboxRow>, StoreError> {
-        let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
-        let mut last = self.journal.last_seq().unwrap_or(reached);
-        if attempts >= 2 && !self.journal.is_decided() && last != seq {
-            if self.journal.last_seq().is_some() {
-                let ground = match self.journal.ground() {
-                    Some(ground) => ground,
-                    None => self.ground(rows).await?,
-                };
-                store.rewrite_range(lease, seq, &journal::range(seq, &ground)).await?;
-                self.journal = Journal::new(store.steps(lease, seq).await?);
-            }
-            last = seq;
+    /// Which messages this turn answers, and on what ground; none when that is journaled. After an attempt that ended
+    /// without an explanation it is one.
+    async fn new_range(&self, rows: &[InboxRow], reached: i64) -> Result<Option<JournalStep>, StoreError> {
+        if self.journal.last_seq().is_some() || planted(Bug::RangeNotJournaled) {
+            return Ok(None);
         }
-        if self.journal.last_seq().is_none() && !planted(Bug::RangeNotJournaled) {
-            let ground = self.ground(rows).await?;
-            match store.journal(lease, seq, &journal::range(last, &ground)).await {
-                Ok(()) | Err(StoreError::JournalConflict) => {}
-                Err(error) => return Err(error),
-            }
+        let first_attempt = rows.first().is_some_and(|row| row.attempts == 0);
+        let last = if first_attempt { reached } else { self.seq };
+        Ok(Some(journal::range(last, &self.ground(rows).await?)))
+    }
+
+    /// The rows of the turn's range, which is written anew to one message when an attempt at more of them ended without
+    /// an explanation before anything was decided.
+    async fn covered(&mut self, rows: &[InboxRow], attempts: i32) -> Result<Vec<InboxRow>, StoreError> {
+        let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
+        let mut last = self.journal.last_seq().unwrap_or(seq);
+        if attempts >= 2 && !self.journal.is_decided() && last != seq {
+            let ground = match self.journal.ground() {
+                Some(ground) => ground,
+                None => self.ground(rows).await?,
+            };
+            store.rewrite_range(lease, seq, &journal::range(seq, &ground)).await?;
             self.journal = Journal::new(store.steps(lease, seq).await?);
-            last = self.journal.last_seq().unwrap_or(last);
+            last = seq;
         }
         let covered: Vec<_> = rows.iter().filter(|row| row.seq <= last).cloned().collect();
         if covered.last().is_some_and(|row| row.seq == last) {
@@ -291,9 +302,21 @@ impl Turn<'_> {
         channel.is_some_and(|channel| channel.takes_files())
     }
 
+    /// Decides; what is not journaled by then goes with the commit.
+    async fn decide(&self, input: &Input) -> Result<Decided, Broken> {
+        let mut performer = Performer { worker: self.worker, held: self.held, seq: self.seq, decided: Vec::new() };
+        match self.decide_by(&mut performer, input).await {
+            Ok(answer) => Ok(Decided { answer: *answer, steps: performer.decided }),
+            Err(Broken::Store(error)) => Err(Broken::Store(error)),
+            Err(broken) => {
+                performer.journal().await?;
+                Err(broken)
+            }
+        }
+    }
+
     /// Runs the pure turn again and again, each time with one outcome more.
-    async fn decide(&mut self, input: &Input) -> Result<Box<Answer>, Broken> {
-        let performer = Performer { worker: self.worker, held: self.held, seq: self.seq };
+    async fn decide_by(&self, performer: &mut Performer<'_>, input: &Input) -> Result<Box<Answer>, Broken> {
         let mut history: Vec<Outcome> = Vec::new();
         let mut lookups: Vec<Lookup> = Vec::new();
         let mut n = 0;
@@ -321,16 +344,7 @@ impl Turn<'_> {
                             return Ok(self.whole(0, input, Box::default()));
                         }
                         Some(step) => performer.replay(step, &decided).await?,
-                        None => match performer.perform(n, &decided, &lookups).await {
-                            Err(Broken::Store(StoreError::JournalConflict)) => {
-                                // Somebody wrote it before us: what stands there counts.
-                                self.journal = Journal::new(self.worker.store.steps(&self.held.lease, self.seq).await?);
-                                let step: &JournalStep =
-                                    self.journal.find(n).ok_or(Broken::Store(StoreError::NotFound("step")))?;
-                                performer.replay(step, &decided).await?
-                            }
-                            other => other?,
-                        },
+                        None => performer.perform(n, &decided, &lookups).await?,
                     }
                 }
             };

@@ -6,7 +6,7 @@ use channels::{Channel, RejectClass, SendOutcome};
 use domain::{Micros, Receipt, ReceiptStatus, Reply, telemetry::metric};
 use faults::{Bug, planted};
 use service_kit::telemetry;
-use store::{Lease, OutboxRow, OutboxStatus, Outcome, StoreError};
+use store::{Lease, OutboxRow, OutboxStatus, Outcome, Recorded, StoreError};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
@@ -37,24 +37,50 @@ const CREDENTIALS_PAUSE: Duration = Duration::from_secs(60);
 /// When the attempt could not be begun; once it has begun its outcome is recorded.
 pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: Micros) -> Result<Step, StoreError> {
     let read_at = Instant::now();
+    if let Err(wait) = permit(worker, held).await? {
+        return Ok(Step::Wait(now + wait + jitter(SECOND / 2)));
+    }
+    if planted(Bug::SendBeforeSending) {
+        return send_before_sending(worker, held, row, now).await;
+    }
+    match worker.store.begin_send(&held.lease, row.id).await? {
+        Some(attempt) => Ok(transmit(worker, held, row, attempt, (now, read_at)).await),
+        None => Ok(Step::Again),
+    }
+}
+
+/// Whether a part may be sent now, or how long to wait: the account may be paused or at its limit, with many
+/// conversations that wait for it, and its platform may fail. The lease outlives the send then.
+///
+/// # Errors
+/// When the lease could not be renewed.
+pub async fn permit(worker: &Worker, held: &Arc<Held>) -> Result<Result<(), Duration>, StoreError> {
+    let lease = &held.lease;
+    let rate = worker.tenants.sends_per_second(&lease.tenant, &lease.account);
+    let mut may = worker.coordination.allow(&pause_key(lease), rate, SECOND).await;
+    if may.is_ok() {
+        may = worker.breakers.permit(&lease.tenant, &lease.account, DEADLINE + MARGIN);
+    }
+    if may.is_ok() {
+        worker.leases.ensure(held, DEADLINE + SLACK).await?;
+    }
+    Ok(may)
+}
+
+fn pause_key(lease: &Lease) -> String {
+    format!("send:{}:{}", lease.tenant, lease.account)
+}
+
+/// Sends a row whose attempt is written down, and records how that ended. `clock` is the database's at a time of ours.
+pub async fn transmit(
+    worker: &Arc<Worker>,
+    held: &Arc<Held>,
+    row: &OutboxRow,
+    attempt: i32,
+    clock: (Micros, Instant),
+) -> Step {
     let lease = &held.lease;
     let channel = worker.tenants.channel(&lease.tenant, &lease.account);
-    let pause_key = format!("send:{}:{}", lease.tenant, lease.account);
-    let rate = worker.tenants.sends_per_second(&lease.tenant, &lease.account);
-    if let Err(wait) = worker.coordination.allow(&pause_key, rate, SECOND).await {
-        // The account is paused or at its limit, and many conversations wait for it.
-        return Ok(Step::Wait(now + wait + jitter(SECOND / 2)));
-    }
-    if let Err(wait) = worker.breakers.permit(&lease.tenant, &lease.account, DEADLINE + MARGIN) {
-        return Ok(Step::Wait(now + wait + jitter(SECOND / 2)));
-    }
-    worker.leases.ensure(held, DEADLINE + SLACK).await?;
-    if planted(Bug::SendBeforeSending) {
-        return send_before_sending(worker, held, row, &channel, now).await;
-    }
-    let Some(attempt) = worker.store.begin_send(lease, row.id).await? else {
-        return Ok(Step::Again);
-    };
     // From here on nothing that can fail stands between the platform's answer and its record.
     let sent = match (&channel, serde_json::from_value::<Reply>(row.reply.clone())) {
         (_, Err(error)) => {
@@ -77,16 +103,17 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
             sent
         }
     };
-    let database_now = now + read_at.elapsed();
-    let outcome = outcome(&sent, attempt, database_now);
+    let outcome = outcome(&sent, attempt, clock.0 + clock.1.elapsed());
     count(&lease.account, &sent, channel.is_none());
     let recorded = record(worker, held, row, attempt, &outcome).await;
     // A report may have come first, or another holder has counted this end already.
-    if recorded && matches!(sent, SendOutcome::Unknown { .. }) {
+    if recorded != Recorded::KnownAlready && matches!(sent, SendOutcome::Unknown { .. }) {
         count_unknown(held);
     }
     match sent {
-        SendOutcome::RetryAfter { wait, account_wide: true } => worker.coordination.pause(&pause_key, wait).await,
+        SendOutcome::RetryAfter { wait, account_wide: true } => {
+            worker.coordination.pause(&pause_key(lease), wait).await;
+        }
         SendOutcome::Sent { provider_message_id, refused: Some(reason) } => {
             tracing::warn!(outbox.id = %row.id, reason, "the platform took the request and refused the message");
             let receipt = Receipt {
@@ -103,7 +130,7 @@ pub async fn send(worker: &Arc<Worker>, held: &Arc<Held>, row: &OutboxRow, now: 
         }
         _ => {}
     }
-    Ok(Step::Again)
+    if recorded == Recorded::AndReleased { Step::Released } else { Step::Again }
 }
 
 /// A planted bug: the platform gets the part before the attempt is written down.
@@ -111,13 +138,13 @@ async fn send_before_sending(
     worker: &Worker,
     held: &Arc<Held>,
     row: &OutboxRow,
-    channel: &Option<Channel>,
     now: Micros,
 ) -> Result<Step, StoreError> {
+    let channel = worker.tenants.channel(&held.lease.tenant, &held.lease.account);
     let (Some(channel), Ok(part)) = (channel, serde_json::from_value::<Reply>(row.reply.clone())) else {
         return Ok(Step::Wait(now + CREDENTIALS_PAUSE));
     };
-    let sent = post(channel, &held.lease.peer, row, &part).await;
+    let sent = post(&channel, &held.lease.peer, row, &part).await;
     if let Some(attempt) = worker.store.begin_send(&held.lease, row.id).await? {
         record(worker, held, row, attempt, &outcome(&sent, attempt, now)).await;
     }
@@ -206,14 +233,14 @@ fn resend_pause(attempt: i32) -> Duration {
     jitter(Duration::from_secs(1) * doubled).min(RESEND_PAUSE_MAX)
 }
 
-/// Not fenced, and tried until it is done or the process ends: what was sent must be known. False: it was known already.
-async fn record(worker: &Worker, held: &Arc<Held>, row: &OutboxRow, attempt: i32, outcome: &Outcome) -> bool {
+/// Not fenced, and tried until it is done or the process ends: what was sent must be known.
+async fn record(worker: &Worker, held: &Arc<Held>, row: &OutboxRow, attempt: i32, outcome: &Outcome) -> Recorded {
     if planted(Bug::FencedSendRecord) && worker.leases.ensure(held, crate::lease::LEASE).await.is_err() {
-        return false;
+        return Recorded::KnownAlready;
     }
     let mut try_number: u32 = 0;
     loop {
-        match worker.store.record_outcome(held.lease.conversation, row.id, attempt, outcome).await {
+        match worker.store.record_and_release(&held.lease, row.id, attempt, outcome).await {
             Ok(recorded) => return recorded,
             Err(error) => {
                 try_number = try_number.saturating_add(1);

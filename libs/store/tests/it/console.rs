@@ -147,7 +147,7 @@ async fn dead_letters_are_grouped_filtered_and_put_away_once(db: &Db) {
 async fn a_timeline_has_all_that_came_of_a_message(db: &Db) {
     let (store, acme) = (&db.store, tenant("acme"));
     let lease = db.held().await;
-    store.journal(&lease, 1, &Step::range(1)).await.expect("journaled");
+    store.journal(&lease, 1, &[Step::range(1)]).await.expect("journaled");
     let call = Step {
         n: 1,
         kind: StepKind::Call,
@@ -158,11 +158,11 @@ async fn a_timeline_has_all_that_came_of_a_message(db: &Db) {
         result: None,
         format: 1,
     };
-    store.journal(&lease, 1, &call).await.expect("journaled");
+    store.journal(&lease, 1, &[call]).await.expect("journaled");
     store.finish_step(&lease, 1, 1, &json!({ "status": 200 })).await.expect("finished");
     let mut commit = answer(1, 1, 2);
     commit.dead_letter = Some(DeadLetterNew { reason: "why".to_owned(), attempts: 1, unknown_effect: false });
-    let ids = store.commit(&lease, &commit).await.expect("a commit");
+    let ids = store.commit(&lease, &commit).await.expect("a commit").ids;
     let attempt = store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     let sent = Outcome::Sent { provider_message_id: Some("p1".to_owned()) };
     store.record_outcome(lease.conversation, ids[0], attempt, &sent).await.expect("recorded");

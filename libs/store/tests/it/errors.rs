@@ -56,3 +56,31 @@ async fn a_ping_waits_for_no_writer() {
     writer.execute("rollback").await.expect("an end");
     blocked.await.expect("no panic").expect("accepted");
 }
+
+/// Connections that have just worked wait for the next statement instead of going back to the pool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_serves_many_and_is_replaced_when_the_server_ends_it() {
+    let db = Db::postgres().await;
+    let config = store::StoreConfig { max_connections: 1, ..config(&db.url, store::Role::Worker) };
+    let store = store::Store::connect(&config).await.expect("a connection");
+    let many: Vec<_> = (0..50)
+        .map(|_| {
+            tokio::spawn({
+                let store = store.clone();
+                async move { store.now().await }
+            })
+        })
+        .collect();
+    for one in many {
+        one.await.expect("no panic").expect("an answer");
+    }
+    let mut other = db.raw_postgres().await;
+    let end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+               where datname = current_database() and application_name = 'dragoman worker'";
+    other.execute(end).await.expect("ended");
+    assert!(store.now().await.is_err_and(|error| error.is_retryable()), "its connection is gone");
+    store.now().await.expect("another one");
+    store.ping().await.expect("there");
+    tokio::time::timeout(Duration::from_secs(5), store.close()).await.expect("what waits is closed, too");
+    assert!(store.now().await.is_err(), "closed");
+}

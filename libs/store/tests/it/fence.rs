@@ -28,8 +28,8 @@ fn call(n: i32) -> Step {
 async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
     let (old, ids) = db.answered(1).await;
     db.say("p", "m2").await;
-    db.store.journal(&old, 2, &Step::range(2)).await.expect("journaled");
-    db.store.journal(&old, 2, &call(1)).await.expect("journaled");
+    db.store.journal(&old, 2, &[Step::range(2)]).await.expect("journaled");
+    db.store.journal(&old, 2, &[call(1)]).await.expect("journaled");
     let row = db.store.snapshot(&old).await.expect("a snapshot").first_unsent.expect("a row");
     let new = db.take_over(&old).await;
 
@@ -44,9 +44,9 @@ async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
         category: None,
     };
     let refused = [
-        ("count_attempt", store.count_attempt(&old, 2).await.err()),
+        ("count_attempt", store.begin_attempt(&old, 2, None).await.err()),
         ("reset_attempts", store.reset_attempts(&old, 2).await.err()),
-        ("journal", store.journal(&old, 2, &call(2)).await.err()),
+        ("journal", store.journal(&old, 2, &[call(2)]).await.err()),
         ("finish_step", store.finish_step(&old, 2, 1, &json!(1)).await.err()),
         ("rewrite_range", store.rewrite_range(&old, 2, &Step::range(2)).await.err()),
         ("file_report", store.file_report(&old, 2, &report).await.err()),
@@ -67,8 +67,8 @@ async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
     assert_eq!(store.renew(&[(old.conversation, old.epoch)], old.owner).await.expect("an answer"), []);
 
     // And all of it is open to the new holder.
-    assert_eq!(store.count_attempt(&new, 2).await.expect("counted"), 1);
-    store.journal(&new, 2, &call(2)).await.expect("journaled");
+    assert_eq!(store.begin_attempt(&new, 2, None).await.expect("counted"), 1);
+    store.journal(&new, 2, &[call(2)]).await.expect("journaled");
     store.finish_step(&new, 2, 1, &json!(1)).await.expect("finished");
     store.file_report(&new, 2, &report).await.expect("filed");
     store.commit(&new, &answer(2, 2, 1)).await.expect("a commit");
@@ -87,25 +87,42 @@ async fn a_fenced_commit_leaves_no_trace(db: &Db) {
 
 /// A fence that only looks sees the old epoch while the claim of another worker is being committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_waits_behind_another_claim_is_fenced() {
+async fn a_write_that_waits_behind_another_claim_is_fenced() {
     let db = Db::postgres().await;
     let (mut claimer, mut watcher) = (db.raw_postgres().await, db.raw_postgres().await);
-    // On a busy machine the lock may be waited for in vain: then another conversation is tried.
-    for round in 0..10 {
-        let peer = format!("p{round}");
-        let old = db.claim(db.say(&peer, &peer).await.conversation).await;
-        let claim =
-            format!("begin; update conversations set epoch = epoch + 1 where id = {}", db.id(old.conversation.0));
-        claimer.execute(AssertSqlSafe(claim)).await.expect("a claim");
-        let store = db.store.clone();
-        let commit = tokio::spawn(async move { store.commit(&old, &answer(1, 1, 1)).await });
-        until_somebody_waits(&mut watcher).await;
-        claimer.execute("commit").await.expect("a commit");
-        match commit.await.expect("no panic") {
-            Err(StoreError::Busy) => {}
-            Err(StoreError::Fenced) => return assert_eq!(db.number("select count(*) from outbox".to_owned()).await, 0),
-            other => panic!("not fenced: {other:?}"),
+    for what in ["commit", "begin_attempt", "journal", "begin_send"] {
+        let mut fenced = false;
+        // On a busy machine the lock may be waited for in vain: then another conversation is tried.
+        for round in 0..10 {
+            let peer = format!("{what}{round}");
+            let old = db.claim(db.say(&peer, &peer).await.conversation).await;
+            let head = db.store.commit(&old, &answer(1, 1, 1)).await.expect("a commit").ids[0];
+            db.say(&peer, &format!("{peer} again")).await;
+            let claim =
+                format!("begin; update conversations set epoch = epoch + 1 where id = {}", db.id(old.conversation.0));
+            claimer.execute(AssertSqlSafe(claim)).await.expect("a claim");
+            let store = db.store.clone();
+            let write = tokio::spawn(async move {
+                match what {
+                    "commit" => store.commit(&old, &answer(2, 2, 1)).await.map(drop),
+                    "begin_attempt" => store.begin_attempt(&old, 2, Some(&Step::range(2))).await.map(drop),
+                    "journal" => store.journal(&old, 2, &[call(1)]).await,
+                    _ => store.begin_send(&old, head).await.map(drop),
+                }
+            });
+            until_somebody_waits(&mut watcher).await;
+            claimer.execute("commit").await.expect("a commit");
+            match write.await.expect("no panic") {
+                Err(StoreError::Busy) => continue,
+                Err(StoreError::Fenced) => {}
+                other => panic!("{what} is not fenced: {other:?}"),
+            }
+            let traces = "select (select count(*) from outbox where in_seq = 2 or status <> 'pending') \
+                          + (select count(*) from steps) + (select count(*) from inbox where attempts > 0)";
+            assert_eq!(db.number(traces.to_owned()).await, 0, "{what}");
+            fenced = true;
+            break;
         }
+        assert!(fenced, "{what}: the lock was never had in time");
     }
-    panic!("the lock was never had in time");
 }

@@ -94,7 +94,7 @@ async fn renewal_brings_back_only_what_is_still_held(db: &Db) {
 async fn an_idle_release_is_refused_while_there_is_work(db: &Db) {
     let lease = db.held().await;
     assert!(!db.store.release_idle(&lease).await.expect("an answer"), "a message waits");
-    let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit");
+    let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit").ids;
     assert!(!db.store.release_idle(&lease).await.expect("an answer"), "an answer waits");
     let attempt = db.store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     let sent = store::Outcome::Sent { provider_message_id: None };
@@ -138,7 +138,7 @@ async fn a_park_is_refused_after_anything_happened(db: &Db) {
     assert!(!db.store.park(&lease, due, same_moment).await.expect("an answer"), "a message of the same moment");
 
     let before = seen(db, &lease).await;
-    let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit");
+    let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit").ids;
     let attempt = db.store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     let unknown = store::Outcome::Unknown;
     // The clock of SQLite has milliseconds: let the wake-up have another one.

@@ -5,7 +5,7 @@
 
 use domain::{ConversationId, Micros, OutboxId, ReceiptStatus};
 use proptest::{prelude::*, test_runner::TestRunner};
-use store::{Lease, OutboxStatus, Outcome, Seen, Store, StoreError, SweepInput, UnknownPolicy};
+use store::{Commit, Lease, OutboxStatus, Outcome, Recorded, Seen, Store, StoreError, SweepInput, UnknownPolicy};
 use uuid::Uuid;
 
 use crate::support::{Db, answer, receipt, tenant, text};
@@ -17,7 +17,7 @@ enum Op {
     Accept(u8),
     Claim(usize),
     Renew(usize),
-    Turn(usize, i32),
+    Turn(usize, i32, bool),
     Begin(usize),
     Record(usize, u8),
     Resolve(usize, bool),
@@ -36,9 +36,9 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..6_u8).prop_map(Op::Accept),
         5 => (0..2_usize).prop_map(Op::Claim),
         1 => lease.clone().prop_map(Op::Renew),
-        4 => (lease.clone(), 1..3_i32).prop_map(|(lease, parts)| Op::Turn(lease, parts)),
+        4 => (lease.clone(), 1..3_i32, any::<bool>()).prop_map(|(lease, parts, begin)| Op::Turn(lease, parts, begin)),
         5 => lease.clone().prop_map(Op::Begin),
-        5 => (0..8_usize, 0..4_u8).prop_map(|(send, end)| Op::Record(send, end)),
+        5 => (0..8_usize, 0..6_u8).prop_map(|(send, end)| Op::Record(send, end)),
         4 => (lease.clone(), any::<bool>()).prop_map(|(lease, hold)| Op::Resolve(lease, hold)),
         1 => lease.clone().prop_map(Op::Release),
         1 => (lease.clone(), any::<bool>()).prop_map(|(lease, fresh)| Op::Park(lease, fresh)),
@@ -186,7 +186,7 @@ async fn check(place: &Place<'_>, peer: &str, ops: &[Op]) {
     let mut model = Model::default();
     let mut conversation = None;
     let mut leases: Vec<(usize, Lease)> = Vec::new();
-    let (mut ids, mut sends): (Vec<OutboxId>, Vec<(usize, i32)>) = (Vec::new(), Vec::new());
+    let (mut ids, mut sends): (Vec<OutboxId>, Vec<(usize, i32, Lease)>) = (Vec::new(), Vec::new());
     // What the store's clock shows when the model's shows 0.
     let start = store.now().await.expect("a clock").0;
     let mut passed = 0;
@@ -230,19 +230,26 @@ async fn check(place: &Place<'_>, peer: &str, ops: &[Op]) {
                     model.lease_until = model.now + 30 * SECOND;
                 }
             }
-            Op::Turn(at, parts) => {
+            Op::Turn(at, parts, begin_send) => {
                 let Some((_, lease)) = lease(at) else { continue };
-                let committed = store.commit(&lease, &answer(model.done + 1, model.done + 1, parts)).await;
+                let commit = Commit { begin_send, ..answer(model.done + 1, model.done + 1, parts) };
+                let committed = store.commit(&lease, &commit).await;
                 match committed {
                     Err(StoreError::Fenced) => assert_ne!(lease.epoch, model.epoch),
                     Err(StoreError::OutOfOrder) => assert!(lease.epoch == model.epoch && model.done == model.next()),
                     committed => {
                         assert!(lease.epoch == model.epoch && model.done < model.next());
-                        ids.extend(committed.expect("a commit"));
+                        let committed = committed.expect("a commit");
+                        assert_eq!(committed.sending, begin_send && model.unsent() == 0);
+                        ids.extend(committed.ids);
                         model.done += 1;
                         let (status, due_at) = (OutboxStatus::Pending, model.now);
                         let row = || Row { status, attempt: 0, due_at, sending_at: 0, unknown_ends: 0 };
+                        let first = model.rows.len();
                         model.rows.extend((0..parts).map(|_| row()));
+                        if committed.sending {
+                            sends.extend(model.begin().map(|attempt| (first, attempt, lease)));
+                        }
                     }
                 }
             }
@@ -254,22 +261,37 @@ async fn check(place: &Place<'_>, peer: &str, ops: &[Op]) {
                         assert_eq!(lease.epoch, model.epoch);
                         let begun = begun.expect("an answer");
                         assert_eq!(begun, model.begin());
-                        sends.extend(begun.map(|attempt| (head, attempt)));
+                        sends.extend(begun.map(|attempt| (head, attempt, lease)));
                     }
                 }
             }
             Op::Record(send, end) => {
-                let Some((at, attempt)) = sends.get(send % sends.len().max(1)).copied() else { continue };
+                let Some((at, attempt, lease)) = sends.get(send % sends.len().max(1)).cloned() else { continue };
                 let due_at = |clock: i64| Outcome::Pending { due_at: Micros(clock + 20 * SECOND) };
                 let (outcome, expected) = match end {
-                    0 => (Outcome::Sent { provider_message_id: None }, Outcome::Sent { provider_message_id: None }),
-                    1 => (Outcome::Failed { reason: String::new() }, Outcome::Failed { reason: String::new() }),
+                    0 | 4 => (Outcome::Sent { provider_message_id: None }, Outcome::Sent { provider_message_id: None }),
+                    1 | 5 => (Outcome::Failed { reason: String::new() }, Outcome::Failed { reason: String::new() }),
                     2 => (due_at(store.now().await.expect("a clock").0), due_at(model.now)),
                     _ => (Outcome::Unknown, Outcome::Unknown),
                 };
-                let conversation = conversation.expect("it was sent there");
-                let changed = store.record_outcome(conversation, ids[at], attempt, &outcome).await.expect("an answer");
-                assert_eq!(changed, model.record(at, attempt, &expected));
+                let in_flight = model.rows[at].status == OutboxStatus::Sending;
+                let changes = model.record(at, attempt, &expected);
+                if end < 4 {
+                    let conversation = conversation.expect("it was sent there");
+                    let changed = store.record_outcome(conversation, ids[at], attempt, &outcome).await;
+                    assert_eq!(changed.expect("an answer"), changes);
+                    continue;
+                }
+                let idle = model.owner.is_none() || (model.next() == model.done && model.unsent() == 0);
+                let recorded = store.record_and_release(&lease, ids[at], attempt, &outcome).await.expect("an answer");
+                if !changes {
+                    assert_eq!(recorded, Recorded::KnownAlready);
+                } else if end == 4 && in_flight && idle && lease.epoch == model.epoch {
+                    assert_eq!(recorded, Recorded::AndReleased);
+                    model.owner = None;
+                } else {
+                    assert_eq!(recorded, Recorded::Kept);
+                }
             }
             Op::Resolve(at, hold) => {
                 let Some((_, lease)) = lease(at) else { continue };

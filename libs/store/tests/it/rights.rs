@@ -114,8 +114,8 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     let accepted = store.accept(&[text("acme", "p", "m1"), text("acme", "p", "m1")]).await.expect("accepted");
     let lease = store.claim(accepted[0].conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
     store.renew(&[(lease.conversation, lease.epoch)], lease.owner).await.expect("renewed");
-    store.count_attempt(&lease, 1).await.expect("counted");
-    store.journal(&lease, 1, &Step::range(1)).await.expect("journaled");
+    store.begin_attempt(&lease, 1, None).await.expect("counted");
+    store.journal(&lease, 1, &[Step::range(1)]).await.expect("journaled");
     store.rewrite_range(&lease, 1, &Step::range(1)).await.expect("rewritten");
     store.finish_step(&lease, 1, 0, &json!(1)).await.expect("finished");
     store.reset_attempts(&lease, 1).await.expect("reset");
@@ -139,7 +139,7 @@ async fn all_work_can_be_done_with_the_bots_rights() {
         models: vec![ModelUse { model: "m".to_owned(), tokens: 7, took: Duration::from_millis(30), error: None }],
     });
     commit.dead_letter = Some(DeadLetterNew { reason: String::new(), attempts: 1, unknown_effect: false });
-    let ids = store.commit(&lease, &commit).await.expect("a commit");
+    let ids = store.commit(&lease, &commit).await.expect("a commit").ids;
     store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     store.record_outcome(lease.conversation, ids[0], 1, &Outcome::Unknown).await.expect("recorded");
     let row = store.snapshot(&lease).await.expect("a snapshot").first_unsent.expect("a row");

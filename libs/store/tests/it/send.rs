@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use domain::{Micros, ReceiptStatus};
-use store::{OutboxStatus, Outcome, UnknownPolicy};
+use sqlx::{AssertSqlSafe, Executor as _};
+use store::{OutboxStatus, Outcome, Recorded, StoreError, UnknownPolicy};
 use uuid::Uuid;
 
-use crate::support::{Db, answer, on_both_engines, receipt, tenant};
+use crate::{
+    lease::until_somebody_waits,
+    support::{Db, answer, on_both_engines, receipt, tenant},
+};
 
 on_both_engines!(
     only_the_head_of_the_line_is_sent,
@@ -31,7 +35,7 @@ fn sent() -> Outcome {
 async fn only_the_head_of_the_line_is_sent(db: &Db) {
     let (lease, ids) = db.answered(3).await;
     db.say("p", "m2").await;
-    let later = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit");
+    let later = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit").ids;
     let line = [ids, later].concat();
     for (i, id) in line.iter().enumerate() {
         for behind in &line[i + 1..] {
@@ -107,7 +111,7 @@ async fn a_row_in_flight_is_left_alone_then_unknown_then_decided(db: &Db) {
         let peer = format!("{policy:?}");
         let conversation = db.say(&peer, &peer).await.conversation;
         let lease = db.claim(conversation).await;
-        let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit");
+        let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit").ids;
         assert_eq!(db.store.begin_send(&lease, ids[0]).await.expect("an answer"), Some(1));
         let lease = db.take_over(&lease).await;
         let row = || async { db.store.snapshot(&lease).await.expect("a snapshot").first_unsent.expect("a row") };
@@ -165,7 +169,7 @@ async fn a_proof_makes_a_row_sent_wherever_it_is(db: &Db) {
     for (i, status) in ["pending", "sending", "unknown", "held"].into_iter().enumerate() {
         let conversation = db.say(status, status).await.conversation;
         let lease = db.claim(conversation).await;
-        let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit");
+        let ids = db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit").ids;
         let counted = i64::from(status != "held");
         let sending = if status == "pending" { "null" } else { "due_at" };
         db.exec(format!(
@@ -233,4 +237,32 @@ async fn an_odd_id_of_the_platform_is_no_reason_to_forget_the_send(db: &Db) {
     let odd = Outcome::Sent { provider_message_id: Some("a\0b".to_owned()) };
     assert!(db.store.record_outcome(lease.conversation, ids[0], 1, &odd).await.expect("recorded"));
     assert_eq!(db.number("select count(*) from outbox where provider_message_id = 'ab'".to_owned()).await, 1);
+}
+
+/// The row is read again behind the lock: what came meanwhile is neither forgotten nor slept over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_that_waits_behind_a_message_keeps_the_lease_for_it() {
+    let db = Db::postgres().await;
+    let (mut other, mut watcher) = (db.raw_postgres().await, db.raw_postgres().await);
+    let (lease, ids) = db.answered(1).await;
+    let attempt = db.store.begin_send(&lease, ids[0]).await.expect("an answer").expect("begun");
+    let message = format!(
+        "begin; update conversations set next_seq = next_seq + 1, unsent = unsent + 1 where id = {}",
+        db.id(lease.conversation.0)
+    );
+    other.execute(AssertSqlSafe(message)).await.expect("the lock");
+    let (store, holder, id) = (db.store.clone(), lease.clone(), ids[0]);
+    let record = tokio::spawn(async move { store.record_and_release(&holder, id, attempt, &sent()).await });
+    until_somebody_waits(&mut watcher).await;
+    other.execute("commit").await.expect("a commit");
+    match record.await.expect("no panic") {
+        Err(StoreError::Busy) => {
+            let again = db.store.record_and_release(&lease, ids[0], attempt, &sent()).await;
+            assert_eq!(again.expect("recorded"), Recorded::Kept);
+        }
+        recorded => assert_eq!(recorded.expect("recorded"), Recorded::Kept),
+    }
+    let row = db.store.snapshot(&lease).await.expect("a snapshot");
+    assert_eq!((row.unsent, row.epoch, row.first_unsent.is_none()), (1, lease.epoch, true));
+    assert!(!db.store.renew(&[(lease.conversation, lease.epoch)], lease.owner).await.expect("renewed").is_empty());
 }

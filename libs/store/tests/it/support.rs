@@ -148,7 +148,7 @@ impl Db {
     /// A conversation with a committed answer of so many parts; the ids of the parts.
     pub async fn answered(&self, parts: i32) -> (Lease, Vec<OutboxId>) {
         let lease = self.held().await;
-        let ids = self.store.commit(&lease, &answer(1, 1, parts)).await.expect("a commit");
+        let ids = self.store.commit(&lease, &answer(1, 1, parts)).await.expect("a commit").ids;
         (lease, ids)
     }
 
@@ -205,7 +205,17 @@ pub fn answer(first_seq: i64, last_seq: i64, parts: i32) -> Commit {
         })
         .collect();
     let state = json!({ "answered": last_seq });
-    Commit { first_seq, last_seq, replies, state, audit: None, dead_letter: None, alarms: Alarms::default() }
+    Commit {
+        first_seq,
+        last_seq,
+        steps: Vec::new(),
+        replies,
+        begin_send: false,
+        state,
+        audit: None,
+        dead_letter: None,
+        alarms: Alarms::default(),
+    }
 }
 
 pub fn receipt(id: Option<OutboxId>, provider_message_id: &str, status: ReceiptStatus) -> Receipt {

@@ -30,7 +30,7 @@ async fn fill(db: &Db, name: &str) -> Side {
     let person = store.inbox_range(&lease, 1, 1).await.expect("rows")[0].person;
     let mut commit = answer(1, 1, 1);
     commit.dead_letter = Some(DeadLetterNew { reason: name.to_owned(), attempts: 5, unknown_effect: false });
-    let outbox = store.commit(&lease, &commit).await.expect("a commit")[0];
+    let outbox = store.commit(&lease, &commit).await.expect("a commit").ids[0];
     let mapping = UserMapping {
         backend_user: name.to_owned(),
         values: json!({}),
@@ -137,7 +137,7 @@ async fn a_lease_of_another_tenant_reads_nothing(db: &Db) {
     assert!(matches!(snapshot, Err(StoreError::NotFound(_))));
     assert!(db.store.inbox_range(&wrong, 1, 10).await.expect("rows").is_empty());
     assert_eq!(db.store.question_sent_at(&wrong, 1).await.expect("an answer"), None);
-    db.store.journal(&one.lease, 2, &Step::range(2)).await.expect("journaled");
+    db.store.journal(&one.lease, 2, &[Step::range(2)]).await.expect("journaled");
     assert!(db.store.steps(&wrong, 2).await.expect("steps").is_empty());
     assert!(!db.store.yield_now(&wrong).await.expect("an answer"));
     assert!(matches!(db.store.commit(&wrong, &answer(2, 2, 0)).await, Err(StoreError::Fenced)));

@@ -36,8 +36,8 @@ async fn a_step_is_written_once_and_read_as_it_was(db: &Db) {
     let lease = db.held().await;
     // Order of fields and a NUL survive: what is replayed is what was decided.
     let step = decision(1, json!({ "z": 1, "a": "nul \u{0} and ñ", "m": [1.5, null] }));
-    db.store.journal(&lease, 1, &step).await.expect("journaled");
-    let again = db.store.journal(&lease, 1, &decision(1, json!("other"))).await;
+    db.store.journal(&lease, 1, std::slice::from_ref(&step)).await.expect("journaled");
+    let again = db.store.journal(&lease, 1, &[decision(1, json!("other"))]).await;
     assert!(matches!(again, Err(StoreError::JournalConflict)), "{again:?}");
     let read = db.store.steps(&lease, 1).await.expect("steps");
     assert_eq!(read, std::slice::from_ref(&step));
@@ -52,23 +52,23 @@ async fn a_step_is_written_once_and_read_as_it_was(db: &Db) {
 
 async fn a_range_is_rewritten_only_before_a_decision(db: &Db) {
     let lease = db.held().await;
-    db.store.journal(&lease, 1, &Step::range(3)).await.expect("journaled");
+    db.store.journal(&lease, 1, &[Step::range(3)]).await.expect("journaled");
     let last_seq = || async { db.store.steps(&lease, 1).await.expect("steps")[0].last_seq() };
     assert_eq!(last_seq().await, Some(3));
     db.store.rewrite_range(&lease, 1, &Step::range(1)).await.expect("rewritten");
     assert_eq!(last_seq().await, Some(1));
-    db.store.journal(&lease, 1, &decision(1, json!({}))).await.expect("journaled");
+    db.store.journal(&lease, 1, &[decision(1, json!({}))]).await.expect("journaled");
     db.store.rewrite_range(&lease, 1, &Step::range(2)).await.expect("no error");
     assert_eq!(last_seq().await, Some(1));
 }
 
 async fn attempts_count_unexplained_deaths_only(db: &Db) {
     let lease = db.held().await;
-    let count = || async { db.store.count_attempt(&lease, 1).await.expect("counted") };
+    let count = || async { db.store.begin_attempt(&lease, 1, None).await.expect("counted") };
     assert_eq!((count().await, count().await), (1, 2));
-    db.store.journal(&lease, 1, &Step::range(1)).await.expect("journaled");
+    db.store.journal(&lease, 1, &[Step::range(1)]).await.expect("journaled");
     assert_eq!(count().await, 3, "a range alone explains nothing");
-    db.store.journal(&lease, 1, &decision(1, json!({}))).await.expect("journaled");
+    db.store.journal(&lease, 1, &[decision(1, json!({}))]).await.expect("journaled");
     assert_eq!(count().await, 1);
     db.store.finish_step(&lease, 1, 1, &json!(null)).await.expect("finished");
     assert_eq!(count().await, 1);
@@ -101,7 +101,7 @@ async fn a_commit_writes_all_of_it(db: &Db) {
         tools_used: json!(["a/GET /x"]),
         models: vec![ModelUse { model: "m".to_owned(), tokens: 7, took: Duration::from_millis(30), error: None }],
     });
-    let ids = db.store.commit(&lease, &commit).await.expect("a commit");
+    let ids = db.store.commit(&lease, &commit).await.expect("a commit").ids;
     assert_eq!(ids.len(), 2);
     let row = db.store.snapshot(&lease).await.expect("a snapshot");
     assert_eq!((row.done_seq, row.unsent, &row.state, row.epoch), (1, 2, &json!({ "answered": 1 }), lease.epoch));
@@ -128,7 +128,7 @@ async fn a_question_is_seen_when_it_is_sent(db: &Db) {
     let lease = db.held().await;
     let mut commit = answer(1, 1, 2);
     commit.replies[1].question = true;
-    let ids = db.store.commit(&lease, &commit).await.expect("a commit");
+    let ids = db.store.commit(&lease, &commit).await.expect("a commit").ids;
     let sent = store::Outcome::Sent { provider_message_id: None };
     for id in ids {
         assert_eq!(db.store.question_sent_at(&lease, 1).await.expect("an answer"), None);
@@ -139,7 +139,7 @@ async fn a_question_is_seen_when_it_is_sent(db: &Db) {
     assert!(db.store.question_sent_at(&lease, 1).await.expect("an answer").is_some());
     // The answer to the next message asks nothing.
     db.say("p", "m2").await;
-    let ids = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit");
+    let ids = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit").ids;
     let attempt = db.store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     db.store.record_outcome(lease.conversation, ids[0], attempt, &sent).await.expect("recorded");
     assert_eq!(db.store.question_sent_at(&lease, 2).await.expect("an answer"), None);

@@ -80,9 +80,9 @@ impl Walk<'_> {
                             commit.alarms.set.push(alarm(&lease, &key, Micros(0)));
                         }
                         match store.commit(&lease, &commit).await {
-                            Ok(ids) => {
+                            Ok(committed) => {
                                 assert_eq!(row.epoch, lease.epoch, "seed {}: a commit by a fenced worker", self.seed);
-                                self.rows.extend(ids);
+                                self.rows.extend(committed.ids);
                             }
                             Err(StoreError::Fenced | StoreError::OutOfOrder) => {}
                             Err(error) => panic!("seed {}: {error}", self.seed),

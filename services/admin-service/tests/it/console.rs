@@ -68,7 +68,7 @@ async fn talk(running: &Running) -> ConversationId {
     let store = &running.store;
     let accepted = store.accept(&[message]).await.expect("accepted")[0];
     let lease = store.claim(accepted.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
-    store.journal(&lease, 1, &Step::range(1)).await.expect("journaled");
+    store.journal(&lease, 1, &[Step::range(1)]).await.expect("journaled");
     let step = |n: i32, kind, request, result| Step {
         n,
         kind,
@@ -89,13 +89,15 @@ async fn talk(running: &Running) -> ConversationId {
         call,
         json!({ "outcome": "answered", "status": 200, "body": { "iban": "HR1210010051863000160" } }),
     );
-    store.journal(&lease, 1, &search).await.expect("journaled");
-    store.journal(&lease, 1, &call).await.expect("journaled");
+    store.journal(&lease, 1, &[search]).await.expect("journaled");
+    store.journal(&lease, 1, &[call]).await.expect("journaled");
     let reply = json!({ "text": "Hello Ana, <script>alert('y')</script>" });
     let commit = Commit {
         first_seq: 1,
         last_seq: 1,
+        steps: Vec::new(),
         replies: vec![OutboxNew { part: 0, reply, sent_already: true, question: false }],
+        begin_send: false,
         state: json!({}),
         audit: None,
         dead_letter: None,

@@ -1,5 +1,7 @@
 //! Words that steer a dialogue, in every dialogue language at once: yes, no, cancel, back, help and the like.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use super::{Token, fold, fold::mistyped, phrases::PHRASES, token::Kind, tokens};
 
 /// What a word asks the dialogue itself to do.
@@ -67,23 +69,34 @@ fn exact(words: &[&str]) -> Option<Control> {
     if words.is_empty() {
         return None;
     }
-    let same = |phrase: &str| phrase.split(' ').eq(words.iter().copied());
-    let alike = |phrase: &str| {
-        let wanted: Vec<&str> = phrase.split(' ').collect();
-        wanted.len() == words.len()
-            && wanted
-                .iter()
-                .zip(words)
-                .all(|(wanted, word)| word == wanted || (!OTHERS.contains(word) && mistyped(word, wanted)))
+    let phrases = BY_LENGTH.get(&words.len())?;
+    let alike = |wanted: &[&str]| {
+        wanted
+            .iter()
+            .zip(words)
+            .all(|(wanted, word)| word == wanted || (!OTHERS.contains(word) && mistyped(word, wanted)))
     };
-    let find = |test: &dyn Fn(Control, &str) -> bool| {
-        let found =
-            PHRASES.iter().find(|(control, phrases)| phrases.split(',').any(|phrase| test(*control, phrase.trim())));
-        found.map(|(control, _)| *control)
-    };
-    find(&|_, phrase| same(phrase))
-        .or_else(|| find(&|control, phrase| !matches!(control, Control::Yes | Control::Wrong) && alike(phrase)))
+    let same = phrases.iter().find(|(_, wanted)| wanted == words);
+    let found = same.or_else(|| {
+        phrases.iter().find(|(control, wanted)| !matches!(control, Control::Yes | Control::Wrong) && alike(wanted))
+    });
+    found.map(|(control, _)| *control)
 }
+
+/// A phrase as its words.
+type Phrase = (Control, Vec<&'static str>);
+
+/// All phrases in their order, by how many words they have.
+static BY_LENGTH: LazyLock<HashMap<usize, Vec<Phrase>>> = LazyLock::new(|| {
+    let mut all: HashMap<usize, Vec<Phrase>> = HashMap::new();
+    for (control, phrases) in PHRASES {
+        for phrase in phrases.split(',') {
+            let words: Vec<_> = phrase.split_whitespace().collect();
+            all.entry(words.len()).or_default().push((*control, words));
+        }
+    }
+    all
+});
 
 fn phrase_of(wanted: Control, words: &[&str]) -> bool {
     exact(words) == Some(wanted)

@@ -107,7 +107,7 @@ async fn a_call_that_the_turn_does_not_come_to_any_more_is_told_as_unknown(engin
         let bench = Bench::new(engine).await;
         let conversation = bench.store.accept(&[incoming("385911", "m-1", said)]).await.unwrap()[0].conversation;
         let lease = bench.claim(conversation).await;
-        bench.store.journal(&lease, 1, &Step::range(1)).await.unwrap();
+        bench.store.journal(&lease, 1, &[Step::range(1)]).await.unwrap();
         let made = Step {
             n,
             kind: StepKind::Call,
@@ -118,7 +118,7 @@ async fn a_call_that_the_turn_does_not_come_to_any_more_is_told_as_unknown(engin
             result: Some(json!({ "outcome": "answered", "status": 201, "body": null })),
             format: 1,
         };
-        bench.store.journal(&lease, 1, &made).await.unwrap();
+        bench.store.journal(&lease, 1, &[made]).await.unwrap();
         bench.store.yield_now(&lease).await.unwrap();
         bench.coordination.ring(conversation, None);
         let worker = bench.start().await;

@@ -147,8 +147,8 @@ async fn a_range_that_is_rewritten_keeps_what_the_turn_knew(engine: Engine) {
     let lease = bench.claim(conversation).await;
     let mut range = Step::range(2);
     range.request["ground"] = json!({ "began": 7, "model": true, "question_sent_at": 5, "identity": {} });
-    bench.store.count_attempt(&lease, 1).await.unwrap();
-    bench.store.journal(&lease, 1, &range).await.unwrap();
+    bench.store.begin_attempt(&lease, 1, None).await.unwrap();
+    bench.store.journal(&lease, 1, std::slice::from_ref(&range)).await.unwrap();
     bench.store.yield_now(&lease).await.unwrap();
     bench.coordination.ring(conversation, None);
     let worker = bench.start().await;

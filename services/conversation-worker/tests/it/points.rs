@@ -85,11 +85,12 @@ async fn a_bell_is_acknowledged_when_its_work_is_done(engine: Engine) {
 
 async fn an_attempt_is_written_down_before_the_platform_hears_of_it(engine: Engine) {
     let bench = Bench::new(engine).await;
-    let halt = Halt::new(&["sending.inside"]);
+    let halt = Halt::new(&["commit.after"]);
     let worker = bench.start_as(halt.process()).await;
     let conversation = bench.say("385911", "m-1", "hello").await.conversation;
-    halt.halted("sending.inside").await;
-    assert_eq!(bench.platform.texts(), [] as [&str; 0], "it is not written down yet");
+    halt.halted("commit.after").await;
+    assert_eq!(bench.told(conversation).await, [("hello".to_owned(), "sending".to_owned())]);
+    assert_eq!(bench.platform.texts(), [] as [&str; 0], "it was only just written down");
     halt.release();
     bench.quiet(conversation).await;
     worker.stop().await;

@@ -169,7 +169,9 @@ pub async fn answer(
     let commit = Commit {
         first_seq: seq,
         last_seq: seq,
+        steps: Vec::new(),
         replies: replies.collect(),
+        begin_send: false,
         state: json!({}),
         audit: None,
         dead_letter: None,
