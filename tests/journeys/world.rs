@@ -358,6 +358,8 @@ impl World {
             assert!(begun.elapsed() < PATIENCE, "a conversation is never done");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // Platforms report on what was sent.
+        assert!(self.platform.infobip.settled(PATIENCE).await, "the platform's reports were taken");
     }
 
     /// True while a message waits for its answer or an answer for its send.

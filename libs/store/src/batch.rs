@@ -4,7 +4,8 @@
 //! the parts go as `with held as (..), p1 as (..), p2 as (..) select ..`. The first part, `held`, locks the
 //! conversation's row; the others change something only if it gave a row (` if_held` and ` and_held`). PostgreSQL looks
 //! once, before it waits for that lock, and afterwards only an update sees what changed meanwhile in the row that it is
-//! about to write. So what a part decides by has to stand in the row that it changes, or change under this lease only.
+//! about to write. So what a part decides by has to stand in the row that it changes, or change under this lease only, or
+//! change together with that row: a receipt is kept with the row that it proves.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -18,15 +19,12 @@ use crate::{
 };
 
 /// The parts in their order, each with `returning .. as v`, a number.
-pub(crate) struct Batch {
-    parts: Vec<(Sql, Vec<Arg>)>,
-    early: bool,
-}
+pub(crate) struct Batch(Vec<(Sql, Vec<Arg>)>);
 
 impl Batch {
     /// A batch whose first part, a lock, gives no row where nothing is to be written.
     pub fn new(held: Sql, args: Vec<Arg>) -> Self {
-        Self { parts: vec![(held, args)], early: false }
+        Self(vec![(held, args)])
     }
 
     /// A batch that is written while the lease's epoch lasts.
@@ -43,7 +41,7 @@ impl Batch {
 
     /// Adds a part.
     pub fn push(&mut self, sql: Sql, args: Vec<Arg>) {
-        self.parts.push((sql, args));
+        self.0.push((sql, args));
     }
 
     /// With one part more.
@@ -52,26 +50,16 @@ impl Batch {
         self
     }
 
-    /// PostgreSQL answers before the disk has it. If PostgreSQL itself ends just then, this may be lost, together with
-    /// nothing else: what is written after it is on disk after it.
-    pub fn early(mut self) -> Self {
-        self.early = true;
-        self
-    }
-
     /// All parts as one statement, with the placeholders numbered through.
     fn statement(self) -> (String, Vec<Arg>) {
         let (mut text, mut results, mut bound) = (String::with_capacity(1024), String::new(), Vec::new());
-        for (n, (sql, args)) in self.parts.into_iter().enumerate() {
+        for (n, (sql, args)) in self.0.into_iter().enumerate() {
             let name = if n == 0 { "held".to_owned() } else { format!("p{n}") };
             let _ = write!(text, "{} {name} as (", if n == 0 { "with" } else { "," });
             number_from(&mut text, sql.pg, bound.len());
             text.push(')');
             let _ = write!(results, "{} (select max(v)::bigint from {name}) as v{n}", if n == 0 { "" } else { "," });
             bound.extend(args);
-        }
-        if self.early {
-            results.push_str(", set_config('synchronous_commit', 'off', true)");
         }
         (text + " select" + &results, bound)
     }
@@ -96,9 +84,9 @@ impl Pool {
     /// Writes all parts or, after an error or when the first gave no row (`None`), nothing. Gives the number of each part
     /// but the first; none for one that changed nothing.
     pub async fn write_batch(&self, limit: Duration, batch: Batch) -> Result<Option<Vec<Option<i64>>>, StoreError> {
-        let mut values = Vec::with_capacity(batch.parts.len());
+        let mut values = Vec::with_capacity(batch.0.len());
         if let Self::Pg(pool) = self {
-            let parts = batch.parts.len();
+            let parts = batch.0.len();
             let (text, args) = batch.statement();
             let rows = timed(true, sql!("with"), Self::pg(pool, limit, AssertSqlSafe(text), pg_args(args)?)).await?;
             let row = rows.first().ok_or(StoreError::NotFound("row"))?;
@@ -108,7 +96,7 @@ impl Pool {
             return Ok(values.remove(0).map(|_| values));
         }
         let mut tx = self.begin(limit).await?;
-        for (n, (sql, args)) in batch.parts.into_iter().enumerate() {
+        for (n, (sql, args)) in batch.0.into_iter().enumerate() {
             let row = tx.optional(sql, args).await?;
             if n > 0 {
                 values.push(row.map(|row| row.int("v")).transpose()?);

@@ -1,11 +1,14 @@
 //! PostgreSQL's connections.
 //!
 //! sqlx asks a connection whether it lives each time it goes back to its pool: a round trip behind every statement. So
-//! one that has just worked waits here for the next statement, and goes back when nobody wanted it for a while.
+//! one that has just worked waits here for the next statement; when that comes, those that waited longer go back.
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,7 +30,10 @@ pub(crate) struct Connections {
     pool: PgPool,
     /// As many as the pool has: who has a place finds a connection here, or the pool has one to give.
     places: Arc<Semaphore>,
+    /// The one that worked last is the last.
     warm: Arc<Mutex<Vec<Warm>>>,
+    /// How many wait for the pool.
+    asking: Arc<AtomicUsize>,
 }
 
 struct Warm {
@@ -60,16 +66,23 @@ impl Connections {
     /// Those of a pool of so many.
     pub fn new(pool: PgPool, count: u32) -> Self {
         let places = Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { pool, places, warm: Arc::default() }
+        Self { pool, places, warm: Arc::default(), asking: Arc::default() }
     }
 
     /// A connection, waited for.
     pub async fn acquire(&self) -> Result<InHand, sqlx::Error> {
-        let place = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.places).acquire_owned()).await;
-        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let acquired = tokio::time::timeout(WAIT_MAX, self.acquire_at_last()).await;
+        acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    async fn acquire_at_last(&self) -> Result<InHand, sqlx::Error> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let (connection, taken_at) = match self.take_warm() {
             Some(known) => known,
-            None => (self.pool.acquire().await?, Instant::now()),
+            None => {
+                let _asking = Asking::new(&self.asking);
+                (self.pool.acquire().await?, Instant::now())
+            }
         };
         Ok(InHand { connection, taken_at, home: self.clone(), _place: place, _in_use: InUse::begin() })
     }
@@ -77,9 +90,8 @@ impl Connections {
     /// The connection that worked last, and when it was taken from the pool.
     fn take_warm(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
         let mut warm = self.lock();
-        if warm.last()?.worked_at.elapsed() >= WARM {
-            warm.clear();
-        }
+        let cold = warm.partition_point(|one| one.worked_at.elapsed() >= WARM);
+        warm.drain(..cold);
         let mut last = warm.pop()?;
         Some((last.connection.take()?, last.taken_at))
     }
@@ -104,12 +116,30 @@ impl Connections {
     }
 }
 
+/// Counted while it lives.
+struct Asking<'a>(&'a AtomicUsize);
+
+impl<'a> Asking<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl InHand {
     /// For the next statement: this one was answered.
     pub fn put_back(self) {
         let Self { connection, taken_at, home, _place, _in_use } = self;
         let mut warm = home.lock();
-        if taken_at.elapsed() < AWAY_MAX && !home.pool.is_closed() {
+        // Who waits for the pool gets it there: one that is being closed holds a place of the pool for a while.
+        let wanted = home.asking.load(Ordering::Relaxed) > 0;
+        if !wanted && taken_at.elapsed() < AWAY_MAX && !home.pool.is_closed() {
             warm.push(Warm { connection: Some(connection), taken_at, worked_at: Instant::now() });
         }
     }

@@ -155,6 +155,8 @@ impl Store {
         if let Some(proof) = proof(&mut tx, lease, id).await? {
             prove(&mut tx, lease.conversation, id, Some(&proof)).await?;
             tx.commit().await?;
+        } else {
+            tx.rollback().await?;
         }
         Ok(None)
     }

@@ -81,8 +81,7 @@ impl Store {
     /// when a range stands: nothing was counted then.
     pub async fn begin_attempt(&self, lease: &Lease, seq: i64, range: Option<&Step>) -> Result<i32, StoreError> {
         self.at("attempt.before").await;
-        // One attempt less is counted if PostgreSQL ends right after: nothing was decided yet.
-        let mut batch = Batch::fenced(lease).early().and(
+        let mut batch = Batch::fenced(lease).and(
             sql!(
                 "update inbox set attempts = attempts + 1 where conversation = $1 and seq = $2" and_held
                 " returning attempts as v"
@@ -182,7 +181,8 @@ impl Store {
     }
 }
 
-fn conflict(error: StoreError) -> StoreError {
+/// A step that stands there already.
+pub(crate) fn conflict(error: StoreError) -> StoreError {
     if error.is_key_conflict() { StoreError::JournalConflict } else { error }
 }
 

@@ -267,7 +267,7 @@ impl Store {
             );
         }
         alarms::push(&mut batch, lease, &commit.alarms)?;
-        let Some(values) = self.write_batch(batch).await? else {
+        let Some(values) = self.write_batch(batch).await.map_err(steps::conflict)? else {
             let is_mine = sql!("select 1 as v from conversations where id = $1 and epoch = $2 and tenant = $3");
             let mine = self.read_one(is_mine, args![lease.conversation, lease.epoch, &lease.tenant]).await?;
             return Err(if mine.is_some() { StoreError::OutOfOrder } else { StoreError::Fenced });

@@ -2,9 +2,10 @@
 //! Celery: `bench_turns <folder of our binaries> <python> <celery_turns.py>`, with `TEST_DATABASE_URL` and
 //! `TEST_REDIS_URL`.
 //!
-//! The model is a fake that answers after two seconds, or at once. A message goes the whole way: webhook, disk, bell,
-//! search, model, commit, send to a fake of the platform. `RATE=<messages a second>` makes one run of ours alone. Celery's task does what the predecessors' did: it waits for the
-//! model, writes one row, and posts the answer.
+//! The model is a fake that answers after two seconds, or at once. How many turns are in flight is sought: as many as
+//! the worker has while it adds 50 ms to the model's time at most. A message goes the whole way: webhook, disk, bell,
+//! search, model, commit, send to a fake of the platform. Celery's task does what the predecessors' did: it waits for the
+//! model, writes one row, and posts the answer. `RATE=<messages a second>` makes one run of ours alone.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -28,10 +29,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const MODEL: Duration = Duration::from_secs(2);
-/// Messages a second whose answers take as long as the model does: so many are in flight that the worker's 1,000 places
-/// are nearly taken.
-const RATE: f64 = 480.0;
-const MESSAGES: usize = 4_800;
+/// What a worker may add to the model's time, for 99 of 100.
+const OVERHEAD: f64 = 50.0;
+/// How long messages come at a rate; the first, the least and the most messages a second, and by how much a rate is more
+/// than the one before. At 500 the worker's 1,000 places are taken.
+const RUN: f64 = 10.0;
+const FIRST: f64 = 64.0;
+const LEAST: f64 = 16.0;
+const MOST: f64 = 500.0;
+const STEP: f64 = 1.25;
 /// Messages that come at once, where it counts how many are answered a second.
 const AT_ONCE: usize = 2_000;
 const CONNECTIONS: usize = 64;
@@ -53,18 +59,13 @@ async fn main() -> anyhow::Result<()> {
     // Clients, pools and catalogue are there afterwards.
     ours.run(Duration::ZERO, 200, 100.0).await?;
     if let Ok(rate) = std::env::var("RATE") {
-        let outcome = ours.run(MODEL, MESSAGES, rate.parse().context("RATE is a number of messages a second")?).await?;
-        println!(
-            "{rate}/s: {:.0}/s were answered, {:.0} at a time, overhead p99 {:.1} ms, the worker has {:.0} MiB",
-            outcome.per_s,
-            outcome.in_flight,
-            outcome.overhead_p99_ms,
-            peak_mib(ours.worker)?
-        );
+        ours.at_rate(rate.parse().context("RATE is a number of messages a second")?).await?;
         return Ok(());
     }
+    let mut rate_before = FIRST;
     for round in 0..rounds()? {
-        let outcome = ours.run(MODEL, MESSAGES, RATE).await?;
+        let outcome;
+        (rate_before, outcome) = ours.highest(rate_before).await?;
         in_flight.push(outcome.in_flight);
         overhead.push(outcome.overhead_p99_ms);
         rss.push(peak_mib(ours.worker)?);
@@ -206,6 +207,39 @@ impl Ours {
             }
         }
         Ok(ours)
+    }
+
+    /// The highest rate with an overhead that is small enough, sought from one that was so before, and what it gave.
+    async fn highest(&mut self, from: f64) -> anyhow::Result<(f64, Outcome)> {
+        let (mut rate, mut best) = (from, self.at_rate(from).await?);
+        while best.overhead_p99_ms > OVERHEAD && rate > LEAST {
+            rate /= STEP;
+            best = self.at_rate(rate).await?;
+        }
+        while rate * STEP <= MOST {
+            let mut next = self.at_rate(rate * STEP).await?;
+            // One bad run may be chance, two are not.
+            if next.overhead_p99_ms > OVERHEAD {
+                next = self.at_rate(rate * STEP).await?;
+            }
+            if next.overhead_p99_ms > OVERHEAD {
+                break;
+            }
+            (rate, best) = (rate * STEP, next);
+        }
+        Ok((rate, best))
+    }
+
+    async fn at_rate(&mut self, rate: f64) -> anyhow::Result<Outcome> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+        let outcome = self.run(MODEL, (rate * RUN) as usize, rate).await?;
+        println!(
+            "{rate:.0}/s: {:.0} at a time, overhead p99 {:.1} ms, the worker had {:.0} MiB at most",
+            outcome.in_flight,
+            outcome.overhead_p99_ms,
+            peak_mib(self.worker)?
+        );
+        Ok(outcome)
     }
 
     /// Sends messages of as many people at a rate, and waits until all are answered.

@@ -36,8 +36,9 @@ pub struct Decided {
     pub steps: Vec<Step>,
 }
 
-/// Commits the answer to `rows`. If it is the first to be sent (`first_to_send`), and its account may send now, the first attempt at its
-/// first part begins with the commit: then gives that part, to be sent at once.
+/// Commits the answer to `rows`. If nothing is to be sent before it (`first_to_send`), and its account may send now, the
+/// first attempt at its first part begins with the commit: then gives that part, to be sent at once. A commit that fails
+/// has taken a place of the account's rate for nothing.
 ///
 /// # Errors
 /// [`StoreError::Fenced`] and failures of the store; then nothing was kept but identities and a report.
@@ -76,7 +77,16 @@ pub async fn answer(
     }
     // Before the commit, so that whoever waits for the answer knows how it came about.
     tell_trace(worker, held, first.seq, &answer.trace);
-    let committed = worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
+    let committed = match worker.store.commit(&held.lease, &commit).instrument(commit_span()).await {
+        Err(error) if error.is_retryable() => {
+            // The turn comes again: what the model answered is not asked twice, if the store takes this at least.
+            if let Err(error) = worker.store.journal(&held.lease, first.seq, &commit.steps).await {
+                tracing::debug!(%error, "the decisions of a turn that was not committed were not kept");
+            }
+            return Err(error);
+        }
+        committed => committed?,
+    };
     metrics::counter!(metric::TURNS, "end" => "answered").increment(1);
     tell(worker, held, &commit);
     if let Some(accepted) = answer.accepted {

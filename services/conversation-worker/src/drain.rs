@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{Micros, telemetry::metric};
-use store::{OutboxRow, OutboxStatus, Seen, Snapshot, StoreError, outbox::IN_FLIGHT};
+use store::{OutboxRow, OutboxStatus, Outcome, Seen, Snapshot, StoreError, outbox::IN_FLIGHT};
 use tokio::time::Instant;
 
 use crate::{
     lease::Held,
-    run_turn::{self, TurnError},
+    run_turn::{self, TurnError, Turned},
     send,
     worker::{PARK_TIMER_MAX, Worker},
 };
@@ -28,8 +28,6 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub enum Step {
     /// Look again.
     Again,
-    /// This part's sending has begun with the commit: its first attempt.
-    Begun(Box<OutboxRow>),
     /// Nothing is to be done any more, and the conversation was let go.
     Released,
     /// Nothing before this time, by the database's clock.
@@ -91,12 +89,17 @@ impl Drain<'_> {
         if let Some(seq) = self.broken_off {
             worker.store.reset_attempts(lease, seq).await?;
             self.broken_off = None;
+            if let Some(row) = seen.first_unsent.as_ref().filter(|row| never_left(row, seq)) {
+                let again = Outcome::Pending { due_at: seen.now };
+                worker.store.record_outcome(lease.conversation, row.id, row.attempt, &again).await?;
+                return Ok(false);
+            }
         }
         let mut due: Option<Micros> = None;
         if let Some(row) = &seen.first_unsent {
             match self.outbox(&seen, row).await? {
                 Step::Released => return Ok(true),
-                Step::Again | Step::Begun(_) => return Ok(false),
+                Step::Again => return Ok(false),
                 Step::Wait(until) => due = Some(until),
             }
         } else if seen.unsent > 0 {
@@ -112,13 +115,12 @@ impl Drain<'_> {
                 return self.hand_over().await;
             }
             match self.turn(&seen).await? {
-                Step::Begun(row) => {
+                Turned::Begun(row) => {
                     let step = send::transmit(worker, self.held, &row, row.attempt, (seen.now, looked_at)).await;
                     return Ok(matches!(step, Step::Released));
                 }
-                Step::Released => return Ok(true),
-                Step::Again => return Ok(false),
-                Step::Wait(until) => due = Some(due.map_or(until, |due| due.min(until))),
+                Turned::Again => return Ok(false),
+                Turned::Wait(until) => due = Some(due.map_or(until, |due| due.min(until))),
             }
         }
         match due {
@@ -144,15 +146,15 @@ impl Drain<'_> {
         }
     }
 
-    async fn turn(&mut self, seen: &Snapshot) -> Result<Step, StoreError> {
+    async fn turn(&mut self, seen: &Snapshot) -> Result<Turned, StoreError> {
         match run_turn::run(self.worker, self.held, seen).await {
-            Ok(Step::Wait(until)) => Ok(Step::Wait(until)),
+            Ok(Turned::Wait(until)) => Ok(Turned::Wait(until)),
             Ok(done) => {
                 self.turns += 1;
                 Ok(done)
             }
             Err(TurnError::Store(error)) => {
-                if error.is_retryable() {
+                if error.is_retryable() || matches!(error, StoreError::JournalConflict) {
                     self.broken_off = Some(seen.done_seq + 1);
                 }
                 Err(error)
@@ -183,4 +185,10 @@ impl Drain<'_> {
         self.worker.coordination.ring(lease.conversation, service_kit::telemetry::traceparent().as_deref());
         Ok(true)
     }
+}
+
+/// True for a part whose sending began with the commit of `seq`, when we did not hear that it was committed: then it was
+/// not sent.
+fn never_left(row: &OutboxRow, seq: i64) -> bool {
+    row.status == OutboxStatus::Sending && row.attempt == 1 && row.in_seq == seq
 }

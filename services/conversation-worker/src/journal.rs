@@ -126,11 +126,6 @@ const CHAT: &str = "chat";
 /// Word for a file that was fetched.
 const FETCH: &str = "fetch";
 
-/// True for what a model answered.
-pub fn is_chat(step: &Step) -> bool {
-    is(step, CHAT)
-}
-
 fn is(step: &Step, action: &str) -> bool {
     step.kind == StepKind::Decision && step.request.get("action").and_then(Value::as_str) == Some(action)
 }

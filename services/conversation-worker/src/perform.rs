@@ -57,9 +57,8 @@ pub struct Performer<'a> {
     pub held: &'a Arc<Held>,
     /// First seq of the turn.
     pub seq: i64,
-    /// Decisions without an effect that are not journaled yet. They are before the next step that has one, a model's
-    /// answer before the next question to it, and all of them with the turn's end; a process that ends before decides
-    /// them anew.
+    /// Decisions without an effect that are not journaled yet. They are before the next question to a model, before the
+    /// next step that has an effect, and with the turn's end; a process that ends before decides them anew.
     pub decided: Vec<Step>,
 }
 
@@ -167,9 +166,8 @@ impl<'a> Performer<'a> {
 
     /// Asks the model. What it decides is journaled before anything is done with it.
     async fn chat(&mut self, n: i32, question: &Question) -> Result<Outcome, Broken> {
-        if self.decided.iter().any(journal::is_chat) {
-            self.journal().await?; // it has cost something
-        }
+        // A model thinks for seconds: a process that ends meanwhile was not ended by this message.
+        self.journal().await?;
         let outcome = self.worker.models.ask(self, question).await;
         let tools: Vec<&str> = question.request.tools.iter().map(|tool| tool.name.as_str()).collect();
         // The hash is of all of it; what stands here is for people, and holds no words of anybody.

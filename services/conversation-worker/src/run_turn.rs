@@ -10,7 +10,7 @@ use faults::{Bug, planted};
 use futures::FutureExt as _;
 use serde_json::Value;
 use service_kit::telemetry;
-use store::{InboxRow, Snapshot, Step as JournalStep, StoreError};
+use store::{InboxRow, OutboxRow, Snapshot, Step, StoreError};
 use tokio::time::Instant;
 use tracing::{Instrument as _, field};
 
@@ -18,7 +18,6 @@ use crate::{
     alone::Place,
     burst,
     commit::{self, Decided},
-    drain::Step,
     envelope::Envelope,
     journal::{self, Ground, Journal, Lookup},
     lease::Held,
@@ -43,6 +42,16 @@ const TRIED_MIN: Duration = Duration::from_secs(2 * 60);
 /// Pauses after an infrastructure error: a quarter of the time since the first try, within these.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How a turn ended.
+pub enum Turned {
+    /// It is committed, or was broken off in an orderly way: look again.
+    Again,
+    /// It is committed, and the sending of this part has begun: its first attempt.
+    Begun(OutboxRow),
+    /// Nothing before this time, by the database's clock.
+    Wait(Micros),
+}
+
 /// A turn ended without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
@@ -55,7 +64,7 @@ pub enum TurnError {
 ///
 /// # Errors
 /// [`TurnError::Store`]; an infrastructure error is no error here but a wait.
-pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Result<Step, TurnError> {
+pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Result<Turned, TurnError> {
     let seq = seen.done_seq + 1;
     let seen_at = Instant::now();
     let mut turn = Turn {
@@ -74,7 +83,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
     turn.journal = Journal::new(steps);
     let Some(first) = rows.first().filter(|row| row.seq == seq) else {
         tracing::error!(seq, "a message that was counted is not in the inbox");
-        return Ok(Step::Wait(seen.now + GAP_PAUSE));
+        return Ok(Turned::Wait(seen.now + GAP_PAUSE));
     };
     let reach = turn.reach(&rows, first.attempts);
     if let Some(open_until) = reach.open_until
@@ -82,7 +91,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
         && reach.last == seen.next_seq
         && turn.now() < open_until
     {
-        return Ok(Step::Wait(open_until));
+        return Ok(Turned::Wait(open_until));
     }
     // An earlier attempt ended without an explanation: this one takes nobody with it.
     let _place = match first.attempts {
@@ -90,7 +99,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
         _ if planted(Bug::PoisonNotAlone) => None,
         _ => match alone(worker, held).await {
             Some(place) => Some(place),
-            None => return Ok(Step::Wait(turn.now() + ALONE_PAUSE)),
+            None => return Ok(Turned::Wait(turn.now() + ALONE_PAUSE)),
         },
     };
     let span = tracing::info_span!(
@@ -141,7 +150,7 @@ impl Turn<'_> {
     }
 
     /// The next messages and what is journaled for them.
-    async fn read(&self) -> Result<(Vec<InboxRow>, Vec<JournalStep>), StoreError> {
+    async fn read(&self) -> Result<(Vec<InboxRow>, Vec<Step>), StoreError> {
         let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
         let rows = match store.inbox_range(lease, seq, burst::ROWS_MAX).await {
             // The first is not at fault for a later one.
@@ -154,13 +163,13 @@ impl Turn<'_> {
     }
 
     /// A message that this release cannot read: another may, so it is tried as often as one that does not survive.
-    async fn unreadable(&self, column: &str, reason: &str) -> Result<Step, TurnError> {
+    async fn unreadable(&self, column: &str, reason: &str) -> Result<Turned, TurnError> {
         let attempts = self.worker.store.begin_attempt(&self.held.lease, self.seq, None).await?;
         tracing::error!(seq = self.seq, attempts, column, reason, "a stored message or its journal cannot be read");
         if attempts > ATTEMPTS_MAX {
             return self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read").await;
         }
-        Ok(Step::Wait(self.now() + ALONE_PAUSE))
+        Ok(Turned::Wait(self.now() + ALONE_PAUSE))
     }
 
     fn reach(&self, rows: &[InboxRow], attempts: i32) -> burst::Reach {
@@ -169,7 +178,7 @@ impl Turn<'_> {
         burst::reach(rows, self.worker.config.burst, web || attempts > 0 || self.envelope.question_seq.is_some())
     }
 
-    async fn attempt(mut self, rows: Vec<InboxRow>, reached: i64) -> Result<Step, TurnError> {
+    async fn attempt(mut self, rows: Vec<InboxRow>, reached: i64) -> Result<Turned, TurnError> {
         let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
         let range = self.new_range(&rows, reached).await?;
         let attempts = store.begin_attempt(lease, seq, range.as_ref()).await?;
@@ -184,7 +193,7 @@ impl Turn<'_> {
         if attempts > 1 {
             tracing::warn!(seq, attempts, "an earlier attempt at this message ended without an explanation");
         }
-        let rows = self.covered(&rows, attempts).await?;
+        let rows = self.covered(&rows, reached, attempts).await?;
         if attempts == 1 && !self.journal.is_decided() {
             self.mark_read(&rows);
         }
@@ -198,7 +207,7 @@ impl Turn<'_> {
                 metrics::histogram!(metric::TURN_DURATION).record(age);
                 metrics::counter!(metric::AI_CHAT_REQUESTS, "agent" => agent).increment(1);
                 metrics::histogram!(metric::AI_RESPONSE_DURATION, "agent" => agent).record(age);
-                Ok(begun.map_or(Step::Again, |row| Step::Begun(Box::new(row))))
+                Ok(begun.map_or(Turned::Again, Turned::Begun))
             }
             Err(Broken::Store(error)) => Err(error.into()),
             Err(Broken::Endless) => {
@@ -208,14 +217,14 @@ impl Turn<'_> {
             Err(Broken::Infrastructure(reason)) => self.back_off(&rows, &reason).await,
             Err(Broken::Stopping) => {
                 store.reset_attempts(lease, seq).await?;
-                Ok(Step::Again) // the drain hands the conversation over
+                Ok(Turned::Again) // the drain hands the conversation over
             }
         }
     }
 
     /// Which messages this turn answers, and on what ground; none when that is journaled. After an attempt that ended
     /// without an explanation it is one.
-    async fn new_range(&self, rows: &[InboxRow], reached: i64) -> Result<Option<JournalStep>, StoreError> {
+    async fn new_range(&self, rows: &[InboxRow], reached: i64) -> Result<Option<Step>, StoreError> {
         if self.journal.last_seq().is_some() || planted(Bug::RangeNotJournaled) {
             return Ok(None);
         }
@@ -226,9 +235,9 @@ impl Turn<'_> {
 
     /// The rows of the turn's range, which is written anew to one message when an attempt at more of them ended without
     /// an explanation before anything was decided.
-    async fn covered(&mut self, rows: &[InboxRow], attempts: i32) -> Result<Vec<InboxRow>, StoreError> {
+    async fn covered(&mut self, rows: &[InboxRow], reached: i64, attempts: i32) -> Result<Vec<InboxRow>, StoreError> {
         let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
-        let mut last = self.journal.last_seq().unwrap_or(seq);
+        let mut last = self.journal.last_seq().unwrap_or(reached);
         if attempts >= 2 && !self.journal.is_decided() && last != seq {
             let ground = match self.journal.ground() {
                 Some(ground) => ground,
@@ -366,7 +375,7 @@ impl Turn<'_> {
     }
 
     /// An orderly end without progress: later again, unless the message is too old.
-    async fn back_off(self, rows: &[InboxRow], reason: &str) -> Result<Step, TurnError> {
+    async fn back_off(self, rows: &[InboxRow], reason: &str) -> Result<Turned, TurnError> {
         let age = rows.first().map_or(Duration::ZERO, |row| self.now().since(row.accepted_at));
         let began = self.journal.ground().and_then(|ground| ground.began);
         let tried = began.map_or(age, |began| self.now().since(began));
@@ -378,11 +387,11 @@ impl Turn<'_> {
         let wait = jitter((tried / 4).clamp(BACK_OFF.0, BACK_OFF.1));
         metrics::counter!(metric::TURNS_POSTPONED).increment(1);
         tracing::warn!(reason, wait_ms = wait.as_millis(), "the turn met an infrastructure error; will retry");
-        Ok(Step::Wait(self.now() + wait))
+        Ok(Turned::Wait(self.now() + wait))
     }
 
     /// The messages up to `last` become a dead letter, with an apology; the conversation goes on.
-    async fn give_up(&self, rows: &[InboxRow], last: i64, attempts: i32, reason: &str) -> Result<Step, TurnError> {
+    async fn give_up(&self, rows: &[InboxRow], last: i64, attempts: i32, reason: &str) -> Result<Turned, TurnError> {
         tracing::error!(seq = self.seq, last, reason, "a message was given up: see the dead letters");
         // What was journaled since the journal was read counts, too. One that cannot be read may hold anything.
         let journal = match self.worker.store.steps(&self.held.lease, self.seq).await {
@@ -395,7 +404,7 @@ impl Turn<'_> {
         let letter = store::DeadLetterNew { reason: reason.to_owned(), attempts, unknown_effect };
         let range = (self.seq, last);
         commit::dead_letter(self.worker, self.held, range, rows.first(), &self.envelope, letter, document).await?;
-        Ok(Step::Again)
+        Ok(Turned::Again)
     }
 
     /// Shows the person that their words were read. Best effort.

@@ -44,7 +44,7 @@ async fn every_fenced_write_is_refused_after_another_epoch(db: &Db) {
         category: None,
     };
     let refused = [
-        ("count_attempt", store.begin_attempt(&old, 2, None).await.err()),
+        ("begin_attempt", store.begin_attempt(&old, 2, None).await.err()),
         ("reset_attempts", store.reset_attempts(&old, 2).await.err()),
         ("journal", store.journal(&old, 2, &[call(2)]).await.err()),
         ("finish_step", store.finish_step(&old, 2, 1, &json!(1)).await.err()),

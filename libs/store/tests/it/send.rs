@@ -239,6 +239,31 @@ async fn an_odd_id_of_the_platform_is_no_reason_to_forget_the_send(db: &Db) {
     assert_eq!(db.number("select count(*) from outbox where provider_message_id = 'ab'".to_owned()).await, 1);
 }
 
+/// A receipt that names a row changes that row: who waited for the lock sees it there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_that_waits_behind_a_proof_is_not_begun() {
+    let db = Db::postgres().await;
+    let (mut other, mut watcher) = (db.raw_postgres().await, db.raw_postgres().await);
+    let (lease, ids) = db.answered(1).await;
+    let (conversation, id) = (db.id(lease.conversation.0), db.id(ids[0].0));
+    let proof = format!(
+        "begin; update conversations set unsent = unsent - 1 where id = {conversation}; \
+         insert into receipts (tenant, provider, account, provider_message_id, status, rank, outbox_id, at) \
+         values ('acme', 'infobip', 'infobip:main', 'p9', 'delivered', 3, {id}, 1); \
+         update outbox set status = 'sent', sent_at = 1 where id = {id}"
+    );
+    other.execute(AssertSqlSafe(proof)).await.expect("the lock");
+    let (store, holder, head) = (db.store.clone(), lease.clone(), ids[0]);
+    let begin = tokio::spawn(async move { store.begin_send(&holder, head).await });
+    until_somebody_waits(&mut watcher).await;
+    other.execute("commit").await.expect("a commit");
+    match begin.await.expect("no panic") {
+        Err(StoreError::Busy) => assert_eq!(db.store.begin_send(&lease, ids[0]).await.expect("an answer"), None),
+        begun => assert_eq!(begun.expect("an answer"), None),
+    }
+    assert_eq!((db.status(ids[0]).await.as_str(), db.unsent(&lease).await), ("sent", 0));
+}
+
 /// The row is read again behind the lock: what came meanwhile is neither forgotten nor slept over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_that_waits_behind_a_message_keeps_the_lease_for_it() {

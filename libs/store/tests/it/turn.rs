@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::Content;
 use serde_json::json;
-use store::{AuditRow, DeadLetterNew, ModelUse, OutboxNew, Step, StepKind, StepStatus, StoreError};
+use store::{AuditRow, Commit, DeadLetterNew, ModelUse, OutboxNew, Snapshot, Step, StepKind, StepStatus, StoreError};
+use uuid::Uuid;
 
 use crate::support::{Db, TRACE, answer, on_both_engines, tenant};
 
@@ -12,6 +13,8 @@ on_both_engines!(
     a_step_is_written_once_and_read_as_it_was,
     a_range_is_rewritten_only_before_a_decision,
     attempts_count_unexplained_deaths_only,
+    an_attempt_fixes_a_range_where_none_stands,
+    a_claim_sees_what_a_look_would,
     a_turn_is_committed_once_and_in_order,
     a_commit_writes_all_of_it,
     answers_for_the_web_are_sent_by_the_commit,
@@ -76,6 +79,35 @@ async fn attempts_count_unexplained_deaths_only(db: &Db) {
     assert_eq!(db.store.inbox_range(&lease, 1, 1).await.expect("rows")[0].attempts, 0);
 }
 
+async fn an_attempt_fixes_a_range_where_none_stands(db: &Db) {
+    let lease = db.held().await;
+    assert!(!db.store.inbox_range(&lease, 1, 1).await.expect("rows")[0].journaled);
+    assert_eq!(db.store.begin_attempt(&lease, 1, Some(&Step::range(1))).await.expect("counted"), 1);
+    let again = db.store.begin_attempt(&lease, 1, Some(&Step::range(2))).await;
+    assert!(matches!(again, Err(StoreError::JournalConflict)), "{again:?}");
+    let row = db.store.inbox_range(&lease, 1, 1).await.expect("rows").remove(0);
+    assert_eq!((row.attempts, row.journaled), (1, true), "nothing was counted");
+    assert_eq!(db.store.steps(&lease, 1).await.expect("steps")[0].last_seq(), Some(1));
+    let wrong = Commit { steps: vec![Step::range(3)], ..answer(1, 1, 1) };
+    let conflict = db.store.commit(&lease, &wrong).await;
+    assert!(matches!(conflict, Err(StoreError::JournalConflict)), "{conflict:?}");
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").done_seq, 0, "and nothing was committed");
+}
+
+async fn a_claim_sees_what_a_look_would(db: &Db) {
+    let conversation = db.say("p", "m1").await.conversation;
+    let claimed = db.store.claim_and_look(conversation, Uuid::new_v4()).await.expect("an answer");
+    let (lease, seen) = claimed.expect("a lease");
+    let (seen, look) = (seen.expect("nothing is to be sent"), db.store.snapshot(&lease).await.expect("a snapshot"));
+    let told = |row: &Snapshot| (row.next_seq, row.done_seq, row.unsent, row.wake_at, row.epoch, row.state.clone());
+    assert_eq!(told(&seen), told(&look));
+    assert!(seen.now <= look.now);
+    db.store.commit(&lease, &answer(1, 1, 1)).await.expect("a commit");
+    db.expire(conversation).await;
+    let claimed = db.store.claim_and_look(conversation, Uuid::new_v4()).await.expect("an answer");
+    assert!(claimed.expect("a lease").1.is_none(), "it has to look what is to be sent");
+}
+
 async fn a_turn_is_committed_once_and_in_order(db: &Db) {
     let lease = db.held().await;
     db.say("p", "m2").await;
@@ -93,6 +125,7 @@ async fn a_turn_is_committed_once_and_in_order(db: &Db) {
 async fn a_commit_writes_all_of_it(db: &Db) {
     let lease = db.held().await;
     let mut commit = answer(1, 1, 2);
+    commit.steps = vec![decision(1, json!("a")), decision(2, json!("b"))];
     commit.audit = Some(AuditRow {
         user_id: "u".to_owned(),
         chat_id: "c".to_owned(),
@@ -103,6 +136,11 @@ async fn a_commit_writes_all_of_it(db: &Db) {
     });
     let ids = db.store.commit(&lease, &commit).await.expect("a commit").ids;
     assert_eq!(ids.len(), 2);
+    let steps = db.store.steps(&lease, 1).await.expect("steps");
+    assert_eq!(
+        steps.iter().map(|step| (step.n, step.request.clone())).collect::<Vec<_>>(),
+        [(1, json!("a")), (2, json!("b"))]
+    );
     let row = db.store.snapshot(&lease).await.expect("a snapshot");
     assert_eq!((row.done_seq, row.unsent, &row.state, row.epoch), (1, 2, &json!({ "answered": 1 }), lease.epoch));
     let head = row.first_unsent.expect("a row");

@@ -49,7 +49,8 @@ async fn crash(point: &str) -> u32 {
     for hit in 1..=HITS {
         for (n, word) in ["safe", "safe", "safe", "hello"].into_iter().enumerate() {
             let peer = format!("38591{hit}{n}");
-            let count = if point.starts_with("yield.") { MANY } else { 1 };
+            let many = ["yield.", "release.", "look."].iter().any(|part| point.starts_with(part));
+            let count = if many { MANY } else { 1 };
             for message in 0..count {
                 let said = incoming(&peer, &format!("{peer}-{message}"), if message == 0 { word } else { "hello" });
                 let accepted = bench.store.accept(&[said]).await.unwrap()[0];
@@ -92,7 +93,7 @@ async fn lead_to(bench: &Bench, point: &str) {
     let part = point.split('.').next().unwrap_or_default();
     for _ in 0..HITS {
         match part {
-            "resolve" | "release" => bench.platform.fail_next(500, None),
+            "resolve" => bench.platform.fail_next(500, None),
             "park" | "sending" => bench.platform.fail_next(429, Some(1)),
             _ => {}
         }

@@ -9,7 +9,7 @@ use std::{
 use faults::{Process, Watch};
 use proto::conversation::v1 as pb;
 use store::OutboxStatus;
-use tokio::sync::watch;
+use tokio::{io::AsyncReadExt as _, sync::watch};
 
 use crate::{
     bench::{Bench, Engine, eventually, incoming},
@@ -19,6 +19,7 @@ use crate::{
 on_both_engines!(
     a_bell_is_acknowledged_when_its_work_is_done,
     an_attempt_is_written_down_before_the_platform_hears_of_it,
+    a_death_while_the_model_thinks_is_nobodys_fault,
     what_was_sent_is_recorded_by_a_worker_that_lost_its_lease,
     a_turn_that_died_answers_the_same_messages_again,
     a_message_that_ended_a_process_waits_until_it_is_alone,
@@ -85,16 +86,50 @@ async fn a_bell_is_acknowledged_when_its_work_is_done(engine: Engine) {
 
 async fn an_attempt_is_written_down_before_the_platform_hears_of_it(engine: Engine) {
     let bench = Bench::new(engine).await;
-    let halt = Halt::new(&["commit.after"]);
-    let worker = bench.start_as(halt.process()).await;
-    let conversation = bench.say("385911", "m-1", "hello").await.conversation;
-    halt.halted("commit.after").await;
-    assert_eq!(bench.told(conversation).await, [("hello".to_owned(), "sending".to_owned())]);
-    assert_eq!(bench.platform.texts(), [] as [&str; 0], "it was only just written down");
-    halt.release();
-    bench.quiet(conversation).await;
-    worker.stop().await;
-    assert_eq!(bench.platform.texts(), ["hello"]);
+    // Mostly the commit begins the first attempt; a paused account's is begun alone.
+    for (point, peer, paused) in [("commit.after", "385911", false), ("sending.after", "385912", true)] {
+        if paused {
+            bench.coordination.pause("send:default:infobip:main", Duration::from_millis(500)).await;
+        }
+        let halt = Halt::new(if paused { &["sending.after"] } else { &["commit.after"] });
+        let worker = bench.start_as(halt.process()).await;
+        let conversation = bench.say(peer, peer, "hello").await.conversation;
+        halt.halted(point).await;
+        let sent_before = usize::from(paused);
+        assert_eq!(bench.platform.texts().len(), sent_before, "{point}: it was only just written down");
+        assert_eq!(bench.told(conversation).await, [("hello".to_owned(), "sending".to_owned())], "{point}");
+        halt.release();
+        bench.quiet(conversation).await;
+        worker.stop().await;
+        assert_eq!(bench.platform.texts().len(), sent_before + 1);
+    }
+}
+
+/// Otherwise each message whose worker ended while it waited for a model would run alone, one after the other.
+async fn a_death_while_the_model_thinks_is_nobodys_fault(engine: Engine) {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", silent.local_addr().unwrap());
+    let variables = [
+        ("CONVERSATION_WORKER__MODEL__PROVIDER", "compatible"),
+        ("CONVERSATION_WORKER__MODEL__BASE_URL", url.as_str()),
+        ("CONVERSATION_WORKER__MODEL__NAME", "m"),
+    ];
+    let bench = Bench::with(engine, &variables).await;
+    let worker = bench.start().await;
+    let conversation = bench.say("385911", "m-1", "thought").await.conversation;
+    let mut question = [0; 4];
+    let mut asked = None;
+    // It also asks which models there are.
+    while question != *b"POST" {
+        let (mut connection, _) = silent.accept().await.unwrap();
+        connection.read_exact(&mut question).await.unwrap();
+        asked = Some(connection);
+    }
+    worker.kill().await;
+    drop(asked);
+    let row = bench.inbox(conversation).await.remove(0);
+    assert_eq!((row.attempts, row.journaled), (0, true));
+    assert_eq!(bench.steps(conversation).await.len(), 1, "the search stands");
 }
 
 async fn what_was_sent_is_recorded_by_a_worker_that_lost_its_lease(engine: Engine) {

@@ -5,7 +5,7 @@
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
 //! be asked; `model later`: the same after a call of `safe`. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
-//! `upload` with it; `photo after a search`: searches in between. Anything else is said back; texts of one turn are joined by
+//! `upload` with it; `photo after a search`: searches in between. `thought`: searches, then asks the model. Anything else is said back; texts of one turn are joined by
 //! `|`.
 
 use std::{sync::Arc, time::Duration};
@@ -14,10 +14,11 @@ use conversation_worker::{
     Decide,
     turn::{
         self, Action, Alarm, Answer, Call, CallOutcome, CallRef, Fetch, FileOutcome, Input, Next, Outcome, Purpose,
-        SearchQuery,
+        Question, SearchQuery,
     },
 };
 use domain::{Content, Reply};
+use llm::{ChatRequest, Message};
 use openapi::Risk;
 use serde_json::{Map, json};
 
@@ -42,8 +43,25 @@ pub fn decide() -> Decide {
         word @ ("model" | "model later") => done(input, &format!("{word}: {}", input.model), false),
         "endless" => Next::Do(search("endless")),
         "chosen" => chosen(input),
+        "thought" => match history {
+            [] => Next::Do(search("thought")),
+            [_] => Next::Do(thought()),
+            _ => done(input, "thought", false),
+        },
         other => done(input, other, false),
     })
+}
+
+/// A question to the model.
+fn thought() -> Action {
+    let request = ChatRequest {
+        messages: vec![Message::User { text: "?".to_owned() }],
+        tools: Vec::new(),
+        max_tokens: None,
+        temperature: None,
+        conversation: None,
+    };
+    Action::Chat(Box::new(Question { request, speak: None, within: None }))
 }
 
 /// Ends with a sentence whose meaning the person chose.
