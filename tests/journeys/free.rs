@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{ToSpan as _, Zoned, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 use simulator::{
     fleet::ANA,
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{Deployment, World};
 
 const KEY: &str = "sk-of-the-journeys";
+/// What only a model understands.
+pub const WISH: &str = "what could I drive tomorrow, is anything left?";
+pub const ANSWER: &str = "You can take the red Škoda Octavia or the white VW Caddy.";
 
 /// A deployment whose model is scripted.
 pub struct Free {
@@ -46,6 +50,19 @@ impl Free {
         let world = World::start_in(deployment, &settings, environment).await;
         Self { world, model, stop: stop.drop_guard() }
     }
+
+    /// From now on the model answers `WISH`: it looks up and tells what came in the words of `ANSWER`.
+    pub fn knows_the_wish(&self) {
+        let whole = json!({ "from": format!("{}T00:00:00", day(1)), "to": format!("{}T00:00:00", day(2)) });
+        self.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", whole));
+        self.model.script(When::any().results(1), ANSWER);
+    }
+}
+
+/// The day so many days from today, where the fleet is.
+pub fn day(ahead: i32) -> Date {
+    let zone = TimeZone::get("Europe/Zagreb").expect("a known zone");
+    Zoned::now().with_time_zone(zone).date() + ahead.days()
 }
 
 pub const BOTH: [Deployment; 2] = [Deployment::One, Deployment::Cluster];
@@ -54,11 +71,9 @@ pub const BOTH: [Deployment; 2] = [Deployment::One, Deployment::Cluster];
 async fn a_look_up_that_the_model_chooses_is_told_in_its_words() {
     for deployment in BOTH {
         let free = Free::start(deployment).await;
-        let day = json!({ "from": "2026-11-22T00:00:00", "to": "2026-11-23T00:00:00" });
-        free.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", day));
-        free.model.script(When::any().results(1), "You can take the red Škoda Octavia or the white VW Caddy.");
+        free.knows_the_wish();
         let mut ana = free.world.person(ANA);
-        ana.says("what could I drive on Sunday, is anything left?").await;
+        ana.says(WISH).await;
         ana.hears(&["red Škoda Octavia or the white"]).await;
         assert!(free.model.refused().is_empty(), "{:?}", free.model.refused());
         assert!(free.world.effects().is_empty());
@@ -69,10 +84,12 @@ async fn a_look_up_that_the_model_chooses_is_told_in_its_words() {
 async fn an_effect_that_the_model_chooses_waits_for_a_yes() {
     for deployment in BOTH {
         let free = Free::start(deployment).await;
-        let values = json!({ "from": "2026-11-22T09:00:00", "to": "2026-11-22T12:00:00", "vehicle_id": "the red van" });
+        let day = day(1);
+        let (from, to) = (format!("{day}T09:00:00"), format!("{day}T12:00:00"));
+        let values = json!({ "from": from, "to": to, "vehicle_id": "the red van" });
         free.model.script(When::any().results(0), Reply::call_matching("Book a vehicle", values));
         let mut ana = free.world.person(ANA);
-        ana.says("hey, would be great to have that red van on Sunday from nine to noon").await;
+        ana.says("hey, would be great to have that red van tomorrow from nine to noon").await;
         let echo = ana.hears(&["ZG 9012-EF", "09:00", "12:00"]).await;
         assert!(!crate::world::whole(&echo).contains("veh_"));
         assert!(free.world.effects().is_empty(), "nothing runs before the yes");

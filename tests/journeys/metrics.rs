@@ -8,13 +8,12 @@ use std::{
 };
 
 use domain::telemetry::{Kind, Metric, metric};
-use serde_json::json;
-use simulator::{
-    fleet::ANA,
-    model::{Reply, When},
-};
+use simulator::fleet::ANA;
 
-use crate::{free::Free, world::Deployment};
+use crate::{
+    free::{Free, WISH},
+    world::Deployment,
+};
 
 /// What a turn with a model, a search, a call and a send leaves behind, by the process of a cluster that it stands in.
 const RECORDED: [(&str, &[&str]); 3] = [
@@ -56,11 +55,9 @@ const RECORDED: [(&str, &[&str]); 3] = [
 async fn after_a_turn_every_process_shows_its_metrics_by_the_rules() {
     for deployment in [Deployment::One, Deployment::Cluster] {
         let free = Free::start(deployment).await;
-        let day = json!({ "from": "2026-11-22T00:00:00", "to": "2026-11-23T00:00:00" });
-        free.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", day));
-        free.model.script(When::any().results(1), "You can take the red Škoda Octavia or the white VW Caddy.");
+        free.knows_the_wish();
         let mut ana = free.world.person(ANA);
-        ana.says("what could I drive on Sunday, is anything left?").await;
+        ana.says(WISH).await;
         ana.hears(&["red Škoda Octavia"]).await;
         free.world.quiet().await;
         for process in free.world.names() {

@@ -9,12 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::{ToSpan as _, Zoned, civil::Weekday};
+use jiff::civil::Weekday;
 use serde_json::{Value, json};
 use simulator::model::{Asked, Config, Reply, Server};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::world::{Deployment, PATIENCE, World, free_address};
+use crate::{
+    free::day,
+    world::{Deployment, PATIENCE, World, free_address},
+};
 
 const KEY: &str = "sk-of-the-journeys";
 const NAME: &str = "gpt-4o-mini";
@@ -148,12 +151,10 @@ impl Model {
 
 /// The script with the days of this run.
 fn script() -> Value {
-    let today = Zoned::now().with_time_zone(jiff::tz::TimeZone::get("Europe/Zagreb").expect("known")).date();
-    let day = |days: i32| (today + days.days()).to_string();
-    let monday = (1..=7).map(|days| today + days.days()).find(|day| day.weekday() == Weekday::Monday).expect("a week");
+    let monday = (1..=7).map(day).find(|day| day.weekday() == Weekday::Monday).expect("a week");
     let text = include_str!("model.json")
-        .replace("{tomorrow}", &day(1))
-        .replace("{after tomorrow}", &day(2))
+        .replace("{tomorrow}", &day(1).to_string())
+        .replace("{after tomorrow}", &day(2).to_string())
         .replace("{monday}", &monday.to_string());
     serde_json::from_str(&text).expect("JSON")
 }

@@ -12,16 +12,13 @@ use serde_json::{Value, json};
 use simulator::{
     fleet::{ANA, MARKO},
     infobip::Said,
-    model::{Reply, When},
 };
 use tonic::{Request, transport::Channel};
 
 use crate::{
-    free::{BOTH, Free},
+    free::{BOTH, Free, WISH},
     world::{KEY, PATIENCE, World, count},
 };
-
-const FREE_ON_SUNDAY: &str = "what could I drive on Sunday, is anything left?";
 
 /// An operator at AdminService.
 struct Operator(AdminServiceClient<Channel>);
@@ -103,18 +100,12 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-fn script(free: &Free) {
-    let day = json!({ "from": "2026-11-22T00:00:00", "to": "2026-11-23T00:00:00" });
-    free.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", day));
-    free.model.script(When::any().results(1), "You can take the red Škoda Octavia or the white VW Caddy.");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn ai_is_switched_off_and_on_again_and_a_turn_under_way_finishes() {
     for deployment in BOTH {
         let free = Free::start(deployment).await;
         let (world, model) = (&free.world, &free.model);
-        script(&free);
+        free.knows_the_wish();
         let mut operator = Operator::of(world).await;
         assert_eq!(ask(world, "hello").await.0, 200);
         until("all parts told how they began", async || {
@@ -125,7 +116,7 @@ async fn ai_is_switched_off_and_on_again_and_a_turn_under_way_finishes() {
         // The model has chosen a look-up; its words for the result come after the switch.
         let hold = world.demo.fleet.faults().hold("GET /vehicles/available");
         let mut ana = world.person(ANA);
-        ana.says(FREE_ON_SUNDAY).await;
+        ana.says(WISH).await;
         hold.reached().await;
         let asked = model.asked().len();
         operator.set("AI_ENABLED", "false").await;
@@ -147,7 +138,7 @@ async fn ai_is_switched_off_and_on_again_and_a_turn_under_way_finishes() {
         operator.clear("AI_ENABLED").await;
         until_chat(world, 200).await;
         until("the model is asked again", async || {
-            let (status, _) = ask(world, FREE_ON_SUNDAY).await;
+            let (status, _) = ask(world, WISH).await;
             (status == 200 && !model.asked().is_empty()).then_some(())
         })
         .await;
@@ -161,13 +152,13 @@ async fn in_fallback_mode_the_web_chat_answers_without_a_model() {
     for deployment in BOTH {
         let free = Free::start(deployment).await;
         let (world, model) = (&free.world, &free.model);
-        script(&free);
+        free.knows_the_wish();
         let mut operator = Operator::of(world).await;
         operator.set("AI_DEBUG", "true").await;
         operator.set("AI_FALLBACK_MODE", "true").await;
         until_turns_follow(world, "AI_FALLBACK_MODE").await;
         model.forget_requests();
-        for text in [FREE_ON_SUNDAY, "Which vehicles are free tomorrow?"] {
+        for text in [WISH, "Which vehicles are free tomorrow?"] {
             let (status, answer) = ask(world, text).await;
             assert_eq!(status, 200, "{answer}");
             assert!(answer["messages"].as_array().is_some_and(|messages| !messages.is_empty()), "{answer}");

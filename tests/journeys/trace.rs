@@ -1,19 +1,13 @@
 //! One trace from webhook to reply, as a receiver of OTLP gets it from all processes.
 
-use serde_json::json;
-use simulator::{
-    fleet::ANA,
-    model::{Reply, When},
-};
+use simulator::fleet::ANA;
 use testkit::otlp::{Receiver, Span};
 
 use crate::{
-    free::Free,
+    free::{Free, WISH, day},
     world::{Deployment, PATIENCE},
 };
 
-const WISH: &str = "what could I drive on Sunday, is anything left?";
-const ANSWER: &str = "You can take the red Škoda Octavia or the white VW Caddy.";
 const SEARCH: &str = "dragoman.catalog.v1.CatalogService/SearchOperations";
 /// `public:secret-of-the-journeys` in base64, as Langfuse wants it.
 const BASIC: &str = "Basic cHVibGljOnNlY3JldC1vZi10aGUtam91cm5leXM=";
@@ -63,9 +57,7 @@ async fn followed(deployment: Deployment) -> bool {
         ("LOG_LEVEL", "WARNING"), // decides over lines, not over spans
     ];
     let free = Free::start_in(deployment, &environment).await;
-    let day = json!({ "from": "2026-11-22T00:00:00", "to": "2026-11-23T00:00:00" });
-    free.model.script(When::user("drive").results(0), Reply::call_matching("Free vehicles", day));
-    free.model.script(When::any().results(1), ANSWER);
+    free.knows_the_wish();
     let mut ana = free.world.person(ANA);
     ana.says(WISH).await;
     ana.hears(&["red Škoda Octavia"]).await;
@@ -230,9 +222,10 @@ fn check_fields(trace: &[Span]) {
 /// No span says who wrote, what was written, what was answered, or a secret.
 fn nobody_is_in(spans: &[Span]) {
     let person = ANA.trim_start_matches('+');
+    let day = day(1).to_string();
     for span in spans {
         let text = format!("{} {:?}", span.name, span.fields).to_lowercase();
-        for word in [person, "ana horvat", "horvat", "sunday", "drive", "škoda", "octavia", "secret", "2026-11-22"] {
+        for word in [person, "ana horvat", "horvat", "tomorrow", "drive", "škoda", "octavia", "secret", &*day] {
             assert!(!text.contains(word), "{word}: {span:?}");
         }
     }
