@@ -88,10 +88,13 @@ impl Drain<'_> {
         }
         if let Some(seq) = self.broken_off {
             worker.store.reset_attempts(lease, seq).await?;
-            self.broken_off = None;
-            if let Some(row) = seen.first_unsent.as_ref().filter(|row| never_left(row, seq)) {
+            let never_left = seen.first_unsent.as_ref().filter(|row| never_left(row, seq));
+            if let Some(row) = never_left {
                 let again = Outcome::Pending { due_at: seen.now };
                 worker.store.record_outcome(lease.conversation, row.id, row.attempt, &again).await?;
+            }
+            self.broken_off = None;
+            if never_left.is_some() {
                 return Ok(false);
             }
         }
