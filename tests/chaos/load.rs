@@ -6,7 +6,10 @@ use std::{
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use simulator::infobip::{Bubble, Chat, Infobip, Kind, Said};
+use simulator::{
+    infobip::{Infobip, Said},
+    phone::{Bubble, Chat, Kind},
+};
 use tokio::task::JoinSet;
 
 /// How long a person waits for an answer before they write on.

@@ -78,7 +78,7 @@ async fn until_turns_follow(world: &World, switch: &'static str) {
         _ => "select count(*) from steps where request like '%\"forbidden_by\":\"AI_FALLBACK_MODE\"%'",
     };
     until("turns follow", async || {
-        let answers = |chat: &simulator::infobip::Chat| chat.answers().count();
+        let answers = |chat: &simulator::phone::Chat| chat.answers().count();
         let before = answers(&world.platform.infobip.chat(MARKO));
         world.platform.infobip.say(MARKO, Said::text("hello"));
         let answered = world.platform.infobip.wait_for(MARKO, PATIENCE, |chat| answers(chat) > before).await;

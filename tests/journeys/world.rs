@@ -12,7 +12,8 @@ use std::{
 use dragoman::fakes::{self, DemoFleet, Platform};
 use simulator::{
     fleet::{ANA, MARKO},
-    infobip::{Bubble, Chat, Kind, Said},
+    infobip::Said,
+    phone::{Bubble, Chat, Kind},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;

@@ -6,8 +6,8 @@
 
 mod api;
 mod check;
+mod content;
 mod media;
-mod phone;
 mod sign;
 mod webhook;
 
@@ -22,14 +22,17 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use self::media::Media;
 pub use self::webhook::Outgoing;
-use self::{media::Media, phone::Phones};
 pub use self::{
-    phone::{Bubble, Button, Chat, Kind, Row, Tick},
     sign::{Algorithm, Encoding},
     webhook::Said,
 };
-use crate::{faults::Faults, serve};
+use crate::{
+    faults::Faults,
+    phone::{self, Chat, Phones},
+    serve,
+};
 
 /// What a second send with the same `messageId` does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -323,23 +326,12 @@ impl Infobip {
     /// # Errors
     /// The chat, when the time is over.
     pub async fn wait_for(&self, peer: &str, limit: Duration, done: impl Fn(&Chat) -> bool) -> Result<Chat, Box<Chat>> {
-        let mut changes = self.changes();
-        let wait = async {
-            loop {
-                // Looked at in place: a chat of thousands of messages is not copied with every change of any chat.
-                let seen = match self.lock().phones.find(peer) {
-                    Some(chat) => done(chat).then(|| chat.clone()),
-                    None => Some(Chat::new(peer)).filter(&done),
-                };
-                if let Some(chat) = seen {
-                    return chat;
-                }
-                if changes.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
+        // Looked at in place: a chat of thousands of messages is not copied with every change of any chat.
+        let look = || match self.lock().phones.find(peer) {
+            Some(chat) => done(chat).then(|| chat.clone()),
+            None => Some(Chat::new(peer)).filter(&done),
         };
-        tokio::time::timeout(limit, wait).await.map_err(|_| Box::new(self.chat(peer)))
+        phone::wait_for(self.changes(), limit, look).await.ok_or_else(|| Box::new(self.chat(peer)))
     }
 
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over.

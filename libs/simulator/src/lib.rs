@@ -53,7 +53,7 @@
 //!
 //! Identity on the fleet: operation `GET /people`, parameter `phone`, answer `person_id` from `/0/id`, label `/0/name`;
 //! an unknown number answers `[]`. A test drives a person with [`Infobip::say`], [`Infobip::wait_for`] and
-//! [`infobip::Chat::find_choice`], and makes trouble with `faults()` of each fake.
+//! [`phone::Chat::find_choice`], and makes trouble with `faults()` of each fake.
 
 mod backend;
 mod contract;
@@ -65,6 +65,7 @@ pub mod model;
 pub mod oauth2;
 pub mod page;
 mod parts;
+pub mod phone;
 mod serve;
 
 pub use infobip::Infobip;

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use super::{
     ErrorBody, Infobip, Repeats, Send,
     check::{Violations, check},
-    media,
-    phone::{Bubble, Tick, read},
-    webhook,
+    content::read,
+    media, webhook,
 };
 use crate::{
     faults::{After, Before},
+    phone::{Bubble, Tick},
     serve,
 };
 

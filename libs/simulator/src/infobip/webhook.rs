@@ -8,11 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    Infobip, Reads, Repeats, Webhook,
-    phone::{Bubble, Kind, Tick},
-    sign::sign,
-};
+use super::{Infobip, Reads, Repeats, Webhook, sign::sign};
+use crate::phone::{Bubble, Kind, Tick};
 
 /// What a person can send.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -16,7 +16,8 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use simulator::{
     faults::Fault,
-    infobip::{Config, ErrorBody, Infobip, Kind, Reads, Repeats, Said, Tick, Webhook},
+    infobip::{Config, ErrorBody, Infobip, Reads, Repeats, Said, Webhook},
+    phone::{Kind, Tick},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -220,8 +221,7 @@ async fn webhooks_are_signed_and_repeated_until_taken() {
     infobip.set_webhook(Webhook::new(url.parse().expect("a URL"), "secret"));
     infobip.set_name(ANA, "Ana");
     let id = infobip.say(ANA, Said::text("Which vehicles are free tomorrow?"));
-    let ticks =
-        |tick: Tick| move |chat: &simulator::infobip::Chat| chat.bubbles.iter().all(|bubble| bubble.tick == tick);
+    let ticks = |tick: Tick| move |chat: &simulator::phone::Chat| chat.bubbles.iter().all(|bubble| bubble.tick == tick);
     infobip.wait_for(ANA, LIMIT, ticks(Tick::Delivered)).await.expect("delivered");
     let posted = posted.lock().expect("no panic").clone();
     assert_eq!(posted.len(), 3);

@@ -1,10 +1,10 @@
-//! What a person's phone shows: one chat per person, bubbles with ticks.
+//! What a person's phone shows, on any platform: one chat per person, bubbles with ticks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::Micros;
 use serde::Serialize;
-use serde_json::Value;
+use tokio::sync::watch;
 
 /// How far a message has come; never steps back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -90,7 +90,7 @@ pub struct Bubble {
     pub tick: Tick,
     /// When it was written.
     pub at: Micros,
-    /// `callbackData` of the send.
+    /// What the business gave to come back with reports.
     #[serde(skip)]
     pub callback_data: Option<String>,
 }
@@ -98,7 +98,7 @@ pub struct Bubble {
 /// One person's chat with the business.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Chat {
-    /// Phone number of the person.
+    /// The person: a phone number, or the platform's id of the chat.
     pub peer: String,
     /// Name of the person.
     pub name: Option<String>,
@@ -136,19 +136,19 @@ impl Chat {
 }
 
 #[derive(Default)]
-pub(super) struct Phones(BTreeMap<String, Chat>);
+pub(crate) struct Phones(BTreeMap<String, Chat>);
 
 impl Phones {
-    pub(super) fn find(&self, peer: &str) -> Option<&Chat> {
+    pub(crate) fn find(&self, peer: &str) -> Option<&Chat> {
         self.0.get(peer)
     }
 
-    pub(super) fn chat(&mut self, peer: &str) -> &mut Chat {
+    pub(crate) fn chat(&mut self, peer: &str) -> &mut Chat {
         self.0.entry(peer.to_owned()).or_insert_with(|| Chat::new(peer))
     }
 
     /// Moves ticks of messages forward; true when one moved.
-    pub(super) fn tick(&mut self, peer: &str, tick: Tick, which: impl Fn(&Bubble) -> bool) -> bool {
+    pub(crate) fn tick(&mut self, peer: &str, tick: Tick, which: impl Fn(&Bubble) -> bool) -> bool {
         let mut moved = false;
         for bubble in self.chat(peer).bubbles.iter_mut().filter(|bubble| which(bubble)) {
             if bubble.tick < tick && bubble.tick != Tick::Failed {
@@ -160,34 +160,27 @@ impl Phones {
     }
 
     /// The person of a message that they wrote.
-    pub(super) fn writer(&self, id: &str) -> Option<String> {
+    pub(crate) fn writer(&self, id: &str) -> Option<String> {
         let wrote = |chat: &&Chat| chat.bubbles.iter().any(|bubble| bubble.mine && bubble.id == id);
         self.0.values().find(wrote).map(|chat| chat.peer.clone())
     }
 }
 
-/// Reads the content of a lawful send.
-pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
-    let text = |pointer: &str| content.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let field = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    match path {
-        "interactive/buttons" => {
-            let buttons = array(content.pointer("/action/buttons"));
-            let buttons =
-                buttons.iter().map(|one| Button { id: field(one, "id"), title: field(one, "title") }).collect();
-            (text("/body/text"), Kind::Buttons { buttons })
-        }
-        "interactive/list" => {
-            let mut rows = Vec::new();
-            for section in array(content.pointer("/action/sections")) {
-                for row in array(section.get("rows")) {
-                    let description = row.get("description").and_then(Value::as_str).map(str::to_owned);
-                    rows.push(Row { id: field(&row, "id"), title: field(&row, "title"), description });
-                }
+/// Waits until `look` finds what is waited for, at each of the `changes`, at most `limit`.
+pub(crate) async fn wait_for<T>(
+    mut changes: watch::Receiver<u64>,
+    limit: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let wait = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
             }
-            (text("/body/text"), Kind::List { button: text("/action/title"), rows })
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
-        _ => (text("/text"), Kind::Text),
-    }
+    };
+    tokio::time::timeout(limit, wait).await.ok()
 }

@@ -1,0 +1,31 @@
+//! What a lawful send shows on the phone.
+
+use serde_json::Value;
+
+use crate::phone::{Button, Kind, Row};
+
+/// Reads the content of a lawful send.
+pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
+    let text = |pointer: &str| content.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    match path {
+        "interactive/buttons" => {
+            let buttons = array(content.pointer("/action/buttons"));
+            let buttons =
+                buttons.iter().map(|one| Button { id: field(one, "id"), title: field(one, "title") }).collect();
+            (text("/body/text"), Kind::Buttons { buttons })
+        }
+        "interactive/list" => {
+            let mut rows = Vec::new();
+            for section in array(content.pointer("/action/sections")) {
+                for row in array(section.get("rows")) {
+                    let description = row.get("description").and_then(Value::as_str).map(str::to_owned);
+                    rows.push(Row { id: field(&row, "id"), title: field(&row, "title"), description });
+                }
+            }
+            (text("/body/text"), Kind::List { button: text("/action/title"), rows })
+        }
+        _ => (text("/text"), Kind::Text),
+    }
+}
