@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus figures figures-model eval-retrieval start-time bench-ingest bench-turns bench-vectors bench-embedding chaos
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report figures figures-model eval-retrieval start-time bench-ingest bench-turns bench-vectors bench-embedding chaos
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -57,6 +57,10 @@ check: ## what CI checks besides the tests: format, lints (the vector kernels fo
 verify: ## check image, compose.yaml, manifests, alerts and dashboard statically, and that planted faults are found
 	tests/support/verify.sh
 	tests/support/verify-faults.sh
+
+channels-report: ## what each webhook body of a folder becomes: make channels-report BODIES=<folder>
+	@[ -n "$(BODIES)" ] || { echo "make channels-report needs BODIES=<folder> of webhook bodies (*.json)" >&2; exit 2; }
+	@tests/support/channels-report.sh "$(BODIES)"
 
 corpus: ## try every file of a folder of real inputs: make corpus DATA=<folder>
 	@[ -n "$(DATA)" ] || { echo "make corpus needs DATA=<folder> (with openapi/ and webhooks/ in it)" >&2; exit 2; }

@@ -4,25 +4,39 @@
 //! of [`Channel`], and an arm in each `match` below; nothing else of Dragoman knows its name.
 //! Nothing in here keeps state: what was accepted and what is to be sent stands in the store.
 
+mod download;
+mod exchange;
+mod fields;
 pub mod infobip;
 mod json;
+pub mod meta;
 mod split;
+pub mod telegram;
 mod types;
+pub mod verify;
 pub mod web;
+mod whatsapp;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, Tenant};
 use http::HeaderMap;
 
 pub use json::MAX_DEPTH;
-pub use types::{BuildError, FetchError, Fetched, ParseError, Parsed, RejectClass, SendOutcome, Unparsed, VerifyError};
+pub use types::{
+    BuildError, Event, FetchError, Fetched, ParseError, Parsed, RejectClass, SendOutcome, Unparsed, VerifyError,
+};
 
 /// A configured account of one platform: what the gateway asks about a webhook and the worker about a send.
 #[derive(Clone, Debug)]
 pub enum Channel {
     /// WhatsApp through Infobip.
     Infobip(infobip::Infobip),
+    /// WhatsApp through Meta's Cloud API, with the accounts whose webhooks come by the same address, by their phone number
+    /// id: the same app signs them.
+    Meta(meta::Meta, BTreeMap<String, Account>),
+    /// A Telegram bot.
+    Telegram(telegram::Telegram),
     /// Our own web chat.
     Web(web::Web),
 }
@@ -32,6 +46,8 @@ impl Channel {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Infobip(_) => infobip::NAME,
+            Self::Meta(..) => meta::NAME,
+            Self::Telegram(_) => telegram::NAME,
             Self::Web(_) => web::NAME,
         }
     }
@@ -39,7 +55,7 @@ impl Channel {
     /// People can send files there.
     pub fn takes_files(&self) -> bool {
         match self {
-            Self::Infobip(_) => true,
+            Self::Infobip(_) | Self::Meta(..) | Self::Telegram(_) => true,
             Self::Web(_) => false,
         }
     }
@@ -51,6 +67,8 @@ impl Channel {
     pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), VerifyError> {
         match self {
             Self::Infobip(infobip) => infobip.verify(headers, body),
+            Self::Meta(meta, _) => meta.verify(headers, body),
+            Self::Telegram(telegram) => telegram.verify(headers),
             Self::Web(_) => Err(VerifyError::NoWebhook),
         }
     }
@@ -69,6 +87,8 @@ impl Channel {
     ) -> Result<Parsed, ParseError> {
         match self {
             Self::Infobip(_) => infobip::parse(tenant, account, body, received_at),
+            Self::Meta(meta, siblings) => meta.parse(tenant, account, siblings, body, received_at),
+            Self::Telegram(telegram) => telegram.parse(tenant, account, body),
             Self::Web(_) => Err(ParseError::NoWebhook),
         }
     }
@@ -77,7 +97,8 @@ impl Channel {
     /// part is an outbox row of its own; choices stay with the last part.
     pub fn render(&self, reply: &Reply) -> Vec<Reply> {
         match self {
-            Self::Infobip(_) => infobip::render(reply),
+            Self::Infobip(_) | Self::Meta(..) => whatsapp::render(reply),
+            Self::Telegram(_) => telegram::render(reply),
             Self::Web(_) => web::render(reply),
         }
     }
@@ -86,6 +107,8 @@ impl Channel {
     pub async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
         match self {
             Self::Infobip(infobip) => infobip.send(peer, id, part, deadline).await,
+            Self::Meta(meta, _) => meta.send(peer, id, part, deadline).await,
+            Self::Telegram(telegram) => telegram.send(peer, part, deadline).await,
             Self::Web(_) => SendOutcome::Rejected {
                 class: RejectClass::Content,
                 reason: "web chat rows are sent by their commit".to_owned(),
@@ -93,7 +116,7 @@ impl Channel {
         }
     }
 
-    /// The file that a person sent, from where the platform keeps it, with the account's key. Asks no host but the
+    /// The file that a person sent, by the address or id that the platform gave, with the account's key. Asks no host but the
     /// account's own, reads at most `limit_bytes`, and takes no longer than `deadline`.
     ///
     /// # Errors
@@ -101,6 +124,8 @@ impl Channel {
     pub async fn fetch(&self, url: &str, limit_bytes: usize, deadline: Duration) -> Result<Fetched, FetchError> {
         match self {
             Self::Infobip(infobip) => infobip.fetch(url, limit_bytes, deadline).await,
+            Self::Meta(meta, _) => meta.fetch(url, limit_bytes, deadline).await,
+            Self::Telegram(telegram) => telegram.fetch(url, limit_bytes, deadline).await,
             Self::Web(_) => Err(FetchError::Refused("web chat has no files")),
         }
     }
@@ -109,7 +134,27 @@ impl Channel {
     pub async fn mark_read(&self, provider_message_id: &str) {
         match self {
             Self::Infobip(infobip) => infobip.mark_read(provider_message_id).await,
+            Self::Meta(meta, _) => meta.mark_read(provider_message_id).await,
+            Self::Telegram(telegram) => telegram.mark_read(provider_message_id).await,
             Self::Web(_) => {}
+        }
+    }
+
+    /// For how long "typing" is shown after [`Self::mark_read`] or [`Self::type_on`]; none where nothing shows it.
+    pub fn typing_lasts(&self) -> Option<Duration> {
+        match self {
+            Self::Infobip(_) | Self::Web(_) => None,
+            Self::Meta(..) => Some(meta::TYPING_LASTS),
+            Self::Telegram(_) => Some(telegram::TYPING_LASTS),
+        }
+    }
+
+    /// Shows "typing" once more to whoever wrote this message. Best effort.
+    pub async fn type_on(&self, provider_message_id: &str) {
+        match self {
+            Self::Infobip(_) | Self::Web(_) => {}
+            Self::Meta(meta, _) => meta.mark_read(provider_message_id).await,
+            Self::Telegram(telegram) => telegram.type_on(provider_message_id).await,
         }
     }
 }

@@ -11,8 +11,26 @@ pub struct Parsed {
     pub messages: Vec<Incoming>,
     /// What the platform reports about messages of ours.
     pub receipts: Vec<Receipt>,
+    /// What the platform tells about the account itself: templates, groups, calls, payments.
+    pub events: Vec<Event>,
     /// Parts of the body that are neither; to be stored, never to be refused.
     pub unknown: Vec<Unparsed>,
+}
+
+impl Parsed {
+    /// All parts.
+    pub fn count(&self) -> usize {
+        self.messages.len() + self.receipts.len() + self.events.len() + self.unknown.len()
+    }
+}
+
+/// What the platform tells about an account, and no person said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The platform's word for it.
+    pub kind: String,
+    /// The part of the body as JSON.
+    pub payload: Vec<u8>,
 }
 
 /// A part of a webhook body that no rule of ours reads.
@@ -73,6 +91,15 @@ pub enum BuildError {
     /// The configured credential cannot stand in a header.
     #[error("the API key has characters that a header cannot carry")]
     ApiKey,
+    /// Not `<digits>:<letters>`.
+    #[error("the token is none that Telegram gives out: it looks like `110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw`")]
+    Token,
+    /// A word that the platform would not register.
+    #[error("a webhook secret has 1 to 256 of A-Z, a-z, 0-9, `_` and `-`")]
+    WebhookSecret,
+    /// A word that names no algorithm or encoding.
+    #[error(transparent)]
+    Name(#[from] crate::verify::NameError),
     /// The HTTP client could not be made.
     #[error("cannot make the HTTP client")]
     Client(#[source] reqwest::Error),

@@ -6,5 +6,5 @@ pub mod telemetry;
 pub mod time;
 
 pub use id::{Account, ConversationId, OutboxId, PersonId, Tenant};
-pub use message::{Choice, Content, Incoming, Receipt, ReceiptStatus, Reply};
+pub use message::{Choice, Contact, Content, Incoming, OrderItem, Receipt, ReceiptStatus, Reply};
 pub use time::{Clock, Micros, SystemClock};

@@ -53,7 +53,7 @@ pub enum Content {
     Media {
         /// `image`, `audio`, `voice`, `video`, `document`, `sticker`.
         media: String,
-        /// Where the platform keeps it.
+        /// Where the platform keeps it: an address, or the platform's id of it.
         url: Option<String>,
         /// Words with it.
         caption: Option<String>,
@@ -67,16 +67,124 @@ pub enum Content {
         /// Its name, where given.
         name: Option<String>,
     },
+    /// People from an address book.
+    Contacts {
+        /// In the platform's order.
+        contacts: Vec<Contact>,
+    },
+    /// Goods chosen from a catalogue that the platform shows.
+    Order {
+        /// In the platform's order.
+        items: Vec<OrderItem>,
+        /// Words with it.
+        text: Option<String>,
+    },
+    /// A form of the platform that was filled in.
+    Form {
+        /// The fields as the platform gives them, as JSON.
+        fields: String,
+    },
+    /// An earlier message, said anew.
+    Edit {
+        /// The platform's id of that message.
+        of: String,
+        /// What is said now; never an edit itself.
+        content: Box<Content>,
+    },
+    /// A sign put to a message; nothing is answered.
+    Reaction {
+        /// The platform's id of that message.
+        of: String,
+        /// The sign; none where it was taken back.
+        emoji: Option<String>,
+    },
+    /// An earlier message was taken back; nothing is answered.
+    Revoke {
+        /// The platform's id of that message.
+        of: String,
+    },
+    /// The platform tells about the person or the chat: a number changed, a member left, the bot was blocked. Nothing is
+    /// answered.
+    Notice {
+        /// The platform's word for it.
+        kind: String,
+        /// Its sentence, where it has one.
+        text: Option<String>,
+    },
     /// Nobody said anything: an alarm of our own is due.
     Alarm {
         /// Its name within the conversation.
         key: String,
     },
-    /// Everything else, stored with its kind and answered politely.
+    /// A kind that no dialogue reads, such as a poll; answered politely.
+    Other {
+        /// The platform's word for it.
+        kind: String,
+    },
+    /// A kind that we do not know, stored with its name and answered politely.
     Unknown {
         /// The platform's word for it.
         kind: String,
     },
+}
+
+/// Somebody from an address book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// As the address book shows it.
+    pub name: String,
+    /// Phone numbers as they stand there.
+    pub phones: Vec<String>,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderItem {
+    /// The seller's id of the product.
+    pub product: String,
+    /// How many.
+    pub quantity: u32,
+}
+
+impl Content {
+    /// Nobody waits for an answer to it.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Reaction { .. } | Self::Revoke { .. } | Self::Notice { .. })
+    }
+
+    /// What is said now: of an edit the new content.
+    pub fn now(&self) -> &Self {
+        match self {
+            Self::Edit { content, .. } => content,
+            content => content,
+        }
+    }
+
+    /// How a history shows it: words as they were said, everything else in brackets.
+    pub fn in_words(&self) -> String {
+        let with = |what: &str, words: Option<&str>| match words {
+            Some(words) => format!("[{what}] {words}"),
+            None => format!("[{what}]"),
+        };
+        match self {
+            Self::Text { text } => text.clone(),
+            Self::Choice { title, .. } => with("chose", Some(title)),
+            Self::Media { media, caption, .. } => with(media, caption.as_deref()),
+            Self::Location { name, .. } => with("location", name.as_deref()),
+            Self::Contacts { contacts } => {
+                let names: Vec<&str> = contacts.iter().map(|contact| contact.name.as_str()).collect();
+                with("contacts", Some(&names.join(", ")))
+            }
+            Self::Order { items, text } => with(&format!("order of {}", items.len()), text.as_deref()),
+            Self::Form { .. } => with("form", None),
+            Self::Edit { content, .. } => with("edited", Some(&content.in_words())),
+            Self::Reaction { emoji, .. } => with("reaction", emoji.as_deref()),
+            Self::Revoke { .. } => with("taken back", None),
+            Self::Notice { kind, text } => with(kind, text.as_deref()),
+            Self::Alarm { .. } => with("alarm", None),
+            Self::Other { kind } | Self::Unknown { kind } => with(kind, None),
+        }
+    }
 }
 
 /// One message of ours; longer texts are split by the channel.

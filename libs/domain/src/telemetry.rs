@@ -67,6 +67,8 @@ pub mod metric {
         Histogram Seconds APP_REQUEST_DURATION = "app_request_duration_seconds";
         /// Webhooks by channel, and what became of them.
         Counter Count WEBHOOKS = "webhooks_total";
+        /// Updates that wait at the platform for a webhook of ours, by account.
+        Gauge Count WEBHOOK_PENDING = "webhook_pending_updates";
         /// Messages that people sent, by channel.
         Counter Count MESSAGES_RECEIVED = "messages_received_total";
 

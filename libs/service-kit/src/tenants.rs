@@ -1,12 +1,17 @@
 //! The tenants of an installation: accounts, documents, credentials. Shared by the services that need a part of it.
 
+mod accounts;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use domain::{Account, Tenant};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+pub use self::accounts::{
+    AccountConfig, InfobipAuth, InfobipConfig, MetaConfig, SESSION_KEY_BYTES_MIN, TelegramConfig, WebConfig,
+};
 use crate::config::{Problems, Validate};
 
 /// All tenants by name: section `[tenants.<name>]`.
@@ -54,109 +59,6 @@ pub enum OutboundUnknown {
     Resend,
     /// Hold for an operator: never twice, perhaps lost.
     Hold,
-}
-
-/// One account; its channel says which platform's settings it holds.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "channel", rename_all = "snake_case")]
-pub enum AccountConfig {
-    /// WhatsApp through Infobip.
-    Infobip(InfobipConfig),
-    /// Web chat.
-    Web(WebConfig),
-}
-
-/// WhatsApp through Infobip.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InfobipConfig {
-    /// Host or URL of the account's API.
-    pub base_url: String,
-    /// Key of the API.
-    pub api_key: SecretString,
-    /// Sender number in digits.
-    pub sender: String,
-    /// Secrets of the webhook's signature: one, or two while they are changed.
-    #[serde(default)]
-    pub webhook_secrets: Vec<SecretString>,
-    /// How the platform proves itself at the webhook.
-    #[serde(default)]
-    pub auth: InfobipAuth,
-    /// True when the platform is the built-in simulator.
-    #[serde(default)]
-    pub simulated: bool,
-    /// Messages that leave within a second at most, from all workers together: 1 to 10,000; default 80, what a number has
-    /// on WhatsApp before it is raised.
-    #[serde(default = "whatsapp_rate")]
-    pub sends_per_second: u32,
-}
-
-/// How Infobip proves itself at the webhook.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum InfobipAuth {
-    /// HMAC over the raw body with one of `webhook_secrets`.
-    Hmac {
-        /// Header that carries it.
-        #[serde(default = "hmac_header")]
-        header: String,
-        /// `md5`, `sha1`, `sha224`, `sha256`, `sha384` or `sha512`.
-        #[serde(default = "hmac_algorithm")]
-        algorithm: String,
-        /// `hex` or `base64`.
-        #[serde(default = "hmac_encoding")]
-        encoding: String,
-    },
-    /// HTTP basic authentication.
-    Basic {
-        /// User name.
-        username: String,
-        /// Password.
-        password: SecretString,
-    },
-    /// A fixed bearer token.
-    Bearer {
-        /// The token.
-        token: SecretString,
-    },
-}
-
-impl Default for InfobipAuth {
-    fn default() -> Self {
-        Self::Hmac { header: hmac_header(), algorithm: hmac_algorithm(), encoding: hmac_encoding() }
-    }
-}
-
-const HMAC_ALGORITHMS: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
-
-fn hmac_header() -> String {
-    "X-Hub-Signature-256".to_owned()
-}
-
-fn hmac_algorithm() -> String {
-    "sha256".to_owned()
-}
-
-fn hmac_encoding() -> String {
-    "hex".to_owned()
-}
-
-/// Shortest key that signs sessions, in bytes: as long as the signature (RFC 2104, 3).
-pub const SESSION_KEY_BYTES_MIN: usize = 32;
-
-/// Web chat.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebConfig {
-    /// Origins that may use it from a browser.
-    #[serde(default)]
-    pub allowed_origins: Vec<String>,
-    /// Key that signs sessions; without one a random key is made at each start.
-    #[serde(default)]
-    pub session_key: Option<SecretString>,
-    /// Adds what happened inside to the answers; for development.
-    #[serde(default)]
-    pub debug: bool,
 }
 
 /// One OpenAPI document and the backend behind it.
@@ -274,10 +176,6 @@ pub enum IdentityValue {
     UserId,
 }
 
-fn whatsapp_rate() -> u32 {
-    80
-}
-
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
@@ -312,74 +210,6 @@ impl Validate for TenantConfig {
                 }
                 document.validate(problems);
             });
-        }
-    }
-}
-
-impl AccountConfig {
-    /// The channel it belongs to.
-    pub fn channel(&self) -> &'static str {
-        match self {
-            Self::Infobip(_) => "infobip",
-            Self::Web(_) => "web",
-        }
-    }
-
-    /// True when nothing real can be reached through it.
-    pub fn is_simulated(&self) -> bool {
-        match self {
-            Self::Infobip(config) => config.simulated,
-            Self::Web(_) => true,
-        }
-    }
-
-    /// Messages that may leave within a second.
-    pub fn sends_per_second(&self) -> u32 {
-        match self {
-            Self::Infobip(config) => config.sends_per_second,
-            Self::Web(_) => u32::MAX,
-        }
-    }
-
-    fn validate(&self, account: &Account, problems: &mut Problems) {
-        if account.channel() != self.channel() {
-            problems.add(
-                "channel",
-                format!("is `{}`, but the account's name says `{}`", self.channel(), account.channel()),
-            );
-        }
-        let config = match self {
-            Self::Infobip(config) => config,
-            Self::Web(config) => return config.validate(problems),
-        };
-        if config.webhook_secrets.len() > 2 {
-            problems.add("webhook_secrets", "at most two: the present one and the next");
-        }
-        if let InfobipAuth::Hmac { algorithm, encoding, .. } = &config.auth {
-            if config.webhook_secrets.is_empty() && !config.simulated {
-                problems.add("webhook_secrets", "an account with `auth.type = \"hmac\"` needs the signature's secret");
-            }
-            if !HMAC_ALGORITHMS.contains(&algorithm.as_str()) {
-                problems.add("auth.algorithm", format!("`{algorithm}` is none of {}", HMAC_ALGORITHMS.join(", ")));
-            }
-            if !["hex", "base64"].contains(&encoding.as_str()) {
-                problems.add("auth.encoding", format!("`{encoding}` is not known: hex or base64"));
-            }
-        }
-        if !(config.sender.len() >= 5 && config.sender.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit())) {
-            problems.add("sender", "is the sender's number in digits");
-        }
-        if !(1..=10_000).contains(&config.sends_per_second) {
-            problems.add("sends_per_second", "must be 1 to 10000");
-        }
-    }
-}
-
-impl WebConfig {
-    fn validate(&self, problems: &mut Problems) {
-        let bytes = self.session_key.as_ref().map(|key| key.expose_secret().len());
-        if let Some(bytes) = bytes.filter(|bytes| *bytes < SESSION_KEY_BYTES_MIN) {
-            problems.add("session_key", format!("has {bytes} bytes; it must have {SESSION_KEY_BYTES_MIN} or more"));
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn reach(rows: &[InboxRow], gap: Duration, alone: bool) -> Reach {
 }
 
 fn is_plain(row: &InboxRow) -> bool {
-    matches!(row.incoming.content, Content::Text { .. })
+    matches!(row.incoming.content.now(), Content::Text { .. })
         && !matches!(row.incoming.provider.as_str(), "internal" | "replay")
 }
 
@@ -99,6 +99,9 @@ mod tests {
         check(&[one.clone(), row(2, ivo, 100, text())], false, 1, None);
         check(&[one.clone(), row(2, ana, 100, choice.clone())], false, 1, None);
         check(&[row(1, ana, 0, choice), row(2, ana, 1, text())], false, 1, None);
+        let edit = Content::Edit { of: "1".to_owned(), content: Box::new(text()) };
+        check(&[one.clone(), row(2, ana, 100, edit)], false, 2, Some(800));
+        check(&[one, row(2, ana, 100, Content::Revoke { of: "1".to_owned() })], false, 1, None);
     }
 
     #[test]

@@ -205,11 +205,7 @@ pub fn unknown_effect(input: &Input, document: &str) -> Answer {
 fn alarm_of(content: &Content) -> Option<&str> {
     match content {
         Content::Alarm { key } => Some(key),
-        Content::Text { .. }
-        | Content::Choice { .. }
-        | Content::Media { .. }
-        | Content::Location { .. }
-        | Content::Unknown { .. } => None,
+        _ => None,
     }
 }
 
@@ -277,18 +273,10 @@ pub fn agent(trace: &TurnTrace) -> &'static str {
 }
 
 fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace, model: &str) -> AuditRow {
-    let words = |row: &InboxRow| match &row.incoming.content {
-        Content::Text { text } => text.clone(),
-        Content::Choice { title, .. } => format!("[{title}]"),
-        Content::Media { media, caption, .. } => format!("[{media}] {}", caption.as_deref().unwrap_or_default()),
-        Content::Location { .. } => "[location]".to_owned(),
-        Content::Alarm { .. } => "[alarm]".to_owned(),
-        Content::Unknown { kind } => format!("[{kind}]"),
-    };
     AuditRow {
         user_id: rows.first().map(|row| row.person.to_string()).unwrap_or_default(),
         chat_id: held.lease.conversation.to_string(),
-        message: mask(rows.iter().map(words).collect::<Vec<_>>().join("\n").trim()),
+        message: mask(rows.iter().map(|row| row.incoming.content.in_words()).collect::<Vec<_>>().join("\n").trim()),
         agent: agent(trace).to_owned(),
         tools_used: json!(trace.calls.iter().map(|call| &call.operation_id).collect::<Vec<_>>()),
         models: trace.models.iter().map(|used| model_use(used, model)).collect(),

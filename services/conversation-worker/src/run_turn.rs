@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Micros,
+    Content, Micros,
     telemetry::{metric, span},
 };
 use faults::{Bug, planted};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use service_kit::telemetry;
 use store::{InboxRow, OutboxRow, Snapshot, Step, StoreError};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, field};
 
 use crate::{
@@ -194,9 +195,8 @@ impl Turn<'_> {
             tracing::warn!(seq, attempts, "an earlier attempt at this message ended without an explanation");
         }
         let rows = self.covered(&rows, reached, attempts).await?;
-        if attempts == 1 && !self.journal.is_decided() {
-            self.mark_read(&rows);
-        }
+        let fresh = attempts == 1 && !self.journal.is_decided();
+        let _typing = fresh.then(|| self.mark_read(&rows)).flatten();
         let input = self.input(&rows)?;
         match self.decide(&input).await {
             Ok(decided) => {
@@ -292,7 +292,7 @@ impl Turn<'_> {
         let ground = self.journal.ground().unwrap_or_default();
         Ok(Input {
             now: last.accepted_at,
-            messages: rows.iter().map(said).collect(),
+            messages: said(rows),
             state: self.envelope.dialogue(),
             question_sent_at: ground.question_sent_at,
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
@@ -407,13 +407,22 @@ impl Turn<'_> {
         Ok(Turned::Again)
     }
 
-    /// Shows the person that their words were read. Best effort.
-    fn mark_read(&self, rows: &[InboxRow]) {
+    /// Shows the person that their messages were read, and "typing" as long as what is returned lives. Best effort.
+    fn mark_read(&self, rows: &[InboxRow]) -> Option<AbortOnDropHandle<()>> {
         let lease = &self.held.lease;
-        let Some(channel) = self.worker.tenants.channel(&lease.tenant, &lease.account) else { return };
-        let Some(last) = rows.iter().rev().find(|row| row.incoming.provider == channel.name()) else { return };
-        let id = last.incoming.provider_message_id.clone();
-        tokio::spawn(async move { channel.mark_read(&id).await });
+        let channel = self.worker.tenants.channel(&lease.tenant, &lease.account)?;
+        let said = |row: &&InboxRow| row.incoming.provider == channel.name() && !row.incoming.content.is_silent();
+        let id = rows.iter().rev().find(said)?.incoming.provider_message_id.clone();
+        let (reader, message) = (channel.clone(), id.clone());
+        tokio::spawn(async move { reader.mark_read(&message).await });
+        let every = channel.typing_lasts()?;
+        let typing = async move {
+            loop {
+                tokio::time::sleep(every).await;
+                channel.type_on(&id).await;
+            }
+        };
+        Some(AbortOnDropHandle::new(tokio::spawn(typing)))
     }
 }
 
@@ -422,18 +431,36 @@ fn is_too_old(age: Duration, tried: Duration, age_max: Duration) -> bool {
     age > age_max && tried > TRIED_MIN.min(age_max)
 }
 
-fn said(row: &InboxRow) -> Said {
-    let incoming = &row.incoming;
-    Said {
-        person: row.person,
-        content: incoming.content.clone(),
-        accepted_at: row.accepted_at,
-        written_at: incoming.written_at,
-        quoted: incoming.quoted.clone(),
-        contact_name: incoming.contact_name.clone(),
-        phone: incoming.phone.clone(),
-        user: incoming.user.clone(),
+/// What was said in the end: a message that was edited before it is answered says what the edit says. An edit of an
+/// earlier one is a message of its own.
+fn said(rows: &[InboxRow]) -> Vec<Said> {
+    let mut said: Vec<(&str, Said)> = Vec::new();
+    for row in rows {
+        let incoming = &row.incoming;
+        let (content, written_at) = match &incoming.content {
+            Content::Edit { of, content } => {
+                if let Some((_, edited)) = said.iter_mut().find(|(id, _)| id == of) {
+                    edited.content = Content::clone(content);
+                    continue;
+                }
+                // Its message was written before any question that is open now: no edit is the yes to one.
+                (Content::clone(content), Some(Micros(0)))
+            }
+            content => (content.clone(), incoming.written_at),
+        };
+        let one = Said {
+            person: row.person,
+            content,
+            accepted_at: row.accepted_at,
+            written_at,
+            quoted: incoming.quoted.clone(),
+            contact_name: incoming.contact_name.clone(),
+            phone: incoming.phone.clone(),
+            user: incoming.user.clone(),
+        };
+        said.push((&incoming.provider_message_id, one));
     }
+    said.into_iter().map(|(_, said)| said).collect()
 }
 
 #[cfg(test)]
@@ -448,5 +475,41 @@ mod tests {
         {
             assert_eq!(is_too_old(minutes(age), minutes(tried), minutes(15)), expected, "{age} {tried}");
         }
+    }
+
+    fn row(seq: i64, content: Content) -> InboxRow {
+        InboxRow {
+            seq,
+            person: domain::PersonId::new(),
+            incoming: domain::Incoming {
+                tenant: domain::Tenant::new("t").expect("a name"),
+                account: "telegram:main".parse().expect("an account"),
+                peer: "42".to_owned(),
+                user: "42".to_owned(),
+                provider: "telegram".to_owned(),
+                provider_message_id: format!("42/{seq}"),
+                written_at: Some(Micros(seq)),
+                contact_name: None,
+                phone: None,
+                quoted: None,
+                content,
+                traceparent: None,
+            },
+            accepted_at: Micros(seq),
+            attempts: 0,
+            journaled: false,
+        }
+    }
+
+    #[test]
+    fn an_edit_changes_what_is_not_answered_yet_and_says_anew_what_is() {
+        let text = |text: &str| Content::Text { text: text.to_owned() };
+        let edit = |of: &str, new: &str| Content::Edit { of: of.to_owned(), content: Box::new(text(new)) };
+        let rows = [row(1, text("today")), row(2, text("please")), row(3, edit("42/1", "tomorrow"))];
+        let words: Vec<Content> = said(&rows).into_iter().map(|said| said.content).collect();
+        assert_eq!(words, [text("tomorrow"), text("please")]);
+        let late = said(&[row(4, edit("42/1", "yes"))]);
+        assert_eq!((late.len(), &late[0].content), (1, &text("yes")));
+        assert_eq!(late[0].written_at, Some(Micros(0)), "written before any question: no yes to one");
     }
 }

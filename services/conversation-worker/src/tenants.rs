@@ -5,15 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use channels::{BuildError, Channel, infobip, web};
+use channels::{BuildError, Channel, web};
 use domain::{Account, Tenant};
 use secrecy::SecretString;
 use service_kit::{
     grpc::ClientError,
-    tenants::{
-        AccountConfig, CredentialConfig, DocumentConfig, IdentityConfig, IdentityValue, InfobipAuth, InfobipConfig,
-        OutboundUnknown, TenantConfig,
-    },
+    tenants::{CredentialConfig, DocumentConfig, IdentityConfig, IdentityValue, OutboundUnknown, TenantConfig},
 };
 use store::UnknownPolicy;
 
@@ -36,16 +33,6 @@ pub enum TenantError {
         account: Account,
         /// Why.
         cause: BuildError,
-    },
-    /// An account's signature settings are not understood.
-    #[error("account {account} of tenant {tenant}: {cause}")]
-    Signature {
-        /// Whose.
-        tenant: Tenant,
-        /// Which.
-        account: Account,
-        /// Why.
-        cause: infobip::NameError,
     },
     /// A document's backend cannot be called as configured.
     #[error("document {document} of tenant {tenant}: {reason}")]
@@ -166,21 +153,11 @@ impl Tenants {
 fn tenant_parts(name: &Tenant, config: &TenantConfig, catalog: &CatalogConfig) -> Result<TenantParts, TenantError> {
     let mut channels = BTreeMap::new();
     for (account, settings) in &config.accounts {
-        let channel = match settings {
-            AccountConfig::Web(_) => Channel::Web(web::Web),
-            AccountConfig::Infobip(settings) => {
-                let settings = infobip_config(settings).map_err(|cause| TenantError::Signature {
-                    tenant: name.clone(),
-                    account: account.clone(),
-                    cause,
-                })?;
-                Channel::Infobip(infobip::Infobip::new(settings).map_err(|cause| TenantError::Account {
-                    tenant: name.clone(),
-                    account: account.clone(),
-                    cause,
-                })?)
-            }
-        };
+        let channel = settings.build().map_err(|cause| TenantError::Account {
+            tenant: name.clone(),
+            account: account.clone(),
+            cause,
+        })?;
         channels.insert(account.clone(), (channel, settings.sends_per_second()));
     }
     let mut backends = Backends::new();
@@ -239,27 +216,6 @@ fn identity_lookup(document: &str, config: &IdentityConfig) -> IdentityLookup {
         label: config.label.clone(),
         expires_s: config.expires.as_secs(),
     }
-}
-
-fn infobip_config(config: &InfobipConfig) -> Result<infobip::Config, infobip::NameError> {
-    let auth = match &config.auth {
-        InfobipAuth::Hmac { header, algorithm, encoding } => infobip::Auth::Hmac {
-            header: header.clone(),
-            algorithm: algorithm.parse()?,
-            encoding: encoding.parse()?,
-            secrets: config.webhook_secrets.clone(),
-        },
-        InfobipAuth::Basic { username, password } => {
-            infobip::Auth::Basic { username: username.clone(), passwords: vec![password.clone()] }
-        }
-        InfobipAuth::Bearer { token } => infobip::Auth::Bearer { tokens: vec![token.clone()] },
-    };
-    Ok(infobip::Config {
-        base_url: config.base_url.clone(),
-        api_key: config.api_key.clone(),
-        sender: config.sender.clone(),
-        auth,
-    })
 }
 
 fn backend_config(config: &DocumentConfig) -> openapi::BackendConfig {

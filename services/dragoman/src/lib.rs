@@ -3,6 +3,7 @@
 //! The services are the same as apart: they speak gRPC to each other, over loopback. While no account of a real
 //! platform is configured, the simulated ones are started beside them, with the phone page on the public listener.
 
+pub mod channels;
 mod compose;
 mod config;
 mod console;

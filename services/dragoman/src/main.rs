@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use dragoman::{
-    Config, DEFAULTS, SERVICE, embeddings, models,
+    Config, DEFAULTS, SERVICE, channels, embeddings, models,
     options::{Cli, Command, RunOptions},
     simulate, start,
 };
@@ -29,6 +29,11 @@ fn main() -> ExitCode {
             })
         }
         Some(Command::Models(command)) => models::run(&command),
+        Some(Command::Channels(command)) => {
+            cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, _shutdown| {
+                channels::run(&command, &config.tenants).await
+            })
+        }
         Some(Command::Embeddings(command)) => {
             cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, _shutdown| {
                 embeddings::run(&command, &config, &options.run).await

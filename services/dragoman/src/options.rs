@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use domain::Account;
 use service_kit::config;
 use url::Url;
 
@@ -37,6 +38,9 @@ pub enum Command {
     /// Embedding models that run in this process (`[embedding] local_model`).
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Where platforms send what people write: Telegram's webhooks.
+    #[command(subcommand)]
+    Channels(ChannelsCommand),
     /// Vectors of operations as JSON, from and for other programs; while nothing runs.
     #[command(subcommand)]
     Embeddings(embedding_service::moving::Command),
@@ -58,6 +62,35 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "FOLDER")]
         wheels: Option<PathBuf>,
     },
+}
+
+/// What can be done with the webhooks of accounts; all that can be registered, or one.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ChannelsCommand {
+    /// Tell the platform to send updates to the account's `webhook_url`.
+    Register {
+        /// `telegram:<name>`; all bots without it.
+        account: Option<Account>,
+    },
+    /// Show where updates go, how many wait and what failed last.
+    Status {
+        /// `telegram:<name>`; all bots without it.
+        account: Option<Account>,
+    },
+    /// Take the webhook away; updates that wait stay.
+    Remove {
+        /// `telegram:<name>`; all bots without it.
+        account: Option<Account>,
+    },
+}
+
+impl ChannelsCommand {
+    /// The account that is meant; none for all.
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Register { account } | Self::Status { account } | Self::Remove { account } => account.as_ref(),
+        }
+    }
 }
 
 /// How to run everything.
@@ -111,9 +144,14 @@ impl Cli {
     /// What `service_kit` takes of it. `--data` decides where the database is, unless a layer names one.
     pub fn args(&self) -> config::Args {
         let command = match self.command {
-            None | Some(Command::Run | Command::Simulate(_) | Command::Models(_) | Command::Embeddings(_)) => {
-                config::Command::Run
-            }
+            None
+            | Some(
+                Command::Run
+                | Command::Simulate(_)
+                | Command::Models(_)
+                | Command::Channels(_)
+                | Command::Embeddings(_),
+            ) => config::Command::Run,
             Some(Command::CheckConfig) => config::Command::CheckConfig,
             Some(Command::PrintConfig) => config::Command::PrintConfig,
             Some(Command::Healthcheck) => config::Command::Healthcheck,

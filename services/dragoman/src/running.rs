@@ -244,7 +244,7 @@ async fn others(
     let accounts = || tenants.0.values().flat_map(|tenant| tenant.accounts.values());
     let simulated = accounts().all(AccountConfig::is_simulated);
     let demo = options.document.is_none() && tenants.0.values().all(|tenant| tenant.documents.is_empty());
-    let platform_is_configured = accounts().any(|account| matches!(account, AccountConfig::Infobip(_)));
+    let platform_is_configured = accounts().any(|account| !matches!(account, AccountConfig::Web(_)));
     let name = Tenant::new("default")?;
     // `default` where it is configured or nothing is; else the first, whatever its name.
     let tenant = match tenants.0.keys().next() {

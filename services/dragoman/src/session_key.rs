@@ -20,7 +20,7 @@ pub fn fill(tenants: &mut Tenants, data: &Path) -> anyhow::Result<()> {
     let accounts = tenants.0.values_mut().flat_map(|tenant| tenant.accounts.values_mut());
     let keyless = accounts.filter_map(|account| match account {
         AccountConfig::Web(web) if web.session_key.is_none() => Some(web),
-        AccountConfig::Web(_) | AccountConfig::Infobip(_) => None,
+        _ => None,
     });
     let mut kept = None;
     for web in keyless {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use channels::{BuildError, Channel, infobip};
+use channels::{BuildError, Channel};
 use coordination::CoordinationConfig;
 use domain::{Account, Tenant};
 use secrecy::ExposeSecret as _;
-use service_kit::tenants::{AccountConfig, InfobipAuth, InfobipConfig, SESSION_KEY_BYTES_MIN, Tenants, WebConfig};
+use service_kit::tenants::{AccountConfig, MetaConfig, SESSION_KEY_BYTES_MIN, TenantConfig, Tenants, WebConfig};
 use uuid::Uuid;
 
 use crate::Config;
@@ -20,14 +20,13 @@ pub enum AppError {
     /// The path of a webhook names an account and no tenant.
     #[error("account `{0}` belongs to two tenants: give one of them another name")]
     Ambiguous(Account),
-    /// A word that names nothing.
-    #[error("account `{account}`")]
-    Name {
+    /// Two accounts would get each other's webhooks.
+    #[error("`{path}` is the webhook's path of account `{account}` and of something else")]
+    Path {
         /// The account.
         account: Account,
-        /// What is wrong.
-        #[source]
-        source: infobip::NameError,
+        /// The path.
+        path: String,
     },
     /// Settings of no usable form.
     #[error("account `{account}`")]
@@ -73,6 +72,8 @@ pub(crate) struct WebAccount {
 /// All accounts.
 pub(crate) struct Accounts {
     webhooks: BTreeMap<Account, WebhookAccount>,
+    /// Paths of webhooks that were configured whole.
+    paths: BTreeMap<String, Account>,
     web: Vec<WebAccount>,
     default_webhook: Option<Account>,
     default_web: Option<Account>,
@@ -80,12 +81,20 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     pub fn new(config: &Config) -> Result<Self, AppError> {
-        let (mut webhooks, mut web) = (BTreeMap::new(), Vec::new());
+        let (mut webhooks, mut paths, mut web) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (tenant, settings) in &config.tenants.0 {
             for (account, settings) in &settings.accounts {
                 match settings {
-                    AccountConfig::Infobip(settings) => {
-                        let channel = infobip(account, settings)?;
+                    AccountConfig::Infobip(_) | AccountConfig::Meta(_) | AccountConfig::Telegram(_) => {
+                        let channel =
+                            settings.build().map_err(|source| AppError::Build { account: account.clone(), source })?;
+                        let channel = with_siblings(channel, config.tenants.0.get(tenant), settings);
+                        if let AccountConfig::Telegram(telegram) = settings
+                            && let Some(url) = &telegram.webhook_url
+                            && paths.insert(url.path().to_owned(), account.clone()).is_some()
+                        {
+                            return Err(AppError::Path { account: account.clone(), path: url.path().to_owned() });
+                        }
                         let entry = WebhookAccount { tenant: tenant.clone(), account: account.clone(), channel };
                         if webhooks.insert(account.clone(), entry).is_some() {
                             return Err(AppError::Ambiguous(account.clone()));
@@ -105,7 +114,7 @@ impl Accounts {
         let usual = webhooks.keys().find(|account| (account.channel(), account.name()) == USUAL_ACCOUNT).cloned();
         let only = webhooks.keys().next().filter(|_| webhooks.len() == 1).cloned();
         let default_webhook = config.webhook.default_account.clone().or(usual).or(only);
-        Ok(Self { webhooks, web, default_webhook, default_web: config.chat.default_account.clone() })
+        Ok(Self { webhooks, paths, web, default_webhook, default_web: config.chat.default_account.clone() })
     }
 
     /// The account of `/webhook/{channel}/{name}`.
@@ -116,6 +125,21 @@ impl Accounts {
     /// The account of the plain path.
     pub fn default_webhook(&self) -> Option<&WebhookAccount> {
         self.webhooks.get(self.default_webhook.as_ref()?)
+    }
+
+    /// All accounts that get webhooks.
+    pub fn webhooks(&self) -> impl Iterator<Item = &WebhookAccount> {
+        self.webhooks.values()
+    }
+
+    /// The webhook of this account has a path of its own.
+    pub fn has_path(&self, account: &Account) -> bool {
+        self.paths.values().any(|known| known == account)
+    }
+
+    /// The account whose webhook was configured to come by this path.
+    pub fn webhook_at(&self, path: &str) -> Option<&WebhookAccount> {
+        self.webhooks.get(self.paths.get(path)?)
     }
 
     /// The web account that allows `origin`.
@@ -140,6 +164,18 @@ impl Accounts {
     }
 }
 
+/// A number of Meta's knows the tenant's other numbers of the same app.
+fn with_siblings(channel: Channel, tenant: Option<&TenantConfig>, settings: &AccountConfig) -> Channel {
+    let (Channel::Meta(meta, _), AccountConfig::Meta(own)) = (&channel, settings) else { return channel };
+    let of = |other: &MetaConfig| own.shares_webhooks_with(other).then(|| other.phone_number_id.clone());
+    let siblings = tenant.into_iter().flat_map(|tenant| &tenant.accounts);
+    let numbers = siblings.filter_map(|(account, other)| match other {
+        AccountConfig::Meta(other) => Some((of(other)?, account.clone())),
+        AccountConfig::Infobip(_) | AccountConfig::Telegram(_) | AccountConfig::Web(_) => None,
+    });
+    Channel::Meta(meta.clone(), numbers.collect())
+}
+
 /// An origin as browsers write it.
 fn normal(origin: &str) -> String {
     origin.trim().trim_end_matches('/').to_ascii_lowercase()
@@ -150,7 +186,7 @@ pub(crate) fn web(tenants: &Tenants) -> impl Iterator<Item = (&Tenant, &Account,
     tenants.0.iter().flat_map(|(tenant, settings)| {
         settings.accounts.iter().filter_map(move |(account, settings)| match settings {
             AccountConfig::Web(settings) => Some((tenant, account, settings)),
-            AccountConfig::Infobip(_) => None,
+            AccountConfig::Infobip(_) | AccountConfig::Meta(_) | AccountConfig::Telegram(_) => None,
         })
     })
 }
@@ -170,32 +206,6 @@ pub(crate) fn session_key(account: &WebConfig) -> Result<Vec<u8>, ShortKey> {
         Some(key) => Ok(key.to_vec()),
         None => Ok([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()),
     }
-}
-
-fn infobip(account: &Account, settings: &InfobipConfig) -> Result<Channel, AppError> {
-    let name = |source| AppError::Name { account: account.clone(), source };
-    let secrets = settings.webhook_secrets.clone();
-    let auth = match &settings.auth {
-        InfobipAuth::Hmac { header, algorithm, encoding } => infobip::Auth::Hmac {
-            header: header.clone(),
-            algorithm: algorithm.parse().map_err(name)?,
-            encoding: encoding.parse().map_err(name)?,
-            secrets,
-        },
-        InfobipAuth::Basic { username, password } => {
-            infobip::Auth::Basic { username: username.clone(), passwords: [vec![password.clone()], secrets].concat() }
-        }
-        InfobipAuth::Bearer { token } => infobip::Auth::Bearer { tokens: [vec![token.clone()], secrets].concat() },
-    };
-    let config = infobip::Config {
-        base_url: settings.base_url.clone(),
-        api_key: settings.api_key.clone(),
-        sender: settings.sender.clone(),
-        auth,
-    };
-    infobip::Infobip::new(config)
-        .map(Channel::Infobip)
-        .map_err(|source| AppError::Build { account: account.clone(), source })
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ mod health_ai;
 mod http;
 mod readiness;
 mod respond;
+mod telegram;
 mod webhook;
 
 use std::sync::Arc;
 
-use ::http::StatusCode;
 use ai::{Switch, Switches};
 use anyhow::Context as _;
 use axum::Router;
@@ -148,6 +148,7 @@ impl App {
         let told = ai::Told { service: SERVICE, start: switches.start(), uses: &[Switch::Enabled, Switch::RateLimit] };
         let telling = tokio::spawn(ai::tell(store, told, None, drained.clone()));
         let following = tokio::spawn(switches.follow(drained.clone()));
+        let bots = tokio::spawn(telegram::run(self.shared.clone(), self.shared.stopping.clone()));
         let stop = {
             let (shutdown, readiness, stopping) =
                 (shutdown.clone(), self.readiness.clone(), self.shared.stopping.clone());
@@ -164,7 +165,7 @@ impl App {
         };
         http::serve(http, router, limits, shutdown).await;
         drained.cancel();
-        for task in [ops, watching, telling, following, stop] {
+        for task in [ops, watching, telling, following, bots, stop] {
             task.await.context("a task of the gateway failed")?;
         }
         Ok(())
@@ -177,7 +178,7 @@ impl App {
             .merge(health_ai::router(self.shared.clone()))
             .merge(health::router(self.shared.config.http.health, self.readiness.clone()))
             .merge(self.more_routes.clone())
-            .fallback(|| async { StatusCode::NOT_FOUND })
+            .fallback_service(axum::routing::any(webhook::at_path).with_state(self.shared.clone()))
             .layer(axum::middleware::from_fn(http::observe))
     }
 }

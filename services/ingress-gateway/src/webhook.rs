@@ -13,9 +13,9 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
-use channels::Parsed;
+use channels::{Channel, Parsed};
 use domain::{ConversationId, Incoming, telemetry::metric};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE};
 use service_kit::telemetry;
 use store::{Accepted, StoreError};
 use tracing::{Instrument as _, Span};
@@ -27,8 +27,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/webhook", post(plain))
-        .route("/webhook/{channel}/{account}", post(by_account))
+        .route("/webhook", post(plain).get(plain_asked))
+        .route("/webhook/{channel}/{account}", post(by_account).get(by_account_asked))
         .with_state(shared)
 }
 
@@ -47,6 +47,45 @@ async fn by_account(
 ) -> Response {
     match shared.accounts.webhook(&channel, &name) {
         Some(account) => receive(&shared, account, &headers, body).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The path of a webhook that was configured whole, such as a Telegram bot's; 404 for every other one.
+pub(crate) async fn at_path(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match shared.accounts.webhook_at(uri.path()) {
+        Some(account) if method == Method::POST => receive(&shared, account, &headers, body).await,
+        Some(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn plain_asked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+    asked(shared.accounts.default_webhook(), &uri)
+}
+
+async fn by_account_asked(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, name)): Path<(String, String)>,
+    uri: Uri,
+) -> Response {
+    asked(shared.accounts.webhook(&channel, &name), &uri)
+}
+
+/// Meta asks with a `GET` whether a webhook is ours.
+fn asked(account: Option<&WebhookAccount>, uri: &Uri) -> Response {
+    match account.map(|account| &account.channel) {
+        Some(Channel::Meta(meta, _)) => match meta.challenge(uri.query().unwrap_or_default()) {
+            Some(challenge) => ([(CONTENT_TYPE, "text/plain")], challenge).into_response(),
+            None => StatusCode::FORBIDDEN.into_response(),
+        },
+        Some(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -75,12 +114,17 @@ async fn receive(shared: &Shared, account: &WebhookAccount, headers: &HeaderMap,
 }
 
 fn counted(account: &WebhookAccount, outcome: &'static str, status: StatusCode) -> Response {
-    metrics::counter!(metric::WEBHOOKS, "channel" => account.channel.name(), "outcome" => outcome).increment(1);
+    count(account, outcome);
     status.into_response()
 }
 
+/// Counts a body and what became of it.
+pub(crate) fn count(account: &WebhookAccount, outcome: &'static str) {
+    metrics::counter!(metric::WEBHOOKS, "channel" => account.channel.name(), "outcome" => outcome).increment(1);
+}
+
 /// Stores what a believed body says and rings; an error means that the platform has to repeat it.
-async fn take(shared: &Shared, account: &WebhookAccount, body: &Bytes) -> Result<&'static str, StoreError> {
+pub(crate) async fn take(shared: &Shared, account: &WebhookAccount, body: &Bytes) -> Result<&'static str, StoreError> {
     let parsed = match account.channel.parse(&account.tenant, &account.account, body, shared.clock.now()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -124,6 +168,10 @@ async fn store_parsed(
                 store_unreadable(shared, account, &kept, &error.to_string()).await?;
             }
         }
+    }
+    for event in &parsed.events {
+        tracing::info!(kind = %event.kind, "the platform tells about the account; stored");
+        store_unreadable(shared, account, &event.payload, &format!("event {}", event.kind)).await?;
     }
     for part in &parsed.unknown {
         tracing::info!(reason = %part.reason, "a part of a webhook is unknown; stored");

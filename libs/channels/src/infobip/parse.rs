@@ -1,21 +1,14 @@
 //! Infobip's webhook bodies: inbound messages, delivery reports and seen reports, mixed in one batch.
 
-use domain::{Account, Content, Incoming, Micros, OutboxId, Receipt, ReceiptStatus, Tenant};
+use domain::{Account, Contact, Content, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::NAME;
 use crate::{
-    ParseError, Parsed, Unparsed,
+    ParseError, Parsed,
+    fields::{LINES_MAX, MAX_ID_BYTES, MAX_SENDER_BYTES, degrees, event, hashed, id, is_phone, items, label, unparsed},
     json::{self, clean, text},
 };
-
-/// Longest message id that is used as it stands; a longer one is hashed.
-const MAX_ID_BYTES: usize = 255;
-/// Longest sender that is believed.
-const MAX_SENDER_BYTES: usize = 128;
-/// Longest name of a contact, and of a message type.
-const MAX_LABEL_CHARS: usize = 100;
 
 /// Takes a body apart, result by result: one that no rule reads does not touch the others.
 ///
@@ -25,13 +18,18 @@ pub fn parse(tenant: &Tenant, account: &Account, body: &[u8], received_at: Micro
     let body = json::read(body)?;
     let mut parsed = Parsed::default();
     let Some(results) = body.get("results").and_then(Value::as_array) else {
-        parsed.unknown.push(unparsed("no array `results`", &body));
+        match notice(tenant, account, &body) {
+            Some(Told::Person(message)) => parsed.messages.push(*message),
+            Some(Told::Account(kind)) => parsed.events.push(event(&kind, &body)),
+            None => parsed.unknown.push(unparsed("no array `results`", &body)),
+        }
         return Ok(parsed);
     };
     for result in results {
         match one(tenant, account, result, received_at) {
             Ok(Item::Message(message)) => parsed.messages.push(*message),
             Ok(Item::Receipt(receipt)) => parsed.receipts.push(receipt),
+            Ok(Item::Event(kind)) => parsed.events.push(event(&kind, result)),
             Err(reason) => parsed.unknown.push(unparsed(&reason, result)),
         }
     }
@@ -41,6 +39,50 @@ pub fn parse(tenant: &Tenant, account: &Account, body: &[u8], received_at: Micro
 enum Item {
     Message(Box<Incoming>),
     Receipt(Receipt),
+    Event(String),
+}
+
+/// What a body that is no batch tells.
+enum Told {
+    /// Of a person: they want no more of a kind of message, their identity changed, they paid.
+    Person(Box<Incoming>),
+    /// Of the account: the kind.
+    Account(String),
+}
+
+/// A notification or an event of a template, each a body of its own.
+fn notice(tenant: &Tenant, account: &Account, body: &Value) -> Option<Told> {
+    if body.get("messageTemplateId").is_some() {
+        let change = body.get("change").unwrap_or(&Value::Null);
+        let words = [text(change.get("type")), text(change.get("newStatus"))];
+        return Some(Told::Account(words.into_iter().flatten().collect::<Vec<_>>().join(".")));
+    }
+    let content = body.get("content").filter(|content| content.is_object())?;
+    let status = text(content.get("notificationMessagesStatus"));
+    let kind = match (status, text(content.get("type")), text(content.get("paymentStatus"))) {
+        (Some(status), ..) => format!("notifications.{status}"),
+        (None, Some(kind), Some(status)) => format!("{kind}.{status}"),
+        (None, Some(kind), None) => kind,
+        (None, None, _) => return None,
+    };
+    let user = [content.get("from"), content.get("userNumber")].into_iter().find_map(text);
+    let Some(user) = user.map(|user| without_plus(user.trim())).filter(|user| user.len() <= MAX_SENDER_BYTES) else {
+        return Some(Told::Account(kind));
+    };
+    Some(Told::Person(Box::new(Incoming {
+        tenant: tenant.clone(),
+        account: account.clone(),
+        peer: user.clone(),
+        phone: Some(user.clone()).filter(|user| is_phone(user)),
+        user,
+        provider: NAME.to_owned(),
+        provider_message_id: hashed(&body.to_string()),
+        written_at: time(body.get("createdAt")),
+        contact_name: None,
+        quoted: None,
+        content: Content::Notice { kind: label(&kind), text: text(content.get("description")) },
+        traceparent: None,
+    })))
 }
 
 fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) -> Result<Item, String> {
@@ -49,7 +91,7 @@ fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) 
     }
     for key in ["integrationType", "channel"] {
         if let Some(channel) = text(result.get(key)).filter(|channel| !channel.eq_ignore_ascii_case("WHATSAPP")) {
-            return Err(format!("another channel: {}", label(&channel)));
+            return Ok(Item::Event(format!("channel.{channel}")));
         }
     }
     if result.get("message").is_some_and(Value::is_object) {
@@ -58,6 +100,12 @@ fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) 
         delivery(account, result).map(Item::Receipt)
     } else if text(result.get("seenAt")).is_some() || result.get("seen") == Some(&Value::Bool(true)) {
         receipt(account, result, ReceiptStatus::Read, "seenAt").map(Item::Receipt)
+    } else if let Some(event) = text(result.pointer("/event/type")) {
+        Ok(Item::Event(format!("event.{event}")))
+    } else if result.get("message").is_some_and(Value::is_array) {
+        Ok(Item::Event("channel.MMS".to_owned()))
+    } else if result.get("text").is_some() && result.get("to").is_some() {
+        Ok(Item::Event("channel.SMS".to_owned()))
     } else {
         Err("neither a message nor a report".to_owned())
     }
@@ -111,26 +159,62 @@ fn content(message: &Value) -> Content {
             _ => unknown(),
         },
         "INTERACTIVE_BUTTON_REPLY" | "INTERACTIVE_LIST_REPLY" => choice(message, "id").unwrap_or_else(unknown),
+        "INTERACTIVE_FLOW_REPLY" => match message.get("response") {
+            Some(fields @ Value::Object(_)) => Content::Form { fields: clean(&fields.to_string()) },
+            _ => unknown(),
+        },
+        "INTERACTIVE_PAYMENT_CONFIRMATION" => {
+            Content::Notice { kind: kind.to_ascii_lowercase(), text: text(message.get("status")) }
+        }
+        "REACTION" => match id(message.pointer("/context/id")) {
+            Some(of) => {
+                let removed = text(message.get("action")).is_some_and(|action| action.eq_ignore_ascii_case("REMOVED"));
+                Content::Reaction { of, emoji: text(message.get("emoji")).filter(|_| !removed) }
+            }
+            None => unknown(),
+        },
+        "CONTACT" => contacts(message).unwrap_or_else(unknown),
+        "ORDER" => order(message).unwrap_or_else(unknown),
+        "INFECTED_CONTENT" | "UNSUPPORTED" => Content::Other { kind: kind.clone() },
         "BUTTON" => choice(message, "payload").unwrap_or_else(unknown),
         media @ ("IMAGE" | "DOCUMENT" | "AUDIO" | "VOICE" | "VIDEO" | "STICKER") => Content::Media {
             media: media.to_ascii_lowercase(),
             url: text(message.get("url")),
             caption: text(message.get("caption")),
         },
-        "LOCATION" => {
-            let degrees =
-                |key: &str, most: f64| message.get(key).and_then(Value::as_f64).filter(|value| value.abs() <= most);
-            match (degrees("latitude", 90.0), degrees("longitude", 180.0)) {
-                (Some(latitude), Some(longitude)) => Content::Location {
-                    latitude,
-                    longitude,
-                    name: text(message.get("name")).or_else(|| text(message.get("address"))),
-                },
-                _ => unknown(),
-            }
-        }
+        "LOCATION" => match (degrees(message.get("latitude"), 90.0), degrees(message.get("longitude"), 180.0)) {
+            (Some(latitude), Some(longitude)) => Content::Location {
+                latitude,
+                longitude,
+                name: text(message.get("name")).or_else(|| text(message.get("address"))),
+            },
+            _ => unknown(),
+        },
         _ => unknown(),
     }
+}
+
+fn contacts(message: &Value) -> Option<Content> {
+    let contact = |contact: &Value| Contact {
+        name: text(contact.pointer("/name/formattedName"))
+            .or_else(|| text(contact.pointer("/name/firstName")))
+            .map(|name| label(&name))
+            .unwrap_or_default(),
+        phones: items(contact.get("phones")).filter_map(|phone| text(phone.get("phone"))).take(LINES_MAX).collect(),
+    };
+    let contacts: Vec<Contact> = items(message.get("contacts")).map(contact).take(LINES_MAX).collect();
+    (!contacts.is_empty()).then_some(Content::Contacts { contacts })
+}
+
+fn order(message: &Value) -> Option<Content> {
+    let products = message.get("productItems").or_else(|| message.pointer("/order/productItems"));
+    let item = |item: &Value| {
+        let product = text(item.get("productRetailerId")).or_else(|| text(item.get("catalogProductId")))?;
+        let quantity = item.get("quantity").and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok());
+        Some(OrderItem { product, quantity: quantity.unwrap_or(1) })
+    };
+    let items: Vec<OrderItem> = items(products).filter_map(item).take(LINES_MAX).collect();
+    (!items.is_empty()).then(|| Content::Order { items, text: text(message.get("text")) })
 }
 
 /// A button or row of ours that was chosen; one without our id is taken for the words on it.
@@ -182,10 +266,6 @@ fn message_id(result: &Value, received_at: Micros) -> String {
     }
 }
 
-fn hashed(text: &str) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(text)))
-}
-
 /// `2019-07-19T11:21:27.861+0000` and its relatives.
 fn time(value: Option<&Value>) -> Option<Micros> {
     text(value)?.parse::<jiff::Timestamp>().ok().map(|at| Micros(at.as_microsecond()))
@@ -196,20 +276,6 @@ fn without_plus(sender: &str) -> String {
         Some(digits) if is_phone(digits) => digits.to_owned(),
         _ => sender.to_owned(),
     }
-}
-
-/// Digits of a possible number; E.164 allows 15, and a little more is seen.
-fn is_phone(text: &str) -> bool {
-    (5..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// A stranger's word, short enough for a label.
-fn label(word: &str) -> String {
-    word.trim().chars().filter(|c| !c.is_control()).take(MAX_LABEL_CHARS).collect()
-}
-
-fn unparsed(reason: &str, part: &Value) -> Unparsed {
-    Unparsed { reason: reason.to_owned(), payload: part.to_string().into_bytes() }
 }
 
 #[cfg(test)]
@@ -273,11 +339,30 @@ mod tests {
             Content::Location { latitude: 45.8, longitude: 15.9, name: Some("Zagreb".into()) },
         );
         check(json!({"type": "LOCATION", "latitude": 91, "longitude": 0}), unknown("LOCATION"));
-        for kind in
-            ["CONTACT", "INTERACTIVE_FLOW_REPLY", "ORDER", "REACTION", "INFECTED_CONTENT", "UNSUPPORTED", "HOLOGRAM"]
-        {
+        for kind in ["CONTACT", "INTERACTIVE_FLOW_REPLY", "ORDER", "REACTION", "HOLOGRAM"] {
             check(json!({"type": kind, "anything": [1]}), unknown(kind));
         }
+        for kind in ["INFECTED_CONTENT", "UNSUPPORTED"] {
+            check(json!({"type": kind}), Content::Other { kind: kind.to_owned() });
+        }
+        check(
+            json!({"type": "INTERACTIVE_FLOW_REPLY", "text": "f1", "response": {"colour": "red"}}),
+            Content::Form { fields: r#"{"colour":"red"}"#.to_owned() },
+        );
+        let reacted = |emoji: Option<&str>| Content::Reaction { of: "m0".into(), emoji: emoji.map(str::to_owned) };
+        let context = json!({"id": "m0"});
+        check(json!({"type": "REACTION", "emoji": "👍", "action": "ADDED", "context": context}), reacted(Some("👍")));
+        check(json!({"type": "REACTION", "emoji": "👍", "action": "REMOVED", "context": context}), reacted(None));
+        check(
+            json!({"type": "CONTACT", "contacts": [
+                {"name": {"firstName": "Ivo", "formattedName": "Ivo Ban"}, "phones": [{"phone": "+385 91", "type": "CELL"}]},
+            ]}),
+            Content::Contacts { contacts: vec![Contact { name: "Ivo Ban".into(), phones: vec!["+385 91".into()] }] },
+        );
+        check(
+            json!({"type": "ORDER", "catalogId": "c", "productItems": [{"productRetailerId": "p1", "quantity": 2}]}),
+            Content::Order { items: vec![OrderItem { product: "p1".into(), quantity: 2 }], text: None },
+        );
         check(json!({}), unknown("untyped"));
     }
 
@@ -349,17 +434,37 @@ mod tests {
             {"sender": "385910000001", "messageId": "b", "message": {"type": "TEXT", "text": "good"}},
             {"messageId": "c", "channel": "RCS", "status": {"groupId": 3}},
             {"messageId": "d", "status": {"groupId": 99}},
-            {"from": "1", "text": "an SMS", "messageId": "e"},
+            {"from": "1", "to": "2", "text": "an SMS", "messageId": "e"},
             {"from": "1", "message": [{"contentType": "image/jpeg"}]},
             7, null, {},
         ]));
-        assert_eq!((parsed.messages.len(), parsed.receipts.len(), parsed.unknown.len()), (1, 0, 8));
+        assert_eq!((parsed.messages.len(), parsed.receipts.len(), parsed.unknown.len()), (1, 0, 4));
         assert_eq!(parsed.messages[0].provider_message_id, "b");
+        let kinds: Vec<&str> = parsed.events.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(kinds, ["channel.SMS", "channel.RCS", "channel.SMS", "channel.MMS"]);
         for body in ["null", "[]", "{}", r#"{"results":{}}"#, r#"{"results":null}"#, "7", "\"x\""] {
             let parsed = parse_bytes(body.as_bytes()).expect("JSON");
             assert_eq!(parsed.unknown.len(), 1, "{body}");
         }
         assert_eq!(parse_results(json!([])), Parsed::default());
+    }
+
+    #[test]
+    fn a_body_that_is_no_batch_tells_of_a_person_or_the_account() {
+        let stop = json!({
+            "from": "385990000000", "createdAt": "2024-01-01T01:00:00.000+0000",
+            "content": {"from": "+385910000001", "notificationMessagesStatus": "stop", "description": "No more"},
+        });
+        let parsed = parse_bytes(stop.to_string().as_bytes()).expect("readable");
+        assert_eq!((parsed.count(), parsed.messages[0].peer.as_str()), (1, "385910000001"));
+        let told = Content::Notice { kind: "notifications.stop".to_owned(), text: Some("No more".to_owned()) };
+        assert_eq!(parsed.messages[0].content, told);
+        let again = parse_bytes(stop.to_string().as_bytes()).expect("readable");
+        assert_eq!(again.messages[0].provider_message_id, parsed.messages[0].provider_message_id);
+        let template =
+            json!({"messageTemplateId": 1, "change": {"type": "TEMPLATE_STATUS_UPDATE", "newStatus": "APPROVED"}});
+        let parsed = parse_bytes(template.to_string().as_bytes()).expect("readable");
+        assert_eq!((parsed.count(), parsed.events[0].kind.as_str()), (1, "TEMPLATE_STATUS_UPDATE.APPROVED"));
     }
 
     #[test]

@@ -3,34 +3,18 @@
 use std::time::Duration;
 
 use domain::{OutboxId, Reply};
-use http::{HeaderMap, StatusCode, header::AUTHORIZATION, header::RETRY_AFTER};
+use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Infobip;
-use crate::{RejectClass, SendOutcome};
+use crate::{
+    RejectClass, SendOutcome,
+    exchange::{failure, read, retry_after},
+};
 
-/// A connection that does not stand by then counts as not sent; always shorter than a send's deadline.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// For read marks, which nobody waits for.
 const READ_MARK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Answers are read up to here; an honest one has a few hundred bytes.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Wait after a 429 that does not say how long.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// No platform means more than this.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-
-/// The client of one account. It follows no redirect and repeats nothing: a repeat is the store's decision.
-pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .pool_idle_timeout(Duration::from_secs(30))
-        .user_agent(concat!("dragoman/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
 
 impl Infobip {
     /// See [`crate::Channel::send`].
@@ -74,7 +58,7 @@ impl Infobip {
     }
 }
 
-/// Path and `content` for a part as [`super::render`] made it.
+/// Path and `content` for a part as [`crate::whatsapp::render`] made it.
 fn request(part: &Reply) -> (&'static str, Value) {
     if part.choices.is_empty() {
         return ("whatsapp/1/message/text", json!({ "text": part.text }));
@@ -105,37 +89,6 @@ fn request(part: &Reply) -> (&'static str, Value) {
             ("whatsapp/1/message/interactive/list", json!({ "body": { "text": part.text }, "action": action }))
         }
     }
-}
-
-/// The answer's body up to its limit; what is missing cannot change the meaning of the status.
-async fn read(mut response: reqwest::Response) -> Vec<u8> {
-    let mut answer = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        answer.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER_BYTES - answer.len())]);
-        if answer.len() == MAX_ANSWER_BYTES {
-            break;
-        }
-    }
-    answer
-}
-
-/// No status came: nothing happened if no connection stood, else nobody knows.
-fn failure(error: &reqwest::Error) -> SendOutcome {
-    let reason = cause(error);
-    if error.is_connect() || error.is_builder() {
-        SendOutcome::NotSent { reason }
-    } else {
-        SendOutcome::Unknown { reason }
-    }
-}
-
-/// The innermost cause: the outer ones name the URL.
-pub(super) fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// What the platform's answer means.
@@ -238,22 +191,12 @@ impl Refusal {
     }
 }
 
-/// `Retry-After` in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Duration {
-    let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let value = value.trim();
-        value.parse().ok().map(Duration::from_secs).or_else(|| {
-            let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-            let seconds = at.as_second().saturating_sub(jiff::Timestamp::now().as_second());
-            Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
-        })
-    });
-    wait.unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::RETRY_AFTER;
+
     use super::*;
+    use crate::exchange::DEFAULT_RETRY_AFTER;
 
     fn judge(status: u16, retry_after: Option<&str>, answer: &str) -> SendOutcome {
         let mut headers = HeaderMap::new();

@@ -8,7 +8,8 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, http::Uri, response::IntoResponse};
 use channels::{
     Channel, RejectClass, SendOutcome,
-    infobip::{Algorithm, Auth, Config, Encoding, Infobip},
+    infobip::{Config, Infobip},
+    verify::{Algorithm, Auth, Encoding},
 };
 use domain::{Choice, OutboxId, Reply};
 use serde_json::{Value, json};

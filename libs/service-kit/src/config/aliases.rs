@@ -68,6 +68,8 @@ const fn alias(
 const FRONT: &[&str] = &["ingress-gateway", "dragoman"];
 
 const INFOBIP: [&str; 4] = ["tenants", "default", "accounts", "infobip:main"];
+const META: [&str; 4] = ["tenants", "default", "accounts", "meta:main"];
+const TELEGRAM: [&str; 4] = ["tenants", "default", "accounts", "telegram:main"];
 const WEB: [&str; 4] = ["tenants", "default", "accounts", "web:main"];
 const DOCUMENT: &str = "main";
 
@@ -102,6 +104,29 @@ const TABLE: &[Alias] = &[
         &[INFOBIP[0], INFOBIP[1], INFOBIP[2], INFOBIP[3], "webhook_secrets"],
         Reading::SecretList,
     ),
+    alias(&["META_PHONE_NUMBER_ID"], ALL, &[META[0], META[1], META[2], META[3], "phone_number_id"], Reading::Text),
+    alias(&["META_ACCESS_TOKEN"], ALL, &[META[0], META[1], META[2], META[3], "access_token"], Reading::Secret),
+    alias(&["META_APP_SECRET"], ALL, &[META[0], META[1], META[2], META[3], "app_secrets"], Reading::SecretList),
+    alias(&["META_VERIFY_TOKEN"], ALL, &[META[0], META[1], META[2], META[3], "verify_token"], Reading::Secret),
+    alias(
+        &["TELEGRAM_BOT_TOKEN"],
+        ALL,
+        &[TELEGRAM[0], TELEGRAM[1], TELEGRAM[2], TELEGRAM[3], "token"],
+        Reading::Secret,
+    ),
+    alias(
+        &["TELEGRAM_WEBHOOK_URL"],
+        ALL,
+        &[TELEGRAM[0], TELEGRAM[1], TELEGRAM[2], TELEGRAM[3], "webhook_url"],
+        Reading::Text,
+    ),
+    alias(
+        &["TELEGRAM_WEBHOOK_SECRET"],
+        ALL,
+        &[TELEGRAM[0], TELEGRAM[1], TELEGRAM[2], TELEGRAM[3], "webhook_secrets"],
+        Reading::SecretList,
+    ),
+    alias(&["TELEGRAM_API_URL"], ALL, &[TELEGRAM[0], TELEGRAM[1], TELEGRAM[2], TELEGRAM[3], "base_url"], Reading::Text),
 ];
 
 /// The settings that `env` makes for `service`; `below` are those of the layers under the environment.
@@ -119,8 +144,10 @@ pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, pr
             settings.push(Setting { path, value, variable: variable.to_owned() });
         }
     };
-    if let Some(variable) = INFOBIP_VARIABLES.iter().find(|name| text(env, name).is_some()) {
-        add(&[&INFOBIP[..], &["channel"]].concat(), json!("infobip"), variable);
+    for (account, channel, variables) in CHANNELS {
+        if let Some(variable) = variables.iter().find(|name| text(env, name).is_some()) {
+            add(&[&account[..], &["channel"]].concat(), json!(channel), variable);
+        }
     }
     if env.get("DEBUG").and_then(|debug| truth(debug)) == Some(true) && text(env, "LOG_LEVEL").is_none() {
         add(&["telemetry", "level"], json!("debug"), "DEBUG");
@@ -153,8 +180,12 @@ pub fn variable_of(service: &str, path: &[String]) -> Option<String> {
     Some(alias.variables.join(" or "))
 }
 
-const INFOBIP_VARIABLES: [&str; 4] =
-    ["INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_SENDER_NUMBER", "INFOBIP_SECRET_KEY"];
+/// Accounts that variables make: the first of an account's that is set names its channel.
+const CHANNELS: [([&str; 4], &str, &[&str]); 3] = [
+    (INFOBIP, "infobip", &["INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_SENDER_NUMBER", "INFOBIP_SECRET_KEY"]),
+    (META, "meta", &["META_PHONE_NUMBER_ID", "META_ACCESS_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN"]),
+    (TELEGRAM, "telegram", &["TELEGRAM_BOT_TOKEN"]),
+];
 
 impl Alias {
     fn is_for(&self, service: &str) -> bool {

@@ -209,15 +209,11 @@ fn accepted(turn: &TimelineTurn, mask: &Mask) -> Event {
 /// What somebody said, in words.
 fn words(content: &Content, mask: &Mask) -> String {
     match content {
-        Content::Text { text } => mask.text(text),
-        Content::Choice { title, .. } => format!("[chose] {}", mask.text(title)),
-        Content::Media { media, caption, .. } => {
-            format!("[{media}] {}", mask.text(caption.as_deref().unwrap_or_default()))
-        }
-        Content::Location { latitude, longitude, .. } if mask.is_off() => format!("[place] {latitude}, {longitude}"),
-        Content::Location { .. } => "[place]".to_owned(),
-        Content::Alarm { .. } => "[alarm]".to_owned(),
-        Content::Unknown { kind } => format!("[{kind}]"),
+        Content::Location { latitude, longitude, .. } if mask.is_off() => format!("[location] {latitude}, {longitude}"),
+        // A name of a place or a person is not seen by the mask of words.
+        Content::Location { .. } => "[location]".to_owned(),
+        Content::Contacts { contacts } if !mask.is_off() => format!("[contacts] {}", contacts.len()),
+        content => mask.text(&content.in_words()),
     }
 }
 

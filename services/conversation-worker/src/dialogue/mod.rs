@@ -77,13 +77,9 @@ fn text_of(input: &Input) -> Option<String> {
         .messages
         .iter()
         .filter_map(|said| match &said.content {
-            Content::Text { text } => Some(text.trim()),
+            Content::Text { text } | Content::Order { text: Some(text), .. } => Some(text.trim()),
             Content::Media { caption: Some(caption), .. } => Some(caption.trim()),
-            Content::Media { .. }
-            | Content::Choice { .. }
-            | Content::Location { .. }
-            | Content::Alarm { .. }
-            | Content::Unknown { .. } => None,
+            _ => None,
         })
         .filter(|text| !text.is_empty())
         .collect();
@@ -97,7 +93,8 @@ fn converse(scope: &mut Scope<'_>) -> Step<()> {
         Content::Choice { id, .. } => return reply::chosen(scope, id),
         Content::Alarm { key } => return later::due(scope, key),
         Content::Media { .. } if files::sent(scope)? => return Ok(()),
-        Content::Text { .. } | Content::Media { .. } | Content::Location { .. } | Content::Unknown { .. } => {}
+        content if content.is_silent() => return Ok(()),
+        _ => {}
     }
     match text_of(scope.input) {
         Some(text) => reply::text(scope, &text),

@@ -182,7 +182,7 @@ pub fn unreadable(scope: &mut Scope<'_>, content: &Content) {
             _ => "kind-file",
         },
         Content::Location { .. } => "kind-place",
-        Content::Text { .. } | Content::Choice { .. } | Content::Alarm { .. } | Content::Unknown { .. } => "kind-other",
+        _ => "kind-other",
     };
     let text = scope.text(key, &[]);
     scope.say(text);

@@ -32,12 +32,10 @@ fn said_by_us(row: &MessageRow) -> (String, Vec<pb::Choice>) {
 
 fn said_by_them(row: &MessageRow) -> String {
     match serde_json::from_value::<Content>(row.body.clone()) {
-        Ok(Content::Text { text }) => text,
         Ok(Content::Choice { title, .. }) => title,
-        Ok(Content::Media { media, caption, .. }) => caption.unwrap_or_else(|| format!("[{media}]")),
-        Ok(Content::Location { name, .. }) => name.unwrap_or_else(|| "[location]".to_owned()),
-        Ok(Content::Alarm { .. }) => "[alarm]".to_owned(),
-        Ok(Content::Unknown { kind }) => format!("[{kind}]"),
+        Ok(Content::Media { caption: Some(caption), .. }) => caption,
+        Ok(Content::Location { name: Some(name), .. }) => name,
+        Ok(content) => content.in_words(),
         Err(_) => String::new(),
     }
 }

@@ -46,8 +46,12 @@ pub fn control(text: &str) -> Option<Control> {
     if text.trim() == "👍" {
         return Some(Control::Yes);
     }
-    if text.trim() == "?" {
-        return Some(Control::Help);
+    match text.trim().to_ascii_lowercase().as_str() {
+        "?" | "/help" => return Some(Control::Help),
+        // What a Telegram bot is sent when somebody opens it.
+        "/start" => return Some(Control::Greeting),
+        "/cancel" => return Some(Control::Cancel),
+        _ => {}
     }
     let words: Vec<Token> = tokens(text).into_iter().filter(|t| t.kind != Kind::Mark).take(9).collect();
     if words.is_empty() || words.len() > 8 {

@@ -3,7 +3,9 @@
 mod ai;
 mod chat;
 mod limits;
+mod platforms;
 mod sessions;
+mod stream_cuts;
 mod streams;
 mod support;
 mod waiting;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use channels::infobip::{Algorithm, sign};
+use channels::verify::{Algorithm, sign};
 use coordination::{Coordination, FeedEvent};
 use domain::{Account, Choice, ConversationId, Reply, SystemClock, Tenant};
 use ingress_gateway::{App, Config, DEFAULTS, Parts, SERVICE};

@@ -278,13 +278,35 @@ fn voice_pictures_and_the_like_are_answered_politely_and_leave_the_question_open
         (media("image"), "picture"),
         (media("document"), "file"),
         (Content::Location { latitude: 45.8, longitude: 15.97, name: None }, "address"),
-        (Content::Unknown { kind: "contacts".to_owned() }, "write"),
+        (Content::Unknown { kind: "hologram".to_owned() }, "write"),
+        (Content::Other { kind: "poll".to_owned() }, "write"),
+        (Content::Contacts { contacts: Vec::new() }, "write"),
     ] {
         Talk::new().sends(ANA, content.clone()).expect(&[word]).expect_effects(0);
         let mut talk = asked();
         talk.sends(ANA, content).expect(&[word]).expect_effects(0);
         talk.says("yes").expect_effects(1);
     }
+}
+
+#[test]
+fn what_nobody_said_is_not_answered_and_moves_no_question() {
+    for content in [
+        Content::Reaction { of: "m1".to_owned(), emoji: Some("👍".to_owned()) },
+        Content::Revoke { of: "m1".to_owned() },
+        Content::Notice { kind: "my_chat_member.kicked".to_owned(), text: None },
+    ] {
+        Talk::new().sends(ANA, content.clone()).expect_silence().expect_effects(0);
+        let mut talk = asked();
+        talk.sends(ANA, content).expect_silence().expect_effects(0);
+        talk.wait(80).says("yes").expect_effects(1);
+    }
+}
+
+#[test]
+fn a_bot_that_is_opened_greets() {
+    Talk::new().says("/start").expect(&["Hello"]);
+    asked().says("/cancel").says("yes").expect_effects(0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Does this body come from Infobip? Over the raw bytes, in constant time, with up to two secrets at once.
+//! Does this body come from the platform? Over the raw bytes, in constant time, with up to two secrets at once.
 
 use std::str::FromStr;
 
@@ -9,7 +9,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Digest as _;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::Auth;
 use crate::{BuildError, VerifyError};
 
 /// Hash function of the HMAC.
@@ -96,9 +95,37 @@ pub fn sign(algorithm: Algorithm, secret: &[u8], body: &[u8]) -> Vec<u8> {
     }
 }
 
+/// How an account's webhooks prove where they come from. Up to two secrets are valid at once, for rotation.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// HMAC of the raw body in a header.
+    Hmac {
+        /// Header that carries it; `X-Hub-Signature-256` unless configured otherwise.
+        header: String,
+        /// Hash function.
+        algorithm: Algorithm,
+        /// How the bytes are written.
+        encoding: Encoding,
+        /// Keys, as text.
+        secrets: Vec<SecretString>,
+    },
+    /// HTTP Basic.
+    Basic {
+        /// User name.
+        username: String,
+        /// Valid passwords.
+        passwords: Vec<SecretString>,
+    },
+    /// `Authorization: Bearer <token>`.
+    Bearer {
+        /// Valid tokens.
+        tokens: Vec<SecretString>,
+    },
+}
+
 /// [`Auth`] with its header checked.
 #[derive(Clone)]
-pub(super) enum Verifier {
+pub(crate) enum Verifier {
     Hmac {
         header: HeaderName,
         algorithm: Algorithm,
@@ -113,7 +140,7 @@ pub(super) enum Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(auth: Auth) -> Result<Self, BuildError> {
+    pub(crate) fn new(auth: Auth) -> Result<Self, BuildError> {
         let usable = |secrets: Vec<SecretString>| {
             secrets.into_iter().filter(|secret| !secret.expose_secret().trim().is_empty()).collect::<Vec<_>>()
         };
@@ -140,7 +167,7 @@ impl Verifier {
         })
     }
 
-    pub(super) fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), VerifyError> {
+    pub(crate) fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), VerifyError> {
         match self {
             Self::Hmac { header, algorithm, encoding, secrets } => {
                 some_secret(secrets)?;
@@ -171,7 +198,7 @@ fn some_secret<T>(secrets: &[T]) -> Result<(), VerifyError> {
 }
 
 /// The header's only value. Two values would leave open which one was checked by whom.
-fn one_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, VerifyError> {
+pub(crate) fn one_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, VerifyError> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or_else(|| VerifyError::MissingHeader(name.to_string()))?;
     if values.next().is_some() {

@@ -1,4 +1,4 @@
-//! A reply as WhatsApp takes it: split, with buttons, as a list, or with numbers where it takes neither.
+//! A reply as WhatsApp takes it, through whomever it is sent: split, with buttons, as a list, or with numbers where it takes neither.
 
 use domain::{Choice, Reply};
 
@@ -105,8 +105,8 @@ fn rows(choices: &[Choice]) -> Option<Vec<Choice>> {
     Some(rows)
 }
 
-/// The text with its choices as numbered lines.
-fn numbered(reply: &Reply) -> String {
+/// The text with its choices, if there are any, as numbered lines.
+pub(crate) fn numbered(reply: &Reply) -> String {
     let lines = reply.choices.iter().enumerate().map(|(n, choice)| match choice.description.as_deref() {
         Some(description) if !description.trim().is_empty() => format!("{}. {} – {description}", n + 1, title(choice)),
         _ => format!("{}. {}", n + 1, title(choice)),

@@ -1,0 +1,182 @@
+//! The Cloud API's send: one POST per rendered part, and what its answers mean.
+
+use std::time::Duration;
+
+use domain::{OutboxId, Reply};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::Meta;
+use crate::{
+    RejectClass, SendOutcome,
+    exchange::{failure, read, retry_after},
+};
+
+/// For read marks, which nobody waits for.
+const READ_MARK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same pair of numbers takes about one message in six seconds for long (error 131056).
+const PAIR_WAIT: Duration = Duration::from_secs(6);
+/// After an error by which the platform says that it is away for a while.
+const AWAY_WAIT: Duration = Duration::from_secs(10);
+
+impl Meta {
+    /// See [`crate::Channel::send`].
+    pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
+        let mut body = json!({
+            "messaging_product": "whatsapp", "recipient_type": "individual", "to": peer,
+            // The platform knows no key of ours that would keep it from sending twice; reports bring this one back.
+            "biz_opaque_callback_data": id.to_string(),
+        });
+        let (kind, content) = message(part);
+        body["type"] = json!(kind);
+        body[kind] = content;
+        let request = self.post(&[&self.0.phone_number_id, "messages"]).json(&body);
+        let exchange = async {
+            let response = faults::send!(request).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, read(response).await))
+        };
+        match tokio::time::timeout(deadline, exchange).await {
+            Ok(Ok((status, headers, answer))) => outcome(status, &headers, &answer),
+            Ok(Err(error)) => failure(&error),
+            Err(_) => SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() },
+        }
+    }
+
+    /// See [`crate::Channel::mark_read`]: two ticks in blue, and "typing" for 25 s or until the answer.
+    pub(crate) async fn mark_read(&self, provider_message_id: &str) {
+        let body = json!({
+            "messaging_product": "whatsapp", "status": "read", "message_id": provider_message_id,
+            "typing_indicator": { "type": "text" },
+        });
+        let request = self.post(&[&self.0.phone_number_id, "messages"]).json(&body).timeout(READ_MARK_TIMEOUT);
+        match faults::send!(request).await {
+            Ok(response) if response.status().is_success() => {}
+            Ok(response) => tracing::debug!(status = response.status().as_u16(), "read mark was not taken"),
+            Err(error) => tracing::debug!(error = %error.without_url(), "read mark was not sent"),
+        }
+    }
+}
+
+/// Type and content of a part as [`crate::whatsapp::render`] made it.
+fn message(part: &Reply) -> (&'static str, Value) {
+    if part.choices.is_empty() {
+        return ("text", json!({ "body": part.text, "preview_url": false }));
+    }
+    let action = match &part.list_title {
+        None => {
+            let button = |choice: &domain::Choice| json!({ "type": "reply", "reply": { "id": choice.id, "title": choice.title } });
+            json!({ "buttons": part.choices.iter().map(button).collect::<Vec<_>>() })
+        }
+        Some(title) => {
+            let row = |choice: &domain::Choice| {
+                let mut row = json!({ "id": choice.id, "title": choice.title });
+                if let Some(description) = &choice.description {
+                    row["description"] = json!(description);
+                }
+                row
+            };
+            json!({ "button": title, "sections": [{ "rows": part.choices.iter().map(row).collect::<Vec<_>>() }] })
+        }
+    };
+    let kind = if part.list_title.is_some() { "list" } else { "button" };
+    ("interactive", json!({ "type": kind, "body": { "text": part.text }, "action": action }))
+}
+
+/// What the platform's answer means.
+fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcome {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    if status.is_success() {
+        return match answer.pointer("/messages/0/id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+            Some(id) => SendOutcome::Sent { provider_message_id: id.to_owned(), refused: None },
+            None => SendOutcome::Unknown { reason: "an answer without a message id".to_owned() },
+        };
+    }
+    let error = answer.get("error").unwrap_or(&Value::Null);
+    let number = |key: &str| error.get(key).and_then(Value::as_i64);
+    let Some(code) = number("code") else {
+        return match status {
+            StatusCode::TOO_MANY_REQUESTS => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => rejected(RejectClass::Credentials, status, None),
+            StatusCode::REQUEST_TIMEOUT => SendOutcome::Unknown { reason: "408 Request Timeout".to_owned() },
+            status if status.is_client_error() => rejected(RejectClass::Content, status, None),
+            status => SendOutcome::Unknown { reason: format!("HTTP {}", status.as_u16()) },
+        };
+    };
+    match code {
+        4 | 80_007 | 130_429 => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
+        131_056 => SendOutcome::RetryAfter { wait: PAIR_WAIT, account_wide: false },
+        131_016 | 131_057 => SendOutcome::RetryAfter { wait: AWAY_WAIT, account_wide: true },
+        0 | 3 | 10 | 190 | 200..=299 | 368 | 131_005 | 131_031 => {
+            rejected(RejectClass::Credentials, status, Some(code))
+        }
+        // "Object does not exist": the number's id, since nothing else in the address names one.
+        100 if number("error_subcode") == Some(33) => rejected(RejectClass::Credentials, status, Some(code)),
+        131_047 => rejected(RejectClass::WindowClosed, status, Some(code)),
+        130_472 | 131_021 | 131_026 | 131_049 | 131_050 => rejected(RejectClass::Recipient, status, Some(code)),
+        _ if status.is_server_error() => SendOutcome::Unknown { reason: reason(status, Some(code)) },
+        _ => rejected(RejectClass::Content, status, Some(code)),
+    }
+}
+
+fn rejected(class: RejectClass, status: StatusCode, code: Option<i64>) -> SendOutcome {
+    SendOutcome::Rejected { class, reason: reason(status, code) }
+}
+
+/// Numbers alone: the platform's sentence may name the person.
+fn reason(status: StatusCode, code: Option<i64>) -> String {
+    match code {
+        Some(code) => format!("HTTP {} code {code}", status.as_u16()),
+        None => format!("HTTP {}", status.as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(status: u16, answer: &str) -> SendOutcome {
+        outcome(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), answer.as_bytes())
+    }
+
+    #[test]
+    fn each_code_has_its_meaning() {
+        let rejected = |status: u16, code: i64, class| {
+            let answer = json!({ "error": { "message": "(#1) x", "code": code } }).to_string();
+            assert_eq!(
+                judge(status, &answer),
+                SendOutcome::Rejected { class, reason: format!("HTTP {status} code {code}") }
+            );
+        };
+        for code in [0, 3, 10, 190, 200, 299] {
+            rejected(401, code, RejectClass::Credentials);
+        }
+        rejected(400, 131_047, RejectClass::WindowClosed);
+        rejected(400, 131_026, RejectClass::Recipient);
+        for code in [100, 131_008, 131_009, 131_051, 132_000] {
+            rejected(400, code, RejectClass::Content);
+        }
+        for (code, wait, account_wide) in [(130_429, 5, true), (80_007, 5, true), (131_056, 6, false)] {
+            let answer = json!({ "error": { "code": code } }).to_string();
+            assert_eq!(judge(400, &answer), SendOutcome::RetryAfter { wait: Duration::from_secs(wait), account_wide });
+        }
+        let gone = json!({ "error": { "code": 100, "error_subcode": 33 } }).to_string();
+        assert!(matches!(judge(400, &gone), SendOutcome::Rejected { class: RejectClass::Credentials, .. }));
+    }
+
+    #[test]
+    fn what_may_have_been_taken_is_unknown() {
+        for (status, answer) in [
+            (200, ""),
+            (200, r#"{"messages":[]}"#),
+            (500, ""),
+            (502, "<html>"),
+            (408, ""),
+            (500, r#"{"error":{"code":2}}"#),
+        ] {
+            assert!(matches!(judge(status, answer), SendOutcome::Unknown { .. }), "{status} {answer}");
+        }
+        let taken = r#"{"messaging_product":"whatsapp","messages":[{"id":"wamid.1"}]}"#;
+        assert_eq!(judge(200, taken), SendOutcome::Sent { provider_message_id: "wamid.1".to_owned(), refused: None });
+    }
+}

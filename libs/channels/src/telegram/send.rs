@@ -1,0 +1,195 @@
+//! Sending through the Bot API, and what its answers mean. It knows no key that would keep it from sending twice.
+
+use std::time::Duration;
+
+use domain::Reply;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    Telegram,
+    address::{Address, of_message},
+    api::ApiError,
+};
+use crate::{RejectClass, SendOutcome, exchange::DEFAULT_RETRY_AFTER};
+
+/// For what nobody waits for: "typing", and the end of a button's wait.
+const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Buttons whose titles have so many characters together stand in one row.
+const ROW_CHARS: usize = 24;
+/// Most buttons in one row.
+const ROW_BUTTONS: usize = 3;
+
+impl Telegram {
+    /// See [`crate::Channel::send`].
+    pub(crate) async fn send(&self, peer: &str, part: &Reply, deadline: Duration) -> SendOutcome {
+        let Some(mut address) = Address::of_peer(peer) else {
+            return SendOutcome::Rejected { class: RejectClass::Recipient, reason: "the peer is no chat".to_owned() };
+        };
+        let begun = Instant::now();
+        let first = self.call("sendMessage", &message(&address, part), deadline).await;
+        // Nothing was sent: the group has another id now, and later messages come from there.
+        let sent = match first {
+            Err(ApiError::Refused { migrate_to_chat_id: Some(chat), .. }) => {
+                address = Address { chat, thread: address.thread };
+                let left = deadline.saturating_sub(begun.elapsed());
+                self.call("sendMessage", &message(&address, part), left).await
+            }
+            first => first,
+        };
+        outcome(&address, sent)
+    }
+
+    /// See [`crate::Channel::mark_read`]: there are no read marks; a message is answered by "typing", a button by the end
+    /// of its wait and the end of its keyboard, so that nobody taps twice.
+    pub(crate) async fn mark_read(&self, provider_message_id: &str) {
+        if let Some((query, message)) = provider_message_id.strip_prefix("callback/").map(split_callback) {
+            self.sign("answerCallbackQuery", &json!({ "callback_query_id": query })).await;
+            if let Some((chat, number)) = message.and_then(of_message) {
+                self.sign("editMessageReplyMarkup", &json!({ "chat_id": chat, "message_id": number })).await;
+                self.typing(chat).await;
+            }
+        } else if let Some((chat, _)) = of_message(provider_message_id) {
+            self.typing(chat).await;
+        }
+    }
+
+    /// See [`crate::Channel::type_on`].
+    pub(crate) async fn type_on(&self, provider_message_id: &str) {
+        let message = match provider_message_id.strip_prefix("callback/").map(split_callback) {
+            Some((_, message)) => message,
+            None => Some(provider_message_id),
+        };
+        if let Some((chat, _)) = message.and_then(of_message) {
+            self.typing(chat).await;
+        }
+    }
+
+    async fn typing(&self, chat: i64) {
+        self.sign("sendChatAction", &json!({ "chat_id": chat, "action": "typing" })).await;
+    }
+
+    async fn sign(&self, method: &str, body: &Value) {
+        if let Err(error) = self.call(method, body, SIGN_TIMEOUT).await {
+            tracing::debug!(method, %error, "a sign was not taken");
+        }
+    }
+}
+
+/// Id of the query, and of the message under which the button stands.
+fn split_callback(rest: &str) -> (&str, Option<&str>) {
+    rest.split_once('/').map_or((rest, None), |(query, message)| (query, Some(message)))
+}
+
+/// The request of a part as [`super::render`] made it.
+fn message(address: &Address, part: &Reply) -> Value {
+    let mut body = json!({
+        "chat_id": address.chat, "text": part.text, "link_preview_options": { "is_disabled": true },
+    });
+    if let Some(thread) = address.thread {
+        body["message_thread_id"] = json!(thread);
+    }
+    if !part.choices.is_empty() {
+        let buttons: Vec<Value> =
+            part.choices.iter().map(|choice| json!({ "text": choice.title, "callback_data": choice.id })).collect();
+        let chars: usize = part.choices.iter().map(|choice| choice.title.chars().count()).sum();
+        let rows: Vec<Value> = if buttons.len() <= ROW_BUTTONS && chars <= ROW_CHARS {
+            vec![Value::Array(buttons)]
+        } else {
+            buttons.into_iter().map(|button| json!([button])).collect()
+        };
+        body["reply_markup"] = json!({ "inline_keyboard": rows });
+    }
+    body
+}
+
+fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
+    let rejected = |class, reason: String| SendOutcome::Rejected { class, reason };
+    match sent {
+        Ok(message) => match message.get("message_id").and_then(Value::as_i64) {
+            Some(number) => SendOutcome::Sent { provider_message_id: address.message(number), refused: None },
+            None => SendOutcome::Unknown { reason: "an answer without a message id".to_owned() },
+        },
+        Err(ApiError::NotSent(reason)) => SendOutcome::NotSent { reason },
+        Err(ApiError::Unknown(reason)) => SendOutcome::Unknown { reason },
+        Err(ApiError::Refused { code, description, retry_after, .. }) => {
+            let about = |words: &[&str]| words.iter().any(|word| description.to_ascii_lowercase().contains(word));
+            let reason = format!("{code} {description}");
+            match code {
+                429 => SendOutcome::RetryAfter { wait: retry_after.unwrap_or(DEFAULT_RETRY_AFTER), account_wide: true },
+                // A token that is not known is answered with 404.
+                401 | 404 => rejected(RejectClass::Credentials, reason),
+                403 => rejected(RejectClass::Recipient, reason),
+                400 if about(&["chat not found", "user is deactivated", "peer_id_invalid", "migrated"]) => {
+                    rejected(RejectClass::Recipient, reason)
+                }
+                408 => SendOutcome::Unknown { reason },
+                _ => rejected(RejectClass::Content, reason),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Choice;
+
+    use super::*;
+
+    const HERE: Address = Address { chat: 42, thread: None };
+
+    fn choices(titles: &[&str]) -> Vec<Choice> {
+        let choice =
+            |(n, title): (usize, &&str)| Choice { id: format!("c{n}"), title: (*title).to_owned(), description: None };
+        titles.iter().enumerate().map(choice).collect()
+    }
+
+    #[test]
+    fn short_buttons_share_a_row() {
+        let rows = |titles: &[&str]| {
+            let body = message(&HERE, &Reply { text: "?".to_owned(), choices: choices(titles), list_title: None });
+            let rows = body.pointer("/reply_markup/inline_keyboard").and_then(Value::as_array).expect("rows").clone();
+            rows.iter().map(|row| row.as_array().map_or(0, Vec::len)).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&["Yes", "No", "Change"]), [3]);
+        assert_eq!(rows(&["Yes", "No", "Change", "Help"]), [1, 1, 1, 1]);
+        assert_eq!(rows(&["The long corridor", "The short corridor"]), [1, 1]);
+    }
+
+    #[test]
+    fn a_topic_is_answered_in_the_topic() {
+        let body = message(&Address { chat: -100, thread: Some(7) }, &Reply { text: "x".into(), ..Reply::default() });
+        assert_eq!((&body["chat_id"], &body["message_thread_id"]), (&json!(-100), &json!(7)));
+        assert_eq!(body.get("reply_markup"), None);
+    }
+
+    #[test]
+    fn every_refusal_has_its_class() {
+        let refused = |code, description: &str, wait: Option<u64>| {
+            outcome(
+                &HERE,
+                Err(ApiError::Refused {
+                    code,
+                    description: description.to_owned(),
+                    retry_after: wait.map(Duration::from_secs),
+                    migrate_to_chat_id: None,
+                }),
+            )
+        };
+        for (code, description, class) in [
+            (401, "Unauthorized", RejectClass::Credentials),
+            (404, "Not Found", RejectClass::Credentials),
+            (403, "Forbidden: bot was blocked by the user", RejectClass::Recipient),
+            (400, "Bad Request: chat not found", RejectClass::Recipient),
+            (400, "Bad Request: message is too long", RejectClass::Content),
+        ] {
+            let reason = format!("{code} {description}");
+            assert_eq!(refused(code, description, None), SendOutcome::Rejected { class, reason });
+        }
+        let wait = |seconds| SendOutcome::RetryAfter { wait: Duration::from_secs(seconds), account_wide: true };
+        assert_eq!(refused(429, "Too Many Requests", Some(31)), wait(31));
+        assert_eq!(refused(429, "", None), wait(5));
+        let sent = outcome(&HERE, Ok(json!({ "message_id": 9 })));
+        assert_eq!(sent, SendOutcome::Sent { provider_message_id: "42/9".to_owned(), refused: None });
+    }
+}

@@ -1,0 +1,124 @@
+//! Telegram besides its webhooks: bots without a public address are asked for updates, the state of registered webhooks
+//! is measured.
+
+use std::{sync::Arc, time::Duration};
+
+use channels::{
+    Channel,
+    telegram::{ApiError, Telegram},
+};
+use domain::telemetry::metric;
+use futures::future;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Shared, accounts::WebhookAccount, webhook};
+
+/// How long the platform may hold a question open until an update comes.
+const POLL: Duration = Duration::from_secs(25);
+/// Wait after a failure; doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Wait while a webhook is registered or another gateway asks.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(15);
+/// How often the state of a webhook is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Serves all bots until `stopping`.
+pub(crate) async fn run(shared: Arc<Shared>, stopping: CancellationToken) {
+    let bots = shared.accounts.webhooks().filter_map(|account| match &account.channel {
+        Channel::Telegram(bot) => Some((account, bot)),
+        _ => None,
+    });
+    let each = bots.map(|(account, bot)| async {
+        let serve = async {
+            if shared.accounts.has_path(&account.account) {
+                watch(account, bot).await;
+            } else {
+                poll(&shared, account, bot).await;
+            }
+        };
+        stopping.run_until_cancelled(serve).await;
+    });
+    future::join_all(each).await;
+}
+
+/// Takes updates one by one, so that those of a chat keep their order; each is confirmed only after it is stored.
+///
+/// Several gateways may ask for the same bot: the platform lets one of them wait and refuses the other, and an update that
+/// two of them get is accepted once.
+async fn poll(shared: &Shared, account: &WebhookAccount, bot: &Telegram) {
+    tracing::info!(account = %account.account, "no webhook_url is configured: the bot is asked for updates");
+    let (mut offset, mut pause) = (0, PAUSE);
+    loop {
+        let wait = match bot.updates(offset, POLL).await {
+            Ok(updates) => match take(shared, account, &updates, &mut offset).await {
+                Ok(()) => {
+                    pause = PAUSE;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(account = %account.account, %error, "an update could not be stored; will ask again");
+                    pause
+                }
+            },
+            Err(ApiError::Refused { code: 409, description, .. }) => {
+                tracing::warn!(
+                    account = %account.account, reason = description,
+                    "the bot's updates go elsewhere: `dragoman channels remove` takes a registered webhook away"
+                );
+                CONFLICT_PAUSE
+            }
+            Err(ApiError::Refused { retry_after: Some(wait), .. }) => wait,
+            Err(ApiError::Refused { code: 401 | 404, .. }) => {
+                tracing::error!(account = %account.account, "the platform does not know this bot: is its token right?");
+                PAUSE_MAX
+            }
+            Err(error) => {
+                tracing::warn!(account = %account.account, %error, "the bot cannot be asked for updates; will ask again");
+                pause
+            }
+        };
+        pause = (pause * 2).min(PAUSE_MAX);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Stores updates in their order; `offset` goes on with each.
+async fn take(
+    shared: &Shared,
+    account: &WebhookAccount,
+    updates: &[(i64, serde_json::Value)],
+    offset: &mut i64,
+) -> Result<(), store::StoreError> {
+    for (number, update) in updates {
+        let body = update.to_string().into();
+        let outcome = webhook::take(shared, account, &body).await?;
+        webhook::count(account, outcome);
+        *offset = (*offset).max(number.saturating_add(1));
+    }
+    Ok(())
+}
+
+async fn watch(account: &WebhookAccount, bot: &Telegram) {
+    let mut told = None;
+    loop {
+        match bot.webhook_info().await {
+            Ok(info) => {
+                let name = account.account.to_string();
+                metrics::gauge!(metric::WEBHOOK_PENDING, "account" => name).set(info.pending_update_count as f64);
+                if info.url.is_empty() {
+                    tracing::warn!(
+                        account = %account.account,
+                        "no webhook is registered for this bot: `dragoman channels register` does it"
+                    );
+                } else if info.last_error_date > told {
+                    told = info.last_error_date;
+                    let reason = info.last_error_message.unwrap_or_default();
+                    tracing::warn!(account = %account.account, reason, "the platform could not deliver an update");
+                }
+            }
+            Err(error) => tracing::debug!(account = %account.account, %error, "the webhook's state is not known"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
