@@ -23,14 +23,15 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::media::Media;
-pub use self::webhook::Outgoing;
 pub use self::{
     sign::{Algorithm, Encoding},
     webhook::Said,
 };
+pub use crate::posting::Outgoing;
 use crate::{
     faults::Faults,
     phone::{self, Chat, Phones},
+    posting::Posting,
     serve,
 };
 
@@ -148,13 +149,11 @@ pub struct Infobip(Arc<Shared>);
 
 struct Shared {
     config: Config,
-    client: reqwest::Client,
+    posting: Arc<Posting>,
     faults: Faults,
     inner: Mutex<Inner>,
     /// Counts up with every change of any chat.
     changes: watch::Sender<u64>,
-    /// Webhooks on their way.
-    under_way: watch::Sender<usize>,
 }
 
 struct Inner {
@@ -165,7 +164,6 @@ struct Inner {
     phones: Phones,
     unreachable: Vec<String>,
     sends: Vec<Send>,
-    outgoing: Vec<Outgoing>,
     media: Media,
 }
 
@@ -190,12 +188,7 @@ impl Infobip {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(config: Config) -> Result<Self, InfobipError> {
-        let _ = rustls::crypto::ring::default_provider().install_default(); // another one is as good
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(15))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+        let posting = Arc::new(Posting::new(config.attempts, config.retry_wait)?);
         let inner = Inner {
             webhook: config.webhook.clone(),
             repeats: config.repeats,
@@ -204,16 +197,14 @@ impl Infobip {
             phones: Phones::default(),
             unreachable: Vec::new(),
             sends: Vec::new(),
-            outgoing: Vec::new(),
             media: Media::default(),
         };
         let shared = Shared {
             config,
-            client,
+            posting,
             faults: Faults::default(),
             inner: Mutex::new(inner),
             changes: watch::channel(0).0,
-            under_way: watch::channel(0).0,
         };
         Ok(Self(Arc::new(shared)))
     }
@@ -313,7 +304,7 @@ impl Infobip {
 
     /// Every webhook so far, with its attempts and their statuses.
     pub fn webhooks(&self) -> Vec<Outgoing> {
-        self.lock().outgoing.clone()
+        self.0.posting.outgoing()
     }
 
     /// A counter that moves with every change of any chat.
@@ -336,8 +327,7 @@ impl Infobip {
 
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over.
     pub async fn settled(&self, limit: Duration) -> bool {
-        let mut under_way = self.0.under_way.subscribe();
-        tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0)).await.is_ok_and(|seen| seen.is_ok())
+        self.0.posting.settled(limit).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

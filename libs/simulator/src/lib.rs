@@ -7,6 +7,7 @@
 //! | part | is | reached at |
 //! |---|---|---|
 //! | [`infobip::Infobip`] | WhatsApp through Infobip and the persons' phones | `POST /whatsapp/1/...` |
+//! | [`meta::Meta`] | WhatsApp through Meta's Cloud API and the persons' phones | `/v23.0/...` |
 //! | [`oauth2::Server`] | token server for client credentials | `POST /oauth2/token` |
 //! | [`fleet::Fleet`] | the demo backend; [`fleet::DOCUMENT`], [`fleet::OVERLAY`], [`fleet::document`] | its document's paths |
 //! | [`model::Server`] | a scripted model: chat with tools, streams, embeddings | `/v1/...`, Azure's `/openai/...` |
@@ -60,14 +61,17 @@ mod contract;
 pub mod faults;
 pub mod fleet;
 pub mod infobip;
+pub mod meta;
 pub mod mock;
 pub mod model;
 pub mod oauth2;
 pub mod page;
 mod parts;
 pub mod phone;
+mod posting;
 mod serve;
 
 pub use infobip::Infobip;
+pub use meta::Meta;
 pub use page::{Inside, Page, phone_router};
 pub use parts::FilePart;

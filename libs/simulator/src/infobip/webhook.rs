@@ -1,6 +1,6 @@
 //! Webhooks: what persons write, and reports of delivery and seeing, posted until they are taken.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::Micros;
 use jiff::Timestamp;
@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Infobip, Reads, Repeats, Webhook, sign::sign};
-use crate::phone::{Bubble, Kind, Tick};
+use crate::{
+    phone::{Bubble, Kind, Tick},
+    posting::Letter,
+};
 
 /// What a person can send.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,21 +122,6 @@ impl Said {
     }
 }
 
-/// One webhook and what became of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outgoing {
-    /// The body.
-    pub body: Value,
-    /// Status of each attempt; 0 when there was no answer.
-    pub statuses: Vec<u16>,
-    /// Time until each answer, or until there was surely none.
-    pub took: Vec<Duration>,
-    /// Attempts that were answered with `Retry-After`.
-    pub told_when: usize,
-    /// True once it was answered 2xx.
-    pub taken: bool,
-}
-
 /// Time as Infobip writes it: `2019-07-19T11:21:27.861+0000`.
 fn time(at: Micros) -> String {
     let moment = Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -174,12 +162,8 @@ pub(super) fn say(infobip: &Infobip, peer: &str, said: Said, copies: usize) -> S
 
 pub(super) fn say_again(infobip: &Infobip, message_id: &str) -> bool {
     let is_it = |body: &Value| body.pointer("/results/0/messageId").and_then(Value::as_str) == Some(message_id);
-    let inner = infobip.lock();
     // A report names a message of the business; what a person wrote has a `message`.
-    let said =
-        inner.outgoing.iter().rev().find(|one| is_it(&one.body) && one.body.pointer("/results/0/message").is_some());
-    let body = said.map(|outgoing| outgoing.body.clone());
-    drop(inner);
+    let body = infobip.0.posting.find_last(|body| is_it(body) && body.pointer("/results/0/message").is_some());
     let found = body.is_some();
     if let Some(body) = body {
         post(infobip, body, Duration::ZERO, |_| {});
@@ -250,66 +234,13 @@ pub(super) fn look(infobip: &Infobip, peer: &str) {
     post(infobip, json!({ "results": results }), Duration::ZERO, |_| {});
 }
 
-/// Posts in the background; `done` hears whether it was taken in the end.
-fn post(infobip: &Infobip, body: Value, wait: Duration, done: impl FnOnce(bool) + std::marker::Send + 'static) {
-    let mut inner = infobip.lock();
-    let index = inner.outgoing.len();
-    inner.outgoing.push(Outgoing {
-        body: body.clone(),
-        statuses: Vec::new(),
-        took: Vec::new(),
-        told_when: 0,
-        taken: false,
+/// Signs and posts in the background; `done` hears whether it was taken in the end.
+fn post(infobip: &Infobip, body: Value, wait: Duration, done: impl FnOnce(bool) + Send + 'static) {
+    let webhook = infobip.lock().webhook.clone();
+    let letter = webhook.map(|Webhook { url, secret, header, algorithm, encoding, prefix }| {
+        let text = body.to_string();
+        let signature = sign(algorithm, encoding, secret.as_bytes(), text.as_bytes());
+        Letter { url, headers: vec![(header, format!("{prefix}{signature}"))], text }
     });
-    let webhook = inner.webhook.clone();
-    drop(inner);
-    let Some(webhook) = webhook else {
-        return done(false);
-    };
-    infobip.0.under_way.send_modify(|count| *count += 1);
-    let infobip = infobip.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(wait).await;
-        let taken = deliver(&infobip, &webhook, index, body.to_string()).await;
-        done(taken);
-        infobip.0.under_way.send_modify(|count| *count -= 1);
-    });
-}
-
-async fn deliver(infobip: &Infobip, webhook: &Webhook, index: usize, body: String) -> bool {
-    let signature = sign(webhook.algorithm, webhook.encoding, webhook.secret.as_bytes(), body.as_bytes());
-    let mut wait = infobip.0.config.retry_wait;
-    for attempt in 1..=infobip.0.config.attempts {
-        if attempt > 1 {
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(infobip.0.config.retry_wait * 8);
-        }
-        let request = infobip
-            .0
-            .client
-            .post(webhook.url.clone())
-            .header("content-type", "application/json")
-            .header(&webhook.header, format!("{}{signature}", webhook.prefix))
-            .body(body.clone());
-        let asked = Instant::now();
-        let (status, told_when) = match request.send().await {
-            Ok(response) => (response.status().as_u16(), response.headers().contains_key("retry-after")),
-            Err(error) => {
-                tracing::debug!(%error, attempt, "webhook got no answer");
-                (0, false)
-            }
-        };
-        let taken = (200..300).contains(&status);
-        if let Some(outgoing) = infobip.lock().outgoing.get_mut(index) {
-            outgoing.statuses.push(status);
-            outgoing.took.push(asked.elapsed());
-            outgoing.told_when += usize::from(told_when);
-            outgoing.taken = taken;
-        }
-        if taken {
-            return true;
-        }
-    }
-    tracing::warn!("a webhook was not taken; given up");
-    false
+    infobip.0.posting.post(body, letter, wait, done);
 }

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod infobip;
+mod meta;
 mod mock;
 mod oauth2;
 mod page;
