@@ -10,6 +10,7 @@ use super::Meta;
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after},
+    fields::is_phone,
 };
 
 /// For read marks, which nobody waits for.
@@ -23,10 +24,12 @@ impl Meta {
     /// See [`crate::Channel::send`].
     pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
         let mut body = json!({
-            "messaging_product": "whatsapp", "recipient_type": "individual", "to": peer,
+            "messaging_product": "whatsapp", "recipient_type": "individual",
             // The platform knows no key of ours that would keep it from sending twice; reports bring this one back.
             "biz_opaque_callback_data": id.to_string(),
         });
+        // Whoever hides their number is written to by the id that the platform gave.
+        body[if is_phone(peer) { "to" } else { "recipient" }] = json!(peer);
         let (kind, content) = message(part);
         body["type"] = json!(kind);
         body[kind] = content;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{NAME, address::Address};
 use crate::{
     ParseError, Parsed,
-    fields::{degrees, event, items, label, unparsed},
+    fields::{degrees, event, is_phone, items, label, unparsed},
     json::{self, clean, text},
 };
 
@@ -80,7 +80,16 @@ fn message(to: &To<'_>, message: &Value) -> Option<Incoming> {
     let (address, number) = placed(message)?;
     let id = address.message(number);
     let incoming = to.incoming(&address, sender(message)?, id, content(message))?;
-    Some(Incoming { written_at: seconds(message.get("date")), quoted: quoted(&address, message), ..incoming })
+    let (written_at, phone) = (seconds(message.get("date")), own_number(message));
+    Some(Incoming { written_at, phone, quoted: quoted(&address, message), ..incoming })
+}
+
+/// The number of whoever shares their own contact: the platform vouches for it by their id.
+fn own_number(message: &Value) -> Option<String> {
+    let (contact, from) = (message.get("contact")?, message.pointer("/from/id")?.as_i64()?);
+    let own = contact.get("user_id")?.as_i64()? == from && message.get("forward_origin").is_none();
+    let digits: String = text(contact.get("phone_number"))?.chars().filter(char::is_ascii_digit).collect();
+    Some(digits).filter(|digits| own && is_phone(digits))
 }
 
 fn edited(to: &To<'_>, message: &Value) -> Option<Incoming> {
@@ -410,6 +419,17 @@ mod tests {
         assert_eq!((tapped.provider_message_id.as_str(), tapped.quoted.as_deref()), ("callback/q1/42/9", Some("42/9")));
         let gone = query(json!({"message": null}));
         assert_eq!((gone.peer.as_str(), gone.provider_message_id.as_str(), gone.quoted), ("42", "callback/q1", None));
+    }
+
+    #[test]
+    fn only_ones_own_contact_tells_ones_number() {
+        let number = |contact: Value| message(json!({"contact": contact})).phone;
+        let own = json!({"phone_number": "+385 91 000 0001", "first_name": "Ana", "user_id": 42});
+        assert_eq!(number(own.clone()).as_deref(), Some("385910000001"));
+        assert_eq!(number(json!({"phone_number": "385910000001", "first_name": "Ivo", "user_id": 43})), None);
+        assert_eq!(number(json!({"phone_number": "385910000001", "first_name": "Ivo"})), None);
+        let forwarded = message(json!({"contact": own, "forward_origin": {"type": "user"}}));
+        assert_eq!(forwarded.phone, None, "somebody else may have shared it");
     }
 
     #[test]

@@ -108,6 +108,7 @@ const TABLE: &[Alias] = &[
     alias(&["META_ACCESS_TOKEN"], ALL, &[META[0], META[1], META[2], META[3], "access_token"], Reading::Secret),
     alias(&["META_APP_SECRET"], ALL, &[META[0], META[1], META[2], META[3], "app_secrets"], Reading::SecretList),
     alias(&["META_VERIFY_TOKEN"], ALL, &[META[0], META[1], META[2], META[3], "verify_token"], Reading::Secret),
+    alias(&["META_API_URL"], ALL, &[META[0], META[1], META[2], META[3], "base_url"], Reading::Text),
     alias(
         &["TELEGRAM_BOT_TOKEN"],
         ALL,

@@ -1,13 +1,15 @@
 //! Who the person is in a backend: looked up once, filled into calls, never asked.
 
+use domain::Contact;
 use openapi::{Location, Operation, Risk};
 use serde_json::{Map, Value};
 
 use super::{
     scope::{OPEN_S, Scope, Step},
+    small,
     state::Frame,
 };
-use crate::turn::{CallOutcome, IdentityLookup, IdentityValue, LABEL, Mapping, Purpose, SaveIdentity};
+use crate::turn::{CallOutcome, IdentityLookup, IdentityValue, LABEL, Mapping, Purpose, Said, SaveIdentity};
 
 /// What is known about the person in a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,23 @@ pub fn who(scope: &mut Scope<'_>, document: &str) -> Step<Who> {
         | CallOutcome::Unknown { .. }
         | CallOutcome::NoCredentials { .. } => Ok(Who::Unchecked),
     }
+}
+
+/// True for one's own contact, as people share it who are known by no number.
+pub fn is_own(said: &Said, contacts: &[Contact]) -> bool {
+    let digits = |text: &String| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let number = said.phone.as_ref().map(digits).filter(|number| !number.is_empty());
+    matches!(contacts, [contact] if number.is_some() && contact.phones.iter().any(|phone| Some(digits(phone)) == number))
+}
+
+/// Looks the person up by the number that they have just told, and greets them.
+pub fn introduced(scope: &mut Scope<'_>) -> Step<()> {
+    scope.state.strangers.clear();
+    let documents: Vec<String> = scope.input.settings.documents.iter().map(|info| info.id.clone()).collect();
+    for document in documents {
+        who(scope, &document)?;
+    }
+    small::greet(scope)
 }
 
 fn stranger(scope: &mut Scope<'_>, document: &str) -> Who {

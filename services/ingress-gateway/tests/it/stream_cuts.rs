@@ -50,7 +50,7 @@ async fn read(response: reqwest::Response, most: usize, enough: impl Fn(&[u8]) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_cuts_leave_no_gap_and_no_repeat() {
-    let gateway = Gateway::start_with("[chat]\nanswer_wait = \"1ms\"\n[ai]\nrate_limit = 1000000").await;
+    let gateway = Gateway::start_with("[chat]\nanswer_wait = \"1ms\"\n[ai]\nrate_limit = 100000").await;
     let first = gateway.post(PATH).json(&json!({"message": "Hello"})).send().await.expect("an answer");
     let cookie = session_cookie(&first).expect("a session");
     let conversation =

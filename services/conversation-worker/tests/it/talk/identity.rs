@@ -1,8 +1,10 @@
 //! Who somebody is.
 
+use domain::{Contact, Content};
+
 use super::{
     backend::Fault,
-    driver::{ANA, STRANGER, Talk},
+    driver::{ANA, Person, STRANGER, Talk},
 };
 
 #[test]
@@ -38,6 +40,22 @@ fn a_stranger_is_told_and_nothing_else_is_called() {
         assert!(talk.called().is_empty(), "{sentence}: {:?}\n{}", talk.called(), talk.transcript());
         talk.expect_any(&["don't find you", "don't know you", "do not find you", "records"]);
     }
+}
+
+#[test]
+fn whoever_is_known_by_no_number_shares_their_contact() {
+    let nobody = Person { phone: "", ..ANA };
+    let contact = |phone: &str| Content::Contacts {
+        contacts: vec![Contact { name: "Ana".to_owned(), phones: vec![phone.to_owned()] }],
+    };
+    let mut talk = Talk::new();
+    talk.person_says(nobody, "which loans do I have").expect_no("Dune");
+    // Somebody else's contact tells nothing about the person who sends it.
+    talk.sends(nobody, contact(ANA.phone)).expect(&["write"]);
+    assert!(talk.calls_of("GET /members").is_empty(), "{}", talk.transcript());
+    talk.sends(ANA, contact(&format!("+{}", ANA.phone))).expect(&["Ana"]);
+    talk.person_says(nobody, "which loans do I have").expect(&["Dune"]);
+    assert_eq!(talk.calls_of("GET /members").len(), 1, "{}", talk.transcript());
 }
 
 #[test]
