@@ -7,6 +7,7 @@
 //! | part | is | reached at |
 //! |---|---|---|
 //! | [`infobip::Infobip`] | WhatsApp through Infobip and the persons' phones | `POST /whatsapp/1/...` |
+//! | [`telegram::Telegram`] | Telegram's Bot API and the persons' phones | `/bot{token}/{method}` |
 //! | [`oauth2::Server`] | token server for client credentials | `POST /oauth2/token` |
 //! | [`fleet::Fleet`] | the demo backend; [`fleet::DOCUMENT`], [`fleet::OVERLAY`], [`fleet::document`] | its document's paths |
 //! | [`model::Server`] | a scripted model: chat with tools, streams, embeddings | `/v1/...`, Azure's `/openai/...` |
@@ -67,7 +68,9 @@ pub mod page;
 mod parts;
 pub mod phone;
 mod serve;
+pub mod telegram;
 
 pub use infobip::Infobip;
 pub use page::{Inside, Page, phone_router};
 pub use parts::FilePart;
+pub use telegram::Telegram;

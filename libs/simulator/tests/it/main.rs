@@ -5,6 +5,7 @@ mod infobip;
 mod mock;
 mod oauth2;
 mod page;
+mod telegram;
 
 use std::time::Duration;
 
