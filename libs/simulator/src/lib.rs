@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`infobip::Infobip`] | WhatsApp through Infobip and the persons' phones | `POST /whatsapp/1/...` |
 //! | [`meta::Meta`] | WhatsApp through Meta's Cloud API and the persons' phones | `/v23.0/...` |
+//! | [`telegram::Telegram`] | Telegram's Bot API and the persons' phones | `/bot{token}/{method}` |
 //! | [`oauth2::Server`] | token server for client credentials | `POST /oauth2/token` |
 //! | [`fleet::Fleet`] | the demo backend; [`fleet::DOCUMENT`], [`fleet::OVERLAY`], [`fleet::document`] | its document's paths |
 //! | [`model::Server`] | a scripted model: chat with tools, streams, embeddings | `/v1/...`, Azure's `/openai/...` |
@@ -70,8 +71,10 @@ mod parts;
 pub mod phone;
 mod posting;
 mod serve;
+pub mod telegram;
 
 pub use infobip::Infobip;
 pub use meta::Meta;
 pub use page::{Inside, Page, phone_router};
 pub use parts::FilePart;
+pub use telegram::Telegram;

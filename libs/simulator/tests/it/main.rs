@@ -6,6 +6,7 @@ mod meta;
 mod mock;
 mod oauth2;
 mod page;
+mod telegram;
 
 use std::time::Duration;
 
