@@ -15,6 +15,7 @@ mod metrics;
 mod misuse;
 mod model;
 mod phone_page;
+mod platforms;
 mod services;
 mod switches;
 mod trace;

@@ -437,22 +437,22 @@ fn said(rows: &[InboxRow]) -> Vec<Said> {
     let mut said: Vec<(&str, Said)> = Vec::new();
     for row in rows {
         let incoming = &row.incoming;
-        let (content, written_at) = match &incoming.content {
+        let (content, edited) = match &incoming.content {
             Content::Edit { of, content } => {
                 if let Some((_, edited)) = said.iter_mut().find(|(id, _)| id == of) {
                     edited.content = Content::clone(content);
                     continue;
                 }
-                // Its message was written before any question that is open now: no edit is the yes to one.
-                (Content::clone(content), Some(Micros(0)))
+                (Content::clone(content), true)
             }
-            content => (content.clone(), incoming.written_at),
+            content => (content.clone(), false),
         };
         let one = Said {
             person: row.person,
             content,
+            edited,
             accepted_at: row.accepted_at,
-            written_at,
+            written_at: incoming.written_at,
             quoted: incoming.quoted.clone(),
             contact_name: incoming.contact_name.clone(),
             phone: incoming.phone.clone(),
@@ -509,7 +509,6 @@ mod tests {
         let words: Vec<Content> = said(&rows).into_iter().map(|said| said.content).collect();
         assert_eq!(words, [text("tomorrow"), text("please")]);
         let late = said(&[row(4, edit("42/1", "yes"))]);
-        assert_eq!((late.len(), &late[0].content), (1, &text("yes")));
-        assert_eq!(late[0].written_at, Some(Micros(0)), "written before any question: no yes to one");
+        assert_eq!((late.len(), &late[0].content, late[0].edited), (1, &text("yes"), true));
     }
 }

@@ -313,6 +313,8 @@ pub struct Said {
     pub person: PersonId,
     /// What.
     pub content: Content,
+    /// It says an earlier message anew, which was answered already.
+    pub edited: bool,
     /// When we accepted it.
     pub accepted_at: Micros,
     /// When it was written, by the platform's clock.

@@ -15,6 +15,9 @@ use crate::language::{
     fold,
 };
 
+/// An edit of fewer words is no wish, but perhaps another value for an earlier question.
+const WISH_WORDS_MIN: usize = 3;
+
 /// A button or row was chosen.
 pub fn chosen(scope: &mut Scope<'_>, token: &str) -> Step<()> {
     if let Some(open) = scope.state.open.clone()
@@ -77,7 +80,11 @@ pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
     let open = scope.state.open.clone();
     if let Some(open) = open {
         if is_asked(scope, &open) {
-            return answer_open(scope, open, meant, text);
+            return if scope.is_edit() {
+                edited(scope, open, meant, text)
+            } else {
+                answer_open(scope, open, meant, text)
+            };
         }
         if matches!(open.kind, Ask::Confirm { .. })
             && (meant == Some(Control::Yes) || meant == Some(Control::No) || leading(text).is_some())
@@ -272,6 +279,16 @@ fn answer_open(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: 
             }
         },
     }
+}
+
+/// An earlier message in other words answers no question that came after it: it is a wish in place of the one that the
+/// question is about, or too short for one, and then the question is shown again.
+fn edited(scope: &mut Scope<'_>, open: Open, meant: Option<Control>, text: &str) -> Step<()> {
+    if meant.is_some() || text.split_whitespace().count() < WISH_WORDS_MIN {
+        return show_first(scope, open);
+    }
+    scope.state.open = None;
+    free(scope, None, text)
 }
 
 /// Words of somebody who could not see the question yet do not answer it: it is shown again, and nothing runs.

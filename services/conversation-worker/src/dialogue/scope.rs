@@ -364,6 +364,11 @@ impl<'a> Scope<'a> {
         said.accepted_at > sent && said.written_at.is_none_or(|at| at >= sent.floor_second())
     }
 
+    /// The last message says an earlier one anew.
+    pub fn is_edit(&self) -> bool {
+        self.input.messages.last().is_some_and(|said| said.edited)
+    }
+
     /// True when more than `seconds` have passed since a point in time.
     pub fn is_older(&self, at: Micros, seconds: u64) -> bool {
         self.input.now.since(at) > std::time::Duration::from_secs(seconds)

@@ -109,6 +109,7 @@ fn input(state: State, content: Content, at: i64) -> Input {
         messages: vec![Said {
             person,
             content,
+            edited: false,
             accepted_at: now,
             written_at: None,
             quoted: None,

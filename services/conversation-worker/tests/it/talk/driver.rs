@@ -58,6 +58,8 @@ pub struct Talk {
     turn_calls: Vec<Call>,
     last: Option<(Input, Vec<Outcome>)>,
     alarms: Vec<Alarm>,
+    /// The next message is an edit.
+    edits: bool,
     transcript: String,
 }
 
@@ -85,6 +87,7 @@ impl Talk {
             turn_calls: Vec::new(),
             last: None,
             alarms: Vec::new(),
+            edits: false,
             transcript: String::new(),
         }
     }
@@ -141,6 +144,12 @@ impl Talk {
     pub fn forget_delivery(&mut self) -> &mut Self {
         self.question_sent_at = None;
         self
+    }
+
+    /// Ana says an earlier message anew, 5 s after what was before.
+    pub fn edits(&mut self, text: &str) -> &mut Self {
+        self.edits = true;
+        self.says(text)
     }
 
     /// Ana writes, 5 s after what was before.
@@ -210,9 +219,11 @@ impl Talk {
             };
             let _ = writeln!(self.transcript, "{}> {said}", person.name);
         }
+        let edited = std::mem::take(&mut self.edits);
         let said = |content| Said {
             person: person.id(),
             content,
+            edited,
             accepted_at: moment.accepted,
             written_at: moment.written,
             quoted: None,

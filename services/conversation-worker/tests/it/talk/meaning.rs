@@ -304,6 +304,18 @@ fn what_nobody_said_is_not_answered_and_moves_no_question() {
 }
 
 #[test]
+fn an_edit_is_a_wish_in_place_of_the_earlier_one_and_no_yes() {
+    let mut talk = asked();
+    talk.edits("yes").expect_effects(0).expect(&["Krleža"]);
+    talk.edits("tomorrow").expect_effects(0).expect(&["Krleža"]);
+    talk.edits("book the red room tomorrow 10-13").expect_effects(0).expect(&["Krleža", "10:00", "13:00"]);
+    talk.says("yes").expect_effects(1);
+    let mut talk = asked();
+    talk.edits("Which rooms are free tomorrow?").expect(&["Tesla"]).says("yes").expect_effects(0);
+    Talk::new().edits("Which rooms are free tomorrow?").expect(&["Tesla"]);
+}
+
+#[test]
 fn a_bot_that_is_opened_greets() {
     Talk::new().says("/start").expect(&["Hello"]);
     asked().says("/cancel").says("yes").expect_effects(0);
