@@ -36,6 +36,14 @@ pub(crate) fn text(value: Option<&Value>) -> Option<String> {
     if text.trim().is_empty() { None } else { Some(text) }
 }
 
+/// `text` if it is JSON, else the JSON string that says it.
+pub(crate) fn written(text: String) -> String {
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => text,
+        Err(_) => Value::String(text).to_string(),
+    }
+}
+
 /// `text` without NUL.
 pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "")

@@ -155,7 +155,8 @@ fn incoming(from: &Arrived<'_>, message: &Value, number: Option<String>) -> Resu
         }),
         written_at,
         contact_name: text(contact.pointer("/profile/name")).map(|name| label(&name)),
-        quoted: id(message.pointer("/context/id")),
+        // Of an edit, what the message quotes as it is now.
+        quoted: id(message.pointer("/context/id")).or_else(|| id(message.pointer("/edit/message/context/id"))),
         content: Content::Unknown { kind: String::new() },
         traceparent: None,
     })
@@ -199,7 +200,8 @@ fn content(message: &Value, may_edit: bool) -> Content {
             kind: text(part.get("type")).map_or_else(|| "system".to_owned(), |kind| label(&kind)),
             text: text(part.get("body")),
         }),
-        "unsupported" => Some(Content::Other { kind: kind.clone() }),
+        // `request_welcome`: somebody opened the chat for the first time and wrote nothing yet.
+        "unsupported" | "request_welcome" => Some(Content::Other { kind: kind.clone() }),
         _ => None,
     };
     said.unwrap_or(Content::Unknown { kind })
@@ -249,7 +251,7 @@ fn interactive(part: &Value) -> Option<Content> {
     let reply = part.get(&kind)?;
     match kind.as_str() {
         "button_reply" | "list_reply" => chosen(reply.get("id"), reply.get("title")),
-        "nfm_reply" => text(reply.get("response_json")).map(|fields| Content::Form { fields }),
+        "nfm_reply" => text(reply.get("response_json")).map(|fields| Content::Form { fields: json::written(fields) }),
         "call_permission_reply" => {
             Some(Content::Notice { kind: "call_permission".to_owned(), text: text(reply.get("response")) })
         }
@@ -266,9 +268,13 @@ fn chosen(id: Option<&Value>, title: Option<&Value>) -> Option<Content> {
     }
 }
 
-/// None for a state that says nothing of the message's way: `deleted` and what comes in future.
+/// None for a state that says nothing of the message's way: of a payment, which may have `failed` as well, `deleted`, and
+/// what comes in future.
 fn receipt(account: &Account, status: &Value) -> Result<Option<Receipt>, &'static str> {
     let provider_message_id = id(status.get("id")).ok_or("a status without message id")?;
+    if text(status.get("type")).as_deref() == Some("payment") {
+        return Ok(None);
+    }
     let state = match text(status.get("status")).as_deref() {
         Some("sent") => ReceiptStatus::Sent,
         Some("delivered") => ReceiptStatus::Delivered,

@@ -57,7 +57,8 @@ struct To<'a> {
 
 impl To<'_> {
     fn incoming(&self, address: &Address, from: &Value, id: String, content: Content) -> Option<Incoming> {
-        let name = [text(from.get("first_name")), text(from.get("last_name"))];
+        // Of a chat that writes as itself the title.
+        let name = ["first_name", "last_name", "title"].map(|part| text(from.get(part)));
         let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
         Some(Incoming {
             tenant: self.tenant.clone(),
@@ -161,9 +162,10 @@ fn placed(message: &Value) -> Option<(Address, i64)> {
     Some((address, message.get("message_id")?.as_i64()?))
 }
 
-/// Who wrote; a group or channel that writes as itself is the chat.
+/// Who wrote. A group or channel that writes as itself is the chat: beside it stands a made-up user, the same for all of
+/// them.
 fn sender(message: &Value) -> Option<&Value> {
-    message.get("from").or_else(|| message.get("sender_chat")).or_else(|| message.get("chat"))
+    ["sender_chat", "from", "chat"].into_iter().find_map(|who| message.get(who).filter(|who| who.is_object()))
 }
 
 /// The quoted message; a topic's first message is no quote.
@@ -174,7 +176,7 @@ fn quoted(address: &Address, message: &Value) -> Option<String> {
 }
 
 /// Contents that a person sends and no dialogue reads.
-const UNREAD: [&str; 13] = [
+const UNREAD: [&str; 11] = [
     "dice",
     "poll",
     "game",
@@ -186,8 +188,6 @@ const UNREAD: [&str; 13] = [
     "checklist",
     "rich_message",
     "passport_data",
-    "gift",
-    "unique_gift",
 ];
 
 /// Fields of a message that are none of its content.
@@ -279,13 +279,19 @@ fn media(fields: &Map<String, Value>) -> Option<Content> {
         ("document", "document"),
     ];
     let (part, media) = kinds.iter().find_map(|(field, media)| Some((fields.get(*field)?, *media)))?;
-    // Of a photo there are several sizes, the largest last.
-    let file = part.as_array().map_or(Some(part), |sizes| sizes.last());
+    // Of a photo there are several sizes, in no order that the platform promises.
+    let file = part.as_array().map_or(Some(part), |sizes| sizes.iter().max_by_key(area));
     Some(Content::Media {
         media: media.to_owned(),
         url: file.and_then(|file| text(file.get("file_id"))),
         caption: text(fields.get("caption")),
     })
+}
+
+/// In pixels.
+fn area(size: &&Value) -> u64 {
+    let side = |name: &str| size.get(name).and_then(Value::as_u64).unwrap_or(0).min(1 << 31);
+    side("width") * side("height")
 }
 
 fn place(fields: &Map<String, Value>) -> Option<Content> {
@@ -312,7 +318,7 @@ fn shared(fields: &Map<String, Value>) -> Option<Content> {
         return Some(Content::Contacts { contacts: items(users.get("users")).map(contact).take(100).collect() });
     }
     let data = text(fields.get("web_app_data")?.get("data"))?;
-    Some(Content::Form { fields: data })
+    Some(Content::Form { fields: json::written(data) })
 }
 
 /// What nobody said, by its own name; what somebody said that is not read; what is new to us.
