@@ -262,7 +262,7 @@ async fn a_wish_on_telegram_becomes_one_effect_after_one_yes() {
     for (deployment, webhook) in [(Deployment::One, false), (Deployment::Cluster, true)] {
         let there = OnTelegram::start(deployment, webhook).await;
         there.says(telegram::Said::text("book the red van tomorrow 9-12")).await;
-        there.hears(&["records"]).await;
+        there.hears(&["Share your own contact"]).await;
         assert!(there.world.effects().is_empty(), "nobody knows who she is");
         there.introduces_herself().await;
         there.says(telegram::Said::text("book the red van tomorrow 9-12")).await;

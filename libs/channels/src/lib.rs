@@ -60,6 +60,12 @@ impl Channel {
         }
     }
 
+    /// The platform vouches for the contact that a person shares as their own; elsewhere their number is known, or nobody
+    /// could tell.
+    pub fn knows_contacts(&self) -> bool {
+        matches!(self, Self::Telegram(_))
+    }
+
     /// Checks over the raw bytes that the platform sent this body.
     ///
     /// # Errors

@@ -262,6 +262,7 @@ sorry = Entschuldige, bei mir ist etwas schiefgegangen. Bitte schreib es noch ei
 
 ## Wer jemand ist
 who-unknown = Ich finde dich nicht in den Daten ({ $system }), deshalb kann ich nur Allgemeines zeigen. Deine Administration kann dich eintragen.
+who-share = Teile mir hier deinen eigenen Kontakt, dann finde ich dich über deine Nummer.
 who-unchecked = Ich kann gerade nicht prüfen, wer du bist. Bitte versuch es in ein paar Minuten noch einmal.
 
 ## Falsch, ein Mensch, andere Arten von Nachrichten

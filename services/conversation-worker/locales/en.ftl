@@ -158,6 +158,7 @@ sorry = Sorry, something went wrong on my side. Please write it again.
 
 ## Who somebody is
 who-unknown = I don't find you in the records of { $system }, so I can only show general information. Your administrator can add you.
+who-share = Share your own contact with me here, and I look you up by your number.
 who-unchecked = I can't check who you are right now. Please try again in a few minutes.
 
 ## Wrong, a person, other kinds

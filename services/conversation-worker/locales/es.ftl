@@ -262,6 +262,7 @@ sorry = Perdona, algo ha fallado por mi parte. Escríbelo otra vez, por favor.
 
 ## Quién es alguien
 who-unknown = No te encuentro en los datos ({ $system }), así que solo puedo mostrar información general. Tu administrador puede añadirte.
+who-share = Comparte aquí tu propio contacto y te busco por tu número.
 who-unchecked = Ahora no puedo comprobar quién eres. Inténtalo de nuevo en unos minutos, por favor.
 
 ## Incorrecto, una persona, otros tipos de mensaje

@@ -224,6 +224,7 @@ sorry = Oprosti, kod mene je nešto pošlo po krivu. Napiši ponovno, molim.
 
 ## Tko je tko
 who-unknown = Ne nalazim te u evidenciji sustava { $system }, pa mogu pokazati samo opće podatke. Administrator te može dodati.
+who-share = Podijeli ovdje svoj vlastiti kontakt pa ću te potražiti po broju.
 who-unchecked = Sada ne mogu provjeriti tko si. Pokušaj ponovno za nekoliko minuta.
 
 ## Krivo, osoba, druge vrste poruka

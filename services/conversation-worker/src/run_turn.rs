@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use channels::Channel;
 use domain::{
     Content, Micros,
     telemetry::{metric, span},
@@ -298,17 +299,16 @@ impl Turn<'_> {
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
             identity: ground.identity,
             model: ground.model,
-            takes_files: self.takes_files(),
+            takes_files: self.channel().is_some_and(|channel| channel.takes_files()),
+            knows_contacts: self.channel().is_some_and(|channel| channel.knows_contacts()),
             seq: first.seq,
             token_seed: journal::token_seed(self.held.lease.conversation, first.seq),
         })
     }
 
-    /// People can send files where this conversation is.
-    fn takes_files(&self) -> bool {
-        let lease = &self.held.lease;
-        let channel = self.worker.tenants.channel(&lease.tenant, &lease.account);
-        channel.is_some_and(|channel| channel.takes_files())
+    /// Where this conversation is; none when its account is not configured any more.
+    fn channel(&self) -> Option<Channel> {
+        self.worker.tenants.channel(&self.held.lease.tenant, &self.held.lease.account)
     }
 
     /// Decides; what is not journaled by then goes with the commit.
@@ -409,8 +409,7 @@ impl Turn<'_> {
 
     /// Shows the person that their messages were read, and "typing" as long as what is returned lives. Best effort.
     fn mark_read(&self, rows: &[InboxRow]) -> Option<AbortOnDropHandle<()>> {
-        let lease = &self.held.lease;
-        let channel = self.worker.tenants.channel(&lease.tenant, &lease.account)?;
+        let channel = self.channel()?;
         let said = |row: &&InboxRow| row.incoming.provider == channel.name() && !row.incoming.content.is_silent();
         let id = rows.iter().rev().find(said)?.incoming.provider_message_id.clone();
         let (reader, message) = (channel.clone(), id.clone());

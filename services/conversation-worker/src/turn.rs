@@ -300,6 +300,8 @@ pub struct Input {
     pub model: bool,
     /// People can send files on this channel.
     pub takes_files: bool,
+    /// The platform vouches for the contact that a person shares as their own.
+    pub knows_contacts: bool,
     /// First seq of the turn.
     pub seq: i64,
     /// Hash of conversation and seq; single-use tokens come from it.

@@ -103,7 +103,11 @@ pub fn frame_for(scope: &mut Scope<'_>, operation: &Operation, own: bool) -> Ste
         Who::Stranger | Who::Unchecked if operation.public => {}
         Who::Stranger => {
             let system = scope.system(&operation.document);
-            let text = scope.text("who-unknown", &[("system", &system)]);
+            let mut text = scope.text("who-unknown", &[("system", &system)]);
+            let nameless = scope.input.messages.last().is_some_and(|said| said.phone.is_none());
+            if nameless && scope.input.knows_contacts {
+                text = format!("{text} {}", scope.text("who-share", &[]));
+            }
             scope.say(text);
             return Ok(None);
         }

@@ -128,6 +128,7 @@ fn input(state: State, content: Content, at: i64) -> Input {
         identity: BTreeMap::new(),
         model: at % 2 == 0,
         takes_files: at % 5 != 4,
+        knows_contacts: at % 3 == 1,
         seq: at,
         token_seed: format!("seed {at}"),
     }

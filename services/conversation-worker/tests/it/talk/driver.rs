@@ -45,6 +45,8 @@ pub struct Talk {
     pub fetched: Vec<String>,
     /// People can send files here.
     pub takes_files: bool,
+    /// As on Telegram.
+    pub knows_contacts: bool,
     /// Replies are recorded as sent; false holds them back until [`Talk::deliver`].
     pub delivers: bool,
     clock: Micros,
@@ -75,6 +77,7 @@ impl Talk {
             files: BTreeMap::new(),
             fetched: Vec::new(),
             takes_files: true,
+            knows_contacts: false,
             delivers: true,
             clock: local("2026-11-21T10:00:00"),
             state: State::default(),
@@ -228,7 +231,7 @@ impl Talk {
             written_at: moment.written,
             quoted: None,
             contact_name: Some(person.name.to_owned()),
-            phone: Some(person.phone.to_owned()),
+            phone: Some(person.phone.to_owned()).filter(|phone| !phone.is_empty()),
             user: person.phone.to_owned(),
         };
         let input = Input {
@@ -240,6 +243,7 @@ impl Talk {
             identity: self.identity.get(&person.number).cloned().unwrap_or_default(),
             model: self.model.is_some(),
             takes_files: self.takes_files,
+            knows_contacts: self.knows_contacts,
             seq,
             token_seed: format!("{:064x}", 0x1000 + seq),
         };

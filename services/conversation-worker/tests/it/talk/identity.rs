@@ -49,7 +49,9 @@ fn whoever_is_known_by_no_number_shares_their_contact() {
         contacts: vec![Contact { name: "Ana".to_owned(), phones: vec![phone.to_owned()] }],
     };
     let mut talk = Talk::new();
-    talk.person_says(nobody, "which loans do I have").expect_no("Dune");
+    talk.person_says(nobody, "which loans do I have").expect_no("Dune").expect_no("Share your own contact");
+    talk.wait(400).knows_contacts = true;
+    talk.person_says(nobody, "which loans do I have").expect_no("Dune").expect(&["Share your own contact"]);
     // Somebody else's contact tells nothing about the person who sends it.
     talk.sends(nobody, contact(ANA.phone)).expect(&["write"]);
     assert!(talk.calls_of("GET /members").is_empty(), "{}", talk.transcript());
