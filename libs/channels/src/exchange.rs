@@ -14,7 +14,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Wait after a 429 that does not say how long.
 pub(crate) const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// No platform means more than this.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// The client of one account. It follows no redirect and repeats nothing: a repeat is the store's decision.
 pub(crate) fn client() -> reqwest::Result<reqwest::Client> {

@@ -66,6 +66,14 @@ impl Channel {
         matches!(self, Self::Telegram(_))
     }
 
+    /// What its platform may put into one webhook, in bytes; a lower limit would refuse it for days.
+    pub fn webhook_bytes_min(&self) -> usize {
+        match self {
+            Self::Meta(..) => meta::WEBHOOK_BYTES_MAX,
+            Self::Infobip(_) | Self::Telegram(_) | Self::Web(_) => 0,
+        }
+    }
+
     /// Checks over the raw bytes that the platform sent this body.
     ///
     /// # Errors

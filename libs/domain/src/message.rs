@@ -160,6 +160,16 @@ impl Content {
         }
     }
 
+    /// The same without the names of places and of others, which no mask of words sees.
+    pub fn in_words_without_names(&self) -> String {
+        match self {
+            Self::Location { .. } => "[location]".to_owned(),
+            Self::Contacts { contacts } => format!("[contacts] {}", contacts.len()),
+            Self::Edit { content, .. } => format!("[edited] {}", content.in_words_without_names()),
+            content => content.in_words(),
+        }
+    }
+
     /// How a history shows it: words as they were said, everything else in brackets.
     pub fn in_words(&self) -> String {
         let with = |what: &str, words: Option<&str>| match words {

@@ -276,7 +276,9 @@ fn audit(held: &Held, rows: &[InboxRow], trace: &TurnTrace, model: &str) -> Audi
     AuditRow {
         user_id: rows.first().map(|row| row.person.to_string()).unwrap_or_default(),
         chat_id: held.lease.conversation.to_string(),
-        message: mask(rows.iter().map(|row| row.incoming.content.in_words()).collect::<Vec<_>>().join("\n").trim()),
+        message: mask(
+            rows.iter().map(|row| row.incoming.content.in_words_without_names()).collect::<Vec<_>>().join("\n").trim(),
+        ),
         agent: agent(trace).to_owned(),
         tools_used: json!(trace.calls.iter().map(|call| &call.operation_id).collect::<Vec<_>>()),
         models: trace.models.iter().map(|used| model_use(used, model)).collect(),

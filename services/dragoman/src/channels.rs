@@ -21,6 +21,10 @@ pub async fn run(command: &ChannelsCommand, tenants: &Tenants) -> anyhow::Result
     for (account, settings) in accounts.filter(|(account, _)| wanted.is_none_or(|wanted| wanted == *account)) {
         if let (AccountConfig::Telegram(config), Channel::Telegram(bot)) = (settings, settings.build()?) {
             done += 1;
+            if matches!(command, ChannelsCommand::Register { account: None }) && config.webhook_url.is_none() {
+                say(account, "has no webhook_url: the gateway asks for its updates")?;
+                continue;
+            }
             let line = match command {
                 ChannelsCommand::Register { .. } => {
                     let url = config.webhook_url.as_ref().with_context(|| {

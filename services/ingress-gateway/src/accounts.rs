@@ -74,6 +74,8 @@ pub(crate) struct Accounts {
     webhooks: BTreeMap<Account, WebhookAccount>,
     /// Paths of webhooks that were configured whole.
     paths: BTreeMap<String, Account>,
+    /// Where webhooks come that were configured whole.
+    urls: BTreeMap<Account, String>,
     web: Vec<WebAccount>,
     default_webhook: Option<Account>,
     default_web: Option<Account>,
@@ -81,7 +83,8 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     pub fn new(config: &Config) -> Result<Self, AppError> {
-        let (mut webhooks, mut paths, mut web) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut webhooks, mut paths, mut urls, mut web) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (tenant, settings) in &config.tenants.0 {
             for (account, settings) in &settings.accounts {
                 match settings {
@@ -91,9 +94,13 @@ impl Accounts {
                         let channel = with_siblings(channel, config.tenants.0.get(tenant), settings);
                         if let AccountConfig::Telegram(telegram) = settings
                             && let Some(url) = &telegram.webhook_url
-                            && paths.insert(url.path().to_owned(), account.clone()).is_some()
                         {
-                            return Err(AppError::Path { account: account.clone(), path: url.path().to_owned() });
+                            let own = format!("/webhook/{}/{}", account.channel(), account.name());
+                            let taken = url.path() != own && is_taken(url.path());
+                            if paths.insert(url.path().to_owned(), account.clone()).is_some() || taken {
+                                return Err(AppError::Path { account: account.clone(), path: url.path().to_owned() });
+                            }
+                            urls.insert(account.clone(), url.to_string());
                         }
                         let entry = WebhookAccount { tenant: tenant.clone(), account: account.clone(), channel };
                         if webhooks.insert(account.clone(), entry).is_some() {
@@ -114,7 +121,7 @@ impl Accounts {
         let usual = webhooks.keys().find(|account| (account.channel(), account.name()) == USUAL_ACCOUNT).cloned();
         let only = webhooks.keys().next().filter(|_| webhooks.len() == 1).cloned();
         let default_webhook = config.webhook.default_account.clone().or(usual).or(only);
-        Ok(Self { webhooks, paths, web, default_webhook, default_web: config.chat.default_account.clone() })
+        Ok(Self { webhooks, paths, urls, web, default_webhook, default_web: config.chat.default_account.clone() })
     }
 
     /// The account of `/webhook/{channel}/{name}`.
@@ -132,9 +139,9 @@ impl Accounts {
         self.webhooks.values()
     }
 
-    /// The webhook of this account has a path of its own.
-    pub fn has_path(&self, account: &Account) -> bool {
-        self.paths.values().any(|known| known == account)
+    /// Where this account's webhooks come, if it was configured.
+    pub fn webhook_url(&self, account: &Account) -> Option<&str> {
+        self.urls.get(account).map(String::as_str)
     }
 
     /// The account whose webhook was configured to come by this path.
@@ -162,6 +169,11 @@ impl Accounts {
             .filter(|account| account.tenant == *tenant)
             .or_else(|| self.web.iter().find(|account| account.tenant == *tenant))
     }
+}
+
+/// True for paths that are something else's.
+fn is_taken(path: &str) -> bool {
+    path == "/webhook" || ["/webhook/", "/api/", "/health", "/readyz", "/phone"].iter().any(|own| path.starts_with(own))
 }
 
 /// A number of Meta's knows the tenant's other numbers of the same app.
@@ -238,6 +250,31 @@ mod tests {
             *account = AccountConfig::Web(WebConfig { session_key: Some("short".into()), ..WebConfig::default() });
         }
         assert!(matches!(Accounts::new(&config), Err(AppError::SessionKey { source: ShortKey(5), .. })));
+    }
+
+    #[test]
+    fn a_bots_path_is_nobody_elses() {
+        service_kit::install_crypto();
+        let accounts = |path: &str| {
+            let telegram = |url: &str| {
+                let text = format!(
+                    r#"{{"channel": "telegram", "token": "1:t", "webhook_url": "https://bot.example.org{url}"}}"#
+                );
+                serde_json::from_str::<AccountConfig>(&text).expect("an account")
+            };
+            let mut config = configured("kind = \"memory\"", "").expect("a configuration");
+            let tenant = config.tenants.0.values_mut().next().expect("a tenant");
+            tenant.accounts.insert("telegram:main".parse().expect("an account"), telegram(path));
+            tenant.accounts.insert("telegram:other".parse().expect("an account"), telegram("/hooks/other"));
+            Accounts::new(&config)
+        };
+        for good in ["/hooks/main", "/webhook/telegram/main"] {
+            let accounts = accounts(good).map_err(|error| error.to_string()).expect(good);
+            assert!(accounts.webhook_at(good).is_some_and(|found| found.account.name() == "main"), "{good}");
+        }
+        for bad in ["/hooks/other", "/webhook", "/webhook/telegram/other", "/api/v1/chat", "/health"] {
+            assert!(matches!(accounts(bad), Err(AppError::Path { .. })), "{bad}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct Config {
 pub struct WebhookConfig {
     /// Account of the plain path.
     pub default_account: Option<Account>,
-    /// Largest body, in bytes.
+    /// Largest body, in bytes; of Meta 3.5 MB in any case, as the platform sends them.
     pub body_bytes_max: usize,
     /// For a whole body.
     #[serde(with = "humantime_serde")]

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use channels::{
     Channel,
-    telegram::{ApiError, Telegram},
+    telegram::{ApiError, Telegram, UPDATES_MAX},
 };
 use domain::telemetry::metric;
 use futures::future;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Shared, accounts::WebhookAccount, webhook};
@@ -31,10 +32,9 @@ pub(crate) async fn run(shared: Arc<Shared>, stopping: CancellationToken) {
     });
     let each = bots.map(|(account, bot)| async {
         let serve = async {
-            if shared.accounts.has_path(&account.account) {
-                watch(account, bot).await;
-            } else {
-                poll(&shared, account, bot).await;
+            match shared.accounts.webhook_url(&account.account) {
+                Some(url) => watch(account, bot, url).await,
+                None => poll(&shared, account, bot).await,
             }
         };
         stopping.run_until_cancelled(serve).await;
@@ -48,12 +48,17 @@ pub(crate) async fn run(shared: Arc<Shared>, stopping: CancellationToken) {
 /// two of them get is accepted once.
 async fn poll(shared: &Shared, account: &WebhookAccount, bot: &Telegram) {
     tracing::info!(account = %account.account, "no webhook_url is configured: the bot is asked for updates");
-    let (mut offset, mut pause) = (0, PAUSE);
+    let (mut offset, mut pause, mut most) = (0, PAUSE, UPDATES_MAX);
     loop {
-        let wait = match bot.updates(offset, POLL).await {
+        let asked = Instant::now();
+        let wait = match bot.updates(offset, most, POLL).await {
             Ok(updates) => match take(shared, account, &updates, &mut offset).await {
                 Ok(()) => {
-                    pause = PAUSE;
+                    (pause, most) = (PAUSE, UPDATES_MAX);
+                    // A server that does not wait for updates is not asked all the time.
+                    if updates.is_empty() && asked.elapsed() < PAUSE {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                     continue;
                 }
                 Err(error) => {
@@ -75,6 +80,8 @@ async fn poll(shared: &Shared, account: &WebhookAccount, bot: &Telegram) {
             }
             Err(error) => {
                 tracing::warn!(account = %account.account, %error, "the bot cannot be asked for updates; will ask again");
+                // If one of them makes the answer unreadable or too large, the others before it get through.
+                most = 1;
                 pause
             }
         };
@@ -94,22 +101,23 @@ async fn take(
         let body = update.to_string().into();
         let outcome = webhook::take(shared, account, &body).await?;
         webhook::count(account, outcome);
-        *offset = (*offset).max(number.saturating_add(1));
+        // After a quiet week the platform begins with any number, also a lower one.
+        *offset = number.saturating_add(1);
     }
     Ok(())
 }
 
-async fn watch(account: &WebhookAccount, bot: &Telegram) {
+async fn watch(account: &WebhookAccount, bot: &Telegram, url: &str) {
     let mut told = None;
     loop {
         match bot.webhook_info().await {
             Ok(info) => {
                 let name = account.account.to_string();
                 metrics::gauge!(metric::WEBHOOK_PENDING, "account" => name).set(info.pending_update_count as f64);
-                if info.url.is_empty() {
+                if info.url != url {
                     tracing::warn!(
-                        account = %account.account,
-                        "no webhook is registered for this bot: `dragoman channels register` does it"
+                        account = %account.account, registered = info.url,
+                        "the bot's updates do not come to its webhook_url: `dragoman channels register` tells the platform"
                     );
                 } else if info.last_error_date > told {
                     told = info.last_error_date;

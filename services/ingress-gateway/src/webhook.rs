@@ -93,7 +93,8 @@ fn asked(account: Option<&WebhookAccount>, uri: &Uri) -> Response {
 #[tracing::instrument(name = "webhook", skip_all, fields(account = %account.account))]
 async fn receive(shared: &Shared, account: &WebhookAccount, headers: &HeaderMap, body: Body) -> Response {
     let limits = &shared.config.webhook;
-    let body = match body::read(headers, body, limits.body_bytes_max, limits.body_read_timeout).await {
+    let bytes_max = limits.body_bytes_max.max(account.channel.webhook_bytes_min());
+    let body = match body::read(headers, body, bytes_max, limits.body_read_timeout).await {
         Ok(body) => body,
         Err(error) => return counted(account, "limit", error.status()),
     };

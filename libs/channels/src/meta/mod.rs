@@ -23,6 +23,10 @@ pub const NAME: &str = "meta";
 pub const BASE_URL: &str = "https://graph.facebook.com";
 /// Version of the API that this room was written for.
 pub const VERSION: &str = "v24.0";
+/// The largest webhook: 3.5 MB.
+pub(crate) const WEBHOOK_BYTES_MAX: usize = 3_670_016;
+/// Begins the peer that is a group.
+const GROUP: &str = "group:";
 /// "Typing" is shown for 25 s or until the answer.
 pub(crate) const TYPING_LASTS: Duration = Duration::from_secs(20);
 /// Header of the webhook's signature.

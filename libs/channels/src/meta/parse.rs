@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use domain::{Account, Contact, Content, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant};
 use serde_json::Value;
 
-use super::NAME;
+use super::{GROUP, NAME};
 use crate::{
     ParseError, Parsed,
     fields::{LINES_MAX, MAX_SENDER_BYTES, degrees, event, hashed, id, is_phone, items, label, unparsed},
@@ -143,7 +143,7 @@ fn incoming(from: &Arrived<'_>, message: &Value, number: Option<String>) -> Resu
     Ok(Incoming {
         tenant: from.tenant.clone(),
         account: from.account.clone(),
-        peer: group.unwrap_or_else(|| user.clone()),
+        peer: group.map_or_else(|| user.clone(), |group| format!("{GROUP}{group}")),
         phone: number.filter(|number| is_phone(number)),
         user,
         provider: NAME.to_owned(),
@@ -171,7 +171,14 @@ fn contact_of<'a>(value: &'a Value, message: &Value) -> &'a Value {
             theirs.is_some() && theirs == ours
         })
     };
-    let only = || contacts().next().filter(|_| contacts().count() == 1);
+    // One that names somebody else is not theirs.
+    let other = |contact: &&Value| {
+        [("wa_id", "from"), ("user_id", "from_user_id")].iter().any(|(theirs, ours)| {
+            let (theirs, ours) = (text(contact.get(*theirs)), text(message.get(*ours)));
+            theirs.is_some() && ours.is_some() && theirs != ours
+        })
+    };
+    let only = || contacts().next().filter(|contact| contacts().count() == 1 && !other(contact));
     contacts().find(names).or_else(only).unwrap_or(&Value::Null)
 }
 
@@ -355,6 +362,10 @@ mod tests {
         let text = &parsed.messages[0];
         assert_eq!((text.peer.as_str(), text.phone.as_deref()), ("HR.7", None));
         assert_eq!(text.contact_name.as_deref(), Some("Ana"), "of two contacts their own");
+        let other = json!([{"profile": {"name": "Ivo"}, "user_id": "HR.8", "wa_id": "385910000008"}]);
+        let message = json!({"from_user_id": "HR.7", "id": "wamid.1", "type": "text", "text": {"body": "x"}});
+        let parsed = read(json!({"contacts": other, "messages": [message]}));
+        assert_eq!((parsed.messages[0].peer.as_str(), parsed.messages[0].phone.as_deref()), ("HR.7", None));
         let nobody = read(json!({"messages": [{"id": "wamid.1", "type": "text", "text": {"body": "x"}}]}));
         assert_eq!((nobody.count(), nobody.unknown.len()), (1, 1));
     }
@@ -362,7 +373,7 @@ mod tests {
     #[test]
     fn a_group_is_the_chat_and_its_member_the_person() {
         let text = said(json!({"group_id": "g1", "type": "text", "text": {"body": "x"}}));
-        assert_eq!((text.peer.as_str(), text.user.as_str()), ("g1", "385910000001"));
+        assert_eq!((text.peer.as_str(), text.user.as_str()), ("group:g1", "385910000001"));
     }
 
     #[test]

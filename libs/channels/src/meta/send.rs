@@ -6,11 +6,12 @@ use domain::{OutboxId, Reply};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::Meta;
+use super::{GROUP, Meta};
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after},
     fields::is_phone,
+    whatsapp::numbered,
 };
 
 /// For read marks, which nobody waits for.
@@ -23,17 +24,7 @@ const AWAY_WAIT: Duration = Duration::from_secs(10);
 impl Meta {
     /// See [`crate::Channel::send`].
     pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
-        let mut body = json!({
-            "messaging_product": "whatsapp", "recipient_type": "individual",
-            // The platform knows no key of ours that would keep it from sending twice; reports bring this one back.
-            "biz_opaque_callback_data": id.to_string(),
-        });
-        // Whoever hides their number is written to by the id that the platform gave.
-        body[if is_phone(peer) { "to" } else { "recipient" }] = json!(peer);
-        let (kind, content) = message(part);
-        body["type"] = json!(kind);
-        body[kind] = content;
-        let request = self.post(&[&self.0.phone_number_id, "messages"]).json(&body);
+        let request = self.post(&[&self.0.phone_number_id, "messages"]).json(&body(peer, id, part));
         let exchange = async {
             let response = faults::send!(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -59,6 +50,28 @@ impl Meta {
             Err(error) => tracing::debug!(error = %error.without_url(), "read mark was not sent"),
         }
     }
+}
+
+/// The request for a part.
+fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
+    // The platform knows no key of ours that would keep it from sending twice; reports bring this one back.
+    let mut body = json!({ "messaging_product": "whatsapp", "biz_opaque_callback_data": id.to_string() });
+    let group = peer.strip_prefix(GROUP);
+    body["recipient_type"] = json!(if group.is_some() { "group" } else { "individual" });
+    match group {
+        Some(group) => body["to"] = json!(group),
+        None if is_phone(peer) => body["to"] = json!(peer),
+        // Whoever hides their number is written to by the id that the platform gave.
+        None => body["recipient"] = json!(peer),
+    }
+    let (kind, content) = match group {
+        // Groups have neither buttons nor lists.
+        Some(_) => ("text", json!({ "body": numbered(part), "preview_url": false })),
+        None => message(part),
+    };
+    body["type"] = json!(kind);
+    body[kind] = content;
+    body
 }
 
 /// Type and content of a part as [`crate::whatsapp::render`] made it.
@@ -110,14 +123,19 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
         4 | 80_007 | 130_429 => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
         131_056 => SendOutcome::RetryAfter { wait: PAIR_WAIT, account_wide: false },
         131_016 | 131_057 => SendOutcome::RetryAfter { wait: AWAY_WAIT, account_wide: true },
-        0 | 3 | 10 | 190 | 200..=299 | 368 | 131_005 | 131_031 => {
+        0 | 3 | 10 | 33 | 190 | 200..=299 | 368 | 131_005 | 131_031 | 131_042 | 133_010 => {
             rejected(RejectClass::Credentials, status, Some(code))
         }
         // "Object does not exist": the number's id, since nothing else in the address names one.
         100 if number("error_subcode") == Some(33) => rejected(RejectClass::Credentials, status, Some(code)),
         131_047 => rejected(RejectClass::WindowClosed, status, Some(code)),
         130_472 | 131_021 | 131_026 | 131_049 | 131_050 => rejected(RejectClass::Recipient, status, Some(code)),
-        _ if status.is_server_error() => SendOutcome::Unknown { reason: reason(status, Some(code)) },
+        _ if status == StatusCode::TOO_MANY_REQUESTS => {
+            SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true }
+        }
+        _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            SendOutcome::Unknown { reason: reason(status, Some(code)) }
+        }
         _ => rejected(RejectClass::Content, status, Some(code)),
     }
 }
@@ -168,6 +186,23 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_peer_is_written_to_in_its_own_field() {
+        let choice = domain::Choice { id: "y".to_owned(), title: "Yes".to_owned(), description: None };
+        let part = Reply { text: "Sure?".to_owned(), choices: vec![choice], list_title: None };
+        let to = |peer: &str| {
+            let body = body(peer, OutboxId::new(), &part);
+            let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            [field("recipient_type"), field("to"), field("recipient"), field("type")]
+        };
+        assert_eq!(to("385910000001"), ["individual", "385910000001", "", "interactive"]);
+        assert_eq!(to("HR.13491208655302741918"), ["individual", "", "HR.13491208655302741918", "interactive"]);
+        assert_eq!(to("group:Y2FwaV9n"), ["group", "Y2FwaV9n", "", "text"]);
+        let throttled = json!({ "error": { "code": 131_048 } }).to_string();
+        let wait = Duration::from_secs(5);
+        assert_eq!(judge(429, &throttled), SendOutcome::RetryAfter { wait, account_wide: true });
+    }
+
+    #[test]
     fn what_may_have_been_taken_is_unknown() {
         for (status, answer) in [
             (200, ""),
@@ -176,6 +211,7 @@ mod tests {
             (502, "<html>"),
             (408, ""),
             (500, r#"{"error":{"code":2}}"#),
+            (408, r#"{"error":{"code":1}}"#),
         ] {
             assert!(matches!(judge(status, answer), SendOutcome::Unknown { .. }), "{status} {answer}");
         }

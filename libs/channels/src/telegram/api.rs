@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json as value};
 
 use super::Telegram;
-use crate::exchange::{cause, read};
+use crate::{
+    exchange::{MAX_RETRY_AFTER, cause, read},
+    json,
+};
 
 /// Kinds of updates that are asked for: what is not in here does not come.
 pub const UPDATES: [&str; 5] = ["message", "edited_message", "callback_query", "message_reaction", "my_chat_member"];
@@ -15,7 +18,7 @@ const CONNECTIONS_MAX: u32 = 40;
 /// For calls that nobody's turn waits for.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Most updates of one answer.
-const UPDATES_MAX: u32 = 100;
+pub const UPDATES_MAX: u32 = 100;
 /// Largest answer with updates, in bytes; a hundred of them have some hundred KiB.
 const UPDATES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -94,13 +97,13 @@ impl Telegram {
     /// Registers `url` for updates, with the first webhook secret.
     ///
     /// # Errors
-    /// [`ApiError`]; `Refused` when the bot has no secret.
+    /// [`ApiError`]; `NotSent` when the bot has no secret.
     pub async fn set_webhook(&self, url: &str) -> Result<(), ApiError> {
         use secrecy::ExposeSecret as _;
         let Some(secret) = self.0.webhook_secrets.first() else {
             return Err(ApiError::NotSent("no webhook secret is configured for this account".to_owned()));
         };
-        let body = json!({
+        let body = value!({
             "url": url, "secret_token": secret.expose_secret(), "allowed_updates": UPDATES,
             "max_connections": CONNECTIONS_MAX,
         });
@@ -112,7 +115,7 @@ impl Telegram {
     /// # Errors
     /// [`ApiError`].
     pub async fn delete_webhook(&self) -> Result<(), ApiError> {
-        self.call("deleteWebhook", &json!({}), TIMEOUT).await.map(|_| ())
+        self.call("deleteWebhook", &value!({}), TIMEOUT).await.map(|_| ())
     }
 
     /// State of the webhook.
@@ -120,18 +123,18 @@ impl Telegram {
     /// # Errors
     /// [`ApiError`].
     pub async fn webhook_info(&self) -> Result<WebhookInfo, ApiError> {
-        let info = self.call("getWebhookInfo", &json!({}), TIMEOUT).await?;
+        let info = self.call("getWebhookInfo", &value!({}), TIMEOUT).await?;
         serde_json::from_value(info).map_err(|_| ApiError::Unknown("an answer that cannot be read".to_owned()))
     }
 
-    /// Updates from `offset` on, as bodies in their order with their numbers; waits up to `wait` for the first. With it
+    /// Up to `most` updates from `offset` on, as bodies in their order with their numbers; waits up to `wait` for the first. With it
     /// those before `offset` are confirmed.
     ///
     /// # Errors
     /// [`ApiError`]; 409 while a webhook is registered or somebody else asks.
-    pub async fn updates(&self, offset: i64, wait: Duration) -> Result<Vec<(i64, Value)>, ApiError> {
-        let body = json!({
-            "offset": offset, "limit": UPDATES_MAX, "timeout": wait.as_secs(), "allowed_updates": UPDATES,
+    pub async fn updates(&self, offset: i64, most: u32, wait: Duration) -> Result<Vec<(i64, Value)>, ApiError> {
+        let body = value!({
+            "offset": offset, "limit": most, "timeout": wait.as_secs(), "allowed_updates": UPDATES,
         });
         let request = self.0.client.post(self.url(&[], &["getUpdates"])).json(&body);
         let exchange = async {
@@ -168,7 +171,8 @@ fn failed(error: &reqwest::Error) -> ApiError {
 
 /// What the platform's answer means. Something else than its JSON comes from whatever stands in between.
 fn judge(status: u16, answer: &[u8]) -> Result<Value, ApiError> {
-    match serde_json::from_slice::<Answer>(answer) {
+    // As forgiving as with webhooks: one damaged update must not hide the others.
+    match json::read(answer).ok().and_then(|answer| serde_json::from_value::<Answer>(answer).ok()).ok_or(()) {
         Ok(answer) if answer.ok => Ok(answer.result),
         Ok(answer) => {
             let code = answer.error_code.unwrap_or(status);
@@ -178,7 +182,7 @@ fn judge(status: u16, answer: &[u8]) -> Result<Value, ApiError> {
             Err(ApiError::Refused {
                 code,
                 description: answer.description.chars().take(300).collect(),
-                retry_after: answer.parameters.retry_after.map(Duration::from_secs),
+                retry_after: answer.parameters.retry_after.map(|wait| Duration::from_secs(wait).min(MAX_RETRY_AFTER)),
                 migrate_to_chat_id: answer.parameters.migrate_to_chat_id,
             })
         }
@@ -198,7 +202,7 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        assert_eq!(judge(200, br#"{"ok":true,"result":true}"#), Ok(json!(true)));
+        assert_eq!(judge(200, br#"{"ok":true,"result":true}"#), Ok(value!(true)));
         let refused = judge(
             429,
             br#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 7","parameters":{"retry_after":7}}"#,

@@ -11,7 +11,8 @@ impl Telegram {
     /// See [`crate::Channel::fetch`]; `id` is the platform's `file_id`.
     pub(crate) async fn fetch(&self, id: &str, limit_bytes: usize, deadline: Duration) -> Result<Fetched, FetchError> {
         let exchange = async {
-            let file = self.call("getFile", &json!({ "file_id": id }), deadline).await.map_err(refused)?;
+            let file = self.call("getFile", &json!({ "file_id": id }), deadline).await;
+            let file = file.map_err(|error| refused(error, limit_bytes))?;
             let size = file.get("file_size").and_then(Value::as_u64).and_then(|bytes| usize::try_from(bytes).ok());
             if size.is_some_and(|bytes| bytes > limit_bytes) {
                 return Err(FetchError::TooLarge { limit_bytes });
@@ -34,8 +35,12 @@ impl Telegram {
     }
 }
 
-fn refused(error: ApiError) -> FetchError {
+fn refused(error: ApiError, limit_bytes: usize) -> FetchError {
     match error {
+        // The platform gives no more than 20 MB.
+        ApiError::Refused { code: 400, description, .. } if description.contains("too big") => {
+            FetchError::TooLarge { limit_bytes }
+        }
         ApiError::Refused { code: code @ (401 | 404), .. } => FetchError::Credentials(code),
         ApiError::Refused { code: 429, .. } => FetchError::Away("HTTP 429".to_owned()),
         ApiError::Refused { code, .. } => FetchError::Gone(code),

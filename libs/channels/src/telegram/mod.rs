@@ -9,13 +9,13 @@ mod send;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use domain::{Account, Tenant};
+use domain::{Account, Content, Tenant};
 use http::{HeaderMap, HeaderName};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
 use url::Url;
 
-pub use api::{ApiError, UPDATES, WebhookInfo};
+pub use api::{ApiError, UPDATES, UPDATES_MAX, WebhookInfo};
 pub use render::render;
 
 use crate::{BuildError, ParseError, Parsed, VerifyError, exchange, verify};
@@ -88,7 +88,30 @@ impl Telegram {
     /// # Errors
     /// [`ParseError`] when the update is not JSON or too deep.
     pub fn parse(&self, tenant: &Tenant, account: &Account, update: &[u8]) -> Result<Parsed, ParseError> {
-        parse::parse(tenant, account, update)
+        let mut parsed = parse::parse(tenant, account, update)?;
+        for incoming in &mut parsed.messages {
+            incoming.provider_message_id = self.with_bot(&incoming.provider_message_id);
+            incoming.quoted = incoming.quoted.as_deref().map(|id| self.with_bot(id));
+            if let Content::Edit { of, .. } | Content::Reaction { of, .. } = &mut incoming.content {
+                *of = self.with_bot(of);
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Numbers of messages and updates are a bot's own: when another bot takes an account over, its first messages are not
+    /// taken for repeats.
+    fn with_bot(&self, id: &str) -> String {
+        format!("{}:{id}", self.bot())
+    }
+
+    fn without_bot<'a>(&self, id: &'a str) -> &'a str {
+        id.strip_prefix(self.bot()).and_then(|id| id.strip_prefix(':')).unwrap_or(id)
+    }
+
+    /// The bot's id, which is no secret.
+    fn bot(&self) -> &str {
+        self.0.token.expose_secret().split(':').next().unwrap_or_default()
     }
 
     /// `<base>/<prefix>bot<token>/<rest>`. The token is in it: it is neither logged nor stored.
@@ -103,10 +126,8 @@ impl Telegram {
 }
 
 impl fmt::Debug for Telegram {
-    /// The bot's id, which is no secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bot = self.0.token.expose_secret().split(':').next().unwrap_or_default();
-        f.debug_struct("Telegram").field("bot", &bot).finish_non_exhaustive()
+        f.debug_struct("Telegram").field("bot", &self.bot()).finish_non_exhaustive()
     }
 }
 

@@ -27,6 +27,11 @@ pub(super) fn parse(tenant: &Tenant, account: &Account, body: &[u8]) -> Result<P
     let to = To { tenant, account, update: body.get("update_id").map(Value::to_string).unwrap_or_default() };
     let read = match kind {
         "message" => message(&to, part),
+        // Without a time of it nobody edited: a reaction, a link's picture, or nothing that a bot can see has changed.
+        "edited_message" if seconds(part.get("edit_date")).is_none() => {
+            parsed.events.push(event("edited_message", &body));
+            return Ok(parsed);
+        }
         "edited_message" => edited(&to, part),
         "callback_query" => callback(&to, part),
         "message_reaction" => reaction(&to, part),
@@ -64,7 +69,12 @@ impl To<'_> {
             tenant: self.tenant.clone(),
             account: self.account.clone(),
             peer: address.peer(),
-            user: from.get("id")?.as_i64()?.to_string(),
+            // Behind a chat that writes as itself may be anybody: each of its messages is by a person of its own, so that
+            // nobody's question is answered by somebody else.
+            user: match from.get("title") {
+                Some(_) => format!("{}/{id}", from.get("id")?.as_i64()?),
+                None => from.get("id")?.as_i64()?.to_string(),
+            },
             provider: NAME.to_owned(),
             provider_message_id: id,
             written_at: None,
@@ -95,8 +105,11 @@ fn own_number(message: &Value) -> Option<String> {
 
 fn edited(to: &To<'_>, message: &Value) -> Option<Incoming> {
     let (address, number) = placed(message)?;
-    let of = address.message(number);
-    let content = Content::Edit { of, content: Box::new(content(message)) };
+    let content = match content(message) {
+        // Whoever shares where they are as they go says nothing anew with each step.
+        Content::Location { .. } => Content::Notice { kind: "live_location".to_owned(), text: None },
+        content => Content::Edit { of: address.message(number), content: Box::new(content) },
+    };
     let incoming = to.incoming(&address, sender(message)?, format!("edit/{}", to.update), content)?;
     Some(Incoming { written_at: seconds(message.get("edit_date")), quoted: quoted(&address, message), ..incoming })
 }

@@ -37,28 +37,38 @@ impl Telegram {
             }
             first => first,
         };
-        outcome(&address, sent)
+        match outcome(&address, sent) {
+            SendOutcome::Sent { provider_message_id, refused } => {
+                SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused }
+            }
+            other => other,
+        }
     }
 
     /// See [`crate::Channel::mark_read`]: there are no read marks; a message is answered by "typing", a button by the end
     /// of its wait and the end of its keyboard, so that nobody taps twice.
     pub(crate) async fn mark_read(&self, provider_message_id: &str) {
-        if let Some((query, message)) = provider_message_id.strip_prefix("callback/").map(split_callback) {
+        let id = self.without_bot(provider_message_id);
+        if let Some((query, message)) = id.strip_prefix("callback/").map(split_callback) {
             self.sign("answerCallbackQuery", &json!({ "callback_query_id": query })).await;
             if let Some((chat, number)) = message.and_then(of_message) {
-                self.sign("editMessageReplyMarkup", &json!({ "chat_id": chat, "message_id": number })).await;
+                // In a group the tap may be somebody's who was not asked.
+                if chat > 0 {
+                    self.sign("editMessageReplyMarkup", &json!({ "chat_id": chat, "message_id": number })).await;
+                }
                 self.typing(chat).await;
             }
-        } else if let Some((chat, _)) = of_message(provider_message_id) {
+        } else if let Some((chat, _)) = of_message(id) {
             self.typing(chat).await;
         }
     }
 
     /// See [`crate::Channel::type_on`].
     pub(crate) async fn type_on(&self, provider_message_id: &str) {
-        let message = match provider_message_id.strip_prefix("callback/").map(split_callback) {
+        let id = self.without_bot(provider_message_id);
+        let message = match id.strip_prefix("callback/").map(split_callback) {
             Some((_, message)) => message,
-            None => Some(provider_message_id),
+            None => Some(id),
         };
         if let Some((chat, _)) = message.and_then(of_message) {
             self.typing(chat).await;

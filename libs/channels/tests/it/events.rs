@@ -21,6 +21,9 @@ use domain::{Account, Micros, Tenant};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+/// Stands before the ids of what Telegram's bot gets and sends.
+const BOT: &str = "70001";
+
 const SECRET: &str = "a-secret-of-this-test";
 /// Numbers of the two accounts whose webhooks come by one address.
 const NUMBERS: [(&str, &str); 2] = [("4410001", "meta:main"), ("4410002", "meta:other")];
@@ -86,7 +89,7 @@ fn infobip() -> Channel {
 fn telegram() -> Channel {
     let config = telegram::Config {
         base_url: telegram::BASE_URL.to_owned(),
-        token: "70001:test".into(),
+        token: format!("{BOT}:test").into(),
         webhook_secrets: vec![SECRET.into()],
     };
     Channel::Telegram(telegram::Telegram::new(config).expect("a bot"))

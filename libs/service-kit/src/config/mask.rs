@@ -7,8 +7,10 @@ use serde_json::Value;
 /// Shown instead of a secret.
 pub const MASK: &str = "***";
 
-const SECRET_KEYS: [&str; 10] = [
+const SECRET_KEYS: [&str; 13] = [
+    "access_token",
     "api_key",
+    "app_secrets",
     "client_secret",
     "key",
     "password",
@@ -18,6 +20,7 @@ const SECRET_KEYS: [&str; 10] = [
     "token",
     "webhook_secrets",
     "auth_token",
+    "verify_token",
 ];
 
 /// True when the text at `path` is a secret by its name. `api_keys` and `headers` hold nothing but keys, under names of
@@ -119,6 +122,11 @@ mod tests {
         check("catalog/api_keys/acme", "k", MASK);
         check("catalog/api_keys/acme", "env:ACME_KEY", "env:ACME_KEY");
         check("accounts/infobip:main/webhook_secrets/0", "s", MASK);
+        check("accounts/meta:main/access_token", "k", MASK);
+        check("accounts/meta:main/app_secrets/0", "s", MASK);
+        check("accounts/meta:main/verify_token", "w", MASK);
+        check("accounts/telegram:main/token", "1:s", MASK);
+        check("accounts/meta:main/phone_number_id", "1065", "1065");
         check("telemetry/otlp/headers/x-team", "k", MASK);
         check("telemetry/langfuse/secret_key", "k", MASK);
         check("telemetry/langfuse/public_key", "k", "k");

@@ -378,7 +378,7 @@ impl TelegramConfig {
         if self.webhook_url.as_ref().is_some_and(|url| !fits(url)) && !self.simulated {
             problems.add(
                 "webhook_url",
-                "is a public URL with https, a path and no query: https://bot.example.org/telegram",
+                "is a public URL with https, a path and no query: https://bot.example.org/webhook/telegram/main",
             );
         }
     }

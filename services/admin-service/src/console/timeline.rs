@@ -210,10 +210,8 @@ fn accepted(turn: &TimelineTurn, mask: &Mask) -> Event {
 fn words(content: &Content, mask: &Mask) -> String {
     match content {
         Content::Location { latitude, longitude, .. } if mask.is_off() => format!("[location] {latitude}, {longitude}"),
-        // A name of a place or a person is not seen by the mask of words.
-        Content::Location { .. } => "[location]".to_owned(),
-        Content::Contacts { contacts } if !mask.is_off() => format!("[contacts] {}", contacts.len()),
-        content => mask.text(&content.in_words()),
+        content if mask.is_off() => content.in_words(),
+        content => mask.text(&content.in_words_without_names()),
     }
 }
 

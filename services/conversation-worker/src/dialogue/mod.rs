@@ -92,7 +92,7 @@ fn converse(scope: &mut Scope<'_>) -> Step<()> {
     match &last.content {
         Content::Choice { id, .. } => return reply::chosen(scope, id),
         Content::Alarm { key } => return later::due(scope, key),
-        Content::Media { .. } if files::sent(scope)? => return Ok(()),
+        Content::Media { .. } if !scope.is_edit() && files::sent(scope)? => return Ok(()),
         Content::Contacts { contacts } if identity::is_own(last, contacts) => return identity::introduced(scope),
         content if content.is_silent() => return Ok(()),
         _ => {}

@@ -51,6 +51,8 @@ pub fn control(text: &str) -> Option<Control> {
         // What a Telegram bot is sent when somebody opens it.
         "/start" => return Some(Control::Greeting),
         "/cancel" => return Some(Control::Cancel),
+        // A link to the bot may say where it stood.
+        opened if opened.starts_with("/start ") => return Some(Control::Greeting),
         _ => {}
     }
     let words: Vec<Token> = tokens(text).into_iter().filter(|t| t.kind != Kind::Mark).take(9).collect();

@@ -45,13 +45,18 @@ pub fn events(parsed: &Parsed) -> Vec<Map<String, Value>> {
 fn message(incoming: &Incoming) -> Value {
     let mut event = said(&incoming.content);
     let frame = json!({
-        "account": incoming.account.to_string(), "sender": incoming.user, "chat": incoming.peer,
-        "id": incoming.provider_message_id, "at": incoming.written_at.map(seconds), "name": incoming.contact_name,
-        "phone": incoming.phone, "quoted": incoming.quoted,
+        "account": incoming.account.to_string(), "sender": incoming.user, "chat": incoming.peer.strip_prefix("group:").unwrap_or(&incoming.peer),
+        "id": bare(&incoming.provider_message_id), "at": incoming.written_at.map(seconds), "name": incoming.contact_name,
+        "phone": incoming.phone, "quoted": incoming.quoted.as_deref().map(bare),
     });
     let frame = frame.as_object().expect("an object").clone();
     event.as_object_mut().expect("an object").extend(frame);
     event
+}
+
+/// Without the bot that stands before Telegram's ids.
+fn bare(id: &str) -> &str {
+    id.strip_prefix(super::BOT).and_then(|id| id.strip_prefix(':')).unwrap_or(id)
 }
 
 fn said(content: &Content) -> Value {
@@ -79,10 +84,10 @@ fn said(content: &Content) -> Value {
             let now = event["event"].take();
             event["event"] = json!("edit");
             event["now"] = now;
-            event["of"] = json!(of);
+            event["of"] = json!(bare(of));
             event
         }
-        Content::Reaction { of, emoji } => json!({"event": "reaction", "of": of, "emoji": emoji}),
+        Content::Reaction { of, emoji } => json!({"event": "reaction", "of": bare(of), "emoji": emoji}),
         Content::Revoke { of } => json!({"event": "revoke", "of": of}),
         Content::Notice { kind, text } => json!({"event": "notice", "kind": kind, "text": text}),
         Content::Other { kind } => json!({"event": "other", "kind": kind}),
