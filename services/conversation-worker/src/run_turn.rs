@@ -436,20 +436,21 @@ fn said(rows: &[InboxRow]) -> Vec<Said> {
     let mut said: Vec<(&str, Said)> = Vec::new();
     for row in rows {
         let incoming = &row.incoming;
-        let (content, edited) = match &incoming.content {
+        let (content, edits) = match &incoming.content {
             Content::Edit { of, content } => {
                 if let Some((_, edited)) = said.iter_mut().find(|(id, _)| id == of) {
                     edited.content = Content::clone(content);
                     continue;
                 }
-                (Content::clone(content), true)
+                (Content::clone(content), Some(of.clone()))
             }
-            content => (content.clone(), false),
+            content => (content.clone(), None),
         };
         let one = Said {
             person: row.person,
             content,
-            edited,
+            id: incoming.provider_message_id.clone(),
+            edits,
             accepted_at: row.accepted_at,
             written_at: incoming.written_at,
             quoted: incoming.quoted.clone(),
@@ -508,6 +509,6 @@ mod tests {
         let words: Vec<Content> = said(&rows).into_iter().map(|said| said.content).collect();
         assert_eq!(words, [text("tomorrow"), text("please")]);
         let late = said(&[row(4, edit("42/1", "yes"))]);
-        assert_eq!((late.len(), &late[0].content, late[0].edited), (1, &text("yes"), true));
+        assert_eq!((late.len(), &late[0].content, late[0].edits.as_deref()), (1, &text("yes"), Some("42/1")));
     }
 }

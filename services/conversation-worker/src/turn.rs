@@ -315,8 +315,10 @@ pub struct Said {
     pub person: PersonId,
     /// What.
     pub content: Content,
-    /// It says an earlier message anew, which was answered already.
-    pub edited: bool,
+    /// The platform's id of it.
+    pub id: String,
+    /// The platform's id of an earlier message that it says anew.
+    pub edits: Option<String>,
     /// When we accepted it.
     pub accepted_at: Micros,
     /// When it was written, by the platform's clock.

@@ -7,6 +7,7 @@
 mod act;
 mod answer;
 mod ask;
+mod edits;
 mod fail;
 mod files;
 mod fill;
@@ -50,6 +51,7 @@ pub fn run(input: &Input, history: &[Outcome]) -> Next {
     scope.state.language = Some(lang);
     match converse(&mut scope) {
         Ok(()) => {
+            edits::remember(&mut scope);
             note_told(&mut scope);
             Next::Done(Box::new(scope.answer()))
         }
@@ -89,6 +91,9 @@ fn text_of(input: &Input) -> Option<String> {
 fn converse(scope: &mut Scope<'_>) -> Step<()> {
     expire(scope);
     let Some(last) = scope.input.messages.last() else { return Ok(()) };
+    if edits::is_unchanged(scope) {
+        return Ok(());
+    }
     match &last.content {
         Content::Choice { id, .. } => return reply::chosen(scope, id),
         Content::Alarm { key } => return later::due(scope, key),

@@ -366,7 +366,7 @@ impl<'a> Scope<'a> {
 
     /// The last message says an earlier one anew.
     pub fn is_edit(&self) -> bool {
-        self.input.messages.last().is_some_and(|said| said.edited)
+        self.input.messages.last().is_some_and(|said| said.edits.is_some())
     }
 
     /// True when more than `seconds` have passed since a point in time.

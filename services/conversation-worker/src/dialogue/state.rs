@@ -39,6 +39,17 @@ pub struct State {
     /// A file that nothing took; counts for 300 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<SentFile>,
+    /// The last messages of people, oldest first.
+    pub said: Vec<Said>,
+}
+
+/// A message as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The platform's id.
+    pub id: String,
+    /// Changes with what it says.
+    pub mark: String,
 }
 
 /// A file that a person sent.

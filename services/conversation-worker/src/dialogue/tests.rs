@@ -109,7 +109,8 @@ fn input(state: State, content: Content, at: i64) -> Input {
         messages: vec![Said {
             person,
             content,
-            edited: false,
+            id: format!("m{at}"),
+            edits: None,
             accepted_at: now,
             written_at: None,
             quoted: None,

@@ -60,8 +60,8 @@ pub struct Talk {
     turn_calls: Vec<Call>,
     last: Option<(Input, Vec<Outcome>)>,
     alarms: Vec<Alarm>,
-    /// The next message is an edit.
-    edits: bool,
+    /// The message that the next one edits.
+    edits: Option<String>,
     transcript: String,
 }
 
@@ -90,7 +90,7 @@ impl Talk {
             turn_calls: Vec::new(),
             last: None,
             alarms: Vec::new(),
-            edits: false,
+            edits: None,
             transcript: String::new(),
         }
     }
@@ -149,9 +149,15 @@ impl Talk {
         self
     }
 
-    /// Ana says an earlier message anew, 5 s after what was before.
+    /// Ana says her last message anew, 5 s after what was before.
     pub fn edits(&mut self, text: &str) -> &mut Self {
-        self.edits = true;
+        let first = self.seq.max(1);
+        self.edits_of(first, text)
+    }
+
+    /// Ana says a message of hers anew, by its number in the conversation.
+    pub fn edits_of(&mut self, seq: i64, text: &str) -> &mut Self {
+        self.edits = Some(format!("m{seq}"));
         self.says(text)
     }
 
@@ -222,11 +228,12 @@ impl Talk {
             };
             let _ = writeln!(self.transcript, "{}> {said}", person.name);
         }
-        let edited = std::mem::take(&mut self.edits);
+        let edits = self.edits.take();
         let said = |content| Said {
             person: person.id(),
             content,
-            edited,
+            id: format!("m{seq}"),
+            edits: edits.clone(),
             accepted_at: moment.accepted,
             written_at: moment.written,
             quoted: None,

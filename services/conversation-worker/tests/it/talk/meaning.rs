@@ -316,6 +316,21 @@ fn an_edit_is_a_wish_in_place_of_the_earlier_one_and_no_yes() {
 }
 
 #[test]
+fn an_edit_in_which_nothing_changed_is_not_answered_again() {
+    let question = "Which rooms are free tomorrow?";
+    let mut talk = Talk::new();
+    talk.says(question).expect(&["Tesla"]).edits_of(1, question).expect_silence();
+    talk.edits_of(1, "Which rooms are free today?").expect(&["Tesla"]);
+    talk.edits_of(1, "Which rooms are free today?").expect_silence();
+    talk.edits_of(1, question).expect(&["Tesla"]);
+    // Nor does it touch a question.
+    let mut talk = Talk::new();
+    talk.says("book the red room tomorrow 9-12").expect(&["Krleža"]);
+    talk.edits_of(1, "book the red room tomorrow 9-12").expect_silence();
+    talk.says("yes").expect_effects(1);
+}
+
+#[test]
 fn a_bot_that_is_opened_greets() {
     Talk::new().says("/start").expect(&["Hello"]);
     asked().says("/cancel").says("yes").expect_effects(0);
