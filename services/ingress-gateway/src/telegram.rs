@@ -125,7 +125,7 @@ async fn watch(account: &WebhookAccount, bot: &Telegram, url: &str) {
                     tracing::warn!(account = %account.account, reason, "the platform could not deliver an update");
                 }
             }
-            Err(error) => tracing::debug!(account = %account.account, %error, "the webhook's state is not known"),
+            Err(error) => tracing::warn!(account = %account.account, %error, "the webhook's state is not known"),
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

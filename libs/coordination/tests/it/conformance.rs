@@ -46,9 +46,7 @@ both!(
 /// A coordination whose connection and group are there.
 pub async fn ready(server: &Server) -> Coordination {
     let coordination = server.coordination();
-    eventually(async || coordination.ping().await.is_ok()).await;
-    coordination.ensure_group().await.expect("Redis is there");
-    coordination.group_state().await.expect("Redis is there");
+    eventually(async || coordination.ensure_group().await.is_ok() && coordination.group_state().await.is_ok()).await;
     coordination
 }
 
