@@ -70,6 +70,11 @@ fn the_example_of_tenants_is_valid_and_lacks_only_its_secrets() {
     let secrets = [
         "ACME_INFOBIP_KEY",
         "ACME_INFOBIP_SECRET",
+        "ACME_META_TOKEN",
+        "ACME_META_APP_SECRET",
+        "ACME_META_VERIFY_TOKEN",
+        "ACME_TELEGRAM_TOKEN",
+        "ACME_TELEGRAM_SECRET",
         "SESSION_KEY",
         "CRM_KEY",
         "CRM_PASSWORD",
@@ -82,7 +87,10 @@ fn the_example_of_tenants_is_valid_and_lacks_only_its_secrets() {
             let mut command = command(binary, folder.path(), secrets);
             fails(command.arg("check-config").arg("--config").arg(&example))
         };
-        let set = secrets.map(|name| (name, "0123456789abcdef0123456789abcdef"));
+        let set = secrets.map(|name| match name {
+            "ACME_TELEGRAM_TOKEN" => (name, "110201543:0123456789abcdef0123456789abcdef"),
+            _ => (name, "0123456789abcdef0123456789abcdef"),
+        });
         assert_eq!(check(&set), (Some(0), String::new()), "{binary}");
         let (code, said) = check(&set[1..]);
         assert_eq!(code, Some(2), "{binary}");
