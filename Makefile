@@ -1,12 +1,13 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report figures figures-model eval-retrieval start-time bench-ingest bench-turns bench-vectors bench-embedding chaos
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report fuzz figures figures-model eval-retrieval start-time bench-ingest bench-turns bench-vectors bench-embedding chaos
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
 FEATURES = --features embedding-service/qdrant,conversation-worker/faults
 ARGS =
 DATA =
+FUZZ_SECONDS = 20
 # Of the simulation: how many seeds, or the only one.
 export SEEDS
 export SEED
@@ -66,6 +67,9 @@ corpus: ## try every file of a folder of real inputs: make corpus DATA=<folder>
 	@[ -n "$(DATA)" ] || { echo "make corpus needs DATA=<folder> (with openapi/ and webhooks/ in it)" >&2; exit 2; }
 	@[ -d "$(DATA)" ] || { echo "no folder $(DATA)" >&2; exit 2; }
 	tests/support/corpus.sh "$(DATA)"
+
+fuzz: ## throw mutated bodies at every reader of what platforms send: make fuzz FUZZ_SECONDS=20 BODIES=<folder>
+	tests/support/fuzz.sh $(FUZZ_SECONDS) "$(BODIES)"
 
 figures: ## the figures of the README: make figures DATA=<folder>
 	@[ -d "$(DATA)" ] || { echo "make figures needs DATA=<folder> (with openapi/ in it)" >&2; exit 2; }

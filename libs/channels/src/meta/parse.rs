@@ -207,8 +207,9 @@ fn content(message: &Value, may_edit: bool) -> Content {
             kind: text(part.get("type")).map_or_else(|| "system".to_owned(), |kind| label(&kind)),
             text: text(part.get("body")),
         }),
-        // `request_welcome`: somebody opened the chat for the first time and wrote nothing yet.
-        "unsupported" | "request_welcome" => Some(Content::Other { kind: kind.clone() }),
+        // `request_welcome`: somebody opened the chat for the first time and wrote nothing yet. `unknown` and `ephemeral` are
+        // what older accounts get for `unsupported`.
+        "unsupported" | "unknown" | "ephemeral" | "request_welcome" => Some(Content::Other { kind: kind.clone() }),
         _ => None,
     };
     said.unwrap_or(Content::Unknown { kind })
