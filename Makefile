@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report fuzz figures figures-model eval-retrieval start-time bench-ingest bench-turns bench-vectors bench-embedding chaos
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report fuzz figures figures-model eval-retrieval start-time bench-ingest bench-gateway bench-turns bench-vectors bench-embedding chaos
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -94,7 +94,10 @@ start-time: ## how long the one process takes to be ready, empty and with 10,000
 	$(CARGO) run --quiet -p tests --example start_time -- target/debug/dragoman
 
 bench-ingest: ## webhooks a second, on disk before each answer, beside FastAPI on the same machine
-	tests/support/bench-ingest/run.sh
+	tests/support/bench-ingest/run.sh ingest
+
+bench-gateway: ## webhooks a second of the gateway alone, in front of a store in memory, beside FastAPI, and its memory over MESSAGES=10000000
+	tests/support/bench-ingest/run.sh gateway
 
 bench-turns: ## turns in flight in one worker on a model of two seconds, and turns a second beside Celery
 	tests/support/bench-turns/run.sh

@@ -53,8 +53,20 @@ pub fn migrate(binaries: &Path, database: &str, redis: &str) -> anyhow::Result<(
 /// # Errors
 /// When there is none, or no `/proc`.
 pub fn peak_mib(process: u32) -> anyhow::Result<f64> {
+    status_mib(process, "VmHWM:")
+}
+
+/// The memory that a process has, in MiB.
+///
+/// # Errors
+/// As [`peak_mib`].
+pub fn resident_mib(process: u32) -> anyhow::Result<f64> {
+    status_mib(process, "VmRSS:")
+}
+
+fn status_mib(process: u32, field: &'static str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context(field)?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib / 1024.0)
 }

@@ -8,27 +8,28 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
+mod system;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
-use testkit::load::{Connection, SECRET, account, figure, free, migrate, open_loop, peak_mib, request, rounds};
+use system::{PEERS, System, WAIT};
+use testkit::load::{figure, migrate, open_loop, peak_mib, request, rounds};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 const P99: Duration = Duration::from_millis(30);
 const CONNECTIONS: usize = 128;
-/// People who write.
-const PEERS: usize = 2_000;
 const RUN: Duration = Duration::from_secs(4);
-const WAIT: Duration = Duration::from_secs(30);
+
 /// The rate of the published latency, and the first and the last that are tried.
 const RATE: f64 = 2_000.0;
 const LEAST: f64 = 100.0;
@@ -38,6 +39,12 @@ const SLOW_SOCKETS: usize = 2_000;
 const RATE_BESIDE_SLOW: f64 = 500.0;
 /// By how much a rate is more than the one before.
 const STEP: f64 = 1.1;
+
+/// Our gateway over a database that has been migrated.
+async fn gateway(binaries: &Path, folder: &Path, database: &str, redis: &str) -> anyhow::Result<System> {
+    migrate(binaries, database, redis)?;
+    System::gateway(Command::new(binaries.join("ingress-gateway")).env("REDIS_URL", redis), folder, database).await
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -50,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     if let Ok(rate) = std::env::var("RATE") {
         // One run of ours, to look at.
-        let ours = System::gateway(&binaries, folder.path(), &database, &redis).await?;
+        let ours = gateway(&binaries, folder.path(), &database, &redis).await?;
         let outcome = Runs::default().once(&ours, rate.parse().context("RATE is webhooks a second")?).await?;
         println!(
             "p50 {:.2} ms, p99 {:.2} ms, {} failed, {} late",
@@ -62,7 +69,7 @@ async fn main() -> anyhow::Result<()> {
     let (mut rates, mut durable, mut fast, mut at_rate) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut beside_slow, mut memory) = (Vec::new(), Vec::new());
     for round in 0..rounds()? {
-        let ours = System::gateway(&binaries, folder.path(), &database, &redis).await?;
+        let ours = gateway(&binaries, folder.path(), &database, &redis).await?;
         let rate = runs.highest(&ours, rates.last().copied()).await?;
         at_rate.push(runs.once(&ours, RATE).await?.p99_ms);
         let slow_sockets = SlowSockets::open(ours.address, ours.path).await?;
@@ -209,86 +216,5 @@ impl SlowSockets {
     /// How many are open.
     fn held(&self) -> usize {
         self.open.load(Ordering::Relaxed)
-    }
-}
-
-/// A system that takes webhooks, and the path of them.
-struct System {
-    process: Child,
-    address: SocketAddr,
-    path: &'static str,
-}
-
-impl Drop for System {
-    fn drop(&mut self) {
-        // uvicorn ends its workers when it is asked to end.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let ended = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < ended && matches!(self.process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl System {
-    async fn gateway(binaries: &Path, folder: &Path, database: &str, redis: &str) -> anyhow::Result<Self> {
-        let config = folder.join("tenants.toml");
-        std::fs::write(&config, account("http://127.0.0.1:1"))?;
-        migrate(binaries, database, redis)?;
-        let (address, ops) = (free()?, free()?);
-        let process = Command::new(binaries.join("ingress-gateway"))
-            .arg("--config")
-            .arg(&config)
-            .env("DATABASE_URL", database)
-            .env("REDIS_URL", redis)
-            .env("INGRESS_GATEWAY__HTTP__LISTEN", address.to_string())
-            .env("INGRESS_GATEWAY__OPS__LISTEN", ops.to_string())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.join("gateway.log"))?)
-            .spawn()?;
-        Self { process, address, path: "/webhook/infobip/main" }.ready().await
-    }
-
-    /// FastAPI under uvicorn with two workers; without a database it checks the signature and says yes.
-    async fn python(python: &Path, baseline: &Path, database: Option<&str>) -> anyhow::Result<Self> {
-        let address = free()?;
-        let folder = baseline.parent().context("a folder")?;
-        let process = Command::new(python)
-            .args(["-m", "uvicorn", "baseline:app", "--workers", "2", "--loop", "uvloop", "--http", "httptools"])
-            .args([
-                "--no-access-log",
-                "--log-level",
-                "warning",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                &address.port().to_string(),
-            ])
-            .current_dir(folder)
-            .env("BASELINE_SECRET", SECRET)
-            .env("BASELINE_DATABASE_URL", database.unwrap_or_default())
-            .stdout(Stdio::null())
-            .spawn()?;
-        Self { process, address, path: "/webhook" }.ready().await
-    }
-
-    async fn ready(mut self) -> anyhow::Result<Self> {
-        let begun = Instant::now();
-        let mut number = usize::MAX / 2;
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                bail!("the system ended with {status}");
-            }
-            ensure!(begun.elapsed() < WAIT, "the system was not ready in time");
-            number += 1;
-            if let Ok(mut connection) = Connection::open(self.address).await
-                && connection.post(self.path, number, PEERS).await.is_ok_and(|taken| taken)
-            {
-                return Ok(self);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 }

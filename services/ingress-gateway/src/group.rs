@@ -7,6 +7,7 @@ use std::{
 };
 
 use domain::Incoming;
+use futures::future::BoxFuture;
 use store::{Accepted, Store, StoreError};
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
@@ -22,9 +23,21 @@ const WAITING_MAX: usize = 2_048;
 /// Longest wait of a webhook for its commit. It may be made afterwards: then the platform's repetition finds it.
 const WAIT_MAX: Duration = Duration::from_millis(2_300);
 
+/// Where messages are accepted: the store, or what stands for it where the gateway alone is measured.
+pub trait Accept: Send + Sync {
+    /// As [`Store::accept`].
+    fn accept<'a>(&'a self, messages: &'a [Incoming]) -> BoxFuture<'a, Result<Vec<Accepted>, StoreError>>;
+}
+
+impl Accept for Store {
+    fn accept<'a>(&'a self, messages: &'a [Incoming]) -> BoxFuture<'a, Result<Vec<Accepted>, StoreError>> {
+        Box::pin(self.accept(messages))
+    }
+}
+
 /// Accepts messages in groups.
 pub(crate) struct Groups {
-    store: Store,
+    store: Arc<dyn Accept>,
     sender: OnceLock<mpsc::Sender<Waiting>>,
 }
 
@@ -36,7 +49,7 @@ struct Waiting {
 
 impl Groups {
     /// Of a store; nothing runs before the first message, and nothing after the last handle is gone.
-    pub fn of(store: Store) -> Self {
+    pub fn of(store: Arc<dyn Accept>) -> Self {
         Self { store, sender: OnceLock::new() }
     }
 
@@ -45,7 +58,7 @@ impl Groups {
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
             let (receiver, idle) = (Arc::new(Mutex::new(receiver)), Arc::new(Semaphore::new(COMMITS)));
             for _ in 0..COMMITS {
-                tokio::spawn(commit_groups(self.store.clone(), Arc::clone(&receiver), Arc::clone(&idle)));
+                tokio::spawn(commit_groups(Arc::clone(&self.store), Arc::clone(&receiver), Arc::clone(&idle)));
             }
             sender
         })
@@ -63,7 +76,7 @@ impl Groups {
     }
 }
 
-async fn commit_groups(store: Store, receiver: Arc<Mutex<mpsc::Receiver<Waiting>>>, idle: Arc<Semaphore>) {
+async fn commit_groups(store: Arc<dyn Accept>, receiver: Arc<Mutex<mpsc::Receiver<Waiting>>>, idle: Arc<Semaphore>) {
     loop {
         let group = {
             let mut receiver = receiver.lock().await;
@@ -71,7 +84,7 @@ async fn commit_groups(store: Store, receiver: Arc<Mutex<mpsc::Receiver<Waiting>
             gather(first, &mut receiver, &idle).await
         };
         let Ok(_busy) = idle.acquire().await else { return };
-        commit(&store, group).await;
+        commit(&*store, group).await;
     }
 }
 
@@ -100,7 +113,7 @@ async fn gather(first: Waiting, receiver: &mut mpsc::Receiver<Waiting>, idle: &S
 }
 
 /// Commits a group; if that cannot be, each webhook of it by itself, so that the guilty one fails alone.
-async fn commit(store: &Store, mut group: Vec<Waiting>) {
+async fn commit(store: &dyn Accept, mut group: Vec<Waiting>) {
     let counts: Vec<usize> = group.iter().map(|waiting| waiting.messages.len()).collect();
     let mut all: Vec<Incoming> = group.iter_mut().flat_map(|waiting| waiting.messages.drain(..)).collect();
     let mut accepted = match store.accept(&all).await {
@@ -224,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn webhooks_of_one_time_are_each_accepted_once() {
         let file = testkit::Sqlite::new().expect("a folder");
-        let groups = Groups::of(store(&file).await);
+        let groups = Groups::of(Arc::new(store(&file).await));
         let all: Vec<Vec<Incoming>> =
             (0..200).map(|number| vec![incoming(&format!("p{}", number % 7), &format!("m{number}"))]).collect();
         let mut answers = futures::future::join_all(all.into_iter().map(|messages| groups.accept(messages))).await;

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use accounts::{AppError, ShortKey};
 pub use config::{ChatConfig, Config, WebhookConfig};
+pub use group::Accept;
 
 /// Name of the service.
 pub const SERVICE: &str = "ingress-gateway";
@@ -94,6 +95,15 @@ impl App {
     /// # Errors
     /// [`AppError`] when an account's settings cannot be used.
     pub fn new(config: Config, parts: Parts) -> Result<Self, AppError> {
+        let store = Arc::new(parts.store.clone());
+        Self::accepting(config, parts, store)
+    }
+
+    /// As [`Self::new`], with messages accepted by something else than the store.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn accepting(config: Config, parts: Parts, accept: Arc<dyn Accept>) -> Result<Self, AppError> {
         for (tenant, account) in accounts::with_sessions_of_one_process(&config) {
             tracing::warn!(
                 %tenant, %account,
@@ -105,7 +115,7 @@ impl App {
             accounts: accounts::Accounts::new(&config)?,
             switches: Switches::new(parts.store.clone(), config.ai),
             health_ai: health_ai::Known::default(),
-            groups: group::Groups::of(parts.store.clone()),
+            groups: group::Groups::of(accept),
             store: parts.store,
             coordination: parts.coordination,
             clock: parts.clock,
