@@ -55,6 +55,7 @@ async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: boo
             audit: None,
             dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),
             alarms: store::Alarms::default(),
+            opt_outs: Vec::new(),
         };
         let committed = store.commit(&lease, &commit).await;
         store.release_idle(&lease).await.expect("released");

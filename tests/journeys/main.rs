@@ -14,6 +14,7 @@ mod learned;
 mod metrics;
 mod misuse;
 mod model;
+mod notifications;
 mod phone_page;
 mod platforms;
 mod services;

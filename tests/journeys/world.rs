@@ -301,6 +301,12 @@ impl World {
         self.grpc.map(|[.., admin]| admin).or_else(told).expect("it listens")
     }
 
+    /// ConversationService; the one process tells in its log where it is.
+    pub fn conversation(&self) -> SocketAddr {
+        let told = || self.log_of("dragoman").split(" conversation=").nth(1)?.split_whitespace().next()?.parse().ok();
+        self.grpc.map(|[_, conversation, _]| conversation).or_else(told).expect("it listens")
+    }
+
     /// Names of the running processes.
     pub fn names(&self) -> Vec<&'static str> {
         self.processes.iter().map(|process| process.name).collect()
@@ -570,7 +576,7 @@ fn read_token(data: &Path) -> String {
 }
 
 /// The number of rows that a statement changes.
-async fn change(database: &str, sql: &'static str) -> u64 {
+pub async fn change(database: &str, sql: &'static str) -> u64 {
     if database.starts_with("sqlite:") {
         let pool = sqlx::SqlitePool::connect(database).await.expect("the database");
         let changed = sqlx::query(sql).execute(&pool).await.expect("a change").rows_affected();

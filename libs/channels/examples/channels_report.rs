@@ -189,6 +189,7 @@ fn kind(content: &Content) -> String {
         Content::Notice { kind, .. } => format!("notice {kind}"),
         Content::Other { kind } => format!("other {kind}"),
         Content::Alarm { .. } => "alarm".to_owned(),
+        Content::Notification { .. } => "notification".to_owned(),
         Content::Unknown { kind } => format!("unknown {kind}"),
     }
 }

@@ -19,7 +19,7 @@ mod whatsapp;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, Tenant};
+use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, Template, Tenant};
 use http::HeaderMap;
 
 pub use json::MAX_DEPTH;
@@ -128,6 +128,39 @@ impl Channel {
                 reason: "web chat rows are sent by their commit".to_owned(),
             },
         }
+    }
+
+    /// Sends a template that the platform has approved, as [`Self::send`] sends a part.
+    pub async fn send_template(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        template: &Template,
+        deadline: Duration,
+    ) -> SendOutcome {
+        match self {
+            Self::Infobip(infobip) => infobip.send_template(peer, id, template, deadline).await,
+            Self::Meta(meta, _) => meta.send_template(peer, id, template, deadline).await,
+            Self::Telegram(_) | Self::Web(_) => SendOutcome::Rejected {
+                class: RejectClass::Content,
+                reason: "this platform has no templates".to_owned(),
+            },
+        }
+    }
+
+    /// For how long after a person wrote they may be written to in free words; then only templates are delivered. None
+    /// where the platform has no such time, and no templates.
+    pub fn window(&self) -> Option<Duration> {
+        match self {
+            Self::Infobip(_) | Self::Meta(..) => Some(whatsapp::WINDOW),
+            Self::Telegram(_) | Self::Web(_) => None,
+        }
+    }
+
+    /// The peer behind a phone number, where the platform lets us write to somebody who never wrote.
+    pub fn peer_of_number(&self, number: &str) -> Option<String> {
+        let number = number.strip_prefix('+').unwrap_or(number);
+        (self.window().is_some() && fields::is_phone(number)).then(|| number.to_owned())
     }
 
     /// The file that a person sent, by the address or id that the platform gave, with the account's key. Asks no host but the

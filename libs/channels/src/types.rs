@@ -147,8 +147,10 @@ pub enum SendOutcome {
 pub enum RejectClass {
     /// Our key or sender is not accepted: every send of the account will fail. An alarm.
     Credentials,
-    /// The person cannot be reached there: no such number, blocked, left.
+    /// The person cannot be reached there: no such number, left.
     Recipient,
+    /// The person wants nothing from us: they blocked the account, or want no messages that they did not ask for.
+    OptedOut,
     /// The platform's time for free answers is over; only a template may be sent.
     WindowClosed,
     /// The message itself is wrong: shape, length, type.
@@ -161,6 +163,7 @@ impl RejectClass {
         match self {
             Self::Credentials => "credentials",
             Self::Recipient => "recipient",
+            Self::OptedOut => "opted_out",
             Self::WindowClosed => "window_closed",
             Self::Content => "content",
         }

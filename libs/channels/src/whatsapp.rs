@@ -1,9 +1,13 @@
 //! A reply as WhatsApp takes it, through whomever it is sent: split, with buttons, as a list, or with numbers where it takes neither.
 
+use std::time::Duration;
+
 use domain::{Choice, Reply};
 
 use crate::split::{shorten, split, units};
 
+/// For so long after a person wrote they may be written to in free words.
+pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Longest text message.
 const TEXT: usize = 4_096;
 /// Parts of a text that does not fit into one message.

@@ -6,5 +6,8 @@ pub mod telemetry;
 pub mod time;
 
 pub use id::{Account, ConversationId, OutboxId, PersonId, Tenant};
-pub use message::{Choice, Contact, Content, Incoming, OrderItem, Receipt, ReceiptStatus, Reply};
+pub use message::{
+    Category, Choice, Contact, Content, Failure, Incoming, OrderItem, Outgoing, Receipt, ReceiptStatus, Reply,
+    Template, Unasked,
+};
 pub use time::{Clock, Micros, SystemClock};

@@ -116,6 +116,13 @@ pub enum Content {
         /// Its name within the conversation.
         key: String,
     },
+    /// A service of ours tells the person something that they did not ask for.
+    Notification {
+        /// What to say; empty where only the template is to be sent.
+        text: String,
+        /// What for, and what is sent where words are not allowed.
+        unasked: Unasked,
+    },
     /// A kind that no dialogue reads, such as a poll; answered politely.
     Other {
         /// The platform's word for it.
@@ -126,6 +133,55 @@ pub enum Content {
         /// The platform's word for it.
         kind: String,
     },
+}
+
+/// What is known of a message that nobody asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unasked {
+    /// What for.
+    pub category: Category,
+    /// What is sent instead where the platform's time for free words is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// What a message that nobody asked for is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// About something that the person has or ordered.
+    Service,
+    /// To sell something.
+    Marketing,
+}
+
+impl Category {
+    /// As counted.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Marketing => "marketing",
+        }
+    }
+}
+
+/// A message that the platform has approved, with what is put into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its name there.
+    pub name: String,
+    /// Its language there, such as `hr` or `en_US`.
+    pub language: String,
+    /// What stands in its body in place of `{{1}}`, `{{2}}` ..
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<String>,
+}
+
+impl Template {
+    /// How a history shows it.
+    pub fn in_words(&self) -> String {
+        format!("[template {}] {}", self.name, self.parameters.join(", ")).trim_end().to_owned()
+    }
 }
 
 /// Somebody from an address book.
@@ -192,6 +248,10 @@ impl Content {
             Self::Revoke { .. } => with("taken back", None),
             Self::Notice { kind, text } => with(kind, text.as_deref()),
             Self::Alarm { .. } => with("alarm", None),
+            Self::Notification { text, unasked } => match &unasked.template {
+                Some(template) if text.is_empty() => with("notification", Some(&template.in_words())),
+                _ => with("notification", Some(text)),
+            },
             Self::Other { kind } | Self::Unknown { kind } => with(kind, None),
         }
     }
@@ -208,6 +268,27 @@ pub struct Reply {
     /// Word on the button that opens a list of more than 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_title: Option<String>,
+}
+
+/// A part of ours as it waits to be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// What to say.
+    #[serde(flatten)]
+    pub reply: Reply,
+    /// Set where nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Unasked>,
+}
+
+impl Outgoing {
+    /// How a history shows it: its words, else the template that stands for them.
+    pub fn in_words(&self) -> String {
+        match self.unasked.as_ref().and_then(|unasked| unasked.template.as_ref()) {
+            Some(template) if self.reply.text.is_empty() => template.in_words(),
+            _ => self.reply.text.clone(),
+        }
+    }
 }
 
 /// A button or list row.
@@ -237,6 +318,17 @@ pub struct Receipt {
     pub status: ReceiptStatus,
     /// When, by the platform's clock.
     pub at: Option<Micros>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+}
+
+/// Why a platform did not deliver a message of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The platform's code and its words for it, without personal data, at most 200 characters.
+    pub reason: String,
+    /// Its time for free words is over; a template would have been taken.
+    pub window_closed: bool,
 }
 
 /// What a platform reports, lowest rank first; reports come in any order and never step back.

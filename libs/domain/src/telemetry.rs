@@ -152,6 +152,9 @@ pub mod metric {
         /// Answers that wait for an operator.
         Gauge Count OUTBOUND_HELD = "dragoman_outbound_held";
 
+        /// Messages that nobody asked for, by category and outcome: accepted or refused first, then sent, template or failed.
+        Counter Count NOTIFICATIONS = "dragoman_notifications_total";
+
         // Embeddings.
         /// Looks into the cache of vectors, by result.
         Counter Count EMBEDDING_CACHE = "embedding_cache_total";

@@ -54,12 +54,14 @@ pub struct MessageRow {
     pub direction: Direction,
     /// Who wrote it; `None` for ours.
     pub person: Option<PersonId>,
-    /// A `domain::Content` (inbound) or `domain::Reply` (outbound).
+    /// A `domain::Content` (inbound) or `domain::Outgoing` (outbound).
     pub body: Value,
     /// When it was accepted or committed.
     pub created_at: Micros,
     /// Inbound: `accepted` or `answered`. Outbound: the outbox status, or the highest report of the platform.
     pub status: String,
+    /// Outbound, and failed: why.
+    pub reason: Option<String>,
 }
 
 impl Store {
@@ -148,7 +150,10 @@ impl Store {
                     "(select r.status from receipts r where r.outbox_id = o.id and r.tenant = m.tenant order by r.rank desc limit 1), "
                     "(select r.status from receipts r where r.tenant = m.tenant and r.account = c.account "
                     "and r.provider_message_id = o.provider_message_id order by r.rank desc limit 1), "
-                    "o.status, case when m.seq <= c.done_seq then 'answered' else 'accepted' end) as status "
+                    "o.status, case when m.seq <= c.done_seq then 'answered' else 'accepted' end) as status, "
+                    "coalesce((select r.reason from receipts r where r.outbox_id = o.id and r.tenant = m.tenant and r.status = 'failed' limit 1), "
+                    "(select r.reason from receipts r where r.tenant = m.tenant and r.account = c.account "
+                    "and r.provider_message_id = o.provider_message_id and r.status = 'failed' limit 1), o.reason) as reason "
                     "from messages m join conversations c on c.id = m.conversation left join outbox o on o.id = m.outbox_id "
                     "where m.conversation = $1 and m.tenant = $2 and (m.seq, m.part) > ($3, $4) "
                     "and ($5 is null or m.direction = $5) order by m.seq, m.part limit $6"
@@ -183,12 +188,14 @@ fn conversation(row: &Row) -> Result<ConversationRow, StoreError> {
 }
 
 fn message(row: &Row) -> Result<MessageRow, StoreError> {
+    let status = row.text("status")?;
     Ok(MessageRow {
         cursor: Cursor { seq: row.int("seq")?, part: row.small("part")? },
         direction: if row.text("direction")? == "inbound" { Direction::Inbound } else { Direction::Outbound },
         person: row.opt_uuid("person")?.map(PersonId),
         body: row.json("body")?,
         created_at: row.micros("created_at")?,
-        status: row.text("status")?,
+        reason: row.opt_text("reason")?.filter(|_| status == "failed"),
+        status,
     })
 }

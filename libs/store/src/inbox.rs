@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::{Account, ConversationId, Incoming, PersonId, Tenant};
+use domain::{Account, Content, ConversationId, Incoming, PersonId, Tenant};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -468,7 +468,7 @@ async fn lock(
     Ok((next, known))
 }
 
-/// Inserts rows under their numbers, with their lines of the history, and counts them; false if the key of one is there
+/// Inserts rows under their numbers, with the lines of the history of what people said, and counts them; false if the key of one is there
 /// already. The conflict clause names the message key alone: a conflict on (conversation, seq) is an error, never a skip.
 async fn insert_all(
     tx: &mut Tx,
@@ -488,7 +488,7 @@ async fn insert_all(
         " where true order by tenant, provider, account, provider_message_id"
         " on conflict (tenant, provider, account, provider_message_id) do nothing returning 1 as one"
         ("), m as (insert into messages (conversation, seq, part, tenant, direction, person, body, created_at) \
-            select conversation, seq, -1, tenant, 'inbound', person, body, (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) from n), \
+            select conversation, seq, -1, tenant, 'inbound', person, body, (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) from n where provider <> 'internal'), \
             c as (update conversations set next_seq = g.seq, wake_at = g.at, rung_at = g.at from \
             (select conversation, max(seq) as seq, (extract(epoch from clock_timestamp()) * 1000000)::bigint as at from n group by conversation) as g \
             where conversations.id = g.conversation) select 1 as one from i"
@@ -505,7 +505,7 @@ async fn insert_all(
         sql!(
             "insert into messages (conversation, seq, part, tenant, direction, person, body, created_at) "
             "select unhex(value ->> 'conversation'), value ->> 'seq', -1, value ->> 'tenant', 'inbound', unhex(value ->> 'person'), value ->> 'body', "
-            "(select " now ") from json_each($1)"
+            "(select " now ") from json_each($1) where value ->> 'provider' <> 'internal'"
         ),
         args![&rows],
     )
@@ -563,7 +563,8 @@ pub(crate) async fn insert_row(
     Ok(inserted == 1)
 }
 
-/// Inserts one message under its number, and its line of the history; false if its key is there already.
+/// Inserts one message under its number, and its line of the history if a person said it; false if its key is there
+/// already.
 pub(crate) async fn insert(
     tx: &mut Tx,
     message: &Incoming,
@@ -585,6 +586,9 @@ pub(crate) async fn insert(
     };
     if !insert_row(tx, conversation, seq, &row).await? {
         return Ok(false);
+    }
+    if matches!(message.content, Content::Notification { .. }) {
+        return Ok(true);
     }
     let body = serde_json::to_string(&message.content).map_err(|error| StoreError::Payload(error.to_string()))?;
     tx.execute(

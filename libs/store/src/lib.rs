@@ -27,6 +27,8 @@ pub mod journal;
 pub mod lease;
 pub mod media;
 pub mod migrations;
+pub mod notifications;
+pub mod opt_outs;
 pub mod outbox;
 pub mod people;
 pub mod receipts;
@@ -47,6 +49,8 @@ pub use lease::{Lease, Seen, SweepInput};
 pub use media::{FileNew, StoredFile};
 #[cfg(feature = "faults")]
 pub use memory::Clock;
+pub use notifications::NotificationState;
+pub use opt_outs::{OptChange, OptOut, Reach, Scope};
 pub use outbox::{OutboxRow, OutboxStatus, Outcome, Recorded, UnknownPolicy};
 pub use people::UserMapping;
 pub use reports::ReportNew;

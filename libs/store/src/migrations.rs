@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_discarded"),
     migration!(5, "0005_switches"),
     migration!(6, "0006_alarms_and_media"),
+    migration!(7, "0007_opt_outs"),
 ];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \

@@ -10,6 +10,7 @@ use crate::{
     batch::Batch,
     engine::{Row, Tx, args, clean, sql},
     lease::micros,
+    notifications,
 };
 
 /// So long a `sending` row counts as in flight, whoever began it: deadline of the send and a margin.
@@ -70,7 +71,7 @@ pub struct OutboxRow {
     pub attempt: i32,
     /// Where it is.
     pub status: OutboxStatus,
-    /// A `domain::Reply`.
+    /// A `domain::Outgoing`.
     pub reply: Value,
     /// `pending`: not before; `unknown`: ends then.
     pub due_at: Micros,
@@ -82,6 +83,8 @@ pub struct OutboxRow {
     pub quoted_provider_message_id: Option<String>,
     /// W3C `traceparent` of the message that it answers.
     pub traceparent: Option<String>,
+    /// When the person's own message was accepted that it answers; none where they did not write.
+    pub asked_at: Option<Micros>,
 }
 
 /// How an attempt ended.
@@ -94,6 +97,11 @@ pub enum Outcome {
     },
     /// The platform refused it for good.
     Failed {
+        /// Why, without personal data.
+        reason: String,
+    },
+    /// The platform's time for free words is over: as failed, and what has a template follows as that, once.
+    WindowClosed {
         /// Why, without personal data.
         reason: String,
     },
@@ -192,25 +200,28 @@ impl Store {
             (OutboxStatus::Unknown, Outcome::Unknown) => false,
             (OutboxStatus::Unknown, _) => true,
             // A held row is not counted any more, so only an end can be recorded.
-            (OutboxStatus::Held, Outcome::Sent { .. } | Outcome::Failed { .. }) => true,
+            (OutboxStatus::Held, Outcome::Sent { .. } | Outcome::Failed { .. } | Outcome::WindowClosed { .. }) => true,
             _ => false,
         };
         if !allowed || row.small("attempt")? != attempt {
             tx.rollback().await?;
             return Ok(false);
         }
-        let ended = matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. });
+        let ended = matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. } | Outcome::WindowClosed { .. });
         let wake = match outcome {
             Outcome::Sent { provider_message_id } => {
                 mark_sent(&mut tx, id, provider_message_id.as_deref()).await?;
                 None
             }
-            Outcome::Failed { reason } => {
+            Outcome::Failed { reason } | Outcome::WindowClosed { reason } => {
                 tx.execute(
                     sql!("update outbox set status = 'failed', reason = $2 where id = $1"),
                     args![id, clean(reason)],
                 )
                 .await?;
+                if matches!(outcome, Outcome::WindowClosed { .. }) {
+                    notifications::follow(&mut tx, conversation, id).await?;
+                }
                 None
             }
             Outcome::Pending { due_at } => {
@@ -354,6 +365,7 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
         sent_at: row.opt_micros("sent_at")?,
         quoted_provider_message_id: row.opt_text("quoted")?,
         traceparent: row.opt_text("traceparent")?,
+        asked_at: row.opt_micros("asked_at")?,
     })
 }
 

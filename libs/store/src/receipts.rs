@@ -6,13 +6,21 @@ use domain::{ConversationId, Receipt, Tenant};
 
 use crate::{
     Store, StoreError,
-    engine::{args, sql},
-    outbox,
+    engine::{args, clean, sql},
+    notifications, outbox,
 };
+
+/// Longest stored reason, in characters.
+const REASON_CHARS_MAX: usize = 200;
+
+fn reason(words: &str) -> String {
+    clean(words).chars().take(REASON_CHARS_MAX).collect()
+}
 
 impl Store {
     /// Records a platform's reports in one transaction. One that names a message of ours is a proof that the platform
-    /// took it: the message becomes `sent` and its conversation is woken. Gives the conversations to ring.
+    /// took it: the message becomes `sent` and its conversation is woken. One that says that words came too late has a
+    /// message with a template follow as that, once. Gives the conversations to ring.
     ///
     /// # Errors
     /// [`StoreError::Busy`] for a lock; nothing was kept then.
@@ -56,8 +64,8 @@ impl Store {
         for receipt in &sorted {
             tx.execute(
                 sql!(
-                    "insert into receipts (tenant, provider, account, provider_message_id, status, rank, outbox_id, at) "
-                    "values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, " now ")) "
+                    "insert into receipts (tenant, provider, account, provider_message_id, status, rank, outbox_id, at, reason) "
+                    "values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, " now "), $9) "
                     "on conflict (tenant, provider, account, provider_message_id, status) do nothing"
                 ),
                 args![
@@ -68,7 +76,8 @@ impl Store {
                     receipt.status.as_str(),
                     receipt.status as i32,
                     receipt.outbox_id,
-                    receipt.at
+                    receipt.at,
+                    receipt.failure.as_ref().map(|failure| reason(&failure.reason))
                 ],
             )
             .await?;
@@ -79,6 +88,10 @@ impl Store {
                 continue;
             };
             if outbox::prove(&mut tx, conversation, id, Some(&receipt.provider_message_id)).await? {
+                ring.insert(conversation);
+            }
+            let too_late = receipt.failure.as_ref().is_some_and(|failure| failure.window_closed);
+            if too_late && notifications::follow(&mut tx, conversation, id).await? {
                 ring.insert(conversation);
             }
         }

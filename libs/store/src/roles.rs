@@ -20,6 +20,7 @@ pub const WORK_TABLES: &[&str] = &[
     "steps",
     "outbox",
     "receipts",
+    "opt_outs",
     "messages",
     "user_mappings",
     "dead_letters",

@@ -14,6 +14,7 @@ use crate::{
     alarms::{self, Alarms},
     batch::Batch,
     engine::{Row, args, clean, sql},
+    opt_outs::{self, OptChange},
     outbox, steps,
 };
 
@@ -60,7 +61,7 @@ pub struct InboxRow {
 pub struct OutboxNew {
     /// Its place, from 0.
     pub part: i32,
-    /// A `domain::Reply`.
+    /// A `domain::Outgoing`.
     pub reply: Value,
     /// The web chat reads it from the store: there is nothing to send.
     pub sent_already: bool,
@@ -130,6 +131,8 @@ pub struct Commit {
     pub dead_letter: Option<DeadLetterNew>,
     /// Alarms that it sets and takes back.
     pub alarms: Alarms,
+    /// What the person does not want any more, or again.
+    pub opt_outs: Vec<OptChange>,
 }
 
 /// What a commit came to.
@@ -153,13 +156,14 @@ impl Store {
                 sql!(
                     "select c.next_seq, c.done_seq, c.unsent, c.wake_at, c.epoch, c.state, " now " as now, "
                     "o.id, o.in_seq, o.part, o.attempt, o.status, o.reply, o.due_at, o.sending_at, o.sent_at, "
-                    "i.provider_message_id as quoted, " traceparent " as traceparent from conversations c "
+                    "i.provider_message_id as quoted, " traceparent " as traceparent, "
+                    "case when i.provider = $3 then i.accepted_at end as asked_at from conversations c "
                     "left join outbox o on o.id = (select id from outbox where conversation = c.id "
                     "and status in ('pending', 'sending', 'unknown') order by in_seq, part limit 1) "
                     "left join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
                     "where c.id = $1 and c.tenant = $2"
                 ),
-                args![lease.conversation, &lease.tenant],
+                args![lease.conversation, &lease.tenant, lease.account.channel()],
             )
             .await?
             .ok_or(StoreError::NotFound("conversation"))?;
@@ -267,6 +271,7 @@ impl Store {
             );
         }
         alarms::push(&mut batch, lease, &commit.alarms)?;
+        opt_outs::push(&mut batch, lease, &commit.opt_outs);
         let Some(values) = self.write_batch(batch).await.map_err(steps::conflict)? else {
             let is_mine = sql!("select 1 as v from conversations where id = $1 and epoch = $2 and tenant = $3");
             let mine = self.read_one(is_mine, args![lease.conversation, lease.epoch, &lease.tenant]).await?;

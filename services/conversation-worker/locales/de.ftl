@@ -138,6 +138,8 @@ act-done-plain = Erledigt
 changed = Geändert: { $what }. Der Rest bleibt.
 number-is = Nummer { $number }.
 cancelled = Gut, es wurde nichts gemacht.
+opted-out = Gut, du bekommst keine Nachrichten mehr, um die du nicht gebeten hast. Auf das, was du schreibst, antworte ich weiterhin. Schreib START, um sie wieder zu bekommen.
+opted-in = Gut, du bekommst wieder Nachrichten. Schreib STOP, um sie zu beenden.
 left = Gut.
 too-late = Diese Frage ist { $n ->
     [1] eine Minute

@@ -85,6 +85,8 @@ act-done-plain = Gotovo
 changed = Promijenjeno: { $what }. Ostalo ostaje.
 number-is = Broj { $number }.
 cancelled = Dobro, ništa nije upisano.
+opted-out = Dobro, više ti neću slati poruke koje nisi tražio. I dalje odgovaram na ono što napišeš. Napiši KRENI ako ih opet želiš.
+opted-in = Dobro, opet ćeš dobivati poruke. Napiši STOP kad ih više ne želiš.
 left = Dobro.
 too-late = To pitanje staro je { $n ->
     [1] minutu

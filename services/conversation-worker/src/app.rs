@@ -168,7 +168,12 @@ impl App {
         let (ops_stop, watch_stop) = (CancellationToken::new(), shutdown.clone());
         let ops = tokio::spawn(ops::serve(ops, readiness.clone(), ops_stop.clone()));
 
-        let service = Conversations::new(worker.store.clone(), worker.coordination.clone(), watch_stop);
+        let service = Conversations::new(
+            worker.store.clone(),
+            worker.coordination.clone(),
+            Arc::clone(&worker.tenants),
+            watch_stop,
+        );
         let routes = Routes::new(
             ConversationServiceServer::new(service)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use coordination::FeedEvent;
 use domain::{
-    Content, Incoming, Micros, Reply,
+    Content, Incoming, Micros, Outgoing, Reply,
     telemetry::{metric, span},
 };
 use faults::{Bug, planted};
@@ -58,7 +58,7 @@ pub async fn answer(
     if let Some(report) = &answer.trace.report {
         worker.store.file_report(&held.lease, first.seq, &report_of(first, report)).await?;
     }
-    let replies = parts(worker, held, &answer.replies, answer.asks);
+    let replies = parts(worker, held, &answer);
     let state = before.after(first.seq, answer.asks && !replies.is_empty(), answer.question, &answer.state).write();
     let begin_send = first_to_send && may_begin(worker, held, &replies).await;
     let commit = Commit {
@@ -68,9 +68,11 @@ pub async fn answer(
         replies,
         begin_send,
         state,
-        audit: Some(audit(held, rows, &answer.trace, worker.models.name())),
+        // Nobody asked, so nobody decided.
+        audit: answer.unasked.is_none().then(|| audit(held, rows, &answer.trace, worker.models.name())),
         dead_letter: None,
         alarms: alarms(&answer, last),
+        opt_outs: answer.opt_outs.clone(),
     };
     if worker.switches.of(&held.lease.tenant).debug {
         log_trace(held, first.seq, &answer.trace);
@@ -105,6 +107,7 @@ pub async fn answer(
         sent_at: None,
         quoted_provider_message_id: Some(first.incoming.provider_message_id.clone()),
         traceparent: first.incoming.traceparent.clone(),
+        asked_at: Some(first.accepted_at).filter(|_| first.incoming.provider == held.lease.account.channel()),
     }))
 }
 
@@ -144,8 +147,12 @@ pub async fn dead_letter(
     document: &str,
 ) -> Result<(), StoreError> {
     let settings = worker.tenants.settings(&held.lease.tenant);
-    let alarm = first.and_then(|row| alarm_of(&row.incoming.content));
+    let content = first.map(|row| &row.incoming.content);
+    let alarm = content.and_then(alarm_of);
+    let unasked = matches!(content, Some(Content::Notification { .. }));
     let (state, told) = match alarm {
+        // The one who wanted it sees the dead letter; the person knows nothing of it.
+        _ if unasked => (before.dialogue(), None),
         // Nobody said anything: what is open and offered stays.
         Some(key) => {
             let mut state = before.dialogue();
@@ -162,17 +169,18 @@ pub async fn dead_letter(
             (state, Some(told))
         }
     };
-    let told: Vec<Reply> = told.into_iter().collect();
+    let told = Answer { replies: told.into_iter().collect(), ..Answer::default() };
     let commit = Commit {
         first_seq: range.0,
         last_seq: range.1,
         steps: Vec::new(),
         begin_send: false,
-        replies: parts(worker, held, &told, false),
-        state: before.after(range.0, false, alarm.is_some() && state.open.is_some(), &state).write(),
+        replies: parts(worker, held, &told),
+        state: before.after(range.0, false, (alarm.is_some() || unasked) && state.open.is_some(), &state).write(),
         audit: first.map(|row| audit(held, std::slice::from_ref(row), &TurnTrace::default(), worker.models.name())),
         dead_letter: Some(letter),
         alarms: Alarms::default(),
+        opt_outs: Vec::new(),
     };
     worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
     metrics::counter!(metric::TURNS, "end" => "dead_letter").increment(1);
@@ -232,14 +240,17 @@ fn without_offers(mut state: State) -> State {
 }
 
 /// The rows of the outbox, in order from part 1: part 0 is the message that they answer.
-fn parts(worker: &Worker, held: &Held, replies: &[Reply], asks: bool) -> Vec<OutboxNew> {
+fn parts(worker: &Worker, held: &Held, answer: &Answer) -> Vec<OutboxNew> {
     let lease = &held.lease;
     let channel = worker.tenants.channel(&lease.tenant, &lease.account);
-    let rendered: Vec<Reply> = match &channel {
-        Some(channel) => replies.iter().flat_map(|reply| channel.render(reply)).collect(),
+    let mut rendered: Vec<Reply> = match &channel {
+        Some(channel) => answer.replies.iter().flat_map(|reply| channel.render(reply)).collect(),
         // Its account is not configured any more: it waits as it is.
-        None => replies.to_vec(),
+        None => answer.replies.clone(),
     };
+    if answer.unasked.is_some() && rendered.is_empty() {
+        rendered.push(Reply::default()); // a template alone
+    }
     let sent_already = lease.account.channel() == channels::web::NAME;
     let count = rendered.len();
     rendered
@@ -247,9 +258,9 @@ fn parts(worker: &Worker, held: &Held, replies: &[Reply], asks: bool) -> Vec<Out
         .enumerate()
         .map(|(n, reply)| OutboxNew {
             part: i32::try_from(n + 1).unwrap_or(i32::MAX),
-            reply: serde_json::to_value(&reply).unwrap_or(Value::Null),
+            reply: serde_json::to_value(Outgoing { reply, unasked: answer.unasked.clone() }).unwrap_or(Value::Null),
             sent_already,
-            question: asks && n + 1 == count,
+            question: answer.asks && n + 1 == count,
         })
         .collect()
 }

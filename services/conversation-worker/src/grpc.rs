@@ -2,13 +2,15 @@
 
 mod cursor;
 mod get_conversation;
+mod get_notification;
 mod list_conversations;
 mod list_messages;
 mod messages;
 mod post_message;
+mod send_notification;
 mod watch_conversation;
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use coordination::Coordination;
 use domain::{ConversationId, Tenant};
@@ -19,6 +21,8 @@ use store::{Store, StoreError, history::ConversationRow};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
+use crate::tenants::Tenants;
+
 /// Events of one watched conversation.
 type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchConversationResponse, Status>> + Send>>;
 
@@ -26,14 +30,15 @@ type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchConversationResponse, St
 pub struct Conversations {
     store: Store,
     coordination: Coordination,
+    tenants: Arc<Tenants>,
     /// Cancelled when the server stops: open streams end then.
     stop: CancellationToken,
 }
 
 impl Conversations {
     /// Serves from the store.
-    pub fn new(store: Store, coordination: Coordination, stop: CancellationToken) -> Self {
-        Self { store, coordination, stop }
+    pub fn new(store: Store, coordination: Coordination, tenants: Arc<Tenants>, stop: CancellationToken) -> Self {
+        Self { store, coordination, tenants, stop }
     }
 }
 
@@ -47,6 +52,28 @@ impl pb::conversation_service_server::ConversationService for Conversations {
     ) -> Result<Response<pb::PostMessageResponse>, Status> {
         let caller = Caller::of(&request)?.clone();
         post_message::handle(self, &caller.tenant, request.into_inner()).await.map(Response::new).map_err(into_status)
+    }
+
+    async fn send_notification(
+        &self,
+        request: Request<pb::SendNotificationRequest>,
+    ) -> Result<Response<pb::SendNotificationResponse>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        send_notification::handle(self, &caller.tenant, request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(into_status)
+    }
+
+    async fn get_notification(
+        &self,
+        request: Request<pb::GetNotificationRequest>,
+    ) -> Result<Response<pb::GetNotificationResponse>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        get_notification::handle(self, &caller.tenant, request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(into_status)
     }
 
     async fn watch_conversation(
@@ -96,6 +123,8 @@ impl pb::conversation_service_server::ConversationService for Conversations {
 enum ReadError {
     #[error("there is no such conversation")]
     NoConversation,
+    #[error("there is no such notification in this conversation")]
+    NoNotification,
     #[error("`{0}` is no cursor: write <seq>.<part>")]
     Cursor(String),
     #[error("the page token is not one of ours")]
@@ -109,7 +138,7 @@ enum ReadError {
 impl GrpcError for ReadError {
     fn code(&self) -> Code {
         match self {
-            Self::NoConversation => Code::NotFound,
+            Self::NoConversation | Self::NoNotification => Code::NotFound,
             Self::Cursor(_) | Self::PageToken | Self::PageSize(_) => Code::InvalidArgument,
             Self::Store(error) => store_code(error),
         }

@@ -24,6 +24,7 @@ mod listen;
 mod mask;
 mod model;
 mod perform;
+mod reach;
 mod run_turn;
 mod send;
 mod sweep;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use channels::Channel;
 use domain::{
-    Content, Micros,
+    Content, Micros, Reply,
     telemetry::{metric, span},
 };
 use faults::{Bug, planted};
@@ -49,7 +49,7 @@ pub enum Turned {
     /// It is committed, or was broken off in an orderly way: look again.
     Again,
     /// It is committed, and the sending of this part has begun: its first attempt.
-    Begun(OutboxRow),
+    Begun(Box<OutboxRow>),
     /// Nothing before this time, by the database's clock.
     Wait(Micros),
 }
@@ -202,13 +202,16 @@ impl Turn<'_> {
         match self.decide(&input).await {
             Ok(decided) => {
                 let agent = commit::agent(&decided.answer.trace);
+                let asked = decided.answer.unasked.is_none();
                 let first = self.nothing_unsent;
                 let begun = commit::answer(self.worker, self.held, &rows, &self.envelope, decided, first).await?;
                 let age = self.now().since(input.now);
                 metrics::histogram!(metric::TURN_DURATION).record(age);
-                metrics::counter!(metric::AI_CHAT_REQUESTS, "agent" => agent).increment(1);
-                metrics::histogram!(metric::AI_RESPONSE_DURATION, "agent" => agent).record(age);
-                Ok(begun.map_or(Turned::Again, Turned::Begun))
+                if asked {
+                    metrics::counter!(metric::AI_CHAT_REQUESTS, "agent" => agent).increment(1);
+                    metrics::histogram!(metric::AI_RESPONSE_DURATION, "agent" => agent).record(age);
+                }
+                Ok(begun.map_or(Turned::Again, |row| Turned::Begun(Box::new(row))))
             }
             Err(Broken::Store(error)) => Err(error.into()),
             Err(Broken::Endless) => {
@@ -313,6 +316,9 @@ impl Turn<'_> {
 
     /// Decides; what is not journaled by then goes with the commit.
     async fn decide(&self, input: &Input) -> Result<Decided, Broken> {
+        if let Some(answer) = self.notification(input) {
+            return Ok(Decided { answer, steps: Vec::new() });
+        }
         let mut performer = Performer { worker: self.worker, held: self.held, seq: self.seq, decided: Vec::new() };
         match self.decide_by(&mut performer, input).await {
             Ok(answer) => Ok(Decided { answer: *answer, steps: performer.decided }),
@@ -322,6 +328,19 @@ impl Turn<'_> {
                 Err(broken)
             }
         }
+    }
+
+    /// What a service wants to be said, where that is what this turn is about. No dialogue decides it, and whatever is
+    /// open stays open.
+    fn notification(&self, input: &Input) -> Option<Answer> {
+        let Content::Notification { text, unasked } = &input.messages.first()?.content else { return None };
+        Some(Answer {
+            replies: vec![Reply { text: text.clone(), ..Reply::default() }],
+            question: self.envelope.question_seq.is_some(),
+            state: input.state.clone(),
+            unasked: Some(unasked.clone()),
+            ..Answer::default()
+        })
     }
 
     /// Runs the pure turn again and again, each time with one outcome more.

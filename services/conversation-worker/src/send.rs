@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use channels::{Channel, RejectClass, SendOutcome};
-use domain::{Micros, Receipt, ReceiptStatus, Reply, telemetry::metric};
+use domain::{Category, Failure, Micros, Outgoing, Receipt, ReceiptStatus, Reply, telemetry::metric};
 use faults::{Bug, planted};
 use service_kit::telemetry;
 use store::{Lease, OutboxRow, OutboxStatus, Outcome, Recorded, StoreError};
@@ -14,6 +14,7 @@ use crate::{
     breaker::Health,
     drain::Step,
     lease::{Held, MARGIN},
+    reach::{self, Form},
     worker::{Worker, jitter},
 };
 
@@ -81,31 +82,45 @@ pub async fn transmit(
 ) -> Step {
     let lease = &held.lease;
     let channel = worker.tenants.channel(&lease.tenant, &lease.account);
-    // From here on nothing that can fail stands between the platform's answer and its record.
-    let sent = match (&channel, serde_json::from_value::<Reply>(row.reply.clone())) {
+    let part = serde_json::from_value::<Outgoing>(row.reply.clone());
+    let judged = match (&channel, &part) {
         (_, Err(error)) => {
-            SendOutcome::Rejected { class: RejectClass::Content, reason: format!("stored part is unreadable: {error}") }
+            let reason = format!("stored part is unreadable: {error}");
+            Err(SendOutcome::Rejected { class: RejectClass::Content, reason })
         }
-        (None, Ok(_)) => SendOutcome::RetryAfter { wait: CREDENTIALS_PAUSE, account_wide: false },
-        (Some(_), Ok(_)) if !held.outlives(DEADLINE) => {
-            SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }
-        }
+        (None, Ok(_)) => Err(SendOutcome::RetryAfter { wait: CREDENTIALS_PAUSE, account_wide: false }),
         (Some(channel), Ok(part)) => {
+            let now = clock.0 + clock.1.elapsed();
+            reach::judge(worker, lease, channel, row, part, now).await.map(|form| (channel, form))
+        }
+    };
+    // From here on nothing that can fail stands between the platform's answer and its record.
+    let (sent, posted) = match judged {
+        Err(sent) => (sent, None),
+        Ok(_) if !held.outlives(DEADLINE) => {
+            (SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }, None)
+        }
+        Ok((channel, form)) => {
             let span = span(lease, row, attempt);
             worker.store.at("send.before").await;
-            let sent = post(channel, &lease.peer, row, &part).instrument(span.clone()).await;
+            let sent = post(channel, &lease.peer, row, form).instrument(span.clone()).await;
             worker.store.at("send.after").await;
             worker.breakers.tell(&lease.tenant, &lease.account, health(&sent));
             if !matches!(sent, SendOutcome::Sent { .. }) {
                 span.record("error.type", end(&sent));
                 span.record("otel.status_code", "ERROR");
             }
-            sent
+            (sent, Some(form))
         }
     };
     let outcome = outcome(&sent, attempt, clock.0 + clock.1.elapsed());
     count(&lease.account, &sent, channel.is_none());
     let recorded = record(worker, held, row, attempt, &outcome).await;
+    if let Some(unasked) = part.as_ref().ok().and_then(|part| part.unasked.as_ref())
+        && recorded != Recorded::KnownAlready
+    {
+        count_notification(unasked.category, &outcome, posted);
+    }
     // A report may have come first, or another holder has counted this end already.
     if recorded != Recorded::KnownAlready && matches!(sent, SendOutcome::Unknown { .. }) {
         count_unknown(held);
@@ -123,9 +138,15 @@ pub async fn transmit(
                 outbox_id: Some(row.id),
                 status: ReceiptStatus::Failed,
                 at: None,
+                failure: Some(Failure { reason, window_closed: false }),
             };
             if let Err(error) = worker.store.record_receipts(&lease.tenant, &[receipt]).await {
                 tracing::warn!(outbox.id = %row.id, %error, "the refusal was not kept");
+            }
+        }
+        SendOutcome::Rejected { class: RejectClass::OptedOut, reason } if posted.is_some() => {
+            if let Err(error) = worker.store.note_blocked(lease, &reason).await {
+                tracing::warn!(outbox.id = %row.id, %error, "that the person blocked us was not kept");
             }
         }
         _ => {}
@@ -144,7 +165,7 @@ async fn send_before_sending(
     let (Some(channel), Ok(part)) = (channel, serde_json::from_value::<Reply>(row.reply.clone())) else {
         return Ok(Step::Wait(now + CREDENTIALS_PAUSE));
     };
-    let sent = post(&channel, &held.lease.peer, row, &part).await;
+    let sent = post(&channel, &held.lease.peer, row, Form::Words(&part)).await;
     if let Some(attempt) = worker.store.begin_send(&held.lease, row.id).await? {
         record(worker, held, row, attempt, &outcome(&sent, attempt, now)).await;
     }
@@ -190,11 +211,17 @@ pub async fn resolve(worker: &Worker, held: &Held, row: &OutboxRow) -> Result<()
     Ok(())
 }
 
-async fn post(channel: &Channel, peer: &str, row: &OutboxRow, part: &Reply) -> SendOutcome {
+async fn post(channel: &Channel, peer: &str, row: &OutboxRow, form: Form<'_>) -> SendOutcome {
     let begun = Instant::now();
     // The channel has the deadline itself; this is the net under it.
     let net = DEADLINE + MARGIN / 2;
-    let sent = tokio::time::timeout(net, channel.send(peer, row.id, part, DEADLINE)).await;
+    let request = async {
+        match form {
+            Form::Words(part) => channel.send(peer, row.id, part, DEADLINE).await,
+            Form::Template(template) => channel.send_template(peer, row.id, template, DEADLINE).await,
+        }
+    };
+    let sent = tokio::time::timeout(net, request).await;
     metrics::histogram!(metric::SEND_DURATION, "channel" => channel.name()).record(begun.elapsed());
     sent.unwrap_or_else(|_elapsed| SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() })
 }
@@ -217,6 +244,9 @@ fn outcome(sent: &SendOutcome, attempt: i32, now: Micros) -> Outcome {
         // A key that is refused today may be put right; the message is not at fault.
         SendOutcome::Rejected { class: RejectClass::Credentials, .. } if attempt < ATTEMPTS_MAX => {
             Outcome::Pending { due_at: now + CREDENTIALS_PAUSE }
+        }
+        SendOutcome::Rejected { class: class @ RejectClass::WindowClosed, reason } => {
+            Outcome::WindowClosed { reason: format!("{}: {reason}", class.as_str()) }
         }
         SendOutcome::Rejected { class, reason } => failed(*class, reason),
         SendOutcome::RetryAfter { wait, .. } => Outcome::Pending { due_at: now + *wait },
@@ -286,6 +316,17 @@ fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
     }
 }
 
+/// Counts a message that nobody asked for, when it has an end.
+fn count_notification(category: Category, outcome: &Outcome, posted: Option<Form<'_>>) {
+    let end = match (outcome, posted) {
+        (Outcome::Sent { .. }, Some(Form::Template(_))) => "template",
+        (Outcome::Sent { .. }, _) => "sent",
+        (Outcome::Failed { .. } | Outcome::WindowClosed { .. }, _) => "failed",
+        (Outcome::Pending { .. } | Outcome::Unknown, _) => return,
+    };
+    metrics::counter!(metric::NOTIFICATIONS, "category" => category.as_str(), "outcome" => end).increment(1);
+}
+
 fn count_unknown(held: &Held) {
     metrics::counter!(metric::OUTBOUND_UNKNOWN, "channel" => held.lease.account.channel().to_owned()).increment(1);
 }
@@ -307,6 +348,7 @@ mod tests {
             ),
             (SendOutcome::RetryAfter { wait, account_wide: true }, 1, Outcome::Pending { due_at: now + wait }),
             (SendOutcome::Unknown { reason: String::new() }, 1, Outcome::Unknown),
+            (rejected(RejectClass::WindowClosed), 1, Outcome::WindowClosed { reason: "window_closed: x".to_owned() }),
             (rejected(RejectClass::Recipient), 1, Outcome::Failed { reason: "recipient: x".to_owned() }),
             (rejected(RejectClass::Credentials), 1, Outcome::Pending { due_at: now + CREDENTIALS_PAUSE }),
             (rejected(RejectClass::Credentials), ATTEMPTS_MAX, Outcome::Failed { reason: "credentials: x".to_owned() }),

@@ -6,11 +6,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use domain::{Content, Micros, PersonId, Reply};
+use domain::{Content, Micros, PersonId, Reply, Unasked};
 use llm::{ChatAnswer, ChatRequest};
 use openapi::{Operation, Risk};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use store::OptChange;
 
 pub use crate::dialogue::{free::Speak, state::State};
 
@@ -447,6 +448,10 @@ pub struct Answer {
     pub alarms_off: Vec<String>,
     /// A sentence whose meaning the person chose, for the catalogue to learn from.
     pub accepted: Option<Accepted>,
+    /// What the person does not want any more, or again.
+    pub opt_outs: Vec<OptChange>,
+    /// Set where it is no answer: nobody asked for it.
+    pub unasked: Option<Unasked>,
 }
 
 /// A sentence that a person chose an operation for, which then did what was wanted.

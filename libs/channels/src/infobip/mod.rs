@@ -68,6 +68,12 @@ impl Infobip {
     }
 }
 
+/// True when these words say that more than 24 hours have passed since the person wrote.
+fn window_closed(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["24 hour", "24h", "session", "window", "re-engagement", "131047"].iter().any(|word| words.contains(word))
+}
+
 impl fmt::Debug for Infobip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Infobip").field("base_url", &self.0.base_url.as_str()).finish_non_exhaustive()

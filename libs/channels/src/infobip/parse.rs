@@ -1,6 +1,8 @@
 //! Infobip's webhook bodies: inbound messages, delivery reports and seen reports, mixed in one batch.
 
-use domain::{Account, Contact, Content, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant};
+use domain::{
+    Account, Contact, Content, Failure, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant,
+};
 use serde_json::Value;
 
 use super::NAME;
@@ -251,7 +253,18 @@ fn receipt(account: &Account, result: &Value, status: ReceiptStatus, time_key: &
         provider_message_id: id,
         status,
         at: time(result.get(time_key)),
+        failure: (status == ReceiptStatus::Failed).then(|| failure(result)),
     })
+}
+
+/// The error tells why; where there is none, the status does.
+fn failure(result: &Value) -> Failure {
+    let named = |value: &Value| value.is_object() && value.get("id").and_then(Value::as_i64) != Some(0);
+    let why = [&result["error"], &result["status"]].into_iter().find(|value| named(value)).unwrap_or(&Value::Null);
+    let words = [text(why.get("id")), text(why.get("name")).map(|name| label(&name))];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    let said = format!("{} {}", words.join(" "), text(why.get("description")).unwrap_or_default());
+    Failure { reason: words.join(" "), window_closed: super::window_closed(&said) }
 }
 
 /// The platform's id of the message. Without one, a hash of the result stands for it, so that a repeat is
@@ -424,6 +437,30 @@ mod tests {
             let parsed = parse_results(json!([report]));
             assert_eq!(parsed.receipts.len(), 1, "{report}");
             assert_eq!((parsed.receipts[0].status, parsed.receipts[0].outbox_id), (status, outbox_id), "{report}");
+            assert_eq!(parsed.receipts[0].failure.is_some(), status == ReceiptStatus::Failed, "{report}");
+        }
+    }
+
+    #[test]
+    fn a_failed_report_tells_why() {
+        for (error, reason, window_closed) in [
+            (
+                json!({"groupId": 1, "id": 7005, "name": "EC_INVALID_DESTINATION_ADDRESS", "description": "No +385 91"}),
+                "7005 EC_INVALID_DESTINATION_ADDRESS",
+                false,
+            ),
+            (
+                json!({"id": 7065, "name": "EC_REENGAGEMENT", "description": "More than 24 hours have passed"}),
+                "7065 EC_REENGAGEMENT",
+                true,
+            ),
+            (json!({"id": 0, "name": "NO_ERROR"}), "9 UNDELIVERABLE_NOT_DELIVERED", false),
+            (json!(null), "9 UNDELIVERABLE_NOT_DELIVERED", false),
+        ] {
+            let status = json!({"groupId": 2, "id": 9, "name": "UNDELIVERABLE_NOT_DELIVERED"});
+            let parsed = parse_results(json!([{"messageId": "m-1", "status": status, "error": error}]));
+            let expected = Failure { reason: reason.to_owned(), window_closed };
+            assert_eq!(parsed.receipts[0].failure, Some(expected), "{error}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{OutboxId, Reply};
+use domain::{OutboxId, Reply, Template};
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,10 +20,33 @@ impl Infobip {
     /// See [`crate::Channel::send`].
     pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
         let (path, content) = request(part);
-        let body = json!({
+        self.post(path, self.message(peer, id, content), id, deadline).await
+    }
+
+    /// See [`crate::Channel::send_template`]: its path takes a list.
+    pub(crate) async fn send_template(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        template: &Template,
+        deadline: Duration,
+    ) -> SendOutcome {
+        let content = json!({
+            "templateName": template.name, "language": template.language,
+            "templateData": { "body": { "placeholders": template.parameters } },
+        });
+        let body = json!({ "messages": [self.message(peer, id, content)] });
+        self.post("whatsapp/1/message/template", body, id, deadline).await
+    }
+
+    fn message(&self, peer: &str, id: OutboxId, content: Value) -> Value {
+        json!({
             "from": self.0.sender, "to": peer, "messageId": id.to_string(), "content": content,
             "callbackData": id.to_string(),
-        });
+        })
+    }
+
+    async fn post(&self, path: &str, body: Value, id: OutboxId, deadline: Duration) -> SendOutcome {
         let Ok(url) = self.0.base_url.join(path) else {
             return SendOutcome::NotSent { reason: "the base URL cannot be joined".to_owned() };
         };
@@ -122,7 +145,10 @@ fn accepted(id: OutboxId, answer: &[u8]) -> SendOutcome {
         group_name: Option<String>,
         name: Option<String>,
     }
-    let answer: Accepted = serde_json::from_slice(answer).unwrap_or_default();
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    // Of a list the answer is one, too.
+    let answer = answer.pointer("/messages/0").cloned().unwrap_or(answer);
+    let answer: Accepted = serde_json::from_value(answer).unwrap_or_default();
     let refused = answer.status.and_then(|status| {
         let by_name = matches!(status.group_name.as_deref(), Some("REJECTED" | "UNDELIVERABLE" | "EXPIRED"));
         (matches!(status.group_id, Some(2 | 4 | 5)) || by_name)
@@ -170,7 +196,7 @@ impl Refusal {
         let about = |field: &str| self.fields.iter().any(|name| name == field || name.ends_with(&format!(".{field}")));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || about("from") {
             RejectClass::Credentials
-        } else if says(&["24 hour", "24h", "session", "window", "re-engagement", "131047"]) {
+        } else if super::window_closed(&words) {
             RejectClass::WindowClosed
         } else if about("to") || says(&["destination", "recipient", "131026", "blocked"]) {
             RejectClass::Recipient

@@ -31,6 +31,8 @@ const GROUP: &str = "group:";
 pub(crate) const TYPING_LASTS: Duration = Duration::from_secs(20);
 /// Header of the webhook's signature.
 const SIGNATURE: &str = "X-Hub-Signature-256";
+/// More than 24 hours have passed since the person wrote.
+const WINDOW_CLOSED: i64 = 131_047;
 /// Longest challenge that is answered.
 const CHALLENGE_MAX: usize = 128;
 

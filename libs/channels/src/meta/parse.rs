@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Account, Contact, Content, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant};
+use domain::{
+    Account, Contact, Content, Failure, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant,
+};
 use serde_json::Value;
 
-use super::{GROUP, NAME};
+use super::{GROUP, NAME, WINDOW_CLOSED};
 use crate::{
     ParseError, Parsed,
     fields::{LINES_MAX, MAX_SENDER_BYTES, degrees, event, hashed, id, is_phone, items, label, unparsed},
@@ -298,7 +300,18 @@ fn receipt(account: &Account, status: &Value) -> Result<Option<Receipt>, &'stati
         outbox_id: text(status.get("biz_opaque_callback_data")).and_then(|ours| ours.parse::<OutboxId>().ok()),
         status: state,
         at: seconds(status.get("timestamp")),
+        failure: (state == ReceiptStatus::Failed).then(|| failure(items(status.get("errors")).next())),
     }))
+}
+
+/// The first error tells why; its details may quote a number.
+fn failure(error: Option<&Value>) -> Failure {
+    let error = error.unwrap_or(&Value::Null);
+    let words = [text(error.get("code")), text(error.get("title")).map(|title| label(&title))];
+    Failure {
+        reason: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
+        window_closed: error.get("code").and_then(Value::as_i64) == Some(WINDOW_CLOSED),
+    }
 }
 
 /// Seconds since 1970, as text or number.
@@ -465,6 +478,21 @@ mod tests {
         assert_eq!(parsed.messages[3].content, told);
         assert_eq!((parsed.receipts.len(), parsed.events.len(), parsed.unknown.len()), (1, 1, 2));
         assert_eq!(parsed.events[0].kind, "calls.connect");
+    }
+
+    #[test]
+    fn a_failed_status_tells_why() {
+        let failure = |errors: Value| {
+            let status = json!({"id": "wamid.1", "status": "failed", "timestamp": "1697043473", "errors": errors});
+            read(json!({ "statuses": [status] })).receipts[0].failure.clone().expect("it failed")
+        };
+        let late = failure(json!([{"code": 131_047, "title": "Re-engagement message", "message": "to 385910000001"}]));
+        assert_eq!((late.reason.as_str(), late.window_closed), ("131047 Re-engagement message", true));
+        let other = failure(json!([{"code": 131_026, "title": "Message undeliverable"}]));
+        assert_eq!((other.reason.as_str(), other.window_closed), ("131026 Message undeliverable", false));
+        assert_eq!(failure(json!(null)), Failure { reason: String::new(), window_closed: false });
+        let sent = read(json!({"statuses": [{"id": "wamid.1", "status": "sent", "timestamp": "1697043473"}]}));
+        assert_eq!(sent.receipts[0].failure, None);
     }
 
     proptest! {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{OutboxId, Reply};
+use domain::{OutboxId, Reply, Template};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::{GROUP, Meta};
+use super::{GROUP, Meta, WINDOW_CLOSED};
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after},
@@ -24,7 +24,22 @@ const AWAY_WAIT: Duration = Duration::from_secs(10);
 impl Meta {
     /// See [`crate::Channel::send`].
     pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
-        let request = self.post(&[&self.0.phone_number_id, "messages"]).json(&body(peer, id, part));
+        self.exchange(&body(peer, id, part), deadline).await
+    }
+
+    /// See [`crate::Channel::send_template`].
+    pub(crate) async fn send_template(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        template: &Template,
+        deadline: Duration,
+    ) -> SendOutcome {
+        self.exchange(&template_body(peer, id, template), deadline).await
+    }
+
+    async fn exchange(&self, body: &Value, deadline: Duration) -> SendOutcome {
+        let request = self.post(&[&self.0.phone_number_id, "messages"]).json(body);
         let exchange = async {
             let response = faults::send!(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -54,6 +69,26 @@ impl Meta {
 
 /// The request for a part.
 fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
+    let (kind, content) = match peer.strip_prefix(GROUP) {
+        // Groups have neither buttons nor lists.
+        Some(_) => ("text", json!({ "body": numbered(part), "preview_url": false })),
+        None => message(part),
+    };
+    envelope(peer, id, kind, content)
+}
+
+/// The request for a template.
+fn template_body(peer: &str, id: OutboxId, template: &Template) -> Value {
+    let mut content = json!({ "name": template.name, "language": { "code": template.language } });
+    if !template.parameters.is_empty() {
+        let words = |words: &String| json!({ "type": "text", "text": words });
+        let parameters: Vec<Value> = template.parameters.iter().map(words).collect();
+        content["components"] = json!([{ "type": "body", "parameters": parameters }]);
+    }
+    envelope(peer, id, "template", content)
+}
+
+fn envelope(peer: &str, id: OutboxId, kind: &str, content: Value) -> Value {
     // The platform knows no key of ours that would keep it from sending twice; reports bring this one back.
     let mut body = json!({ "messaging_product": "whatsapp", "biz_opaque_callback_data": id.to_string() });
     let group = peer.strip_prefix(GROUP);
@@ -64,11 +99,6 @@ fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
         // Whoever hides their number is written to by the id that the platform gave.
         None => body["recipient"] = json!(peer),
     }
-    let (kind, content) = match group {
-        // Groups have neither buttons nor lists.
-        Some(_) => ("text", json!({ "body": numbered(part), "preview_url": false })),
-        None => message(part),
-    };
     body["type"] = json!(kind);
     body[kind] = content;
     body
@@ -128,7 +158,7 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
         }
         // "Object does not exist": the number's id, since nothing else in the address names one.
         100 if number("error_subcode") == Some(33) => rejected(RejectClass::Credentials, status, Some(code)),
-        131_047 => rejected(RejectClass::WindowClosed, status, Some(code)),
+        WINDOW_CLOSED => rejected(RejectClass::WindowClosed, status, Some(code)),
         130_472 | 131_021 | 131_026 | 131_049 | 131_050 => rejected(RejectClass::Recipient, status, Some(code)),
         _ if status == StatusCode::TOO_MANY_REQUESTS => {
             SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true }
@@ -200,6 +230,30 @@ mod tests {
         let throttled = json!({ "error": { "code": 131_048 } }).to_string();
         let wait = Duration::from_secs(5);
         assert_eq!(judge(429, &throttled), SendOutcome::RetryAfter { wait, account_wide: true });
+    }
+
+    #[test]
+    fn a_template_has_its_name_language_and_what_is_put_into_it() {
+        let id = OutboxId::new();
+        let template = |parameters: &[&str]| Template {
+            name: "parcel".to_owned(),
+            language: "en_US".to_owned(),
+            parameters: parameters.iter().map(|words| (*words).to_owned()).collect(),
+        };
+        let body = template_body("385910000001", id, &template(&["Ana", "4711"]));
+        let expected = json!({
+            "messaging_product": "whatsapp", "biz_opaque_callback_data": id.to_string(), "recipient_type": "individual",
+            "to": "385910000001", "type": "template",
+            "template": {
+                "name": "parcel", "language": {"code": "en_US"},
+                "components": [{"type": "body", "parameters": [
+                    {"type": "text", "text": "Ana"}, {"type": "text", "text": "4711"},
+                ]}],
+            },
+        });
+        assert_eq!(body, expected);
+        let plain = template_body("385910000001", id, &template(&[]));
+        assert_eq!(plain["template"], json!({"name": "parcel", "language": {"code": "en_US"}}));
     }
 
     #[test]

@@ -129,6 +129,7 @@ fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
                 429 => SendOutcome::RetryAfter { wait: retry_after.unwrap_or(DEFAULT_RETRY_AFTER), account_wide: true },
                 // A token that is not known is answered with 404.
                 401 | 404 => rejected(RejectClass::Credentials, reason),
+                403 if about(&["blocked", "kicked"]) => rejected(RejectClass::OptedOut, reason),
                 403 => rejected(RejectClass::Recipient, reason),
                 400 if about(&["chat not found", "user is deactivated", "peer_id_invalid", "migrated"]) => {
                     rejected(RejectClass::Recipient, reason)
@@ -189,7 +190,9 @@ mod tests {
         for (code, description, class) in [
             (401, "Unauthorized", RejectClass::Credentials),
             (404, "Not Found", RejectClass::Credentials),
-            (403, "Forbidden: bot was blocked by the user", RejectClass::Recipient),
+            (403, "Forbidden: bot was blocked by the user", RejectClass::OptedOut),
+            (403, "Forbidden: bot was kicked from the group chat", RejectClass::OptedOut),
+            (403, "Forbidden: user is deactivated", RejectClass::Recipient),
             (400, "Bad Request: chat not found", RejectClass::Recipient),
             (400, "Bad Request: message is too long", RejectClass::Content),
         ] {

@@ -11,7 +11,7 @@ use channels::{
     infobip::{Config, Infobip},
     verify::{Algorithm, Auth, Encoding},
 };
-use domain::{Choice, OutboxId, Reply};
+use domain::{Choice, OutboxId, Reply, Template};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -99,6 +99,35 @@ async fn each_kind_of_part_goes_to_its_endpoint_with_our_id() {
         assert_eq!((path.as_str(), body), (expected_path, &envelope(content)));
         assert_eq!(headers["authorization"], "App secret-key");
     }
+}
+
+#[tokio::test]
+async fn a_template_goes_to_its_endpoint_in_a_list_and_so_does_its_answer() {
+    let answer = r#"{"messages":[{"to":"385910000001","messageCount":1,"messageId":"m-1","status":{"groupId":1}}],"bulkId":"b"}"#;
+    let (base_url, seen) = server(200, &[], answer).await;
+    let id = OutboxId::new();
+    let template =
+        Template { name: "parcel".into(), language: "hr".into(), parameters: vec!["Ana".into(), "4711".into()] };
+    let sent = channel(&base_url).send_template("385910000001", id, &template, DEADLINE).await;
+    assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None });
+    let content = json!({
+        "templateName": "parcel", "language": "hr", "templateData": {"body": {"placeholders": ["Ana", "4711"]}},
+    });
+    let message = json!({
+        "from": "385990000000", "to": "385910000001", "messageId": id, "content": content, "callbackData": id,
+    });
+    let seen = seen.0.lock().expect("no panic");
+    assert_eq!((seen[0].0.as_str(), &seen[0].2), ("/whatsapp/1/message/template", &json!({ "messages": [message] })));
+}
+
+#[tokio::test]
+async fn a_template_that_is_refused_in_the_answers_list_is_known_as_refused() {
+    let answer = r#"{"messages":[{"messageId":"m-1","status":{"groupId":5,"name":"REJECTED_TEMPLATE"}}]}"#;
+    let (base_url, _) = server(200, &[], answer).await;
+    let template = Template { name: "gone".into(), language: "hr".into(), parameters: Vec::new() };
+    let sent = channel(&base_url).send_template("385910000001", OutboxId::new(), &template, DEADLINE).await;
+    let refused = Some("REJECTED_TEMPLATE".to_owned());
+    assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused });
 }
 
 #[tokio::test]

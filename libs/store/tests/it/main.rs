@@ -11,6 +11,7 @@ mod lease;
 mod media;
 mod migrations;
 mod model;
+mod notifications;
 mod operators;
 mod rights;
 mod send;

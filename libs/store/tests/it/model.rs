@@ -112,7 +112,9 @@ impl Model {
         let allowed = match (row.status, outcome) {
             (Sending, _) => true,
             (Unknown, outcome) => *outcome != Outcome::Unknown,
-            (Held, outcome) => matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. }),
+            (Held, outcome) => {
+                matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. } | Outcome::WindowClosed { .. })
+            }
             _ => false,
         };
         if !allowed || row.attempt != attempt {
@@ -121,7 +123,7 @@ impl Model {
         let mut wake_at = self.now;
         match outcome {
             Outcome::Sent { .. } => row.status = Sent,
-            Outcome::Failed { .. } => row.status = Failed,
+            Outcome::Failed { .. } | Outcome::WindowClosed { .. } => row.status = Failed,
             Outcome::Pending { due_at } => {
                 (row.status, row.due_at, wake_at) = (Pending, due_at.0, due_at.0);
             }

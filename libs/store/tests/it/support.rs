@@ -215,6 +215,7 @@ pub fn answer(first_seq: i64, last_seq: i64, parts: i32) -> Commit {
         audit: None,
         dead_letter: None,
         alarms: Alarms::default(),
+        opt_outs: Vec::new(),
     }
 }
 
@@ -226,5 +227,6 @@ pub fn receipt(id: Option<OutboxId>, provider_message_id: &str, status: ReceiptS
         outbox_id: id,
         status,
         at: None,
+        failure: None,
     }
 }

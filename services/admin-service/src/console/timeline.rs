@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Content, Micros};
+use domain::{Content, Micros, Outgoing};
 use serde_json::Value;
 use store::{
     JournalRow, OutboxStatus,
@@ -361,7 +361,8 @@ fn sent(send: &TimelineSend, which: &str, mask: &Mask) -> Event {
         .badge(send.status.as_str(), bad);
     let choices = send.reply["choices"].as_array().map_or(&[][..], Vec::as_slice);
     let choices = choices.iter().filter_map(|choice| Some(format!("\n[{}]", mask.text(choice["title"].as_str()?))));
-    let text = mask.text(send.reply["text"].as_str().unwrap_or_default());
+    let said = serde_json::from_value::<Outgoing>(send.reply.clone()).map(|said| said.in_words()).unwrap_or_default();
+    let text = mask.text(&said);
     event.text = Some(text + &choices.collect::<String>());
     event
 }

@@ -102,6 +102,7 @@ async fn talk(running: &Running) -> ConversationId {
         audit: None,
         dead_letter: None,
         alarms: store::Alarms::default(),
+        opt_outs: Vec::new(),
     };
     store.commit(&lease, &commit).await.expect("committed");
     store.release_idle(&lease).await.expect("released");

@@ -7,6 +7,7 @@
 mod act;
 mod answer;
 mod ask;
+mod consent;
 mod edits;
 mod fail;
 mod files;
@@ -99,6 +100,10 @@ fn converse(scope: &mut Scope<'_>) -> Step<()> {
         Content::Alarm { key } => return later::due(scope, key),
         Content::Media { .. } if !scope.is_edit() && files::sent(scope)? => return Ok(()),
         Content::Contacts { contacts } if identity::is_own(last, contacts) => return identity::introduced(scope),
+        Content::Notice { kind, .. } => {
+            consent::noticed(scope, kind);
+            return Ok(());
+        }
         content if content.is_silent() => return Ok(()),
         _ => {}
     }

@@ -11,6 +11,7 @@ use super::{
     steps, values,
 };
 use crate::language::{
+    consent::{Consent, consent},
     control::{Control, control, leading, only_wrong},
     fold,
 };
@@ -104,6 +105,22 @@ pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
 
 /// Words while no question is open.
 fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
+    match consent(text) {
+        // What waits to be done again is ended first, as by any "stop".
+        Some(Consent::Stop) if later::stop(scope, None)? => {
+            scope.state.offers.clear();
+            return Ok(());
+        }
+        Some(Consent::Stop) => {
+            super::consent::stop(scope);
+            return Ok(());
+        }
+        Some(Consent::Start) if scope.state.stopped => {
+            super::consent::start(scope);
+            return Ok(());
+        }
+        Some(Consent::Start) | None => {}
+    }
     match meant {
         Some(Control::Greeting) => return small::greet(scope),
         Some(Control::Help) => return small::help(scope, true),

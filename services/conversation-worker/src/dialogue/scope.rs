@@ -7,6 +7,7 @@ use llm::{ChatAnswer, ChatRequest};
 use openapi::{Operation, Risk};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use store::OptChange;
 
 use super::{
     free::Speak,
@@ -60,6 +61,8 @@ pub struct Scope<'a> {
     pub saves: Vec<SaveIdentity>,
     /// A sentence whose meaning the person chose.
     pub accepted: Option<Accepted>,
+    /// What the person does not want any more, or again.
+    pub opt_outs: Vec<OptChange>,
     /// Put before the next thing that is said.
     pub lead: Vec<String>,
     tokens: u32,
@@ -85,6 +88,7 @@ impl<'a> Scope<'a> {
             trace: TurnTrace { language: lang.tag().to_owned(), ..TurnTrace::default() },
             saves: Vec::new(),
             accepted: None,
+            opt_outs: Vec::new(),
             lead: Vec::new(),
             tokens: 0,
             steps: 0,
@@ -413,6 +417,8 @@ impl<'a> Scope<'a> {
             trace: self.trace,
             save_identity: self.saves,
             accepted: self.accepted,
+            opt_outs: self.opt_outs,
+            unasked: None,
         }
     }
 }

@@ -41,6 +41,9 @@ pub struct State {
     pub sent: Option<SentFile>,
     /// The last messages of people, oldest first.
     pub said: Vec<Said>,
+    /// The person wants no messages that they did not ask for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
 }
 
 /// A message as it is now.

@@ -1,6 +1,6 @@
 //! Stored rows as wire messages.
 
-use domain::{Content, Micros, Reply};
+use domain::{Content, Micros, Outgoing};
 use proto::conversation::v1 as pb;
 use store::{
     Direction,
@@ -21,13 +21,15 @@ pub fn message(row: MessageRow) -> pb::Message {
         choices,
         created_at: Some(timestamp(row.created_at)),
         status: if outbound { row.status } else { String::new() },
+        reason: row.reason.filter(|_| outbound).unwrap_or_default(),
     }
 }
 
 fn said_by_us(row: &MessageRow) -> (String, Vec<pb::Choice>) {
-    let reply: Reply = serde_json::from_value(row.body.clone()).unwrap_or_default();
-    let choices = reply.choices.into_iter().map(|choice| pb::Choice { id: choice.id, title: choice.title }).collect();
-    (reply.text, choices)
+    let said: Outgoing = serde_json::from_value(row.body.clone()).unwrap_or_default();
+    let words = said.in_words();
+    let choice = |choice: domain::Choice| pb::Choice { id: choice.id, title: choice.title };
+    (words, said.reply.choices.into_iter().map(choice).collect())
 }
 
 fn said_by_them(row: &MessageRow) -> String {

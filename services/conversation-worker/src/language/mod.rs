@@ -1,6 +1,7 @@
 //! Words: folding, languages, control words, dates, numbers, and the product's own texts. Pure.
 
 pub mod choose;
+pub mod consent;
 pub mod control;
 pub mod dates;
 pub mod fold;

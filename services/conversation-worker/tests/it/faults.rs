@@ -131,7 +131,7 @@ async fn a_message_that_cannot_be_read_becomes_a_dead_letter_and_the_conversatio
 async fn a_message_that_waited_out_an_outage_is_not_given_up_at_its_first_try(engine: Engine) {
     let bench = Bench::new(engine).await;
     let conversation = bench.store.accept(&[incoming("385911", "m-1", "safe")]).await.unwrap()[0].conversation;
-    bench.meddle("update inbox set accepted_at = accepted_at - 86400000000").await;
+    bench.meddle("update inbox set accepted_at = accepted_at - 7200000000").await;
     bench.catalog.away.store(2, Ordering::SeqCst);
     bench.coordination.ring(conversation, None);
     let worker = bench.start().await;

@@ -12,6 +12,7 @@ mod catalog;
 mod crashes;
 mod faults;
 mod files;
+mod notifications;
 mod platform;
 #[cfg(feature = "faults")]
 mod points;

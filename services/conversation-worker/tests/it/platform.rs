@@ -124,15 +124,28 @@ async fn take(State(platform): State<Platform>, uri: Uri, body: Bytes) -> Respon
         inner.read.push(uri.path().to_owned());
         return StatusCode::OK.into_response();
     }
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let mut body: Value = serde_json::from_slice(&body).unwrap();
+    // Templates come in a list, and their answers go back in one.
+    let in_list = uri.path() == "/whatsapp/1/message/template";
+    if in_list {
+        assert_eq!(body["messages"].as_array().map(Vec::len), Some(1), "{body}");
+        body = body["messages"][0].take();
+    }
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (status, retry_after) = inner.failures.pop_front().unwrap_or((200, None));
     let at = Instant::now();
-    let content =
-        if body.pointer("/content/text").is_some() { text("/content/text") } else { text("/content/body/text") };
+    let content = if in_list {
+        let words = &body["content"]["templateData"]["body"]["placeholders"];
+        format!("template {} {} {words}", text("/content/templateName"), text("/content/language"))
+    } else if body.pointer("/content/text").is_some() {
+        text("/content/text")
+    } else {
+        text("/content/body/text")
+    };
     inner.sends.push(Sent { id: text("/messageId"), to: text("/to"), text: content, status, at });
     let answer =
         json!({ "to": text("/to"), "messageCount": 1, "messageId": text("/messageId"), "status": { "groupId": 1 } });
+    let answer = if in_list { json!({ "messages": [answer], "bulkId": "b" }) } else { answer };
     let mut response = (StatusCode::from_u16(status).unwrap(), answer.to_string()).into_response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert("retry-after", seconds.into());

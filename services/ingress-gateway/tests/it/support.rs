@@ -176,6 +176,7 @@ pub async fn answer(
         audit: None,
         dead_letter: None,
         alarms: store::Alarms::default(),
+        opt_outs: Vec::new(),
     };
     let event = |kind: &str, data: Value| FeedEvent { kind: kind.to_owned(), seq, epoch: lease.epoch, data };
     coordination

@@ -92,7 +92,7 @@ fn said(content: &Content) -> Value {
         Content::Notice { kind, text } => json!({"event": "notice", "kind": kind, "text": text}),
         Content::Other { kind } => json!({"event": "other", "kind": kind}),
         Content::Unknown { kind } => json!({"event": "unknown", "kind": kind}),
-        Content::Alarm { .. } => unreachable!("no platform sends alarms"),
+        Content::Alarm { .. } | Content::Notification { .. } => unreachable!("no platform sends what is ours"),
     }
 }
 

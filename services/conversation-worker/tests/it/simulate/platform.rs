@@ -107,6 +107,7 @@ fn report(world: &Arc<World>, id: OutboxId) {
         outbox_id: (world.plan.mode == Mode::Echo).then_some(id),
         status: ReceiptStatus::Delivered,
         at: None,
+        failure: None,
     };
     people::post(world, people::Hook::Receipt(receipt), wait.max(Duration::from_millis(1)));
 }

@@ -6,6 +6,7 @@
 
 mod backend;
 mod checks;
+mod consent;
 mod driver;
 mod effects;
 mod failures;

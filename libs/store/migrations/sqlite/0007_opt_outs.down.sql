@@ -1,0 +1,2 @@
+alter table receipts drop column reason;
+drop table opt_outs;

@@ -1,0 +1,156 @@
+//! Messages that nobody asked for: how far one has come, and the template that follows one that came too late.
+
+use domain::{Content, ConversationId, Incoming, OutboxId, Outgoing, PersonId, Tenant};
+
+use crate::{
+    Accepted, Store, StoreError,
+    alarms::PROVIDER,
+    engine::{Tx, args, sql},
+    inbox,
+};
+
+/// Most messages that follow one another: the words, and the template in their place.
+const FOLLOWERS_MAX: usize = 2;
+
+/// How far a notification has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationState {
+    /// `pending`, `sending`, `sent`, `delivered`, `read`, `unknown`, `held` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The template was sent after the words were refused.
+    pub followed: bool,
+}
+
+impl Store {
+    /// Where a notification stands that was accepted under this message id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_notification(
+        &self,
+        tenant: &Tenant,
+        account: &domain::Account,
+        message: &str,
+    ) -> Result<Option<Accepted>, StoreError> {
+        let row = self
+            .read_one(
+                sql!(
+                    "select i.conversation, i.seq, c.done_seq from inbox i join conversations c on c.id = i.conversation "
+                    "where i.tenant = $1 and i.provider = $2 and i.account = $3 and i.provider_message_id = $4"
+                ),
+                args![tenant, PROVIDER, account, message],
+            )
+            .await?;
+        row.map(|row| {
+            let (seq, done) = (row.int("seq")?, row.int("done_seq")?);
+            let conversation = ConversationId(row.uuid("conversation")?);
+            Ok(Accepted { conversation, seq, duplicate: true, ring: seq > done })
+        })
+        .transpose()
+    }
+
+    /// How far the notification of this seq has come; none where that message is no notification.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn notification(
+        &self,
+        tenant: &Tenant,
+        conversation: ConversationId,
+        seq: i64,
+    ) -> Result<Option<NotificationState>, StoreError> {
+        let (mut seq, mut state) = (seq, None);
+        for n in 0..FOLLOWERS_MAX {
+            let row = self
+                .read_one(
+                    sql!(
+                        "select i.payload, o.status, o.reason, o.id as outbox_id, d.reason as given_up, "
+                        "r.status as told, r.reason as told_reason, f.seq as follower from inbox i "
+                        "left join outbox o on o.conversation = i.conversation and o.in_seq = i.seq and o.part = 1 "
+                        "left join receipts r on r.tenant = i.tenant and r.account = i.account and r.rank = "
+                        "(select max(rank) from receipts where tenant = i.tenant and account = i.account "
+                        "and (outbox_id = o.id or provider_message_id = o.provider_message_id)) "
+                        "and (r.outbox_id = o.id or r.provider_message_id = o.provider_message_id) "
+                        "left join dead_letters d on d.conversation = i.conversation and d.seq <= i.seq and d.last_seq >= i.seq "
+                        "left join inbox f on f.tenant = i.tenant and f.account = i.account and f.provider = $4 "
+                        "and f.provider_message_id = 'template:' || "
+                        ("o.id::text" | "lower(substr(hex(o.id), 1, 8) || '-' || substr(hex(o.id), 9, 4) || '-' || substr(hex(o.id), 13, 4) || '-' || substr(hex(o.id), 17, 4) || '-' || substr(hex(o.id), 21))")
+                        " where i.conversation = $1 and i.tenant = $2 and i.seq = $3 limit 1"
+                    ),
+                    args![conversation, tenant, seq, PROVIDER],
+                )
+                .await?;
+            let Some(row) = row else { return Ok(state) };
+            let incoming: Incoming = row.json("payload")?;
+            if !matches!(incoming.content, Content::Notification { .. }) {
+                return Ok(state);
+            }
+            let (status, given_up) = (row.opt_text("status")?, row.opt_text("given_up")?);
+            let (told, own) = (row.opt_text("told")?, row.opt_text("reason")?);
+            let status = match (told, status) {
+                (Some(told), _) if told == "accepted" => "sent".to_owned(),
+                (Some(told), _) => told,
+                (None, Some(status)) => status,
+                (None, None) if given_up.is_some() => "failed".to_owned(),
+                (None, None) => "pending".to_owned(),
+            };
+            let reason = row.opt_text("told_reason")?.or(own).or(given_up).filter(|_| status == "failed");
+            state = Some(NotificationState { status, reason, followed: n > 0 });
+            match row.opt_int("follower")? {
+                Some(follower) => seq = follower,
+                None => return Ok(state),
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// Has a message that was refused because it came too late follow as its template, as a message of its own behind what
+/// the conversation has: once, since its key is accepted once. The conversation is locked. False: it has no template,
+/// was one, or is followed already.
+pub(crate) async fn follow(tx: &mut Tx, conversation: ConversationId, id: OutboxId) -> Result<bool, StoreError> {
+    let row = tx
+        .optional(
+            sql!(
+                "select o.reply, i.payload, i.person, c.next_seq from outbox o "
+                "join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
+                "join conversations c on c.id = o.conversation where o.id = $1 and o.conversation = $2"
+            ),
+            args![id, conversation],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let Ok(outgoing) = serde_json::from_value::<Outgoing>(row.json("reply")?) else { return Ok(false) };
+    let Some(unasked) = outgoing.unasked.filter(|unasked| unasked.template.is_some()) else { return Ok(false) };
+    if outgoing.reply.text.is_empty() {
+        return Ok(false);
+    }
+    let before: Incoming = row.json("payload")?;
+    let message = Incoming {
+        provider: PROVIDER.to_owned(),
+        provider_message_id: format!("template:{id}"),
+        content: Content::Notification { text: String::new(), unasked },
+        ..before
+    };
+    let payload = serde_json::to_string(&message).map_err(|error| StoreError::Payload(error.to_string()))?;
+    let seq = row.int("next_seq")? + 1;
+    let new = inbox::NewRow {
+        tenant: message.tenant,
+        person: PersonId(row.uuid("person")?),
+        provider: message.provider,
+        account: message.account,
+        provider_message_id: message.provider_message_id,
+        payload,
+    };
+    if !inbox::insert_row(tx, conversation, seq, &new).await? {
+        return Ok(false);
+    }
+    tx.execute(
+        sql!("update conversations set next_seq = $2, wake_at = " now ", rung_at = " now " where id = $1"),
+        args![conversation, seq],
+    )
+    .await?;
+    Ok(true)
+}

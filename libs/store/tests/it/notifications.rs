@@ -1,0 +1,264 @@
+//! Messages that nobody asked for, and who does not want them.
+
+use domain::{Category, Content, Failure, Incoming, OutboxId, ReceiptStatus, Template, Unasked};
+use serde_json::json;
+use store::{
+    AuditRow, Commit, DeadLetterNew, Direction, Lease, NotificationState, OptChange, OutboxNew, Outcome, Scope,
+    StoreError,
+};
+
+use crate::support::{Db, account, answer, on_both_engines, receipt, tenant, text};
+
+on_both_engines!(
+    a_notification_is_accepted_once_and_nobody_said_it,
+    how_far_a_notification_has_come_is_told_from_its_acceptance_to_its_receipts,
+    a_notification_that_was_given_up_has_failed,
+    words_that_came_too_late_are_followed_by_their_template_once,
+    a_closed_window_at_the_send_has_the_template_follow,
+    what_has_no_template_or_was_one_is_not_followed,
+    when_a_person_wrote_last_is_told_and_notices_do_not_count,
+    an_opt_out_holds_until_it_is_taken_back,
+    a_blocked_person_may_be_written_to_once_they_wrote_again,
+    a_fenced_worker_changes_no_opt_out,
+    opt_outs_are_of_one_chat_of_one_tenant,
+);
+
+fn unasked(template: bool) -> Unasked {
+    let template = template.then(|| Template {
+        name: "parcel".to_owned(),
+        language: "en".to_owned(),
+        parameters: vec!["4711".to_owned()],
+    });
+    Unasked { category: Category::Service, template }
+}
+
+fn notification(peer: &str, key: &str, words: &str, template: bool) -> Incoming {
+    let content = Content::Notification { text: words.to_owned(), unasked: unasked(template) };
+    Incoming { provider: "internal".to_owned(), content, ..text("acme", peer, key) }
+}
+
+/// The commit that says a notification.
+fn said(seq: i64, words: &str, template: bool) -> Commit {
+    let reply = json!({ "text": words, "unasked": unasked(template) });
+    let replies = vec![OutboxNew { part: 1, reply, sent_already: false, question: false }];
+    Commit { replies, ..answer(seq, seq, 0) }
+}
+
+/// A conversation whose one message is a notification that waits to be sent.
+async fn waiting(db: &Db, words: &str, template: bool) -> (Lease, OutboxId) {
+    let accepted = db.store.accept(&[notification("p", "n1", words, template)]).await.expect("accepted")[0];
+    let lease = db.claim(accepted.conversation).await;
+    let ids = db.store.commit(&lease, &said(1, words, template)).await.expect("a commit").ids;
+    (lease, ids[0])
+}
+
+async fn sent(db: &Db, lease: &Lease, id: OutboxId) {
+    assert_eq!(db.store.begin_send(lease, id).await.expect("an answer"), Some(1));
+    let sent = Outcome::Sent { provider_message_id: Some("p1".to_owned()) };
+    assert!(db.store.record_outcome(lease.conversation, id, 1, &sent).await.expect("recorded"));
+}
+
+async fn state(db: &Db, lease: &Lease, seq: i64) -> Option<NotificationState> {
+    db.store.notification(&lease.tenant, lease.conversation, seq).await.expect("a state")
+}
+
+fn is(status: &str, reason: Option<&str>, followed: bool) -> Option<NotificationState> {
+    Some(NotificationState { status: status.to_owned(), reason: reason.map(str::to_owned), followed })
+}
+
+async fn a_notification_is_accepted_once_and_nobody_said_it(db: &Db) {
+    let first = db.store.accept(&[notification("p", "n1", "hello", false)]).await.expect("accepted")[0];
+    let again = db.store.accept(&[notification("p", "n1", "other words", false)]).await.expect("accepted")[0];
+    assert_eq!((first.seq, first.duplicate, again.seq, again.duplicate), (1, false, 1, true));
+    let found = db.store.find_notification(&tenant("acme"), &account(), "n1").await.expect("a look");
+    assert_eq!(
+        found.map(|found| (found.conversation, found.seq, found.duplicate, found.ring)),
+        Some((first.conversation, 1, true, true))
+    );
+    let inbound = db.store.messages(&tenant("acme"), first.conversation, None, 10, Some(Direction::Inbound)).await;
+    assert_eq!(inbound.expect("a history"), [], "nobody wrote");
+    // A message beside it in one group has its line.
+    let both = [text("acme", "p", "m1"), notification("p", "n2", "x", false)];
+    db.store.accept(&both).await.expect("accepted");
+    let inbound = db.store.messages(&tenant("acme"), first.conversation, None, 10, Some(Direction::Inbound)).await;
+    assert_eq!(inbound.expect("a history").len(), 1);
+}
+
+async fn how_far_a_notification_has_come_is_told_from_its_acceptance_to_its_receipts(db: &Db) {
+    let accepted = db.store.accept(&[notification("p", "n1", "hello", false)]).await.expect("accepted")[0];
+    let lease = db.claim(accepted.conversation).await;
+    assert_eq!(state(db, &lease, 1).await, is("pending", None, false), "its turn has not come");
+    assert_eq!(state(db, &lease, 2).await, None);
+    let id = db.store.commit(&lease, &said(1, "hello", false)).await.expect("a commit").ids[0];
+    assert_eq!(state(db, &lease, 1).await, is("pending", None, false));
+    sent(db, &lease, id).await;
+    assert_eq!(state(db, &lease, 1).await, is("sent", None, false));
+    let failed = Failure { reason: "131026 Undeliverable".to_owned(), window_closed: false };
+    let failed = domain::Receipt { failure: Some(failed), ..receipt(None, "p1", ReceiptStatus::Failed) };
+    db.store.record_receipts(&lease.tenant, &[failed]).await.expect("kept");
+    assert_eq!(state(db, &lease, 1).await, is("failed", Some("131026 Undeliverable"), false));
+    let history = db.store.messages(&lease.tenant, lease.conversation, None, 10, None).await.expect("a history");
+    assert_eq!((history[0].status.as_str(), history[0].reason.as_deref()), ("failed", Some("131026 Undeliverable")));
+    // Reports never step back.
+    db.store.record_receipts(&lease.tenant, &[receipt(Some(id), "p1", ReceiptStatus::Delivered)]).await.expect("kept");
+    assert_eq!(state(db, &lease, 1).await, is("delivered", None, false));
+    let history = db.store.messages(&lease.tenant, lease.conversation, None, 10, None).await.expect("a history");
+    assert_eq!((history[0].status.as_str(), history[0].reason.as_deref()), ("delivered", None));
+    // What a person wrote is none.
+    db.say("p", "m1").await;
+    assert_eq!(state(db, &lease, 2).await, None);
+    assert_eq!(db.store.notification(&tenant("other"), lease.conversation, 1).await.expect("a state"), None);
+}
+
+async fn a_notification_that_was_given_up_has_failed(db: &Db) {
+    let accepted = db.store.accept(&[notification("p", "n1", "hello", false)]).await.expect("accepted")[0];
+    let lease = db.claim(accepted.conversation).await;
+    let letter = DeadLetterNew { reason: "it never ended".to_owned(), attempts: 5, unknown_effect: false };
+    let commit = Commit { dead_letter: Some(letter), audit: None::<AuditRow>, ..answer(1, 1, 0) };
+    db.store.commit(&lease, &commit).await.expect("a commit");
+    assert_eq!(state(db, &lease, 1).await, is("failed", Some("it never ended"), false));
+}
+
+fn too_late(id: OutboxId) -> domain::Receipt {
+    let failure = Failure { reason: "131047 Re-engagement message".to_owned(), window_closed: true };
+    domain::Receipt { failure: Some(failure), ..receipt(Some(id), "p1", ReceiptStatus::Failed) }
+}
+
+async fn words_that_came_too_late_are_followed_by_their_template_once(db: &Db) {
+    let (lease, id) = waiting(db, "hello", true).await;
+    sent(db, &lease, id).await;
+    let rung = db.store.record_receipts(&lease.tenant, &[too_late(id)]).await.expect("kept");
+    assert_eq!(rung, [lease.conversation]);
+    assert_eq!(db.store.record_receipts(&lease.tenant, &[too_late(id)]).await.expect("kept"), [], "once");
+    let rows = db.store.inbox_range(&lease, 2, 10).await.expect("rows");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    let expected = Content::Notification { text: String::new(), unasked: unasked(true) };
+    assert_eq!((rows[0].incoming.provider.as_str(), &rows[0].incoming.content), ("internal", &expected));
+    let seen = db.store.snapshot(&lease).await.expect("a snapshot");
+    assert_eq!((seen.next_seq, seen.done_seq), (2, 1));
+    assert_eq!(state(db, &lease, 1).await, is("pending", None, true), "the template's");
+    // The template itself is not followed, whatever is told of it.
+    let template = db.store.commit(&lease, &said(2, "", true)).await.expect("a commit").ids[0];
+    let late = domain::Receipt { provider_message_id: "p2".to_owned(), ..too_late(template) };
+    db.store.record_receipts(&lease.tenant, &[late]).await.expect("kept");
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 2);
+    assert_eq!(state(db, &lease, 1).await, is("failed", Some("131047 Re-engagement message"), true));
+}
+
+async fn a_closed_window_at_the_send_has_the_template_follow(db: &Db) {
+    let (lease, id) = waiting(db, "hello", true).await;
+    assert_eq!(db.store.begin_send(&lease, id).await.expect("an answer"), Some(1));
+    let closed = Outcome::WindowClosed { reason: "window_closed: HTTP 400".to_owned() };
+    assert!(db.store.record_outcome(lease.conversation, id, 1, &closed).await.expect("recorded"));
+    assert!(!db.store.record_outcome(lease.conversation, id, 1, &closed).await.expect("an answer"), "once");
+    let seen = db.store.snapshot(&lease).await.expect("a snapshot");
+    assert_eq!((seen.next_seq, seen.done_seq, seen.unsent), (2, 1, 0));
+    assert_eq!(db.status(id).await, "failed");
+    // The same told later changes nothing any more.
+    db.store.record_receipts(&lease.tenant, &[too_late(id)]).await.expect("kept");
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 2);
+}
+
+async fn what_has_no_template_or_was_one_is_not_followed(db: &Db) {
+    let (lease, id) = waiting(db, "hello", false).await;
+    sent(db, &lease, id).await;
+    db.store.record_receipts(&lease.tenant, &[too_late(id)]).await.expect("kept");
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 1);
+    // Nor is another failure of one that has a template.
+    db.store.accept(&[notification("p", "n2", "x", true)]).await.expect("accepted");
+    let id = db.store.commit(&lease, &said(2, "x", true)).await.expect("a commit").ids[0];
+    let other = Failure { reason: "131026".to_owned(), window_closed: false };
+    let other = domain::Receipt { failure: Some(other), ..receipt(Some(id), "p2", ReceiptStatus::Failed) };
+    db.store.record_receipts(&lease.tenant, &[other]).await.expect("kept");
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 2);
+}
+
+async fn reach(db: &Db, lease: &Lease) -> store::Reach {
+    db.store.reach(&lease.tenant, &lease.account, &lease.peer, Some(lease.conversation)).await.expect("an answer")
+}
+
+async fn when_a_person_wrote_last_is_told_and_notices_do_not_count(db: &Db) {
+    let (lease, _) = waiting(db, "hello", false).await;
+    assert_eq!(reach(db, &lease).await.wrote_at, None, "a notification is not theirs");
+    db.say("p", "m1").await;
+    let rows = db.store.inbox_range(&lease, 2, 1).await.expect("rows");
+    assert_eq!(reach(db, &lease).await.wrote_at, Some(rows[0].accepted_at));
+    let notice = Content::Notice { kind: "notifications.stop".to_owned(), text: None };
+    db.store.accept(&[Incoming { content: notice, ..text("acme", "p", "m2") }]).await.expect("accepted");
+    let reached = reach(db, &lease).await;
+    assert_eq!(reached.wrote_at, Some(rows[0].accepted_at));
+    assert!(reached.now >= rows[0].accepted_at);
+    let stranger = db.store.reach(&lease.tenant, &lease.account, "nobody", None).await.expect("an answer");
+    assert_eq!((stranger.wrote_at, stranger.opt_outs.len()), (None, 0));
+}
+
+fn changing(seq: i64, scope: Scope, out: bool) -> Commit {
+    Commit { opt_outs: vec![OptChange { scope, out, how: "word".to_owned() }], ..answer(seq, seq, 0) }
+}
+
+/// Which messages are forbidden: service, marketing, an answer.
+async fn forbidden(db: &Db, lease: &Lease) -> [bool; 3] {
+    let reach = reach(db, lease).await;
+    [Some(Category::Service), Some(Category::Marketing), None].map(|category| reach.forbidden(category).is_some())
+}
+
+async fn an_opt_out_holds_until_it_is_taken_back(db: &Db) {
+    let lease = db.held().await;
+    for (n, message) in (2..=5).enumerate() {
+        db.say("p", &format!("m{message}")).await;
+        let (scope, out, expected) = [
+            (Scope::Marketing, true, [false, true, false]),
+            (Scope::All, true, [true, true, false]),
+            (Scope::All, false, [false, true, false]),
+            (Scope::Marketing, false, [false, false, false]),
+        ][n];
+        let seq = i64::try_from(n).expect("small") + 1;
+        db.store.commit(&lease, &changing(seq, scope, out)).await.expect("a commit");
+        assert_eq!(forbidden(db, &lease).await, expected, "{scope:?} {out}");
+    }
+    // Said twice, it keeps its time; taken back and said again, it has a new one.
+    let since = async || reach(db, &lease).await.opt_outs.first().map(|out| (out.since, out.how.clone()));
+    for message in 6..=9 {
+        db.say("p", &format!("m{message}")).await;
+    }
+    db.store.commit(&lease, &changing(5, Scope::All, true)).await.expect("a commit");
+    let first = since().await.expect("it holds");
+    db.store.commit(&lease, &changing(6, Scope::All, true)).await.expect("a commit");
+    assert_eq!(since().await, Some(first.clone()));
+    db.store.commit(&lease, &changing(7, Scope::All, false)).await.expect("a commit");
+    assert_eq!(since().await, None);
+    db.store.commit(&lease, &changing(8, Scope::All, true)).await.expect("a commit");
+    assert!(since().await.expect("it holds").0 > first.0);
+}
+
+async fn a_blocked_person_may_be_written_to_once_they_wrote_again(db: &Db) {
+    let lease = db.held().await;
+    db.store.commit(&lease, &changing(1, Scope::Blocked, true)).await.expect("a commit");
+    assert_eq!(forbidden(db, &lease).await, [true, true, true]);
+    db.say("p", "m2").await;
+    assert_eq!(forbidden(db, &lease).await, [false, false, false], "they wrote again");
+    // The platform says so while we send: again until they write.
+    db.store.note_blocked(&lease, "403 blocked").await.expect("kept");
+    assert_eq!(forbidden(db, &lease).await, [true, true, true]);
+    db.store.commit(&lease, &changing(2, Scope::Blocked, false)).await.expect("a commit");
+    assert_eq!(forbidden(db, &lease).await, [false, false, false], "they let us in again");
+    db.store.note_blocked(&lease, "403 blocked").await.expect("kept");
+    assert_eq!(forbidden(db, &lease).await, [true, true, true]);
+}
+
+async fn a_fenced_worker_changes_no_opt_out(db: &Db) {
+    let lease = db.held().await;
+    let newer = db.take_over(&lease).await;
+    let refused = db.store.commit(&lease, &changing(1, Scope::All, true)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
+    assert_eq!(forbidden(db, &newer).await, [false, false, false]);
+}
+
+async fn opt_outs_are_of_one_chat_of_one_tenant(db: &Db) {
+    let lease = db.held().await;
+    db.store.commit(&lease, &changing(1, Scope::All, true)).await.expect("a commit");
+    for (tenant_name, peer) in [("other", "p"), ("acme", "q")] {
+        let reach = db.store.reach(&tenant(tenant_name), &account(), peer, None).await.expect("an answer");
+        assert_eq!(reach.opt_outs, [], "{tenant_name} {peer}");
+    }
+}
