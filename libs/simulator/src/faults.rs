@@ -105,6 +105,11 @@ impl Faults {
         self.lock().is_empty()
     }
 
+    /// How many orders wait for their calls.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Takes the first order that names this operation.
     pub(crate) fn take(&self, operation: &str) -> Option<Fault> {
         let mut orders = self.lock();

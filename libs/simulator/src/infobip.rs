@@ -11,14 +11,11 @@ mod media;
 mod sign;
 mod webhook;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::Router;
 use domain::{Clock, Micros, SystemClock};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -30,9 +27,10 @@ pub use self::{
 pub use crate::posting::Outgoing;
 use crate::{
     faults::Faults,
-    phone::{self, Chat, Phones},
+    phone::{Phones, State, shows_phones},
     posting::Posting,
     serve,
+    trouble::Trouble,
 };
 
 /// What a second send with the same `messageId` does.
@@ -113,6 +111,8 @@ pub struct Config {
     pub error_body: ErrorBody,
     /// See [`Reads`].
     pub reads: Reads,
+    /// Where files are downloaded, for [`Infobip::media_url`]: the API's own address.
+    pub media_base: Option<Url>,
     /// Webhook attempts at most, until one is answered 2xx.
     pub attempts: u32,
     /// Wait before the second attempt; doubles up to 8 times this.
@@ -131,6 +131,7 @@ impl Config {
             repeats: Repeats::default(),
             error_body: ErrorBody::default(),
             reads: Reads::default(),
+            media_base: None,
             attempts: 8,
             retry_wait: Duration::from_millis(100),
             clock: Arc::new(SystemClock),
@@ -151,9 +152,7 @@ struct Shared {
     config: Config,
     posting: Arc<Posting>,
     faults: Faults,
-    inner: Mutex<Inner>,
-    /// Counts up with every change of any chat.
-    changes: watch::Sender<u64>,
+    state: State<Inner>,
 }
 
 struct Inner {
@@ -163,6 +162,8 @@ struct Inner {
     report_delay: Duration,
     phones: Phones,
     unreachable: Vec<String>,
+    /// Who blocked the business.
+    blocked: BTreeSet<String>,
     sends: Vec<Send>,
     media: Media,
 }
@@ -188,7 +189,7 @@ impl Infobip {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(config: Config) -> Result<Self, InfobipError> {
-        let posting = Arc::new(Posting::new(config.attempts, config.retry_wait)?);
+        let posting = Arc::new(Posting::new(config.attempts, config.retry_wait, webhook::merge)?);
         let inner = Inner {
             webhook: config.webhook.clone(),
             repeats: config.repeats,
@@ -196,16 +197,11 @@ impl Infobip {
             report_delay: Duration::ZERO,
             phones: Phones::default(),
             unreachable: Vec::new(),
+            blocked: BTreeSet::new(),
             sends: Vec::new(),
             media: Media::default(),
         };
-        let shared = Shared {
-            config,
-            posting,
-            faults: Faults::default(),
-            inner: Mutex::new(inner),
-            changes: watch::channel(0).0,
-        };
+        let shared = Shared { config, posting, faults: Faults::default(), state: State::new(inner) };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -244,6 +240,34 @@ impl Infobip {
         self.lock().unreachable.push(peer.to_owned());
     }
 
+    /// The person blocks the business, or lets it in again. The business does not hear of it: what it sends meanwhile is
+    /// accepted, and nothing is ever reported of it.
+    pub fn set_blocked(&self, peer: &str, blocked: bool) {
+        let mut inner = self.lock();
+        if blocked {
+            inner.blocked.insert(peer.to_owned());
+        } else {
+            inner.blocked.remove(peer);
+        }
+        drop(inner);
+        self.changed();
+    }
+
+    /// Whether the person blocks the business.
+    pub fn is_blocked(&self, peer: &str) -> bool {
+        self.lock().blocked.contains(peer)
+    }
+
+    /// What goes wrong with webhooks from now on.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        self.0.posting.set_trouble(trouble);
+    }
+
+    /// What goes wrong with webhooks.
+    pub fn trouble(&self) -> Trouble {
+        self.0.posting.trouble()
+    }
+
     /// A person writes. Returns the platform's message id; the webhook is on its way.
     pub fn say(&self, peer: &str, said: Said) -> String {
         self.say_copies(peer, said, 1)
@@ -260,6 +284,11 @@ impl Infobip {
         webhook::say_again(self, message_id)
     }
 
+    /// How long reports of delivery wait.
+    pub fn report_delay(&self) -> Duration {
+        self.lock().report_delay
+    }
+
     /// Reports of delivery go out this long after the message was taken; at once by default.
     pub fn set_report_delay(&self, delay: Duration) {
         self.lock().report_delay = delay;
@@ -269,6 +298,18 @@ impl Infobip {
     pub fn add_media(&self, media_type: &str, content: &[u8]) -> String {
         let id = self.lock().media.add(media_type, content);
         format!("/whatsapp/1/senders/{}/media/{id}", self.0.config.sender)
+    }
+
+    /// Address of a file of [`Infobip::add_media`], by the last part of its path; only the path without a `media_base`.
+    pub fn media_url(&self, id: &str) -> String {
+        let path = format!("/whatsapp/1/senders/{}/media/{id}", self.0.config.sender);
+        let base = self.0.config.media_base.as_ref();
+        base.and_then(|base| base.join(&path).ok()).map_or(path, String::from)
+    }
+
+    /// A file's type and bytes, by the last part of its path.
+    pub fn media(&self, id: &str) -> Option<(String, Vec<u8>)> {
+        self.lock().media.find(id).cloned()
     }
 
     /// The platform forgets all files.
@@ -292,11 +333,6 @@ impl Infobip {
         webhook::look(self, peer);
     }
 
-    /// What the person sees; an empty chat for a stranger.
-    pub fn chat(&self, peer: &str) -> Chat {
-        self.lock().phones.find(peer).cloned().unwrap_or_else(|| Chat::new(peer))
-    }
-
     /// Everything that was sent lawfully, in order.
     pub fn sends(&self) -> Vec<Send> {
         self.lock().sends.clone()
@@ -307,38 +343,10 @@ impl Infobip {
         self.0.posting.outgoing()
     }
 
-    /// A counter that moves with every change of any chat.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
-    }
-
-    /// Waits until `done` is true of the chat, at most `limit`; `Err` holds the chat as it then stands.
-    ///
-    /// # Errors
-    /// The chat, when the time is over.
-    pub async fn wait_for(&self, peer: &str, limit: Duration, done: impl Fn(&Chat) -> bool) -> Result<Chat, Box<Chat>> {
-        // Looked at in place: a chat of thousands of messages is not copied with every change of any chat.
-        let look = || match self.lock().phones.find(peer) {
-            Some(chat) => done(chat).then(|| chat.clone()),
-            None => Some(Chat::new(peer)).filter(&done),
-        };
-        phone::wait_for(self.changes(), limit, look).await.ok_or_else(|| Box::new(self.chat(peer)))
-    }
-
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over.
     pub async fn settled(&self, limit: Duration) -> bool {
         self.0.posting.settled(limit).await
     }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn changed(&self) {
-        self.0.changes.send_modify(|count| *count += 1);
-    }
-
-    fn now(&self) -> Micros {
-        self.0.config.clock.now()
-    }
 }
+
+shows_phones!(Infobip);

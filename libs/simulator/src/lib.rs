@@ -13,13 +13,13 @@
 //! | [`fleet::Fleet`] | the demo backend; [`fleet::DOCUMENT`], [`fleet::OVERLAY`], [`fleet::document`] | its document's paths |
 //! | [`model::Server`] | a scripted model: chat with tools, streams, embeddings | `/v1/...`, Azure's `/openai/...` |
 //! | [`mock::Backend`] | a backend made from any parsed OpenAPI document | that document's paths |
-//! | [`phone_router`] | the phone page, mounted beside the product's own routes | `/phone` |
+//! | [`phone_router`] | the phone page and the simulator's own API, mounted beside other routes | `/phone`, `/simulator` |
 //!
 //! All of it in one process, in the order it has to happen:
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # use simulator::{Infobip, fleet, infobip, oauth2, page};
+//! # use simulator::{Infobip, Platform, fleet, infobip, oauth2, page};
 //! # use tokio::net::TcpListener;
 //! # use tokio_util::sync::CancellationToken;
 //! # async fn start(gateway: axum::Router, webhook: url::Url) -> Result<(), Box<dyn std::error::Error>> {
@@ -42,12 +42,16 @@
 //! tokio::spawn(async move { serving.serve(listener, ends).await });
 //! platform.set_webhook(infobip::Webhook::new(webhook, "demo-webhook-secret"));
 //! // 3. The page, beside the gateway's routes. `inside` tells about a person's last turns: see `page::Inside`.
+//! let platform = Platform::Infobip(platform);
+//! let phone = page::Phone {
+//!     people: page::Someone::demo(&platform),
+//!     platform,
+//!     inside: Some(Arc::new(|peer: String| async move { serde_json::json!({"turns": [], "peer": peer}) })),
+//! };
 //! let page = page::Page {
-//!     infobip: platform,
-//!     people: page::Someone::demo(),
+//!     phones: vec![phone],
 //!     title: "Fleet assistant".to_owned(),
 //!     suggestions: vec!["Which vehicles are free tomorrow?".to_owned()],
-//!     inside: Arc::new(|peer: String| async move { serde_json::json!({"turns": [], "peer": peer}) }),
 //! };
 //! let gateway = gateway.merge(simulator::phone_router(page));
 //! # let _ = gateway; Ok(()) }
@@ -55,7 +59,7 @@
 //!
 //! Identity on the fleet: operation `GET /people`, parameter `phone`, answer `person_id` from `/0/id`, label `/0/name`;
 //! an unknown number answers `[]`. A test drives a person with [`Infobip::say`], [`Infobip::wait_for`] and
-//! [`phone::Chat::find_choice`], and makes trouble with `faults()` of each fake.
+//! [`phone::Chat::find_choice`], and makes trouble with `faults()` and `set_trouble()` of each fake.
 
 mod backend;
 mod contract;
@@ -69,12 +73,15 @@ pub mod oauth2;
 pub mod page;
 mod parts;
 pub mod phone;
+pub mod platform;
 mod posting;
 mod serve;
 pub mod telegram;
+pub mod trouble;
 
 pub use infobip::Infobip;
 pub use meta::Meta;
 pub use page::{Inside, Page, phone_router};
 pub use parts::FilePart;
+pub use platform::Platform;
 pub use telegram::Telegram;

@@ -20,15 +20,15 @@ mod verify;
 mod webhook;
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use axum::Router;
 use domain::{Clock, Micros, SystemClock};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -42,9 +42,10 @@ pub use self::{
 use self::{media::Media, people::People, status::Sending, webhook::Gathered};
 use crate::{
     faults::Faults,
-    phone::{self, Chat, Phones},
+    phone::{Bubble, Phones, State, shows_phones},
     posting::Posting,
     serve,
+    trouble::Trouble,
 };
 pub use crate::{infobip::Reads, posting::Outgoing};
 
@@ -66,7 +67,8 @@ pub enum Refusals {
 }
 
 /// In which order the statuses of a message go out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StatusOrder {
     /// `sent`, `delivered`, and `read` once the person looks; each after the one before was taken.
     #[default]
@@ -141,9 +143,7 @@ struct Shared {
     config: Config,
     posting: Arc<Posting>,
     faults: Faults,
-    inner: Mutex<Inner>,
-    /// Counts up with every change of any chat.
-    changes: watch::Sender<u64>,
+    state: State<Inner>,
 }
 
 struct Inner {
@@ -160,6 +160,8 @@ struct Inner {
     phones: Phones,
     people: People,
     unreachable: Vec<String>,
+    /// Who blocked the business.
+    blocked: BTreeSet<String>,
     templates: Vec<Template>,
     /// Error codes for the next sends.
     commands: VecDeque<u32>,
@@ -169,7 +171,7 @@ struct Inner {
 
 impl Inner {
     /// Shows a message on a person's phone.
-    fn show(&mut self, peer: &str, bubble: phone::Bubble) {
+    fn show(&mut self, peer: &str, bubble: Bubble) {
         let bubbles = &mut self.phones.chat(peer).bubbles;
         if bubbles.len() >= MOST_BUBBLES {
             bubbles.drain(..MOST_BUBBLES / 10);
@@ -201,7 +203,7 @@ impl Meta {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(config: Config) -> Result<Self, MetaError> {
-        let posting = Arc::new(Posting::new(config.attempts, config.retry_wait)?);
+        let posting = Arc::new(Posting::new(config.attempts, config.retry_wait, webhook::merge)?);
         let inner = Inner {
             webhook: config.webhook.clone(),
             reads: config.reads,
@@ -215,18 +217,13 @@ impl Meta {
             phones: Phones::default(),
             people: People::default(),
             unreachable: Vec::new(),
+            blocked: BTreeSet::new(),
             templates: Vec::new(),
             commands: VecDeque::new(),
             sends: VecDeque::new(),
             media: Media::default(),
         };
-        let shared = Shared {
-            config,
-            posting,
-            faults: Faults::default(),
-            inner: Mutex::new(inner),
-            changes: watch::channel(0).0,
-        };
+        let shared = Shared { config, posting, faults: Faults::default(), state: State::new(inner) };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -288,6 +285,40 @@ impl Meta {
     /// Nobody with this number has WhatsApp: messages to it end with error 131026.
     pub fn set_unreachable(&self, peer: &str) {
         self.lock().unreachable.push(peer.to_owned());
+    }
+
+    /// The person blocks the business, or lets it in again. The business does not hear of it: what it sends meanwhile gets
+    /// as far as `sent` and never arrives.
+    pub fn set_blocked(&self, peer: &str, blocked: bool) {
+        let mut inner = self.lock();
+        if blocked {
+            inner.blocked.insert(peer.to_owned());
+        } else {
+            inner.blocked.remove(peer);
+        }
+        drop(inner);
+        self.changed();
+    }
+
+    /// Whether the person blocks the business.
+    pub fn is_blocked(&self, peer: &str) -> bool {
+        self.lock().blocked.contains(peer)
+    }
+
+    /// What goes wrong with webhooks from now on.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        self.0.posting.set_trouble(trouble);
+    }
+
+    /// What goes wrong with webhooks.
+    pub fn trouble(&self) -> Trouble {
+        self.0.posting.trouble()
+    }
+
+    /// Delay, order and copies of statuses, as they were set.
+    pub fn statuses(&self) -> (Duration, StatusOrder, usize) {
+        let inner = self.lock();
+        (inner.status_delay, inner.status_order, inner.status_copies)
     }
 
     /// A template that the platform has approved; one of the same name and language is replaced.
@@ -395,18 +426,18 @@ impl Meta {
 
     /// True while the person is shown that the business types: for 25 s after the mark, or until the next message.
     pub fn typing(&self, peer: &str) -> bool {
+        self.typing_until(peer).is_some()
+    }
+
+    /// Until when the person is shown that the business types, if it does.
+    pub fn typing_until(&self, peer: &str) -> Option<Micros> {
         let now = self.now();
-        self.lock().people.find(peer).is_some_and(|person| person.typing_until.is_some_and(|until| now < until))
+        self.lock().people.find(peer)?.typing_until.filter(|until| now < *until)
     }
 
     /// The person opens the chat: everything in it is read, and statuses go out.
     pub fn look(&self, peer: &str) {
         status::look(self, peer);
-    }
-
-    /// What the person sees; an empty chat for a stranger.
-    pub fn chat(&self, peer: &str) -> Chat {
-        self.lock().phones.find(peer).cloned().unwrap_or_else(|| Chat::new(peer))
     }
 
     /// Everything that was sent lawfully, in order.
@@ -419,38 +450,11 @@ impl Meta {
         self.0.posting.outgoing()
     }
 
-    /// A counter that moves with every change of any chat.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
-    }
-
-    /// Waits until `done` is true of the chat, at most `limit`; `Err` holds the chat as it then stands.
-    ///
-    /// # Errors
-    /// The chat, when the time is over.
-    pub async fn wait_for(&self, peer: &str, limit: Duration, done: impl Fn(&Chat) -> bool) -> Result<Chat, Box<Chat>> {
-        let look = || match self.lock().phones.find(peer) {
-            Some(chat) => done(chat).then(|| chat.clone()),
-            None => Some(Chat::new(peer)).filter(&done),
-        };
-        phone::wait_for(self.changes(), limit, look).await.ok_or_else(|| Box::new(self.chat(peer)))
-    }
-
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over. Webhooks that
     /// are gathered do not count.
     pub async fn settled(&self, limit: Duration) -> bool {
         self.0.posting.settled(limit).await
     }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn changed(&self) {
-        self.0.changes.send_modify(|count| *count += 1);
-    }
-
-    fn now(&self) -> Micros {
-        self.0.config.clock.now()
-    }
 }
+
+shows_phones!(Meta);

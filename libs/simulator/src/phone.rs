@@ -1,6 +1,10 @@
 //! What a person's phone shows, on any platform: one chat per person, bubbles with ticks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use domain::Micros;
 use serde::Serialize;
@@ -72,6 +76,35 @@ pub enum Kind {
     },
 }
 
+/// What hangs on a bubble besides its words.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Attached {
+    /// A file of the platform.
+    File {
+        /// Its id there.
+        id: String,
+        /// Its media type.
+        media_type: String,
+        /// Its name, if it has one.
+        name: Option<String>,
+    },
+    /// A place.
+    Place {
+        /// Degrees.
+        latitude: f64,
+        /// Degrees.
+        longitude: f64,
+    },
+    /// Somebody's number.
+    Contact {
+        /// Their name.
+        name: String,
+        /// The number as written.
+        phone: String,
+    },
+}
+
 /// One message in a chat.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bubble {
@@ -86,6 +119,14 @@ pub struct Bubble {
     pub kind: Kind,
     /// Id of the message it answers.
     pub quoted: Option<String>,
+    /// What hangs on it.
+    pub attached: Option<Attached>,
+    /// Its words were changed.
+    pub edited: bool,
+    /// The person took it back.
+    pub deleted: bool,
+    /// The person's sign on it.
+    pub reaction: Option<String>,
     /// How far it has come.
     pub tick: Tick,
     /// When it was written.
@@ -93,6 +134,26 @@ pub struct Bubble {
     /// What the business gave to come back with reports.
     #[serde(skip)]
     pub callback_data: Option<String>,
+}
+
+impl Bubble {
+    /// A bubble that nobody touched yet and that quotes nothing.
+    pub(crate) fn new(id: String, mine: bool, text: String, kind: Kind, tick: Tick, at: Micros) -> Self {
+        Self {
+            id,
+            mine,
+            text,
+            kind,
+            quoted: None,
+            attached: None,
+            edited: false,
+            deleted: false,
+            reaction: None,
+            tick,
+            at,
+            callback_data: None,
+        }
+    }
 }
 
 /// One person's chat with the business.
@@ -135,6 +196,19 @@ impl Chat {
     }
 }
 
+impl Chat {
+    pub(crate) fn bubble(&mut self, id: &str) -> Option<&mut Bubble> {
+        self.bubbles.iter_mut().rev().find(|bubble| bubble.id == id)
+    }
+
+    /// The person puts a sign on a message, or takes it back.
+    pub(crate) fn react(&mut self, id: &str, emoji: Option<String>) {
+        if let Some(bubble) = self.bubble(id) {
+            bubble.reaction = emoji;
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Phones(BTreeMap<String, Chat>);
 
@@ -166,21 +240,106 @@ impl Phones {
     }
 }
 
-/// Waits until `look` finds what is waited for, at each of the `changes`, at most `limit`.
-pub(crate) async fn wait_for<T>(
-    mut changes: watch::Receiver<u64>,
-    limit: Duration,
-    mut look: impl FnMut() -> Option<T>,
-) -> Option<T> {
-    let wait = async {
-        loop {
-            if let Some(found) = look() {
-                return found;
+/// What a fake keeps behind one lock, and the count of changes that its phones show.
+pub(crate) struct State<I> {
+    inner: Mutex<I>,
+    changes: watch::Sender<u64>,
+}
+
+impl<I> State<I> {
+    pub(crate) fn new(inner: I) -> Self {
+        Self { inner: Mutex::new(inner), changes: watch::channel(0).0 }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, I> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+impl<I: AsRef<Phones>> State<I> {
+    pub(crate) fn chat(&self, peer: &str) -> Chat {
+        self.lock().as_ref().find(peer).cloned().unwrap_or_else(|| Chat::new(peer))
+    }
+
+    pub(crate) async fn wait_for(
+        &self,
+        peer: &str,
+        limit: Duration,
+        done: impl Fn(&Chat) -> bool,
+    ) -> Result<Chat, Box<Chat>> {
+        // Looked at in place: a chat of thousands of messages is not copied with every change of any chat.
+        let look = || match self.lock().as_ref().find(peer) {
+            Some(chat) => done(chat).then(|| chat.clone()),
+            None => Some(Chat::new(peer)).filter(&done),
+        };
+        let mut changes = self.changes();
+        let wait = async {
+            loop {
+                if let Some(found) = look() {
+                    return found;
+                }
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
             }
-            if changes.changed().await.is_err() {
-                std::future::pending::<()>().await;
+        };
+        tokio::time::timeout(limit, wait).await.map_err(|_| Box::new(self.chat(peer)))
+    }
+}
+
+/// The part of a fake's handle that shows phones: its state is `self.0.state`, and `Inner` holds the [`Phones`].
+macro_rules! shows_phones {
+    ($fake:ident) => {
+        impl AsRef<crate::phone::Phones> for Inner {
+            fn as_ref(&self) -> &crate::phone::Phones {
+                &self.phones
+            }
+        }
+
+        impl $fake {
+            /// What the person sees; an empty chat for a stranger.
+            pub fn chat(&self, peer: &str) -> crate::phone::Chat {
+                self.0.state.chat(peer)
+            }
+
+            /// A counter that moves with every change of any chat.
+            pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+                self.0.state.changes()
+            }
+
+            /// Waits until `done` is true of the chat, at most `limit`; `Err` holds the chat as it then stands.
+            ///
+            /// # Errors
+            /// The chat, when the time is over.
+            pub async fn wait_for(
+                &self,
+                peer: &str,
+                limit: std::time::Duration,
+                done: impl Fn(&crate::phone::Chat) -> bool,
+            ) -> Result<crate::phone::Chat, Box<crate::phone::Chat>> {
+                self.0.state.wait_for(peer, limit, done).await
+            }
+
+            fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+                self.0.state.lock()
+            }
+
+            fn changed(&self) {
+                self.0.state.changed();
+            }
+
+            fn now(&self) -> domain::Micros {
+                self.0.config.clock.now()
             }
         }
     };
-    tokio::time::timeout(limit, wait).await.ok()
 }
+pub(crate) use shows_phones;

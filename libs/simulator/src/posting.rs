@@ -7,9 +7,11 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::Url;
+
+use crate::trouble::{Gathered, Sign, Trouble};
 
 /// Records kept; the oldest go first.
 const MOST_RECORDS: usize = 1_000_000;
@@ -34,10 +36,25 @@ pub struct Outgoing {
 /// A signed webhook with its address.
 pub(crate) struct Letter {
     pub(crate) url: Url,
-    /// Besides the content type.
+    /// Besides content type and signature.
     pub(crate) headers: Vec<(String, String)>,
+    /// The signature's header and value.
+    pub(crate) signature: (String, String),
     /// The bytes that were signed.
     pub(crate) text: String,
+}
+
+/// Makes the letter of a body; `None`: there is nowhere to post it to.
+type Seal = Arc<dyn Fn(&Value) -> Option<Letter> + Send + Sync>;
+/// Hears whether a webhook was taken in the end.
+type Done = Box<dyn FnOnce(bool) + Send>;
+
+/// A webhook before it goes out.
+struct Waiting {
+    body: Value,
+    seal: Seal,
+    wait: Duration,
+    done: Done,
 }
 
 /// One platform's outgoing webhooks.
@@ -47,6 +64,10 @@ pub(crate) struct Posting {
     retry_wait: Duration,
     records: Mutex<Records>,
     under_way: watch::Sender<usize>,
+    /// Puts the second body into the first; false when they do not fit together.
+    merge: fn(&mut Value, &Value) -> bool,
+    trouble: Mutex<Trouble>,
+    gathered: Mutex<Vec<Waiting>>,
 }
 
 #[derive(Default)]
@@ -77,29 +98,101 @@ impl Posting {
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
-    pub(crate) fn new(attempts: u32, retry_wait: Duration) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        attempts: u32,
+        retry_wait: Duration,
+        merge: fn(&mut Value, &Value) -> bool,
+    ) -> Result<Self, reqwest::Error> {
         let _ = rustls::crypto::ring::default_provider().install_default(); // another one is as good
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(15))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
-        Ok(Self { client, attempts, retry_wait, records: Mutex::default(), under_way: watch::channel(0).0 })
+        Ok(Self {
+            client,
+            attempts,
+            retry_wait,
+            records: Mutex::default(),
+            under_way: watch::channel(0).0,
+            merge,
+            trouble: Mutex::default(),
+            gathered: Mutex::default(),
+        })
     }
 
-    /// Posts in the background after `wait`; `done` hears whether it was taken in the end. Without a letter there is
-    /// nowhere to post it to.
+    /// Orders for what goes wrong from now on.
+    pub(crate) fn set_trouble(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    pub(crate) fn trouble(&self) -> Trouble {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Posts in the background after `wait`, or gathers it first; `done` hears whether it was taken in the end.
     pub(crate) fn post(
         self: &Arc<Self>,
         body: Value,
-        letter: Option<Letter>,
+        seal: impl Fn(&Value) -> Option<Letter> + Send + Sync + 'static,
         wait: Duration,
         done: impl FnOnce(bool) + Send + 'static,
     ) {
-        let number = self.lock().add(body);
-        let Some(letter) = letter else {
-            return done(false);
-        };
+        let one = Waiting { body, seal: Arc::new(seal), wait, done: Box::new(done) };
+        match self.trouble().window() {
+            None => self.go(one),
+            Some(window) => self.gather(one, window),
+        }
+    }
+
+    /// The first one of a gathering starts its time; at the end all of them go.
+    fn gather(self: &Arc<Self>, one: Waiting, window: Duration) {
+        if !self.begin() {
+            return (one.done)(false);
+        }
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.push(one);
+        if gathered.len() > 1 {
+            return;
+        }
+        drop(gathered);
+        let posting = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(window).await;
+            let mut all = std::mem::take(&mut *posting.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+            let count = all.len();
+            match posting.trouble().gathered {
+                Gathered::Reverse => all.reverse(),
+                Gathered::Batch => all = posting.batches(all),
+            }
+            for one in all {
+                posting.go(one);
+            }
+            posting.under_way.send_modify(|under_way| *under_way -= count);
+        });
+    }
+
+    /// As few webhooks as their bodies allow, in the order of the first of each.
+    fn batches(&self, all: Vec<Waiting>) -> Vec<Waiting> {
+        let mut batches: Vec<Waiting> = Vec::new();
+        for one in all {
+            let mut whole = Some(one);
+            for batch in &mut batches {
+                let Some(one) = whole.take_if(|one| (self.merge)(&mut batch.body, &one.body)) else { continue };
+                let first = std::mem::replace(&mut batch.done, Box::new(|_| {}));
+                batch.done = Box::new(move |taken| {
+                    first(taken);
+                    (one.done)(taken);
+                });
+                break;
+            }
+            batches.extend(whole);
+        }
+        batches
+    }
+
+    /// Counts one more on its way, if there is room.
+    fn begin(&self) -> bool {
         let begun = self.under_way.send_if_modified(|count| {
             let room = *count < MOST_UNDER_WAY;
             *count += usize::from(room);
@@ -107,15 +200,39 @@ impl Posting {
         });
         if !begun {
             tracing::warn!("too many webhooks are on their way; one was given up");
-            return done(false);
         }
-        let posting = Arc::clone(self);
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            let taken = posting.deliver(&letter, number).await;
-            done(taken);
-            posting.under_way.send_modify(|count| *count -= 1);
-        });
+        begun
+    }
+
+    fn go(self: &Arc<Self>, one: Waiting) {
+        let Waiting { body, seal, wait, done } = one;
+        let trouble = self.trouble();
+        let mut done = Some(done);
+        for _ in 0..trouble.copies() {
+            let done: Done = done.take().unwrap_or_else(|| Box::new(|_| {})); // the first copy tells
+            let number = self.lock().add(body.clone());
+            let Some(mut letter) = seal(&body) else {
+                done(false);
+                continue;
+            };
+            match trouble.sign {
+                Sign::Right => letter.headers.push(letter.signature.clone()),
+                Sign::Wrong => letter.headers.extend(seal(&json!({"not": body})).map(|other| other.signature)),
+                Sign::Missing => {}
+            }
+            if !self.begin() {
+                done(false);
+                continue;
+            }
+            let posting = Arc::clone(self);
+            let wait = wait + trouble.delay();
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                let taken = posting.deliver(&letter, number).await;
+                done(taken);
+                posting.under_way.send_modify(|count| *count -= 1);
+            });
+        }
     }
 
     /// Every webhook so far, oldest first.

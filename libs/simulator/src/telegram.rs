@@ -40,7 +40,7 @@ mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -67,12 +67,16 @@ pub use self::{
 use crate::{
     faults::Faults,
     parts::FilePart,
-    phone::{self, Chat, Phones, Tick},
+    phone::{Phones, State, Tick, shows_phones},
     serve,
+    trouble::{Gathered, Trouble},
 };
 
 /// Notes of odd calls that are kept.
 const MOST_ODDITIES: usize = 1_000;
+
+/// How long an action is shown.
+const TYPING_LENGTH: Duration = Duration::from_secs(5);
 
 /// Configuration of [`Telegram`].
 #[derive(Clone)]
@@ -192,9 +196,7 @@ struct Shared {
     config: Config,
     client: reqwest::Client,
     faults: Faults,
-    inner: Mutex<Inner>,
-    /// Counts up with every change of any chat or of what waits.
-    changes: watch::Sender<u64>,
+    state: State<Inner>,
     /// Updates that wait or are on their way.
     under_way: watch::Sender<usize>,
 }
@@ -216,6 +218,7 @@ struct Inner {
     repeats: usize,
     paused: bool,
     delay: Duration,
+    trouble: Trouble,
     /// Calls of `getUpdates` so far.
     polls: u64,
     outgoing: Kept<Outgoing>,
@@ -276,6 +279,7 @@ impl Telegram {
             repeats: 0,
             paused: false,
             delay: Duration::ZERO,
+            trouble: Trouble::default(),
             polls: 0,
             outgoing: Kept::default(),
             sends: Kept::default(),
@@ -288,8 +292,7 @@ impl Telegram {
             config,
             client,
             faults: Faults::default(),
-            inner: Mutex::new(inner),
-            changes: watch::channel(0).0,
+            state: State::new(inner),
             under_way: watch::channel(0).0,
         };
         Ok(Self(Arc::new(shared)))
@@ -354,10 +357,30 @@ impl Telegram {
 
     fn act(&self, chat: &str, from: &str, said: &Said, copies: usize) -> Result<String, NotSaid> {
         let (chat, from) = (number(chat)?, number(from)?);
-        let about = said::say(&mut self.lock(), self.now(), chat, from, said, copies)?;
+        let about = {
+            let mut inner = self.lock();
+            let about = said::say(&mut inner, self.now(), chat, from, said, copies)?;
+            self.gather(&mut inner);
+            about
+        };
         self.changed();
         webhook::pump(self, Order::AsMade);
         Ok(about)
+    }
+
+    /// Holds updates for as long as [`Trouble::gather_ms`] says, if they are to be gathered and are not held already.
+    fn gather(&self, inner: &mut Inner) {
+        let Some(window) = inner.trouble.window().filter(|_| !inner.paused) else { return };
+        inner.paused = true;
+        let order = match inner.trouble.gathered {
+            Gathered::Batch => Order::AsMade,
+            Gathered::Reverse => Order::LastFirst,
+        };
+        let telegram = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(window).await;
+            telegram.release_updates(order);
+        });
     }
 
     /// The platform posts the newest update about this message or press once more, because it did not hear that it was
@@ -459,6 +482,35 @@ impl Telegram {
         self.lock().media.add_sized(media_type, size_bytes)
     }
 
+    /// A file's type and bytes: one of [`Telegram::add_media`], or one that the bot sent.
+    pub fn media(&self, id: &str) -> Option<(String, Vec<u8>)> {
+        self.lock().media.find(id).map(|file| (file.media_type.clone(), file.content.to_vec()))
+    }
+
+    /// What goes wrong with updates from now on.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        self.lock().trouble = trouble;
+    }
+
+    /// What goes wrong with updates.
+    pub fn trouble(&self) -> Trouble {
+        self.lock().trouble.clone()
+    }
+
+    /// Whether the person blocks the bot.
+    pub fn is_blocked(&self, peer: &str) -> bool {
+        number(peer).is_ok_and(|chat| self.lock().chats.chat(chat).blocked)
+    }
+
+    /// Until when the person is shown that the bot types: 5 s from its action, or until its next message.
+    pub fn typing_until(&self, peer: &str) -> Option<Micros> {
+        let now = self.now();
+        let inner = self.lock();
+        let typed = inner.actions.iter().rev().find(|action| action.to == peer && action.action == "typing")?.at;
+        let answered = inner.phones.find(peer).and_then(|chat| chat.last_answer().map(|bubble| bubble.at));
+        Some(typed + TYPING_LENGTH).filter(|until| now < *until && answered.is_none_or(|answered| answered < typed))
+    }
+
     /// The platform forgets all files.
     pub fn drop_media(&self) {
         self.lock().media.clear();
@@ -497,11 +549,6 @@ impl Telegram {
         self.changed();
     }
 
-    /// What the person sees; an empty chat for a stranger.
-    pub fn chat(&self, peer: &str) -> Chat {
-        self.lock().phones.find(peer).cloned().unwrap_or_else(|| Chat::new(peer))
-    }
-
     /// Every lawful call that sent, edited or deleted, in order; the newest 100,000.
     pub fn sends(&self) -> Vec<Sent> {
         self.lock().sends.to_vec()
@@ -538,24 +585,6 @@ impl Telegram {
         self.lock().outgoing.to_vec()
     }
 
-    /// A counter that moves with every change of any chat.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
-    }
-
-    /// Waits until `done` is true of the chat, at most `limit`; `Err` holds the chat as it then stands.
-    ///
-    /// # Errors
-    /// The chat, when the time is over.
-    pub async fn wait_for(&self, peer: &str, limit: Duration, done: impl Fn(&Chat) -> bool) -> Result<Chat, Box<Chat>> {
-        // Looked at in place: a chat of thousands of messages is not copied with every change of any chat.
-        let look = || match self.lock().phones.find(peer) {
-            Some(chat) => done(chat).then(|| chat.clone()),
-            None => Some(Chat::new(peer)).filter(&done),
-        };
-        phone::wait_for(self.changes(), limit, look).await.ok_or_else(|| Box::new(self.chat(peer)))
-    }
-
     /// Waits until every update was taken, by webhook or by a poll's offset, or given up, at most `limit`; false when the
     /// time is over.
     pub async fn settled(&self, limit: Duration) -> bool {
@@ -563,22 +592,17 @@ impl Telegram {
         tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0)).await.is_ok_and(|seen| seen.is_ok())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn changed(&self) {
-        self.0.changes.send_modify(|count| *count += 1);
-    }
-
     /// Tells how many updates wait or are on their way.
     fn count(&self, inner: &Inner) {
         self.0.under_way.send_replace(inner.updates.count() + inner.repeats);
     }
+}
 
-    fn now(&self) -> Micros {
-        self.0.config.clock.now()
-    }
+shows_phones!(Telegram);
+
+/// The methods that bots can call.
+pub(crate) fn methods() -> impl Iterator<Item = &'static str> {
+    known::names()
 }
 
 fn number(peer: &str) -> Result<i64, NotSaid> {

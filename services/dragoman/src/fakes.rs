@@ -1,4 +1,4 @@
-//! The simulated other sides: WhatsApp with its phones, a token server and the demo fleet.
+//! The simulated other sides: the platforms with their phones, a token server and the demo fleet.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -6,12 +6,14 @@ use anyhow::Context as _;
 use axum::http::HeaderValue;
 use secrecy::SecretString;
 use service_kit::tenants::{
-    AccountConfig, CredentialConfig, DocumentConfig, IdentityConfig, InfobipAuth, InfobipConfig, TenantHeader,
+    AccountConfig, CredentialConfig, DocumentConfig, IdentityConfig, InfobipAuth, InfobipConfig, MetaConfig,
+    TelegramConfig, TenantHeader,
 };
 use simulator::{
+    Meta, Telegram,
     fleet::{self, Fleet, Guard},
     infobip::{self, Infobip, Webhook},
-    oauth2,
+    meta, oauth2, telegram,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,12 @@ const SCOPE: &str = "fleet";
 /// The zone that the fleet's days are in.
 pub const FLEET_ZONE: &str = "Europe/Zagreb";
 
+/// Id of the sender's number on Meta's Cloud API.
+const META_NUMBER_ID: &str = "106540352242922";
+/// Id of the bot, with which its token begins.
+const BOT_ID: &str = "110201543";
+const BOT_NAME: &str = "dragoman_demo_bot";
+
 /// A simulated platform that serves.
 pub struct Platform {
     /// The platform and its phones.
@@ -41,8 +49,10 @@ pub struct Platform {
 /// When its HTTP client cannot be made.
 pub fn platform(listener: TcpListener, gateway: Url, shutdown: CancellationToken) -> anyhow::Result<Platform> {
     let (key, secret) = (fresh_secret(), fresh_secret());
+    let base = url_of(listener.local_addr()?)?;
     let mut config = infobip::Config::new(&key, SENDER);
     config.webhook = Some(Webhook::new(gateway, &secret));
+    config.media_base = Some(base);
     let infobip = Infobip::new(config)?;
     let account = InfobipConfig {
         base_url: format!("http://{}", listener.local_addr()?),
@@ -56,6 +66,50 @@ pub fn platform(listener: TcpListener, gateway: Url, shutdown: CancellationToken
     let serving = infobip.clone();
     tokio::spawn(async move { serving.serve(listener, shutdown).await });
     Ok(Platform { infobip, account })
+}
+
+/// Starts Meta's Cloud API; webhooks go to `webhook`.
+///
+/// # Errors
+/// When its HTTP client cannot be made.
+pub fn meta(listener: TcpListener, webhook: Url, shutdown: CancellationToken) -> anyhow::Result<(Meta, MetaConfig)> {
+    let (token, secret, verify) = (fresh_secret(), fresh_secret(), fresh_secret());
+    let mut config = meta::Config::new(&token, META_NUMBER_ID, SENDER);
+    config.webhook = Some(meta::Webhook::new(webhook, &secret, &verify));
+    let fake = Meta::new(config)?;
+    let account = MetaConfig {
+        phone_number_id: META_NUMBER_ID.to_owned(),
+        access_token: SecretString::from(token),
+        app_secrets: vec![SecretString::from(secret)],
+        verify_token: SecretString::from(verify),
+        base_url: format!("http://{}", listener.local_addr()?),
+        version: "v23.0".to_owned(),
+        simulated: true,
+        sends_per_second: 80,
+    };
+    let serving = fake.clone();
+    tokio::spawn(async move { serving.serve(listener, shutdown).await });
+    Ok((fake, account))
+}
+
+/// Starts Telegram's Bot API; the bot asks for updates.
+///
+/// # Errors
+/// When its HTTP client cannot be made.
+pub fn telegram(listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<(Telegram, TelegramConfig)> {
+    let token = fresh_bot_token();
+    let fake = Telegram::new(telegram::Config::local(&token, BOT_NAME))?;
+    let account = TelegramConfig {
+        token: SecretString::from(token),
+        webhook_url: None,
+        webhook_secrets: Vec::new(),
+        base_url: format!("http://{}", listener.local_addr()?),
+        simulated: true,
+        sends_per_second: 30,
+    };
+    let serving = fake.clone();
+    tokio::spawn(async move { serving.serve(listener, shutdown).await });
+    Ok((fake, account))
 }
 
 /// A demo fleet that serves.
@@ -179,10 +233,16 @@ pub fn account(platform: &Platform) -> AccountConfig {
     AccountConfig::Infobip(platform.account.clone())
 }
 
-fn fresh_secret() -> String {
+/// A bot's token: its id, a colon, 35 characters.
+pub(crate) fn fresh_bot_token() -> String {
+    format!("{BOT_ID}:AAE{}", fresh_secret())
+}
+
+/// 32 characters that nobody guesses.
+pub(crate) fn fresh_secret() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-fn url_of(address: SocketAddr) -> anyhow::Result<Url> {
+pub(crate) fn url_of(address: SocketAddr) -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{address}"))?)
 }

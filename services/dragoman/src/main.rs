@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match options.command {
         Some(Command::Simulate(simulation)) => {
             cli::execute(SERVICE, DEFAULTS, &args, async |config: Config, shutdown| {
-                simulate::run(simulation, &config, shutdown).await
+                simulate::run(*simulation, &config, shutdown).await
             })
         }
         Some(Command::Models(command)) => models::run(&command),

@@ -27,8 +27,9 @@ pub struct Cli {
 pub enum Command {
     /// Start everything (the default).
     Run,
-    /// Start the simulated other sides only: WhatsApp with its phone page, a token server and the demo fleet.
-    Simulate(SimulateOptions),
+    /// Start the simulated other sides only: WhatsApp with its phone page, a token server and the demo fleet; or one
+    /// platform alone, to test any bot against it.
+    Simulate(Box<SimulateOptions>),
     /// Check the configuration and say all that is wrong with it.
     CheckConfig,
     /// Print the merged configuration, secrets masked.
@@ -129,15 +130,45 @@ pub struct RunOptions {
 /// How to simulate.
 #[derive(Clone, Debug, Args)]
 pub struct SimulateOptions {
-    /// Address of the phone page; the platform, the token server and the fleet take the next three ports.
-    #[arg(long, default_value = "127.0.0.1:8090")]
-    pub listen: SocketAddr,
+    /// Address of the phone page. The platform, the token server and the fleet take the next three ports
+    /// [default: 127.0.0.1:8090]; with --platform one port serves all [default: a free one of 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     /// Where the platform posts what people write.
-    #[arg(long, default_value = "http://127.0.0.1:8000/webhook")]
+    #[arg(long, default_value = "http://127.0.0.1:8000/webhook", conflicts_with = "platform")]
     pub gateway: Url,
     /// Write the tenant's configuration for the services to this file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "platform")]
     pub write_config: Option<PathBuf>,
+    /// This platform alone, for a bot of any kind: without the fleet and without a database.
+    #[arg(long, value_enum)]
+    pub platform: Option<PlatformName>,
+    /// Where --platform posts webhooks. Telegram needs none: bots poll or call setWebhook.
+    #[arg(long, value_name = "URL", requires = "platform")]
+    pub webhook: Option<Url>,
+    /// What the business shows: Infobip's API key, Meta's access token, the bot's token; else a fresh one.
+    #[arg(long, requires = "platform")]
+    pub token: Option<String>,
+    /// What webhooks are signed with: Infobip's key, Meta's app secret, Telegram's secret_token; else a fresh one.
+    #[arg(long, requires = "platform")]
+    pub secret: Option<String>,
+    /// Word of Meta's handshake; else a fresh one.
+    #[arg(long, value_name = "WORD", requires = "platform")]
+    pub verify_token: Option<String>,
+    /// The business's number, 7 to 15 digits, on Infobip and Meta.
+    #[arg(long, value_name = "DIGITS", requires = "platform")]
+    pub sender: Option<String>,
+}
+
+/// The platforms that can be simulated alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlatformName {
+    /// WhatsApp through Infobip.
+    Infobip,
+    /// WhatsApp through Meta's Cloud API.
+    Meta,
+    /// Telegram's Bot API.
+    Telegram,
 }
 
 impl Cli {

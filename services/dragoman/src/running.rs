@@ -11,9 +11,10 @@ use service_kit::{
     tenants::{AccountConfig, DocumentConfig, Tenants, WebConfig},
 };
 use simulator::{
+    Platform,
     fleet::{self, Fleet},
     infobip::Infobip,
-    page::{Page, Someone, phone_router},
+    page::{Page, Phone, Someone, phone_router},
 };
 use store::{Role, Store, StoreConfig};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -120,15 +121,9 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
     let gateway_parts = ingress_gateway::Parts { store: store.clone(), coordination, clock };
     let mut gateway_app =
         ingress_gateway::App::new(services.gateway, gateway_parts).context("cannot use the configured accounts")?;
-    let phone = others.phone.is_some();
-    if let Some(page) = &others.phone {
-        gateway_app = gateway_app.with_routes(phone_router(Page {
-            infobip: page.infobip.clone(),
-            people: Someone::demo(),
-            title: page.title.clone(),
-            suggestions: page.suggestions.clone(),
-            inside: Arc::new(Journals { store, tenant: page.tenant.clone(), account: page.account.clone() }),
-        }));
+    let phone = others.demo.is_some();
+    if let Some(demo) = &others.demo {
+        gateway_app = gateway_app.with_routes(phone_router(demo.page(&store)));
     }
 
     let mut running = Running {
@@ -138,7 +133,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
         admin: admin.local_addr()?,
         console,
         phone,
-        infobip: others.phone.map(|page| page.infobip),
+        infobip: others.demo.map(|demo| demo.infobip),
         fleet: others.fleet,
         tasks: JoinSet::new(),
         shutdown: shutdown.clone(),
@@ -220,19 +215,40 @@ async fn grpc_listeners(usual_ports: bool) -> anyhow::Result<[TcpListener; 3]> {
 /// The simulated other sides that were started.
 #[derive(Default)]
 struct Others {
-    phone: Option<Phone>,
+    demo: Option<Demo>,
     fleet: Option<Fleet>,
 }
 
-struct Phone {
+/// The simulated platforms, each with the account that the product has there.
+struct Demo {
     infobip: Infobip,
+    platforms: Vec<(Platform, Account)>,
     tenant: Tenant,
-    account: Account,
     title: String,
     suggestions: Vec<String>,
 }
 
-/// Completes the tenants: a simulated account where no real platform is configured, the document of the command line,
+impl Demo {
+    /// The phone page over all of them.
+    fn page(&self, store: &Store) -> Page {
+        let phone = |(platform, account): &(Platform, Account)| Phone {
+            people: Someone::demo(platform),
+            platform: platform.clone(),
+            inside: Some(Arc::new(Journals {
+                store: store.clone(),
+                tenant: self.tenant.clone(),
+                account: account.clone(),
+            })),
+        };
+        Page {
+            phones: self.platforms.iter().map(phone).collect(),
+            title: self.title.clone(),
+            suggestions: self.suggestions.clone(),
+        }
+    }
+}
+
+/// Completes the tenants: simulated accounts where no real platform is configured, the document of the command line,
 /// the demo fleet where there is no document.
 async fn others(
     tenants: &mut Tenants,
@@ -272,23 +288,34 @@ async fn others(
         others.fleet = Some(fleet.fleet);
     }
     if !platform_is_configured {
-        let webhook = Url::parse(&format!("http://localhost:{}/webhook", gateway.port()))?;
-        let webhook =
-            if gateway.ip().is_unspecified() { webhook } else { Url::parse(&format!("http://{gateway}/webhook"))? };
-        let platform = fakes::platform(free().await?, webhook, fakes.clone())?;
-        let account = Account::new("infobip", "main")?;
-        settings.accounts.insert(account.clone(), fakes::account(&platform));
+        // A gateway that listens everywhere is asked by its local name.
+        let host = if gateway.ip().is_unspecified() { "localhost".to_owned() } else { gateway.ip().to_string() };
+        let gateway = Url::parse(&format!("http://{host}:{}", gateway.port()))?;
+        let infobip = fakes::platform(free().await?, gateway.join("webhook")?, fakes.clone())?;
+        let (meta, meta_config) = fakes::meta(free().await?, gateway.join("webhook/meta/main")?, fakes.clone())?;
+        let (telegram, telegram_config) = fakes::telegram(free().await?, fakes.clone())?;
+        let platforms = [
+            (Platform::Infobip(infobip.infobip.clone()), fakes::account(&infobip)),
+            (Platform::Meta(meta), AccountConfig::Meta(meta_config)),
+            (Platform::Telegram(telegram), AccountConfig::Telegram(telegram_config)),
+        ];
+        let mut demo = Demo {
+            infobip: infobip.infobip,
+            platforms: Vec::new(),
+            tenant,
+            title: if demo { "Fleet desk".to_owned() } else { options.name.clone() },
+            suggestions: if demo { fleet::SENTENCES.map(str::to_owned).to_vec() } else { Vec::new() },
+        };
+        for (platform, config) in platforms {
+            let account = Account::new(platform.name(), "main")?;
+            settings.accounts.insert(account.clone(), config);
+            demo.platforms.push((platform, account));
+        }
         settings
             .accounts
             .entry(Account::new("web", "main")?)
             .or_insert(AccountConfig::Web(WebConfig { debug: true, ..WebConfig::default() }));
-        others.phone = Some(Phone {
-            infobip: platform.infobip,
-            tenant,
-            account,
-            title: if demo { "Fleet desk".to_owned() } else { options.name.clone() },
-            suggestions: if demo { fleet::SENTENCES.map(str::to_owned).to_vec() } else { Vec::new() },
-        });
+        others.demo = Some(demo);
     }
     Ok(others)
 }

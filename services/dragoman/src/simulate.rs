@@ -1,24 +1,38 @@
-//! `dragoman simulate`: the simulated other sides alone, for services that run apart.
+//! `dragoman simulate`: the simulated other sides alone, for services that run apart; or one platform, for any bot.
 
-use std::{net::SocketAddr, sync::Arc};
+mod alone;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use axum::Router;
 use domain::{Account, Tenant};
 use secrecy::ExposeSecret as _;
-use simulator::page::{Page, Someone, phone_router};
+use simulator::{
+    Platform,
+    page::{Page, Phone, Someone, phone_router},
+};
 use store::{Role, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, fakes, inside::Journals, options::SimulateOptions};
 
+/// Where the phone page listens unless told otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8090);
+
 /// Serves until `shutdown`. The database of `config` is only read, for the page's right side.
 ///
 /// # Errors
 /// A busy port, a file that cannot be written, a database that is not there.
 pub async fn run(options: SimulateOptions, config: &Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let [page, api, tokens, backend] = listeners(options.listen).await?;
+    if let Some(platform) = options.platform {
+        return alone::run(platform, &options, shutdown).await;
+    }
+    let [page, api, tokens, backend] = listeners(options.listen.unwrap_or(LISTEN)).await?;
     let folder = std::env::temp_dir().join(format!("dragoman-simulate-{}", page.local_addr()?.port()));
     let platform = fakes::platform(api, options.gateway, shutdown.clone())?;
     let fleet = fakes::demo_fleet(backend, tokens, &folder, shutdown.clone())?;
@@ -36,16 +50,13 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
         role: Role::Worker,
     })
     .await?;
+    let platform = Platform::Infobip(platform.infobip);
+    let inside = Journals { store, tenant: Tenant::new("default")?, account: Account::new("infobip", "main")? };
+    let people = Someone::demo(&platform);
     let routes: Router = phone_router(Page {
-        infobip: platform.infobip,
-        people: Someone::demo(),
+        phones: vec![Phone { platform, people, inside: Some(Arc::new(inside)) }],
         title: "Fleet desk".to_owned(),
         suggestions: simulator::fleet::SENTENCES.map(str::to_owned).to_vec(),
-        inside: Arc::new(Journals {
-            store,
-            tenant: Tenant::new("default")?,
-            account: Account::new("infobip", "main")?,
-        }),
     });
     tracing::info!("write a message: http://{}/phone", page.local_addr()?);
     let stop = shutdown.clone();

@@ -153,18 +153,18 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     let quoted = message.pointer("/context/replyToMessageId").and_then(Value::as_str).map(str::to_owned);
     let callback_data = given("callbackData").filter(|_| inner.repeats != Repeats::Forget);
     inner.sends.push(Send { to: to.clone(), message_id, shown, content: content.clone(), at: now });
-    let reachable = !inner.unreachable.contains(&to);
+    let (reachable, blocked) = (!inner.unreachable.contains(&to), inner.blocked.contains(&to));
     if shown {
         let (text, kind) = read(path, &content);
         let tick = if reachable { Tick::Sent } else { Tick::Failed };
-        let bubble = Bubble { id: id.clone(), mine: false, text, kind, quoted, tick, at: now, callback_data };
-        if reachable {
+        let bubble = Bubble { quoted, callback_data, ..Bubble::new(id.clone(), false, text, kind, tick, now) };
+        if reachable && !blocked {
             inner.phones.chat(&to).bubbles.push(bubble);
         }
     }
     drop(inner);
     infobip.changed();
-    if shown {
+    if shown && !blocked {
         webhook::report_delivery(infobip, &to, &id, given("callbackData"), reachable);
     }
     let status = json!({

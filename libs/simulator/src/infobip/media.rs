@@ -34,6 +34,10 @@ impl Media {
         id
     }
 
+    pub(super) fn find(&self, id: &str) -> Option<&(String, Vec<u8>)> {
+        self.files.get(id)
+    }
+
     pub(super) fn clear(&mut self) {
         self.files.clear();
     }

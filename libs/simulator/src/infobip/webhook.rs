@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Infobip, Reads, Repeats, Webhook, sign::sign};
+use super::{Infobip, Inner, Reads, Repeats, Webhook, sign::sign};
 use crate::{
-    phone::{Bubble, Kind, Tick},
+    phone::{Attached, Bubble, Kind, Tick},
     posting::Letter,
 };
 
@@ -22,6 +22,13 @@ pub enum Said {
     Text {
         /// The words.
         text: String,
+    },
+    /// Words in answer to a message.
+    Reply {
+        /// The words.
+        text: String,
+        /// The message.
+        quoted: String,
     },
     /// A button of ours.
     Button {
@@ -61,6 +68,20 @@ pub enum Said {
         /// Its name.
         name: Option<String>,
     },
+    /// Somebody's contact card.
+    Contact {
+        /// Whole name.
+        name: String,
+        /// The number as written.
+        phone: String,
+    },
+    /// An emoji on a message.
+    Reaction {
+        /// The message.
+        to: String,
+        /// `None` takes it back.
+        emoji: Option<String>,
+    },
     /// Any other message, as `message` of the webhook; its `type` is shown.
     Raw {
         /// The object.
@@ -75,14 +96,16 @@ impl Said {
     }
 
     fn message(&self) -> Value {
+        let of = |id: &str| json!({"id": id, "from": null, "groupId": null, "referredProduct": null});
         let context = |quoted: &Option<String>, mut message: Value| {
             if let Some(id) = quoted {
-                message["context"] = json!({"id": id, "from": null, "groupId": null, "referredProduct": null});
+                message["context"] = of(id);
             }
             message
         };
         match self {
             Self::Text { text } => json!({"text": text, "type": "TEXT"}),
+            Self::Reply { text, quoted } => json!({"text": text, "type": "TEXT", "context": of(quoted)}),
             Self::Button { id, title, quoted } => {
                 context(quoted, json!({"id": id, "title": title, "type": "INTERACTIVE_BUTTON_REPLY"}))
             }
@@ -101,24 +124,55 @@ impl Said {
             Self::Location { latitude, longitude, name } => {
                 json!({"latitude": latitude, "longitude": longitude, "name": name, "type": "LOCATION"})
             }
+            Self::Contact { name, phone } => {
+                let first = name.split_once(' ').map_or(name.as_str(), |(first, _)| first);
+                let contact = json!({
+                    "name": {"firstName": first, "formattedName": name}, "phones": [{"phone": phone, "type": "CELL"}],
+                });
+                json!({"contacts": [contact], "type": "CONTACT"})
+            }
+            Self::Reaction { to, emoji } => {
+                let action = if emoji.is_some() { "ADDED" } else { "REMOVED" };
+                json!({"emoji": emoji, "action": action, "type": "REACTION", "context": of(to)})
+            }
             Self::Raw { message } => message.clone(),
         }
     }
 
-    fn bubble(&self) -> (String, Kind, Option<String>) {
+    /// What the person sees of it; `None` for what only changes an earlier message.
+    fn bubble(&self, inner: &Inner, id: String, now: Micros) -> Option<Bubble> {
         let other = |what: &str| Kind::Other { what: what.to_lowercase() };
-        match self {
+        let mut attached = None;
+        let (text, kind, quoted) = match self {
             Self::Text { text } => (text.clone(), Kind::Text, None),
+            Self::Reply { text, quoted } => (text.clone(), Kind::Text, Some(quoted.clone())),
             Self::Button { id, title, quoted } | Self::Row { id, title, quoted, .. } => {
                 (title.clone(), Kind::Choice { id: id.clone() }, quoted.clone())
             }
-            Self::Media { media, caption, .. } => (caption.clone().unwrap_or_default(), other(media), None),
-            Self::Location { name, .. } => (name.clone().unwrap_or_default(), other("location"), None),
+            Self::Media { media, caption, url } => {
+                let id = url.rsplit('/').next().unwrap_or_default();
+                attached = inner.media.find(id).map(|(media_type, _)| Attached::File {
+                    id: id.to_owned(),
+                    media_type: media_type.clone(),
+                    name: None,
+                });
+                (caption.clone().unwrap_or_default(), other(media), None)
+            }
+            Self::Location { latitude, longitude, name } => {
+                attached = Some(Attached::Place { latitude: *latitude, longitude: *longitude });
+                (name.clone().unwrap_or_default(), other("location"), None)
+            }
+            Self::Contact { name, phone } => {
+                attached = Some(Attached::Contact { name: name.clone(), phone: phone.clone() });
+                (String::new(), other("contact"), None)
+            }
+            Self::Reaction { .. } => return None,
             Self::Raw { message } => {
                 let kind = message.get("type").and_then(Value::as_str).unwrap_or("unknown");
                 (String::new(), other(kind), None)
             }
-        }
+        };
+        Some(Bubble { quoted, attached, ..Bubble::new(id, true, text, kind, Tick::Sending, now) })
     }
 }
 
@@ -131,13 +185,15 @@ fn time(at: Micros) -> String {
 pub(super) fn say(infobip: &Infobip, peer: &str, said: Said, copies: usize) -> String {
     let now = infobip.now();
     let id = format!("wamid.{}", Uuid::new_v4().simple());
-    let (text, kind, quoted) = said.bubble();
     let mut inner = infobip.lock();
+    let bubble = said.bubble(&inner, id.clone(), now);
     let chat = inner.phones.chat(peer);
     let name = chat.name.clone();
-    let bubble =
-        Bubble { id: id.clone(), mine: true, text, kind, quoted, tick: Tick::Sending, at: now, callback_data: None };
-    chat.bubbles.push(bubble);
+    match (bubble, &said) {
+        (Some(bubble), _) => chat.bubbles.push(bubble),
+        (None, Said::Reaction { to, emoji }) => chat.react(to, emoji.clone()),
+        (None, _) => {}
+    }
     drop(inner);
     infobip.changed();
     let mut result = json!({
@@ -234,13 +290,34 @@ pub(super) fn look(infobip: &Infobip, peer: &str) {
     post(infobip, json!({ "results": results }), Duration::ZERO, |_| {});
 }
 
-/// Signs and posts in the background; `done` hears whether it was taken in the end.
+/// Puts the results of the second webhook into the first, where both tell of the same kind of thing.
+pub(super) fn merge(body: &mut Value, other: &Value) -> bool {
+    let kind = |body: &Value| {
+        let result = body.pointer("/results/0");
+        ["message", "status", "seenAt"].map(|key| result.is_some_and(|result| result.get(key).is_some()))
+    };
+    if kind(body) != kind(other) {
+        return false;
+    }
+    let (Some(results), Some(more)) = (body["results"].as_array_mut(), other["results"].as_array()) else {
+        return false;
+    };
+    results.extend(more.iter().cloned());
+    let count = results.len();
+    if body.get("messageCount").is_some() {
+        body["messageCount"] = json!(count);
+    }
+    true
+}
+
+/// Posts in the background; `done` hears whether it was taken in the end.
 fn post(infobip: &Infobip, body: Value, wait: Duration, done: impl FnOnce(bool) + Send + 'static) {
-    let webhook = infobip.lock().webhook.clone();
-    let letter = webhook.map(|Webhook { url, secret, header, algorithm, encoding, prefix }| {
+    let shared = infobip.clone();
+    let seal = move |body: &Value| {
+        let Webhook { url, secret, header, algorithm, encoding, prefix } = shared.lock().webhook.clone()?;
         let text = body.to_string();
         let signature = sign(algorithm, encoding, secret.as_bytes(), text.as_bytes());
-        Letter { url, headers: vec![(header, format!("{prefix}{signature}"))], text }
-    });
-    infobip.0.posting.post(body, letter, wait, done);
+        Some(Letter { url, headers: Vec::new(), signature: (header, format!("{prefix}{signature}")), text })
+    };
+    infobip.0.posting.post(body, seal, wait, done);
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     Inner, MOST_SENDS, Meta, Refusals, Send, Sending,
     check::{Lawful, To, check, check_read},
-    content::{find, read},
+    content::{attached, find, read},
     error::{PAIR, Refusal, THROUGHPUT, UNDELIVERABLE, VALUE, WINDOW},
     media, said, status,
 };
@@ -153,7 +153,11 @@ fn send(meta: &Meta, body: &Value) -> Result<Value, Refusal> {
         let (text, kind) = read(&inner, &lawful);
         let quoted = lawful.quoted.or_else(|| lawful.content.get("message_id")?.as_str()).map(str::to_owned);
         let (id, tick) = (id.clone(), Tick::Sent);
-        inner.show(&peer, Bubble { id, mine: false, text, kind, quoted, tick, at: now, callback_data });
+        let attached = attached(&inner, &lawful, now);
+        if !inner.blocked.contains(&peer) {
+            let bubble = Bubble::new(id, false, text, kind, tick, now);
+            inner.show(&peer, Bubble { quoted, attached, callback_data, ..bubble });
+        }
         inner.people.person(&peer).typing_until = None;
     }
     drop(inner);

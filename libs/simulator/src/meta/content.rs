@@ -8,7 +8,7 @@ use super::{
     error::{Refusal, VALUE},
     media::fits,
 };
-use crate::phone::{Button, Kind, Row};
+use crate::phone::{Attached, Button, Kind, Row};
 
 /// A message template that the platform has approved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,34 @@ pub(super) fn read(inner: &Inner, send: &Lawful<'_>) -> (String, Kind) {
         "reaction" => (text("/emoji"), other("reaction")),
         "audio" if send.content.get("voice") == Some(&Value::Bool(true)) => (String::new(), other("voice")),
         media => (text("/caption"), other(media)),
+    }
+}
+
+/// What hangs on a lawful send: its file, also above buttons, its place or its first contact card.
+pub(super) fn attached(inner: &Inner, send: &Lawful<'_>, now: domain::Micros) -> Option<Attached> {
+    let number = |pointer: &str| {
+        let given = send.content.pointer(pointer)?;
+        given.as_f64().or_else(|| given.as_str()?.parse().ok())
+    };
+    match send.kind {
+        "location" => Some(Attached::Place { latitude: number("/latitude")?, longitude: number("/longitude")? }),
+        "contacts" => Some(Attached::Contact {
+            name: field(send.content, "/0/name/formatted_name"),
+            phone: field(send.content, "/0/phones/0/phone"),
+        }),
+        kind => {
+            let content = match kind {
+                "interactive" => {
+                    let header = send.content.get("header")?;
+                    header.get(header.get("type")?.as_str()?)?
+                }
+                _ => send.content,
+            };
+            let id = content.get("id")?.as_str()?;
+            let media_type = inner.media.find(id, now)?.media_type.clone();
+            let name = content.get("filename").and_then(Value::as_str).map(str::to_owned);
+            Some(Attached::File { id: id.to_owned(), media_type, name })
+        }
     }
 }
 

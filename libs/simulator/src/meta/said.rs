@@ -14,7 +14,7 @@ use super::{
     people,
     webhook::{self, Piece},
 };
-use crate::phone::{Bubble, Kind, Tick};
+use crate::phone::{Attached, Bubble, Kind, Tick};
 
 /// What a person can send.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -240,6 +240,23 @@ impl Said {
         }
     }
 
+    fn attached(&self, inner: &Inner, now: Micros) -> Option<Attached> {
+        match self {
+            Self::Media { id, name, .. } => {
+                let media_type = inner.media.find(id, now)?.media_type.clone();
+                Some(Attached::File { id: id.clone(), media_type, name: name.clone() })
+            }
+            Self::Location { latitude, longitude, .. } => {
+                Some(Attached::Place { latitude: *latitude, longitude: *longitude })
+            }
+            Self::Contacts { cards } => {
+                let card = cards.first()?;
+                Some(Attached::Contact { name: card.name.clone(), phone: card.phone.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// What the person sees of it; `None` for what only changes an earlier message.
     fn bubble(&self) -> Option<(String, Kind)> {
         let other = |what: &str| Kind::Other { what: what.to_lowercase() };
@@ -363,11 +380,15 @@ fn apply(inner: &mut Inner, peer: &str, said: &Said, id: &str, now: Micros) {
     if let Some((text, kind)) = said.bubble() {
         inner.people.person(peer).wrote = Some(now);
         let quoted = said.quoted().map(str::to_owned);
-        let (id, tick) = (id.to_owned(), Tick::Sending);
-        inner.show(peer, Bubble { id, mine: true, text, kind, quoted, tick, at: now, callback_data: None });
+        let attached = said.attached(inner, now);
+        let bubble = Bubble::new(id.to_owned(), true, text, kind, Tick::Sending, now);
+        inner.show(peer, Bubble { quoted, attached, ..bubble });
         return;
     }
     inner.people.remember(id, peer);
+    if let Said::Reaction { to, emoji } = said {
+        inner.phones.chat(peer).react(to, emoji.clone());
+    }
     let (of, text, revoked) = match said {
         Said::Edit { of, text } => (of, text.as_str(), false),
         Said::Revoke { of } => (of, "", true),
@@ -375,6 +396,7 @@ fn apply(inner: &mut Inner, peer: &str, said: &Said, id: &str, now: Micros) {
     };
     for bubble in inner.phones.chat(peer).bubbles.iter_mut().filter(|bubble| bubble.mine && bubble.id == *of) {
         bubble.text = text.to_owned();
+        (bubble.edited, bubble.deleted) = (!revoked, revoked);
         if revoked {
             bubble.kind = Kind::Other { what: "revoked".to_owned() };
         }

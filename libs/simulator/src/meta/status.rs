@@ -64,10 +64,13 @@ impl Sending {
 
 /// The person's phone has the message: tells so, and once it is told, a person who reads at once reads it.
 pub(super) fn report_delivery(meta: &Meta, sending: Sending) {
-    let (order, reads, delay) = {
+    let (order, reads, delay, blocked) = {
         let inner = meta.lock();
-        (inner.status_order, inner.reads, inner.status_delay)
+        (inner.status_order, inner.reads, inner.status_delay, inner.blocked.contains(&sending.peer))
     };
+    if blocked {
+        return post_all(meta, sending, &["sent"], delay, Box::new(|| {}));
+    }
     sending.tick(meta, Tick::Delivered);
     let at_once = reads == Reads::AtOnce;
     match order {

@@ -211,22 +211,27 @@ fn body(meta: &Meta, entries: &[Vec<&[Piece]>]) -> Value {
     json!({"object": "whatsapp_business_account", "entry": entries})
 }
 
-/// Signs and posts in the background.
-fn post_body(meta: &Meta, body: Value, wait: Duration, done: impl FnOnce(bool) + Send + 'static) {
-    let (webhook, delay) = {
-        let inner = meta.lock();
-        (inner.webhook.clone(), inner.webhook_delay)
+/// Puts the entries of the second webhook into the first.
+pub(super) fn merge(body: &mut Value, other: &Value) -> bool {
+    let (Some(entries), Some(more)) = (body["entry"].as_array_mut(), other["entry"].as_array()) else {
+        return false;
     };
-    let letter = webhook.map(|webhook| {
+    entries.extend(more.iter().cloned());
+    true
+}
+
+/// Posts in the background.
+fn post_body(meta: &Meta, body: Value, wait: Duration, done: impl FnOnce(bool) + Send + 'static) {
+    let delay = meta.lock().webhook_delay;
+    let shared = meta.clone();
+    let seal = move |body: &Value| {
+        let webhook = shared.lock().webhook.clone()?;
         let text = escape(&body.to_string());
         let signature = format!("sha256={}", sign(webhook.app_secret.as_bytes(), text.as_bytes()));
-        let headers = vec![
-            ("user-agent".to_owned(), "facebookexternalua".to_owned()),
-            ("x-hub-signature-256".to_owned(), signature),
-        ];
-        Letter { url: webhook.url, headers, text }
-    });
-    meta.0.posting.post(body, letter, delay + wait, done);
+        let headers = vec![("user-agent".to_owned(), "facebookexternalua".to_owned())];
+        Some(Letter { url: webhook.url, headers, signature: ("x-hub-signature-256".to_owned(), signature), text })
+    };
+    meta.0.posting.post(body, seal, delay + wait, done);
 }
 
 /// The same JSON in ASCII, with `/` escaped too, as PHP writes it. Strings are the only place of either.

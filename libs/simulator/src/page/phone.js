@@ -1,49 +1,73 @@
 // The phone page: shows the chat that the fake platform keeps, posts what the person does, and what happened inside.
 
-const byId = (id) => document.getElementById(id);
+import { brief, byId, draw, make, redrawFoot } from "/phone/bubbles.js";
+import { showInside } from "/phone/inside.js";
+import * as trouble from "/phone/trouble.js";
+
 const chat = byId("chat");
 const state = byId("state");
 const text = byId("text");
 const sheet = byId("sheet");
-const TICKS = { sending: ["◷", "sending"], sent: ["✓", "sent"], delivered: ["✓✓", "delivered"], read: ["✓✓", "read"], failed: ["! not sent", "failed"] };
-const WHAT = { image: "📷 Picture", voice: "🎤 Voice message", audio: "🎵 Audio", video: "🎬 Video", document: "📄 Document", sticker: "🙂 Sticker", location: "📍 Location" };
-const TYPING_MS = 25_000; // as long as the platform shows it
+const attach = byId("attach");
+const attachments = byId("attachments");
+const PLACE = { latitude: 45.8062, longitude: 15.9672 };
+const SAMPLES = { image: ["picture.png", "image/png"], voice: ["voice.ogg", "audio/ogg"], document: ["document.pdf", "application/pdf"] };
 
+let setup = { phones: [] };
+let phone = null; // the platform that is shown, as /phone/setup tells it
 let peer = "";
 let source = null;
-let shown = new Map(); // message id -> its list item, to change only what changed
+let shown = new Map(); // message id -> its list item and what it shows
 let bubbles = [];
+let typingUntil = 0; // microseconds
 let typingTimer = 0;
+let about = null; // what the words are about: {kind: "quote" | "edit", bubble}
 
-/** Makes an element; strings become text, never HTML. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
+const path = (...parts) => ["/phone", phone.platform, ...parts].join("/");
+
+async function post(address, body) {
+  const response = await fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) });
+  if (response.ok) return true;
+  const words = await response.json().catch(() => ({}));
+  state.textContent = words.error ?? `not sent (${response.status})`;
+  return false;
 }
 
-async function post(path, body) {
-  const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) });
-  if (!response.ok) state.textContent = `not sent (${response.status})`;
-}
-
-const say = (said) => post(`/phone/chat/${peer}`, said);
+const say = (act) => post(path("chat", peer), act);
 
 function look() {
-  if (document.visibilityState === "visible" && bubbles.some((one) => !one.mine && one.tick === "delivered")) {
-    post(`/phone/chat/${peer}/look`);
-  }
+  if (document.visibilityState === "visible" && bubbles.some((one) => !one.mine && one.tick === "delivered")) post(path("chat", peer, "look"));
 }
 
-const clock = (micros) => new Date(micros / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+/** Words in the field go with a file. */
+function caption() {
+  const words = text.value.trim();
+  text.value = "";
+  grow();
+  return words || null;
+}
 
-function tickOf(bubble) {
-  const [sign, word] = TICKS[bubble.tick] ?? ["", bubble.tick];
-  return [make("span", { class: `tick ${bubble.tick}`, "aria-hidden": "true" }, sign), make("span", { class: "hidden" }, word)];
+async function sendFile(type, content, name) {
+  const response = await fetch(path("files"), { method: "POST", headers: { "content-type": content.type || "application/octet-stream" }, body: content });
+  if (!response.ok) {
+    state.textContent = `the file was not taken (${response.status})`;
+    return;
+  }
+  const { file } = await response.json();
+  if (type === "voice") await say({ type, file });
+  else if (type === "image") await say({ type, file, caption: caption() });
+  else await say({ type, file, name, caption: caption() });
+}
+
+async function sendSample(type) {
+  const [name, kind] = SAMPLES[type];
+  const content = await (await fetch(`/phone/samples/${name}`)).arrayBuffer();
+  await sendFile(type, new Blob([content], { type: kind }), name);
+}
+
+function sendChosen(file) {
+  const type = file.type.startsWith("image/") ? "image" : file.type.startsWith("audio/") ? "voice" : "document";
+  sendFile(type, file, file.name);
 }
 
 function openSheet(bubble) {
@@ -53,112 +77,83 @@ function openSheet(bubble) {
     say({ type: "row", id: row.id, title: row.title, description: row.description ?? null, quoted: bubble.id });
   };
   byId("rows").replaceChildren(
-    ...bubble.rows.map((row) =>
-      make("button", { type: "button", onclick: () => choose(row) }, row.title, row.description ? make("small", {}, row.description) : null),
-    ),
+    ...bubble.rows.map((row) => make("button", { type: "button", onclick: () => choose(row) }, row.title, row.description ? make("small", {}, row.description) : null)),
   );
   sheet.showModal();
 }
 
-function draw(bubble) {
-  const quoted = bubbles.find((one) => one.id === bubble.quoted);
-  const body = make("div", { class: "bubble" });
-  body.append(make("span", { class: "hidden" }, bubble.mine ? "You: " : "They: "));
-  if (quoted) body.append(make("p", { class: "quote" }, quoted.text));
-  if (bubble.kind === "other") body.append(make("p", { class: "words" }, WHAT[bubble.what] ?? bubble.what));
-  if (bubble.text) body.append(make("p", { class: "words" }, bubble.text));
-  body.append(make("p", { class: "foot" }, clock(bubble.at), ...tickOf(bubble)));
-  const item = make("li", { class: bubble.mine ? "mine" : "theirs", "data-id": bubble.id, "data-tick": bubble.tick }, body);
-  if (bubble.kind === "buttons") {
-    item.append(
-      make("div", { class: "choices", role: "group", "aria-label": "Answers" },
-        ...bubble.buttons.map((button) =>
-          make("button", { type: "button", onclick: () => say({ type: "button", id: button.id, title: button.title, quoted: bubble.id }) }, button.title),
-        )),
-    );
-  }
-  if (bubble.kind === "list") {
-    item.append(make("button", { type: "button", class: "open", "aria-haspopup": "dialog", onclick: () => openSheet(bubble) }, `☰ ${bubble.button}`));
-  }
-  return item;
+function setAbout(next) {
+  about = next;
+  byId("about").hidden = !about;
+  byId("about-words").textContent = about ? `${about.kind === "edit" ? "Editing" : "Replying to"}: ${brief(about.bubble)}` : "";
+  if (about?.kind === "edit") text.value = about.bubble.text;
+  if (about) text.focus();
+  grow();
 }
+
+const doing = {
+  acts: [],
+  choose: (bubble, button) => say({ type: "button", id: button.id, title: button.title, quoted: bubble.id }),
+  open: openSheet,
+  quote: (bubble) => setAbout({ kind: "quote", bubble }),
+  edit: (bubble) => setAbout({ kind: "edit", bubble }),
+  react: (bubble, emoji) => say({ type: "reaction", message: bubble.id, emoji }),
+  remove: (bubble) => say({ type: "delete", message: bubble.id }),
+};
 
 function showTyping() {
   clearTimeout(typingTimer);
   chat.querySelector(".typing")?.remove();
-  const last = bubbles.at(-1);
-  const waits = last?.mine && (last.tick === "read" || last.tick === "delivered");
-  const left = waits ? TYPING_MS - (Date.now() - last.at / 1000) : 0;
+  const left = typingUntil / 1000 - Date.now();
   if (left <= 0) return;
   const dots = make("div", { class: "bubble" }, make("i"), make("i"), make("i"), make("span", { class: "hidden" }, "typing"));
   chat.append(make("li", { class: "theirs typing", "aria-live": "off" }, dots));
   typingTimer = setTimeout(showTyping, left);
 }
 
-function showChat(told) {
-  bubbles = told.bubbles;
-  const atEnd = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 120;
+/** Draws what is new, redraws what changed, takes away what is gone. */
+function showBubbles() {
   let added = false;
+  const present = new Set();
   for (const bubble of bubbles) {
     const key = `${bubble.id}/${bubble.mine}/${bubble.at}`;
+    present.add(key);
     const known = shown.get(key);
-    if (!known) {
-      const item = draw(bubble);
-      shown.set(key, item);
+    const looks = JSON.stringify({ ...bubble, tick: null });
+    if (known?.looks === looks) {
+      if (known.item.dataset.tick !== bubble.tick) redrawFoot(known.item, bubble);
+      continue;
+    }
+    const item = draw(bubble, bubbles.find((one) => one.id === bubble.quoted), phone.platform, doing);
+    if (known) {
+      const focused = known.item.contains(document.activeElement);
+      known.item.replaceWith(item);
+      if (focused) chat.focus();
+    } else {
       chat.append(item);
       added = true;
-    } else if (known.dataset.tick !== bubble.tick) {
-      known.dataset.tick = bubble.tick;
-      known.querySelector(".foot").replaceChildren(clock(bubble.at), ...tickOf(bubble));
     }
+    shown.set(key, { item, looks });
   }
+  for (const [key, { item }] of shown) {
+    if (present.has(key)) continue;
+    item.remove();
+    shown.delete(key);
+  }
+  return added;
+}
+
+function showChat(told) {
+  bubbles = told.bubbles;
+  typingUntil = told.typing_until ?? 0;
+  const atEnd = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 120;
+  const added = showBubbles();
   showTyping();
   byId("suggestions").hidden = bubbles.length > 0;
+  byId("blocked").hidden = !told.blocked;
+  byId("write").hidden = told.blocked;
   if (atEnd || (added && bubbles.at(-1)?.mine)) chat.scrollTop = chat.scrollHeight;
   look();
-}
-
-const milliseconds = (value) => (typeof value === "number" ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : "");
-
-function drawTurn(turn) {
-  const known = new Set(["at", "said", "language", "outcome", "took_ms", "candidates", "calls", "steps", "id"]);
-  const facts = [turn.language, turn.outcome, milliseconds(turn.took_ms), turn.at && new Date(turn.at).toLocaleTimeString([], { hourCycle: "h23" })].filter(Boolean).join(" · ");
-  const block = make("article", { class: "turn" }, make("h3", {}, turn.said ? `“${turn.said}”` : "Turn"), make("p", { class: "facts" }, facts));
-  const candidates = turn.candidates ?? [];
-  if (candidates.length) {
-    const most = Math.max(...candidates.map((one) => Number(one.probability ?? one.score) || 0), 1e-9);
-    const scale = Math.max(1, most);
-    block.append(make("h4", {}, "Candidates"), make("ol", { class: "candidates" }, ...candidates.map((one) => {
-      const value = Number(one.probability ?? one.score) || 0;
-      return make("li", { class: one.chosen ? "chosen" : "" },
-        make("div", { class: "name" }, `${one.chosen ? "✓ " : ""}${one.title || one.operation}`, make("span", {}, one.operation)),
-        make("meter", { min: 0, max: scale, value, "aria-label": `score of ${one.title || one.operation}` }),
-        make("div", { class: "number" }, value.toFixed(2)));
-    })));
-  }
-  if (turn.calls?.length) {
-    block.append(make("h4", {}, "Calls"), make("ol", { class: "calls" }, ...turn.calls.map((call) => {
-      const bad = !(call.status >= 200 && call.status < 300);
-      const facts = [call.purpose, call.outcome, milliseconds(call.took_ms)].filter(Boolean).join(" · ");
-      return make("li", {},
-        make("div", { class: "row" }, make("code", {}, call.url ? `${call.method ?? ""} ${call.url}`.trim() : call.operation),
-          make("span", { class: bad ? "badge bad" : "badge" }, String(call.status || "no answer"))),
-        make("div", { class: "facts" }, facts));
-    })));
-  }
-  if (turn.steps?.length) {
-    block.append(make("h4", {}, "Timings"), make("ol", { class: "steps" },
-      ...turn.steps.map((step) => make("li", {}, step.name, make("span", { class: "number" }, milliseconds(step.took_ms))))));
-  }
-  const rest = Object.fromEntries(Object.entries(turn).filter(([key]) => !known.has(key)));
-  if (Object.keys(rest).length) block.append(make("details", {}, make("summary", {}, "More"), make("pre", {}, JSON.stringify(rest, null, 1))));
-  return block;
-}
-
-function showInside(told) {
-  const turns = told?.turns ?? [];
-  if (turns.length) byId("inside").replaceChildren(...turns.map(drawTurn));
-  else byId("inside").replaceChildren(make("p", { class: "empty" }, "Write something; the candidates, calls and timings of each turn appear here."));
 }
 
 function connect() {
@@ -167,20 +162,37 @@ function connect() {
   chat.replaceChildren();
   shown = new Map();
   bubbles = [];
+  setAbout(null);
   showInside(null);
-  source = new EventSource(`/phone/events/${peer}`);
+  source = new EventSource(path("events", peer));
   source.addEventListener("open", () => { state.textContent = "online"; });
   source.addEventListener("error", () => { state.textContent = "connecting…"; });
   source.addEventListener("chat", (event) => showChat(JSON.parse(event.data)));
   source.addEventListener("inside", (event) => showInside(JSON.parse(event.data)));
 }
 
-function send() {
+/** Shows another platform and its people. */
+function choosePlatform(name) {
+  phone = setup.phones.find((one) => one.platform === name) ?? setup.phones[0];
+  document.body.dataset.platform = phone.platform;
+  doing.acts = phone.acts;
+  byId("platform").value = phone.platform;
+  byId("person").replaceChildren(...phone.people.map((one) => make("option", { value: one.peer }, one.note ? `${one.name}, ${one.note}` : one.name)));
+  for (const button of attachments.querySelectorAll("[data-needs]")) button.hidden = !phone.acts.includes(button.dataset.needs);
+  byId("turns").hidden = !phone.inside;
+  peer = phone.people[0]?.peer ?? "";
+  trouble.show(phone.platform);
+  if (peer) connect();
+}
+
+async function send() {
   const words = text.value.trim();
   if (!words) return;
+  const was = about;
   text.value = "";
-  grow();
-  say({ type: "text", text: words });
+  setAbout(null);
+  if (was?.kind === "edit") await say({ type: "edit", message: was.bubble.id, text: words });
+  else await say({ type: "text", text: words, quoted: was?.bubble.id ?? null });
 }
 
 function grow() {
@@ -192,12 +204,14 @@ byId("write").addEventListener("submit", (event) => { event.preventDefault(); se
 text.addEventListener("input", grow);
 text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); send(); }
+  if (event.key === "Escape" && about) { text.value = ""; setAbout(null); }
 });
+byId("about-cancel").addEventListener("click", () => { if (about?.kind === "edit") text.value = ""; setAbout(null); text.focus(); });
+byId("platform").addEventListener("change", (event) => { choosePlatform(event.target.value); text.focus(); });
 byId("person").addEventListener("change", (event) => { peer = event.target.value; connect(); text.focus(); });
+byId("unblock").addEventListener("click", () => say({ type: "unblock" }));
 document.addEventListener("visibilitychange", look);
 
-const attach = byId("attach");
-const attachments = byId("attachments");
 const fold = (open) => { attachments.hidden = !open; attach.setAttribute("aria-expanded", String(open)); };
 attach.addEventListener("click", () => { fold(attachments.hidden); attachments.querySelector("button:not([hidden])")?.focus(); });
 attachments.addEventListener("keydown", (event) => { if (event.key === "Escape") { fold(false); attach.focus(); } });
@@ -206,15 +220,25 @@ attachments.addEventListener("click", (event) => {
   if (!what) return;
   fold(false);
   text.focus();
-  if (what === "location") say({ type: "location", latitude: 45.8062, longitude: 15.9672, name: "Savska 12, Zagreb" });
-  else say({ type: "media", media: what, url: `https://media.example/${what}`, caption: null });
+  const own = phone.people.find((one) => one.peer === peer);
+  if (SAMPLES[what]) sendSample(what);
+  else if (what === "file") byId("file").click();
+  else if (what === "location") say({ type: "location", ...PLACE });
+  else if (what === "contact") say({ type: "contact", name: own.name, phone: `+${own.phone}`, own: true });
+  else say({ type: what });
+});
+byId("file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (file) sendChosen(file);
 });
 
-const setup = await (await fetch("/phone/setup")).json();
+setup = await (await fetch("/phone/setup")).json();
 byId("title").textContent = setup.title;
-byId("person").replaceChildren(...setup.people.map((one) => make("option", { value: one.peer }, one.note ? `${one.name}, ${one.note}` : one.name)));
+byId("platform").replaceChildren(...setup.phones.map((one) => make("option", { value: one.platform }, one.title)));
+byId("platforms").hidden = setup.phones.length < 2;
 byId("suggestions").replaceChildren(
-  ...setup.suggestions.map((words) => make("button", { type: "button", onclick: () => { say({ type: "text", text: words }); text.focus(); } }, words)),
+  ...setup.suggestions.map((words) => make("button", { type: "button", onclick: () => { say({ type: "text", text: words, quoted: null }); text.focus(); } }, words)),
 );
-peer = setup.people[0]?.peer ?? "";
-if (peer) connect();
+trouble.start(() => phone.platform);
+choosePlatform(new URLSearchParams(location.search).get("platform"));

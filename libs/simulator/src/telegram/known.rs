@@ -84,6 +84,11 @@ pub(super) struct Method {
     parameters: &'static [&'static [&'static str]],
 }
 
+/// Names of all methods.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    METHODS.iter().map(|(name, _)| *name)
+}
+
 impl Method {
     pub(super) fn find(name: &str) -> Option<Self> {
         let found = METHODS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));

@@ -22,7 +22,7 @@ pub(super) struct File {
     unique: String,
     /// What the platform says; the content may be missing.
     size: u64,
-    content: Arc<[u8]>,
+    pub(super) content: Arc<[u8]>,
 }
 
 #[derive(Default)]

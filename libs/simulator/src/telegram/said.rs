@@ -10,7 +10,7 @@ use super::{
     keyboard,
     text::commands,
 };
-use crate::phone::{Bubble, Kind, Tick};
+use crate::phone::{Attached, Bubble, Kind, Tick};
 
 /// Bubbles of one chat that are shown.
 const MOST_BUBBLES: usize = 10_000;
@@ -97,6 +97,11 @@ pub enum Said {
         /// Such as `👍`.
         emoji: Option<String>,
     },
+    /// The person deletes a message of their own for both. Bots do not hear of it.
+    Delete {
+        /// The message.
+        message: String,
+    },
     /// The person blocks the bot.
     Block,
     /// And lets it in again.
@@ -170,6 +175,7 @@ pub(super) fn say(
         return Err(NotSaid::NoSuchChat);
     }
     let heard = match said {
+        Said::Delete { message } => return delete(inner, chat, from, message),
         Said::Button { id, quoted, .. } => press(inner, now, chat, from, id, quoted.as_deref())?,
         Said::Edit { message, text } => edit(inner, now, chat, from, message, text)?,
         Said::Reaction { message, emoji } => react(inner, now, chat, from, message, emoji.clone())?,
@@ -241,9 +247,12 @@ fn content(inner: &mut Inner, chat: i64, from: i64, said: &Said) -> Result<(Valu
             let what = fields.keys().next().map_or("unknown", String::as_str);
             (message.clone(), other(what))
         }
-        Said::Button { .. } | Said::Edit { .. } | Said::Reaction { .. } | Said::Block | Said::Unblock => {
-            return Err(NotSaid::NoMessage);
-        }
+        Said::Button { .. }
+        | Said::Edit { .. }
+        | Said::Reaction { .. }
+        | Said::Delete { .. }
+        | Said::Block
+        | Said::Unblock => return Err(NotSaid::NoMessage),
     })
 }
 
@@ -262,11 +271,9 @@ fn write(inner: &mut Inner, now: Micros, chat: i64, from: i64, said: &Said) -> R
     };
     let text = words(&message).to_owned();
     let about = id.to_string();
-    show(
-        inner,
-        chat,
-        Bubble { id: about.clone(), mine: true, text, kind, quoted, tick: Tick::Sending, at: now, callback_data: None },
-    );
+    let attached = attached(inner, &message);
+    let bubble = Bubble::new(about.clone(), true, text, kind, Tick::Sending, now);
+    show(inner, chat, Bubble { quoted, attached, ..bubble });
     Ok(Heard { kind: "message", content: message, about })
 }
 
@@ -322,8 +329,22 @@ fn edit(inner: &mut Inner, now: Micros, chat: i64, from: i64, id: &str, text: &s
     let peer = chat.to_string();
     if let Some(bubble) = inner.phones.chat(&peer).bubbles.iter_mut().find(|bubble| bubble.id == id) {
         text.clone_into(&mut bubble.text);
+        bubble.edited = true;
     }
     Ok(Heard { kind: "edited_message", content, about: id.to_owned() })
+}
+
+fn delete(inner: &mut Inner, chat: i64, from: i64, id: &str) -> Result<String, NotSaid> {
+    let message = find(inner, chat, id)?;
+    if message.own || message.value["from"]["id"] != json!(from) {
+        return Err(NotSaid::NotTheirs);
+    }
+    message.deleted = true;
+    if let Some(bubble) = inner.phones.chat(&chat.to_string()).bubble(id) {
+        bubble.deleted = true;
+        bubble.text.clear();
+    }
+    Ok(id.to_owned())
 }
 
 fn react(
@@ -339,8 +360,9 @@ fn react(
     };
     let message = find(inner, chat, id)?;
     let new = reaction(&emoji);
-    let old = reaction(&std::mem::replace(&mut message.reaction, emoji));
+    let old = reaction(&std::mem::replace(&mut message.reaction, emoji.clone()));
     let id = message.id;
+    inner.phones.chat(&chat.to_string()).react(&id.to_string(), emoji);
     let content = json!({
         "chat": inner.chats.shown(chat), "message_id": id, "user": inner.chats.user(from), "date": now.seconds(),
         "old_reaction": old, "new_reaction": new,
@@ -416,7 +438,9 @@ pub(super) fn reshow(inner: &mut Inner, chat: i64, message: &Value, id: i64) {
     let id = id.to_string();
     let bubbles = &mut inner.phones.chat(&chat.to_string()).bubbles;
     if let Some(bubble) = bubbles.iter_mut().find(|bubble| bubble.id == id) {
-        words(message).clone_into(&mut bubble.text);
+        let text = words(message);
+        bubble.edited |= bubble.text != text;
+        text.clone_into(&mut bubble.text);
         bubble.kind = keyboard::kind(message, what(message));
     }
 }
@@ -425,4 +449,21 @@ pub(super) fn reshow(inner: &mut Inner, chat: i64, message: &Value, id: i64) {
 pub(super) fn what(message: &Value) -> Kind {
     let media = ["photo", "document", "voice", "location"].into_iter().find(|key| message.get(*key).is_some());
     media.map_or(Kind::Text, |what| Kind::Other { what: what.to_owned() })
+}
+
+/// What hangs on a message: its file (of a picture the largest size), its place or its contact.
+pub(super) fn attached(inner: &Inner, message: &Value) -> Option<Attached> {
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    if let Some(place) = message.get("location") {
+        let degrees = |key: &str| place.get(key).and_then(Value::as_f64);
+        return Some(Attached::Place { latitude: degrees("latitude")?, longitude: degrees("longitude")? });
+    }
+    if let Some(contact) = message.get("contact") {
+        return Some(Attached::Contact { name: text(contact, "first_name")?, phone: text(contact, "phone_number")? });
+    }
+    let photo = message.get("photo").and_then(|sizes| sizes.as_array()?.last());
+    let file = photo.or_else(|| ["document", "voice"].into_iter().find_map(|key| message.get(key)))?;
+    let id = text(file, "file_id")?;
+    let media_type = inner.media.find(&id)?.media_type.clone();
+    Some(Attached::File { id, media_type, name: text(file, "file_name") })
 }

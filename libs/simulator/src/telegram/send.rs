@@ -9,7 +9,7 @@ use super::{
     keyboard::{self, Markup},
     params::Params,
     refusal::Refusal,
-    said::{merge, plain, reshow, show, what, words},
+    said::{attached, merge, plain, reshow, show, what, words},
     text::{self, Formatted},
 };
 use crate::{
@@ -259,17 +259,11 @@ pub(super) fn fix(text: Formatted, too_long: &str) -> Result<Formatted, Refusal>
 
 /// Keeps a message of the bot and shows it.
 fn put(inner: &mut Inner, now: Micros, chat: i64, id: i64, message: Value, quoted: Option<String>) {
-    let bubble = Bubble {
-        id: id.to_string(),
-        mine: false,
-        text: words(&message).to_owned(),
-        kind: keyboard::kind(&message, what(&message)),
-        quoted,
-        tick: Tick::Delivered, // there are no reports: what is taken is there
-        at: now,
-        callback_data: None,
-    };
-    show(inner, chat, bubble);
+    let kind = keyboard::kind(&message, what(&message));
+    // There are no reports: what is taken is there.
+    let bubble = Bubble::new(id.to_string(), false, words(&message).to_owned(), kind, Tick::Delivered, now);
+    let attached = attached(inner, &message);
+    show(inner, chat, Bubble { quoted, attached, ..bubble });
     let mut kept =
         Message { id, own: true, at: now, value: message, offered: Vec::new(), deleted: false, reaction: None };
     offer(&mut kept);

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{Config, Inner, Order, Telegram, params::Params, refusal::Refusal, updates::Update};
-use crate::phone::Tick;
+use crate::{phone::Tick, trouble::Sign};
 
 /// Connections without a `max_connections`.
 const CONNECTIONS: i64 = 40;
@@ -172,8 +172,8 @@ fn start(telegram: &Telegram, chat: Option<i64>, order: Order) {
     let now = telegram.now();
     let mut due = Vec::new();
     let mut inner = telegram.lock();
-    let Inner { updates, busy, hook, paused, delay, .. } = &mut *inner;
-    let (hook, delay) = (hook.clone().filter(|_| !*paused), *delay);
+    let Inner { updates, busy, hook, paused, delay, trouble, .. } = &mut *inner;
+    let (hook, delay) = (hook.clone().filter(|_| !*paused), *delay + trouble.delay());
     if let Some(hook) = hook {
         let of_chat = updates.pending(now).filter(|update| chat.is_none_or(|chat| update.chat == chat));
         due.extend(of_chat.filter(|update| busy.insert(update.chat)).map(|update| (hook.clone(), update.clone())));
@@ -190,7 +190,8 @@ fn start(telegram: &Telegram, chat: Option<i64>, order: Order) {
 
 async fn deliver(telegram: Telegram, hook: Hook, update: Arc<Update>, delay: Duration) {
     tokio::time::sleep(delay).await;
-    for _ in 1..update.copies {
+    let copies = telegram.lock().trouble.copies();
+    for _ in 1..update.copies.max(copies) {
         repeat(&telegram, &update);
     }
     let ended = insist(&telegram, &hook, &update, true).await;
@@ -290,7 +291,12 @@ async fn post(
     update: &Update,
 ) -> Result<(StatusCode, Option<Duration>), &'static str> {
     let request = telegram.0.client.post(webhook.url.clone()).header(header::CONTENT_TYPE, "application/json");
+    let sign = telegram.lock().trouble.sign;
     let request = match &webhook.secret_token {
+        Some(_) if sign == Sign::Missing => request,
+        Some(secret) if sign == Sign::Wrong => {
+            request.header("X-Telegram-Bot-Api-Secret-Token", secret.chars().rev().chain(['x']).collect::<String>())
+        }
         Some(secret) => request.header("X-Telegram-Bot-Api-Secret-Token", secret),
         None => request,
     };

@@ -7,6 +7,7 @@ mod mock;
 mod oauth2;
 mod page;
 mod telegram;
+mod trouble;
 
 use std::time::Duration;
 
