@@ -19,6 +19,9 @@ use store::{Store, StoreError, history::ConversationRow};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
+/// Second half of the account, and provider, of what comes by `PostMessage`, which takes no files.
+pub(crate) const ACCOUNT_NAME: &str = "api";
+
 /// Events of one watched conversation.
 type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchConversationResponse, Status>> + Send>>;
 
