@@ -19,4 +19,5 @@ mod platforms;
 mod services;
 mod switches;
 mod trace;
+mod widget;
 mod world;
