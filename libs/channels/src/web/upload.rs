@@ -18,10 +18,8 @@ pub fn upload_id(address: &str) -> Option<Uuid> {
 
 /// What a message says with an upload of this media type.
 pub fn upload_content(id: Uuid, media_type: &str, caption: Option<String>) -> Content {
-    let media = match media_type.split('/').next() {
-        Some(media @ ("image" | "audio" | "video")) => media,
-        _ => "document",
-    };
+    let kind = media_type.split('/').next().unwrap_or_default();
+    let media = if ["image", "audio", "video"].contains(&kind) { kind } else { "document" };
     Content::Media { media: media.to_owned(), url: Some(upload_address(id)), caption }
 }
 
