@@ -1,6 +1,6 @@
 # The operators' and developers' commands. GNU make 3.81 and POSIX sh.
 .POSIX:
-.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report fuzz figures figures-model eval-retrieval start-time bench-ingest bench-gateway bench-turns bench-vectors bench-embedding chaos
+.PHONY: help run run-cluster test test-quick simulate planted crashes check verify corpus channels-report fuzz figures figures-model eval-retrieval start-time bench-ingest bench-gateway bench-turns bench-vectors bench-embedding chaos peers
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
@@ -54,6 +54,10 @@ check: ## what CI checks besides the tests: format, lints (the vector kernels fo
 	tests/support/check-arm.sh
 	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
 	tests/support/licences.sh
+
+peers: ## let programs of others try ours: Schemathesis sends what the description of the HTTP API allows, and what it does not
+	$(CARGO) build --quiet -p dragoman
+	tests/support/peers.sh target/debug/dragoman
 
 verify: ## check image, compose.yaml, manifests, alerts and dashboard statically, and that planted faults are found
 	tests/support/verify.sh

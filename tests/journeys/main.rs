@@ -22,4 +22,5 @@ mod services;
 mod simulate_alone;
 mod switches;
 mod trace;
+mod widget;
 mod world;

@@ -10,6 +10,7 @@ mod fields;
 pub mod infobip;
 mod json;
 pub mod meta;
+pub mod sniff;
 mod split;
 pub mod telegram;
 mod types;
@@ -49,14 +50,6 @@ impl Channel {
             Self::Meta(..) => meta::NAME,
             Self::Telegram(_) => telegram::NAME,
             Self::Web(_) => web::NAME,
-        }
-    }
-
-    /// People can send files there.
-    pub fn takes_files(&self) -> bool {
-        match self {
-            Self::Infobip(_) | Self::Meta(..) | Self::Telegram(_) => true,
-            Self::Web(_) => false,
         }
     }
 
@@ -173,7 +166,7 @@ impl Channel {
             Self::Infobip(infobip) => infobip.fetch(url, limit_bytes, deadline).await,
             Self::Meta(meta, _) => meta.fetch(url, limit_bytes, deadline).await,
             Self::Telegram(telegram) => telegram.fetch(url, limit_bytes, deadline).await,
-            Self::Web(_) => Err(FetchError::Refused("web chat has no files")),
+            Self::Web(_) => Err(FetchError::Refused("uploads of the web chat are in the store")),
         }
     }
 

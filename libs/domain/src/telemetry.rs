@@ -71,6 +71,8 @@ pub mod metric {
         Gauge Count WEBHOOK_PENDING = "webhook_pending_updates";
         /// Messages that people sent, by channel.
         Counter Count MESSAGES_RECEIVED = "messages_received_total";
+        /// Thumbs that people gave to answers, `up` or `down`; a changed one counts again.
+        Counter Count FEEDBACK = "dragoman_feedback_total";
 
         // As the semantic conventions define them.
         /// Time to answer an HTTP request (http.server.request.duration).

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Lease, Store, StoreError,
-    engine::{Arg, args, clean, sql},
+    engine::{Arg, Row, args, clean, sql},
     lease::micros,
 };
 
@@ -112,26 +112,19 @@ impl Store {
                 args![lease.conversation, sha256, &lease.tenant],
             )
             .await?;
-        row.map(|row| {
-            Ok(StoredFile {
-                media_type: row.text("media_type")?,
-                name: row.opt_text("name")?,
-                size_bytes: row.int("size_bytes")?,
-                content: row.opt_bytes("content")?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(StoredFile::read).transpose()
     }
 
-    /// Removes the content of up to `limit` files whose time is over, the longest over first; what they were stays.
-    /// Several workers may do this at once. Gives how many there were.
+    /// Removes the content of up to `limit` files whose time is over, the longest over first, and of as many uploads; what
+    /// they were stays. Several workers may do this at once. Gives how many there were.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn expire_files(&self, limit: i64) -> Result<usize, StoreError> {
+        let uploads = self.expire_uploads(limit).await?;
         let over = sql!("select 1 as one from media where content is not null and expires_at <= " now " limit 1");
         if self.read(over, args![]).await?.is_empty() {
-            return Ok(0); // as nearly always, and without a writing transaction
+            return Ok(uploads); // as nearly always, and without a writing transaction
         }
         let expired = self
             .write(
@@ -143,7 +136,18 @@ impl Store {
                 args![limit.max(0)],
             )
             .await?;
-        Ok(expired.len())
+        Ok(uploads + expired.len())
+    }
+}
+
+impl StoredFile {
+    pub(crate) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            media_type: row.text("media_type")?,
+            name: row.opt_text("name")?,
+            size_bytes: row.int("size_bytes")?,
+            content: row.opt_bytes("content")?,
+        })
     }
 }
 

@@ -17,6 +17,8 @@ pub const WORK_TABLES: &[&str] = &[
     "inbox",
     "alarms",
     "media",
+    "uploads",
+    "feedback",
     "steps",
     "outbox",
     "receipts",

@@ -6,7 +6,7 @@ use domain::{ConversationId, Incoming, Micros, OutboxId, PersonId, Tenant};
 use serde_json::Value;
 
 use crate::{
-    JournalRow, OutboxStatus, Store, StoreError,
+    Cursor, Feedback, JournalRow, OutboxStatus, Store, StoreError,
     dead_letters::DeadLetter,
     engine::{Arg, Row, args, sql},
 };
@@ -65,6 +65,8 @@ pub struct TimelineSend {
     pub reason: Option<String>,
     /// What the platform reported, lowest rank first.
     pub receipts: Vec<(String, Micros)>,
+    /// What the person thinks of it, where they said.
+    pub feedback: Option<Feedback>,
 }
 
 /// A report of a wrong answer.
@@ -105,9 +107,13 @@ impl Store {
         let (mut steps, mut sends) = (self.steps_of(range.clone()).await?, self.sends_of(range.clone()).await?);
         let (mut agents, mut reports) = (self.agents_of(range.clone()).await?, self.reports_of(range.clone()).await?);
         let mut letters = self.letters_of(range).await?;
+        let mut feedback = self.feedback(tenant, conversation, first.seq, last.seq).await?;
         for turn in &mut turns {
             turn.steps = steps.remove(&turn.seq).unwrap_or_default();
             turn.sends = sends.remove(&turn.seq).unwrap_or_default();
+            for send in &mut turn.sends {
+                send.feedback = feedback.remove(&Cursor { seq: turn.seq, part: send.part });
+            }
             turn.agent = agents.remove(&turn.seq);
             turn.report = reports.remove(&turn.seq);
             turn.dead_letter = letters.remove(&turn.seq);
@@ -211,6 +217,7 @@ impl Store {
                 sent_at: row.opt_micros("sent_at")?,
                 reason: row.opt_text("reason")?,
                 receipts: receipts.remove(&id).unwrap_or_default(),
+                feedback: None,
             })
         })
     }

@@ -1,11 +1,9 @@
 //! Files that people send: fetched from their platform when a turn needs them, kept with the conversation, and given to
 //! the calls that were decided on them.
 
-mod sniff;
-
 use std::{sync::Arc, time::Duration};
 
-use channels::{FetchError, Fetched};
+use channels::{Channel, FetchError, Fetched, sniff, web};
 use openapi::{File, Files, Operation};
 use serde_json::{Map, Value};
 use store::{FileNew, media::FILE_BYTES_MAX};
@@ -68,6 +66,9 @@ async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Re
     let Some(channel) = worker.tenants.channel(&lease.tenant, &lease.account) else {
         return Ok(Err(FetchError::Refused("the account is not configured")));
     };
+    if let Channel::Web(_) = channel {
+        return uploaded(worker, held, &fetch.url).await;
+    }
     let mut try_number = 1;
     loop {
         match channel.fetch(&fetch.url, FILE_BYTES_MAX, FETCH_TIME_MAX).await {
@@ -80,6 +81,15 @@ async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Re
             ended => return Ok(ended),
         }
     }
+}
+
+/// What was uploaded in the web chat. Whose it is was checked when a message named it.
+async fn uploaded(worker: &Worker, held: &Held, address: &str) -> Result<Result<Fetched, FetchError>, Broken> {
+    let Some(id) = web::upload_id(address) else { return Ok(Err(FetchError::Refused("it is no upload"))) };
+    let stored = worker.store.find_upload(&held.lease, id).await?;
+    let file = stored
+        .and_then(|file| Some(Fetched { content: file.content?, media_type: Some(file.media_type), name: file.name }));
+    Ok(file.ok_or(FetchError::Refused("the upload is not kept any more")))
 }
 
 /// The files that a call's arguments refer to. One whose time is over is missing.

@@ -23,6 +23,9 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::tenants::Tenants;
 
+/// Second half of the account, and provider, of what comes by `PostMessage`, which takes no files.
+pub(crate) const ACCOUNT_NAME: &str = "api";
+
 /// Events of one watched conversation.
 type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchConversationResponse, Status>> + Send>>;
 

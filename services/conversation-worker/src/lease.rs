@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,8 @@ pub struct Held {
     pub lease: Lease,
     until: Mutex<Instant>,
     fenced: AtomicBool,
+    /// Seq of the turn whose words watchers see live and that no `reset` took back; 0 for none.
+    pub shown: AtomicI64,
 }
 
 impl Held {
@@ -72,7 +74,12 @@ impl Leases {
 
     /// Takes note of a claim that was asked for at `asked_at`. An older drain of the same conversation is cancelled.
     pub fn hold(&self, lease: Lease, asked_at: Instant) -> Arc<Held> {
-        let held = Arc::new(Held { lease, until: Mutex::new(asked_at + LEASE), fenced: AtomicBool::new(false) });
+        let held = Arc::new(Held {
+            lease,
+            until: Mutex::new(asked_at + LEASE),
+            fenced: AtomicBool::new(false),
+            shown: AtomicI64::new(0),
+        });
         if let Some(older) = self.lock().insert(held.lease.conversation, Arc::clone(&held)) {
             older.fence();
         }

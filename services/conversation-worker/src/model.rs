@@ -1,7 +1,7 @@
 //! The model behind free speech: asked within its deadlines, its text passed on sentence by sentence to those who watch.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -96,7 +96,7 @@ impl Models {
                 let (answered, shown) = tokio::join!(asking, pass_on(performer, speak, received));
                 // Text that goes before a call, or before a failure, was no answer.
                 if shown && answered.as_ref().map_or(true, |answer| !answer.tool_calls.is_empty()) {
-                    publish(performer, "reset", json!({}));
+                    take_back(performer);
                 }
                 answered
             }
@@ -138,6 +138,11 @@ async fn pass_on(performer: &Performer<'_>, speak: &Speak, mut deltas: mpsc::Rec
             let sentence = std::mem::replace(&mut waiting, rest);
             match speak.sentence(&sentence) {
                 Some(text) => {
+                    // A turn that met an error of the store runs again and may say it once more.
+                    if !shown {
+                        take_back(performer);
+                        performer.held.shown.store(performer.seq, Ordering::Relaxed);
+                    }
                     publish(performer, "delta", json!({ "text": text }));
                     shown = true;
                 }
@@ -150,6 +155,13 @@ async fn pass_on(performer: &Performer<'_>, speak: &Speak, mut deltas: mpsc::Rec
         open &= waiting.len() <= SENTENCE_MAX;
     }
     shown
+}
+
+/// Tells watchers that the words of this turn that they see live are void, if they see any.
+fn take_back(performer: &Performer<'_>) {
+    if performer.held.shown.swap(0, Ordering::Relaxed) == performer.seq {
+        publish(performer, "reset", json!({}));
+    }
 }
 
 /// Behind the first finished sentence or line.

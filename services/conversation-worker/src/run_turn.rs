@@ -21,6 +21,7 @@ use crate::{
     burst,
     commit::{self, Decided},
     envelope::Envelope,
+    grpc,
     journal::{self, Ground, Journal, Lookup},
     lease::Held,
     perform::{Broken, Performer},
@@ -302,7 +303,7 @@ impl Turn<'_> {
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
             identity: ground.identity,
             model: ground.model,
-            takes_files: self.channel().is_some_and(|channel| channel.takes_files()),
+            takes_files: self.takes_files(),
             knows_contacts: self.channel().is_some_and(|channel| channel.knows_contacts()),
             seq: first.seq,
             token_seed: journal::token_seed(self.held.lease.conversation, first.seq),
@@ -391,6 +392,13 @@ impl Turn<'_> {
             "the turn does not come to a call that was begun; it is told as unknown"
         );
         Box::new(commit::unknown_effect(input, journal::document(call)))
+    }
+
+    /// People can send files there: everywhere but over gRPC.
+    fn takes_files(&self) -> bool {
+        let account = &self.held.lease.account;
+        let by_grpc = account.channel() == channels::web::NAME && account.name() == grpc::ACCOUNT_NAME;
+        !by_grpc && self.channel().is_some()
     }
 
     /// An orderly end without progress: later again, unless the message is too old.

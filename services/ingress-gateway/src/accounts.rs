@@ -173,7 +173,8 @@ impl Accounts {
 
 /// True for paths that are something else's.
 fn is_taken(path: &str) -> bool {
-    path == "/webhook" || ["/webhook/", "/api/", "/health", "/readyz", "/phone"].iter().any(|own| path.starts_with(own))
+    ["/webhook", "/widget.js", "/chat", "/openapi.json", "/docs"].contains(&path)
+        || ["/webhook/", "/api/", "/health", "/readyz", "/phone", "/docs/"].iter().any(|own| path.starts_with(own))
 }
 
 /// A number of Meta's knows the tenant's other numbers of the same app.
@@ -272,7 +273,9 @@ mod tests {
             let accounts = accounts(good).map_err(|error| error.to_string()).expect(good);
             assert!(accounts.webhook_at(good).is_some_and(|found| found.account.name() == "main"), "{good}");
         }
-        for bad in ["/hooks/other", "/webhook", "/webhook/telegram/other", "/api/v1/chat", "/health"] {
+        for bad in
+            ["/hooks/other", "/webhook", "/webhook/telegram/other", "/api/v1/chat", "/health", "/chat", "/docs/x"]
+        {
             assert!(matches!(accounts(bad), Err(AppError::Path { .. })), "{bad}");
         }
     }

@@ -1,12 +1,16 @@
-//! Web chat: `POST /api/v1/chat` and `GET /api/v1/chat/{conversation_id}/events`.
+//! Web chat, below `/api/v1/chat`: one file for each path.
 
+mod begin;
 mod caller;
 mod events;
+mod feedback;
+mod history;
 mod messages;
 mod origin;
 mod post;
 mod session;
 mod streams;
+mod uploads;
 mod watch;
 
 use std::sync::Arc;
@@ -27,7 +31,11 @@ use crate::{Shared, respond};
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/v1/chat", post_method(post::handle))
+        .route("/api/v1/chat/sessions", post_method(begin::handle))
+        .route("/api/v1/chat/uploads", post_method(uploads::handle))
         .route("/api/v1/chat/{conversation_id}/events", get(events::handle))
+        .route("/api/v1/chat/{conversation_id}/messages", get(history::handle))
+        .route("/api/v1/chat/{conversation_id}/messages/{message_id}/feedback", post_method(feedback::handle))
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), cross_origin))
         .with_state(shared)
 }
@@ -45,6 +53,7 @@ async fn cross_origin(State(shared): State<Arc<Shared>>, request: Request, next:
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-session-token"));
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
     response
@@ -57,7 +66,7 @@ fn preflight(asked: &HeaderMap) -> Response {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("content-type, accept, last-event-id"),
+            HeaderValue::from_static("authorization, content-type, accept, last-event-id"),
         );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

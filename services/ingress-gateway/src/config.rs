@@ -12,6 +12,7 @@ use service_kit::{
     telemetry::TelemetryConfig,
     tenants::Tenants,
 };
+use store::media::FILE_BYTES_MAX;
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,6 +96,60 @@ pub struct ChatConfig {
     pub newcomer_messages_per_minute: NonZeroU32,
     /// Event streams at the same time that began without a session, from one address.
     pub newcomer_streams_max: usize,
+    /// Files that people send.
+    pub uploads: UploadConfig,
+}
+
+/// `[chat.uploads]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UploadConfig {
+    /// Largest file, in bytes, 1 to 10 MiB.
+    pub bytes_max: usize,
+    /// Media types that are taken, as the file's bytes show them.
+    pub media_types: Vec<String>,
+    /// Files that a session has at a time.
+    pub files_max: usize,
+    /// Their bytes together.
+    pub session_bytes_max: usize,
+    /// A file that no message names goes after this.
+    #[serde(with = "humantime_serde")]
+    pub lifetime: Duration,
+    /// For a whole file.
+    #[serde(with = "humantime_serde")]
+    pub read_timeout: Duration,
+    /// Uploads at the same time, of all sessions.
+    pub at_once_max: usize,
+}
+
+impl Default for UploadConfig {
+    fn default() -> Self {
+        Self {
+            bytes_max: FILE_BYTES_MAX,
+            media_types: [
+                "image/jpeg",
+                "image/png",
+                "image/gif",
+                "image/webp",
+                "image/heic",
+                "application/pdf",
+                "text/plain",
+                "text/csv",
+                "audio/ogg",
+                "audio/mpeg",
+                "audio/mp4",
+                "audio/wav",
+                "video/mp4",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            files_max: 20,
+            session_bytes_max: 50 * 1024 * 1024,
+            lifetime: Duration::from_hours(1),
+            read_timeout: Duration::from_secs(60),
+            at_once_max: 16,
+        }
+    }
 }
 
 impl Default for ChatConfig {
@@ -107,6 +162,7 @@ impl Default for ChatConfig {
             streams_max: 2,
             newcomer_messages_per_minute: NonZeroU32::MIN.saturating_add(599),
             newcomer_streams_max: 100,
+            uploads: UploadConfig::default(),
         }
     }
 }
@@ -147,6 +203,13 @@ impl ChatConfig {
     pub fn validate(&self, tenants: &Tenants, problems: &mut Problems) {
         if let Some(account) = &self.default_account {
             known(account, tenants, "chat.default_account", problems);
+        }
+        let UploadConfig { bytes_max, files_max, at_once_max, .. } = self.uploads;
+        if !(1..=FILE_BYTES_MAX).contains(&bytes_max) {
+            problems.add("chat.uploads.bytes_max", format!("is 1 to {FILE_BYTES_MAX}"));
+        }
+        if files_max == 0 || at_once_max == 0 {
+            problems.add("chat.uploads", "`files_max` and `at_once_max` are at least 1");
         }
     }
 }

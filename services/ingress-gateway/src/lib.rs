@@ -10,6 +10,7 @@ mod config;
 mod group;
 mod health_ai;
 mod http;
+mod pages;
 mod readiness;
 mod respond;
 mod telegram;
@@ -24,11 +25,11 @@ use coordination::Coordination;
 use domain::{Clock, SystemClock};
 use service_kit::{Readiness, health, ops};
 use store::{Role, Store, StoreConfig};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub use accounts::{AppError, ShortKey};
-pub use config::{ChatConfig, Config, WebhookConfig};
+pub use config::{ChatConfig, Config, UploadConfig, WebhookConfig};
 pub use group::Accept;
 
 /// Name of the service.
@@ -85,6 +86,8 @@ struct Shared {
     switches: Switches,
     health_ai: health_ai::Known,
     streams: chat::Streams,
+    /// Places for uploads under way.
+    uploading: Semaphore,
     /// Cancelled when the service stops: streams end.
     stopping: CancellationToken,
 }
@@ -120,6 +123,7 @@ impl App {
             coordination: parts.coordination,
             clock: parts.clock,
             streams: chat::Streams::default(),
+            uploading: Semaphore::new(config.chat.uploads.at_once_max.min(Semaphore::MAX_PERMITS)),
             stopping: CancellationToken::new(),
             config,
         };
@@ -187,6 +191,7 @@ impl App {
             .merge(chat::router(self.shared.clone()))
             .merge(health_ai::router(self.shared.clone()))
             .merge(health::router(self.shared.config.http.health, self.readiness.clone()))
+            .merge(pages::router(&self.shared))
             .merge(self.more_routes.clone())
             .fallback_service(axum::routing::any(webhook::at_path).with_state(self.shared.clone()))
             .layer(axum::middleware::from_fn(http::observe))

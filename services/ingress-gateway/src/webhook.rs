@@ -15,7 +15,10 @@ use axum::{
 use bytes::Bytes;
 use channels::{Channel, Parsed};
 use domain::{ConversationId, Incoming, telemetry::metric};
-use http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{ALLOW, CONTENT_TYPE},
+};
 use service_kit::telemetry;
 use store::{Accepted, StoreError};
 use tracing::{Instrument as _, Span};
@@ -85,7 +88,7 @@ fn asked(account: Option<&WebhookAccount>, uri: &Uri) -> Response {
             Some(challenge) => ([(CONTENT_TYPE, "text/plain")], challenge).into_response(),
             None => StatusCode::FORBIDDEN.into_response(),
         },
-        Some(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        Some(_) => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -2,10 +2,12 @@
 //! inserts its rows as sent.
 
 mod request;
+mod upload;
 
 use domain::Reply;
 
-pub use request::{MAX_MESSAGE_CHARS, Request, RequestError, sanitise};
+pub use request::{MAX_ATTACHMENTS, MAX_MESSAGE_CHARS, Request, RequestError, sanitise};
+pub use upload::{upload_address, upload_content, upload_id};
 
 /// Name of the channel, and provider of its inbox rows.
 pub const NAME: &str = "web";

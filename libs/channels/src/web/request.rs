@@ -2,22 +2,27 @@
 
 use domain::{Content, ConversationId};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::json::{self, clean};
 
 /// Longest message, in characters.
 pub const MAX_MESSAGE_CHARS: usize = 10_000;
-/// Longest key that a client may make, and longest button id.
-const MAX_KEY_BYTES: usize = 128;
+/// Most uploads that one message names.
+pub const MAX_ATTACHMENTS: usize = 5;
+/// Longest key that a client may make, and longest button id, in characters.
+const MAX_KEY_CHARS: usize = 128;
 
 /// What a browser or program asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The words, or the button that was pressed.
-    pub content: Content,
+    /// The words, or the button that was pressed; none where uploads say it all.
+    pub content: Option<Content>,
+    /// Uploads that are sent with the words, in their order, none twice.
+    pub attachments: Vec<Uuid>,
     /// Where to go on; a new conversation without it.
     pub conversation_id: Option<ConversationId>,
-    /// The client's key: the same key is accepted once.
+    /// The client's key, printable ASCII: the same key is accepted once.
     pub message_id: Option<String>,
 }
 
@@ -50,29 +55,49 @@ impl Request {
         }
         let field = |name: &'static str| match body.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(clean(text))),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(RequestError::Field(name)),
         };
-        let key = |name: &'static str| match field(name)? {
-            Some(key) if key.is_empty() || key.len() > MAX_KEY_BYTES => Err(RequestError::Field(name)),
-            key => Ok(key),
+        let key = |name: &'static str, takes: fn(char) -> bool| match field(name)? {
+            Some(key) if key.is_empty() || key.chars().count() > MAX_KEY_CHARS || !key.chars().all(takes) => {
+                Err(RequestError::Field(name))
+            }
+            key => Ok(key.map(str::to_owned)),
         };
-        let message = field("message")?.unwrap_or_default();
+        let message = clean(field("message")?.unwrap_or_default());
         if message.chars().count() > MAX_MESSAGE_CHARS {
             return Err(RequestError::TooLong);
         }
         let message = sanitise(&message);
-        let content = match (key("choice")?, message.trim()) {
-            (Some(id), "") => Content::Choice { title: id.clone(), id },
-            (Some(id), title) => Content::Choice { id, title: title.to_owned() },
-            (None, "") => return Err(RequestError::NoMessage),
-            (None, _) => Content::Text { text: message },
+        let attachments = attachments(body.get("attachments")).ok_or(RequestError::Field("attachments"))?;
+        let content = match (key("choice", |c| c != '\0')?, message.trim()) {
+            (Some(_), _) if !attachments.is_empty() => return Err(RequestError::Field("attachments")),
+            (Some(id), "") => Some(Content::Choice { title: id.clone(), id }),
+            (Some(id), title) => Some(Content::Choice { id, title: title.to_owned() }),
+            (None, "") if attachments.is_empty() => return Err(RequestError::NoMessage),
+            (None, "") => None,
+            (None, _) => Some(Content::Text { text: message }),
         };
         let conversation_id = field("conversation_id")?
             .map(|id| id.parse().map_err(|_| RequestError::Field("conversation_id")))
             .transpose()?;
-        Ok(Self { content, conversation_id, message_id: key("message_id")? })
+        Ok(Self { content, attachments, conversation_id, message_id: key("message_id", |c| c.is_ascii_graphic())? })
     }
+}
+
+/// Ids of uploads, none twice; `None` for anything else.
+fn attachments(value: Option<&Value>) -> Option<Vec<Uuid>> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Some(Vec::new()) };
+    let list = value.as_array().filter(|list| list.len() <= MAX_ATTACHMENTS)?;
+    let mut ids = Vec::with_capacity(list.len());
+    for id in list {
+        let id = id.as_str()?.parse().ok()?;
+        if ids.contains(&id) {
+            return None;
+        }
+        ids.push(id);
+    }
+    Some(ids)
 }
 
 /// `text` without script tags and without `javascript:`, in any case and also where removing one makes another.
@@ -117,16 +142,34 @@ mod tests {
         assert_eq!(
             parse(json!({"message": "Hello\u{0}", "conversation_id": id, "message_id": "k1", "more": 1})),
             Ok(Request {
-                content: Content::Text { text: "Hello".into() },
+                content: Some(Content::Text { text: "Hello".into() }),
+                attachments: Vec::new(),
                 conversation_id: Some(id),
                 message_id: Some("k1".into())
             })
         );
         assert_eq!(
             parse(json!({"message": "Yes", "choice": "b1"})).map(|request| request.content),
-            Ok(Content::Choice { id: "b1".into(), title: "Yes".into() })
+            Ok(Some(Content::Choice { id: "b1".into(), title: "Yes".into() }))
         );
         assert!(parse(json!({"choice": "b1"})).is_ok());
+    }
+
+    #[test]
+    fn uploads_come_with_words_or_alone() {
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let with = parse(json!({"message": "look", "attachments": [two, one]})).expect("a request");
+        assert_eq!((with.content, with.attachments), (Some(Content::Text { text: "look".into() }), vec![two, one]));
+        let alone = parse(json!({"attachments": [one]})).expect("a request");
+        assert_eq!((alone.content, alone.attachments), (None, vec![one]));
+        let many: Vec<Uuid> = (0..6).map(Uuid::from_u128).collect();
+        for bad in [json!("x"), json!([1]), json!(["x"]), json!([one, one]), json!(many), json!({})] {
+            let body = json!({"message": "look", "attachments": bad});
+            assert_eq!(parse(body), Err(RequestError::Field("attachments")), "{bad}");
+        }
+        let pressed = json!({"choice": "b1", "attachments": [one]});
+        assert_eq!(parse(pressed), Err(RequestError::Field("attachments")));
+        assert_eq!(parse(json!({"attachments": []})), Err(RequestError::NoMessage));
     }
 
     #[test]
@@ -138,7 +181,9 @@ mod tests {
             (json!({"message": 7}), RequestError::Field("message")),
             (json!({"message": "x", "conversation_id": "guess"}), RequestError::Field("conversation_id")),
             (json!({"message": "x", "choice": ""}), RequestError::Field("choice")),
+            (json!({"message": "x", "choice": "a\0"}), RequestError::Field("choice")),
             (json!({"message": "x", "message_id": "k".repeat(129)}), RequestError::Field("message_id")),
+            (json!({"message": "x", "message_id": "two words"}), RequestError::Field("message_id")),
             (json!({"message": "x".repeat(10_001)}), RequestError::TooLong),
         ] {
             assert_eq!(parse(body.clone()), Err(expected), "{body}");

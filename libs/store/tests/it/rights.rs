@@ -182,6 +182,24 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     let sha256 = store.put_file(&lease, &file).await.expect("kept").expect("room");
     assert!(store.find_file(&lease, &sha256).await.expect("an answer").is_some());
     assert_eq!(store.expire_files(9).await.expect("expired"), 1);
+    let upload = store::UploadNew {
+        account: &account(),
+        owner: "s-1",
+        media_type: "image/png",
+        name: None,
+        content: b"x",
+        keep: Duration::from_secs(9),
+    };
+    let quota = store::UploadQuota { files_max: 1, bytes_max: 9 };
+    let id = store.put_upload(&acme, &upload, quota).await.expect("kept").expect("room");
+    assert_eq!(store.put_upload(&acme, &upload, quota).await.expect("an answer"), None);
+    let named = store.name_uploads(&acme, &account(), "s-1", &[id], Duration::ZERO).await.expect("an answer");
+    assert_eq!(named.len(), 1);
+    let place = store::Cursor { seq: 1, part: 0 };
+    for rating in [store::Rating::Up, store::Rating::Down] {
+        assert!(store.give_feedback(&acme, lease.conversation, place, rating, None).await.expect("kept"));
+    }
+    assert_eq!(store.feedback(&acme, lease.conversation, 1, 1).await.expect("a map").len(), 1);
     let told = AiService { service: "w".to_owned(), start_values: BTreeMap::new(), model: None };
     store.tell_ai_service(&told).await.expect("told");
     store.tell_ai_service(&told).await.expect("told again");

@@ -40,7 +40,7 @@ pub struct Event {
     at: Micros,
     /// Since the message was accepted: `+1.2 s`.
     pub offset: String,
-    /// `accepted`, `search`, `model`, `call`, `decision`, `send`, `receipt`, `letter`, `report`.
+    /// `accepted`, `search`, `model`, `call`, `decision`, `send`, `receipt`, `feedback`, `letter`, `report`.
     pub kind: &'static str,
     /// What it was.
     pub title: String,
@@ -135,6 +135,12 @@ impl TurnView {
                 Event::new(*at, "receipt", format!("The platform reported: {}", which.to_lowercase()))
                     .badge(status.clone(), status == "failed")
             }));
+        }
+        for (send, feedback) in turn.sends.iter().filter_map(|send| Some((send, send.feedback.as_ref()?))) {
+            let event = Event::new(feedback.at, "feedback", format!("Feedback on part {}", send.part + 1))
+                .fact("comment", feedback.comment.as_deref().map(|comment| mask.text(comment)).unwrap_or_default())
+                .badge(feedback.rating.as_str(), feedback.rating == store::Rating::Down);
+            events.push(event);
         }
         if let Some(letter) = &turn.dead_letter {
             let event = Event::new(letter.created_at, "letter", "Given up: a dead letter")
@@ -464,6 +470,11 @@ mod tests {
                 sent_at: Some(Micros(2_300_000)),
                 reason: None,
                 receipts: vec![("delivered".to_owned(), Micros(2_900_000))],
+                feedback: Some(store::Feedback {
+                    rating: store::Rating::Down,
+                    comment: Some("call me: 385911234567".to_owned()),
+                    at: Micros(3_000_000),
+                }),
             }],
             dead_letter: None,
             agent: Some("dialogue".to_owned()),
@@ -496,7 +507,7 @@ mod tests {
         let mask = Mask::new(["Ana Horvat"]);
         let view = TurnView::new(&turn(), &mask, Micros(10_000_000));
         let kinds: Vec<_> = view.events.iter().map(|event| event.kind).collect();
-        assert_eq!(kinds, ["accepted", "decision", "search", "model", "call", "send", "receipt"]);
+        assert_eq!(kinds, ["accepted", "decision", "search", "model", "call", "send", "receipt", "feedback"]);
         let text = shown(&view);
         for secret in ["Ana", "Horvat", "385911234567", "wamid"] {
             assert!(!text.contains(secret), "{secret} in {text}");
@@ -520,6 +531,8 @@ mod tests {
             "Hello [name]\\n[Yes]",
             "attempts=2",
             "The platform reported: answer [delivered]",
+            "Feedback on part 1 [down]",
+            "comment=call me: [number]",
         ] {
             assert!(text.contains(known), "{known} is not in {text}");
         }

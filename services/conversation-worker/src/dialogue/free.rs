@@ -51,7 +51,7 @@ const COVERAGE_LOW: f64 = 0.35;
 const LINE_WAIT: Duration = Duration::from_secs(3);
 
 /// How a model's text may be passed on while it comes: what it may say, and what has to be put back into it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Speak {
     grounds: Grounds,
     secret: String,

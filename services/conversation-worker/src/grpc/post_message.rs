@@ -9,10 +9,8 @@ use tonic::Code;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Conversations, store_code};
+use super::{ACCOUNT_NAME, Conversations, store_code};
 
-/// Provider of these rows.
-const PROVIDER: &str = "api";
 const TEXT_CHARS_MAX: usize = 10_000;
 const USER_BYTES_MAX: usize = 200;
 const KEY_BYTES_MAX: usize = 200;
@@ -54,7 +52,7 @@ pub(super) async fn handle(
     request: pb::PostMessageRequest,
 ) -> Result<pb::PostMessageResponse, PostMessageError> {
     let content = check(&request)?;
-    let account = Account::new(channels::web::NAME, "api")?;
+    let account = Account::new(channels::web::NAME, ACCOUNT_NAME)?;
     if !request.conversation_id.is_empty() {
         let asked: ConversationId = request.conversation_id.parse().map_err(|_| PostMessageError::NoConversation)?;
         if service.store.find_conversation(tenant, &account, &request.user_id).await? != Some(asked) {
@@ -67,7 +65,7 @@ pub(super) async fn handle(
         tenant: tenant.clone(),
         account,
         peer: request.user_id.clone(),
-        provider: PROVIDER.to_owned(),
+        provider: ACCOUNT_NAME.to_owned(),
         provider_message_id: message_id(tenant, &request),
         user: request.user_id,
         written_at: None, // our clock is not the one by which questions are sent

@@ -7,9 +7,14 @@ use std::{
 };
 
 use faults::{Process, Watch};
+use futures::StreamExt as _;
 use proto::conversation::v1 as pb;
+use serde_json::json;
 use store::OutboxStatus;
-use tokio::{io::AsyncReadExt as _, sync::watch};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
+};
 
 use crate::{
     bench::{Bench, Engine, eventually, incoming},
@@ -24,6 +29,7 @@ on_both_engines!(
     a_turn_that_died_answers_the_same_messages_again,
     a_message_that_ended_a_process_waits_until_it_is_alone,
     a_watch_reads_after_it_has_subscribed,
+    words_of_a_turn_that_runs_again_are_taken_back,
 );
 
 /// A process that is halted whenever it comes to one of its points, and notes which it has passed.
@@ -202,4 +208,77 @@ async fn a_watch_reads_after_it_has_subscribed(engine: Engine) {
     halt.release();
     watching.await.unwrap().unwrap();
     worker.stop().await;
+}
+
+/// A process whose first commit finds the store without its steps; the next look finds them again.
+struct Outage {
+    bench: Arc<Bench>,
+    state: Mutex<u8>,
+}
+
+impl Watch for Outage {
+    fn at<'a>(&'a self, point: &'static str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let statement = match (point, *self.state.lock().unwrap()) {
+                ("commit.before", 0) => "alter table steps rename to steps_away",
+                ("look.before", 1) => "alter table steps_away rename to steps",
+                _ => return,
+            };
+            *self.state.lock().unwrap() += 1;
+            self.bench.changed_by(statement).await;
+        })
+    }
+}
+
+/// Answers each question to the model with two sentences, the second of which is not finished.
+async fn speaks(listener: tokio::net::TcpListener) {
+    let chunk = |delta: serde_json::Value, finish: Option<&str>| {
+        let choices = json!([{ "index": 0, "delta": delta, "finish_reason": finish }]);
+        let chunk =
+            json!({ "id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices });
+        format!("data: {chunk}\n\n")
+    };
+    let words = chunk(json!({ "role": "assistant", "content": "It is free. It" }), None);
+    let body = words + &chunk(json!({ "content": " is" }), Some("stop")) + "data: [DONE]\n\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    while let Ok((mut connection, _)) = listener.accept().await {
+        let answer = format!("{head}{body}");
+        tokio::spawn(async move {
+            let _ = connection.read(&mut [0; 16_384]).await;
+            let _ = connection.write_all(answer.as_bytes()).await;
+        });
+    }
+}
+
+async fn words_of_a_turn_that_runs_again_are_taken_back(engine: Engine) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let model = tokio::spawn(speaks(listener));
+    let variables = [
+        ("CONVERSATION_WORKER__MODEL__PROVIDER", "compatible"),
+        ("CONVERSATION_WORKER__MODEL__BASE_URL", url.as_str()),
+        ("CONVERSATION_WORKER__MODEL__NAME", "m"),
+    ];
+    let bench = Arc::new(Bench::with(engine, &variables).await);
+    let outage = Arc::new(Outage { bench: Arc::clone(&bench), state: Mutex::default() });
+    let worker = bench.start_as(Process::watched(outage.clone())).await;
+    let accepted = bench.store.accept(&[incoming("385911", "m-1", "spoken")]).await.unwrap();
+    let conversation = accepted[0].conversation;
+    let mut feed = bench.coordination.subscribe(conversation).await.boxed();
+    bench.coordination.ring(conversation, None);
+    let mut kinds = Vec::new();
+    while let Some(event) = tokio::time::timeout(Duration::from_secs(20), feed.next()).await.expect("in time") {
+        if event.kind == "message" {
+            break;
+        }
+        if matches!(event.kind.as_str(), "delta" | "reset") {
+            kinds.push(event.kind);
+        }
+    }
+    assert_eq!(*outage.state.lock().unwrap(), 2, "the store failed and came back");
+    assert_eq!(kinds, ["delta", "reset", "delta"]);
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["spoken"]);
+    model.abort();
 }

@@ -5,7 +5,7 @@
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
 //! be asked; `model later`: the same after a call of `safe`. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
-//! `upload` with it; `photo after a search`: searches in between. `thought`: searches, then asks the model. Anything else is said back; texts of one turn are joined by
+//! `upload` with it; `photo after a search`: searches in between. `thought`: searches, then asks the model. `spoken`: asks it, and its words are shown while they come. Anything else is said back; texts of one turn are joined by
 //! `|`.
 
 use std::{sync::Arc, time::Duration};
@@ -45,15 +45,19 @@ pub fn decide() -> Decide {
         "chosen" => chosen(input),
         "thought" => match history {
             [] => Next::Do(search("thought")),
-            [_] => Next::Do(thought()),
+            [_] => Next::Do(thought(false)),
             _ => done(input, "thought", false),
+        },
+        "spoken" => match history {
+            [] => Next::Do(thought(true)),
+            _ => done(input, "spoken", false),
         },
         other => done(input, other, false),
     })
 }
 
-/// A question to the model.
-fn thought() -> Action {
+/// A question to the model, whose answer is shown while it comes or not.
+fn thought(spoken: bool) -> Action {
     let request = ChatRequest {
         messages: vec![Message::User { text: "?".to_owned() }],
         tools: Vec::new(),
@@ -61,7 +65,7 @@ fn thought() -> Action {
         temperature: None,
         conversation: None,
     };
-    Action::Chat(Box::new(Question { request, speak: None, within: None }))
+    Action::Chat(Box::new(Question { request, speak: spoken.then(Default::default), within: None }))
 }
 
 /// Ends with a sentence whose meaning the person chose.

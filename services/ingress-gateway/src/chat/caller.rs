@@ -9,7 +9,7 @@ use std::{
 use axum::response::{IntoResponse as _, Response};
 use domain::ConversationId;
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{AUTHORIZATION, ORIGIN, SET_COOKIE, WWW_AUTHENTICATE},
 };
 use store::StoreError;
@@ -17,6 +17,8 @@ use store::StoreError;
 use super::session::Session;
 use crate::{ChatConfig, Shared, accounts::WebAccount, respond};
 
+/// Carries a token that was signed anew to the page that holds the old one.
+pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-session-token");
 /// The service's name in API keys.
 pub(crate) const SERVICE: &str = "chat";
 
@@ -27,7 +29,8 @@ pub(crate) struct Caller<'a> {
     pub subject: String,
     /// Where somebody without a session came from. A new session's limits are never reached, so the address has some.
     newcomer_from: Option<IpAddr>,
-    set_cookie: Option<HeaderValue>,
+    /// The session, signed anew: a cookie or a token.
+    renewal: Option<(HeaderName, HeaderValue)>,
 }
 
 /// Why nobody is known.
@@ -70,14 +73,13 @@ impl<'a> Caller<'a> {
     /// Finds out who asks. With the address they come from, somebody unknown gets a session, where that is allowed.
     pub async fn identify(shared: &'a Shared, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Self, CallerError> {
         if let Some(authorization) = headers.get(AUTHORIZATION) {
-            return Self::by_key(shared, authorization).await;
+            let bearer = bearer(authorization).ok_or(CallerError::Unauthenticated)?;
+            return match Session::is_token(bearer) {
+                true => Self::by_token(shared, headers, bearer),
+                false => Self::by_key(shared, bearer).await,
+            };
         }
-        let accounts = &shared.accounts;
-        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-        let account = origin
-            .and_then(|origin| accounts.web_of_origin(origin))
-            .or_else(|| accounts.default_web())
-            .ok_or(CallerError::NoAccount)?;
+        let account = web_account(shared, headers)?;
         let (now, lifetime) = (shared.clock.now(), shared.config.chat.session_lifetime);
         let session = Session::find(headers, account, now, lifetime);
         let newcomer_from = from.filter(|_| session.is_none());
@@ -93,26 +95,34 @@ impl<'a> Caller<'a> {
             account,
             subject: format!("s-{}", session.id.simple()),
             newcomer_from,
-            set_cookie: signed_anew.and_then(|session| session.cookie(account, lifetime, secure)),
+            renewal: signed_anew
+                .and_then(|session| session.cookie(account, lifetime, secure))
+                .map(|cookie| (SET_COOKIE, cookie)),
         })
     }
 
-    async fn by_key(shared: &'a Shared, authorization: &HeaderValue) -> Result<Self, CallerError> {
-        let key = authorization
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, key)| key.trim())
-            .filter(|key| !key.is_empty())
-            .ok_or(CallerError::Unauthenticated)?;
+    fn by_token(shared: &'a Shared, headers: &HeaderMap, token: &str) -> Result<Self, CallerError> {
+        let account = web_account(shared, headers)?;
+        let (now, lifetime) = (shared.clock.now(), shared.config.chat.session_lifetime);
+        let session = Session::of_token(token, account, now, lifetime).ok_or(CallerError::Unauthenticated)?;
+        let is_old = now.since(session.issued_at) > lifetime / 2;
+        let renewed = is_old.then(|| HeaderValue::try_from(session.renewed(now).token(account)).ok()).flatten();
+        Ok(Self {
+            account,
+            subject: format!("s-{}", session.id.simple()),
+            newcomer_from: None,
+            renewal: renewed.map(|token| (TOKEN_HEADER, token)),
+        })
+    }
+
+    async fn by_key(shared: &'a Shared, key: &str) -> Result<Self, CallerError> {
         let found = shared.store.find_api_key(&store::api_keys::key_hash(key)).await?;
         let found = found.ok_or(CallerError::Unauthenticated)?;
         if !found.services.iter().any(|service| service == SERVICE || service == "*") {
             return Err(CallerError::Forbidden);
         }
         let account = shared.accounts.web_of_tenant(&found.tenant).ok_or(CallerError::NoAccount)?;
-        Ok(Self { account, subject: format!("k-{}", found.name), newcomer_from: None, set_cookie: None })
+        Ok(Self { account, subject: format!("k-{}", found.name), newcomer_from: None, renewal: None })
     }
 
     /// The peer of a conversation of this caller.
@@ -120,8 +130,20 @@ impl<'a> Caller<'a> {
         format!("{}/{name}", self.subject)
     }
 
+    /// Counts a message or an upload of the caller.
+    ///
+    /// # Errors
+    /// 429, when there were too many in this minute.
+    pub async fn take_turn(&self, shared: &Shared) -> Result<(), Response> {
+        let own = shared.switches.of(&self.account.tenant).rate_limit;
+        for (key, per_minute) in self.message_limits(&shared.config.chat, own) {
+            count(shared, &key, per_minute).await?;
+        }
+        Ok(())
+    }
+
     /// What limits the caller's messages: keys and how many a minute.
-    pub fn message_limits(&self, config: &ChatConfig, own: NonZeroU32) -> Vec<(String, NonZeroU32)> {
+    fn message_limits(&self, config: &ChatConfig, own: NonZeroU32) -> Vec<(String, NonZeroU32)> {
         let newcomer = self.newcomer_from.map(|from| (newcomer_key(from), config.newcomer_messages_per_minute));
         newcomer.into_iter().chain([(self.key(), own)]).collect()
     }
@@ -151,17 +173,42 @@ impl<'a> Caller<'a> {
             }))
     }
 
-    /// Adds the session's cookie to an answer.
+    /// Adds the session that was signed anew to an answer.
     pub fn signed(&self, mut response: Response) -> Response {
-        if let Some(cookie) = &self.set_cookie {
-            response.headers_mut().append(SET_COOKIE, cookie.clone());
+        if let Some((name, value)) = &self.renewal {
+            response.headers_mut().append(name.clone(), value.clone());
         }
         response.into_response()
     }
 }
 
+/// Counts one more of `key`, of which there may be so many a minute.
+///
+/// # Errors
+/// 429 with the time to wait.
+pub(crate) async fn count(shared: &Shared, key: &str, per_minute: NonZeroU32) -> Result<(), Response> {
+    let wait = shared.coordination.allow(key, per_minute.get(), Duration::from_secs(60)).await;
+    wait.map_err(|wait| {
+        respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait)
+    })
+}
+
+/// The account that a browser's request is for: of the page's origin, else the default one.
+pub(crate) fn web_account<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<&'a WebAccount, CallerError> {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let accounts = &shared.accounts;
+    let of_origin = origin.and_then(|origin| accounts.web_of_origin(origin));
+    of_origin.or_else(|| accounts.default_web()).ok_or(CallerError::NoAccount)
+}
+
+/// What stands behind `Bearer`.
+fn bearer(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, value) = authorization.to_str().ok()?.split_once(' ')?;
+    Some(value.trim()).filter(|value| scheme.eq_ignore_ascii_case("bearer") && !value.is_empty())
+}
+
 /// The key that newcomers of one place share: an IPv6 host has a /64 of addresses to choose from (RFC 6177, 2).
-fn newcomer_key(from: IpAddr) -> String {
+pub(crate) fn newcomer_key(from: IpAddr) -> String {
     let place = match from.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

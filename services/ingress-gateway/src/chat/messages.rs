@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::Reply;
+use domain::{Choice, Reply};
 use serde_json::{Value, json};
 
 /// A place in a conversation's answers; everything up to it was seen. Written `<in_seq>.<part>`, or `<in_seq>` for
@@ -39,20 +39,21 @@ impl fmt::Display for Place {
     }
 }
 
-/// `{"id", "text", "buttons"?: [{"id", "title"}]}`
+/// `{"id", "text", "buttons"?: [{"id", "title", "description"?}]}`
 pub(crate) fn message(place: Place, reply: &Reply) -> Value {
     let mut message = json!({ "id": place.to_string(), "text": reply.text });
     if !reply.choices.is_empty() {
-        let buttons = reply.choices.iter().map(|choice| json!({ "id": choice.id, "title": choice.title }));
-        message["buttons"] = buttons.collect();
+        let button = |choice: &Choice| match &choice.description {
+            Some(text) => json!({ "id": choice.id, "title": choice.title, "description": text }),
+            None => json!({ "id": choice.id, "title": choice.title }),
+        };
+        message["buttons"] = reply.choices.iter().map(button).collect();
     }
     message
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::Choice;
-
     use super::*;
 
     #[test]

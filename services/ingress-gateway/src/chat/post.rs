@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use channels::web;
-use domain::{ConversationId, Incoming, telemetry::metric};
+use domain::{Content, ConversationId, Incoming, telemetry::metric};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
 use service_kit::telemetry;
@@ -56,12 +56,10 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
         Ok(request) => request,
         Err(error) => return respond::problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    let switches = shared.switches.of(&caller.account.tenant);
-    for (key, per_minute) in caller.message_limits(&shared.config.chat, switches.rate_limit) {
-        if let Err(wait) = shared.coordination.allow(&key, per_minute.get(), Duration::from_secs(60)).await {
-            return respond::retry_after(respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many messages"), wait);
-        }
+    if let Err(refusal) = caller.take_turn(shared).await {
+        return refusal;
     }
+    let switches = shared.switches.of(&caller.account.tenant);
     if !switches.enabled {
         match is_repeat(shared, caller, &request).await {
             Ok(true) => {}
@@ -69,6 +67,11 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
             Err(error) => return unavailable(&error),
         }
     }
+    let contents = match contents(shared, caller, &request).await {
+        Ok(Some(contents)) => contents,
+        Ok(None) => return respond::problem(StatusCode::NOT_FOUND, "there is no such upload"),
+        Err(error) => return unavailable(&error),
+    };
     let slot = if events::wanted(headers) {
         match shared.streams.open(&caller.stream_owners(&shared.config.chat)) {
             Some(slot) => Some(slot),
@@ -77,7 +80,7 @@ async fn answer(shared: &Shared, caller: &Caller<'_>, headers: &HeaderMap, body:
     } else {
         None
     };
-    let accepted = match accept(shared, caller, request).await {
+    let accepted = match accept(shared, caller, request, contents).await {
         Ok(Some(accepted)) => accepted,
         Ok(None) => return events::no_conversation(),
         Err(error @ StoreError::Payload(_)) => {
@@ -143,8 +146,40 @@ async fn is_repeat(shared: &Shared, caller: &Caller<'_>, request: &web::Request)
     shared.store.was_accepted(tenant, account, web::NAME, &caller.peer(message_id)).await
 }
 
-/// Stores the message. `None`: the conversation is not one of the caller's.
-async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> Result<Option<Accepted>, StoreError> {
+/// How long an upload is kept that a message names: longer than its turn is tried.
+const NAMED_UPLOAD_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the request says, as the messages of any platform: each upload is one, the first with the words. `None`: an upload
+/// is not the caller's, or its time is over.
+async fn contents(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: &web::Request,
+) -> Result<Option<Vec<Content>>, StoreError> {
+    if request.attachments.is_empty() {
+        return Ok(Some(request.content.clone().into_iter().collect()));
+    }
+    let WebAccount { tenant, account, .. } = caller.account;
+    let ids = &request.attachments;
+    let named = shared.store.name_uploads(tenant, account, &caller.subject, ids, NAMED_UPLOAD_KEPT).await?;
+    if named.len() != ids.len() {
+        return Ok(None);
+    }
+    let mut words = match &request.content {
+        Some(Content::Text { text }) => Some(text.clone()),
+        _ => None,
+    };
+    let contents = named.iter().map(|(id, media_type)| web::upload_content(*id, media_type, words.take()));
+    Ok(Some(contents.collect()))
+}
+
+/// Stores the messages. `None`: the conversation is not one of the caller's.
+async fn accept(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: web::Request,
+    contents: Vec<Content>,
+) -> Result<Option<Accepted>, StoreError> {
     let message_id = request.message_id.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
     let (peer, done_seq) = match request.conversation_id {
         Some(id) => match caller.find_conversation(shared, id).await? {
@@ -154,36 +189,41 @@ async fn accept(shared: &Shared, caller: &Caller<'_>, request: web::Request) -> 
         // Named by the message, so that a repeat of it does not begin another conversation.
         None => (caller.peer(&Uuid::new_v5(&Uuid::NAMESPACE_OID, message_id.as_bytes()).simple().to_string()), 0),
     };
-    let span = telemetry::send_inbox(1);
+    let span = telemetry::send_inbox(contents.len());
     let traceparent = telemetry::traceparent_of(&span);
-    let incoming = Incoming {
+    let message = |(place, content)| Incoming {
         tenant: caller.account.tenant.clone(),
         account: caller.account.account.clone(),
-        peer,
+        peer: peer.clone(),
         user: caller.subject.clone(),
         provider: web::NAME.to_owned(),
-        provider_message_id: caller.peer(&message_id),
+        provider_message_id: match place {
+            0 => caller.peer(&message_id),
+            place => caller.peer(&format!("{message_id}/{place}")),
+        },
         written_at: None,
         contact_name: None,
         phone: None,
         quoted: None,
-        content: request.content,
+        content,
         traceparent: traceparent.clone(),
     };
-    let accepted = shared.groups.accept(vec![incoming]).instrument(span).await?;
-    let accepted = accepted.first().ok_or(StoreError::NotFound("accepted message"))?;
-    metrics::counter!(metric::MESSAGES_RECEIVED, "channel" => web::NAME).increment(1);
+    let messages: Vec<Incoming> = contents.into_iter().enumerate().map(message).collect();
+    let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+    let accepted = shared.groups.accept(messages).instrument(span).await?;
+    let (first, last) = accepted.first().zip(accepted.last()).ok_or(StoreError::NotFound("accepted message"))?;
+    metrics::counter!(metric::MESSAGES_RECEIVED, "channel" => web::NAME).increment(count);
     Ok(Some(Accepted {
-        conversation: accepted.conversation,
-        seq: accepted.seq,
-        ring: accepted.ring,
+        conversation: last.conversation,
+        seq: last.seq,
+        ring: accepted.iter().any(|one| one.ring),
         // A repeat of an answered message gets its answer again.
-        place: Place::behind(done_seq.min(accepted.seq - 1)),
+        place: Place::behind(done_seq.min(first.seq - 1)),
         traceparent,
     }))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
         kind.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json"))
     })

@@ -1,5 +1,9 @@
-//! The signed session cookie: `v1.<id>.<seconds>.<HMAC-SHA256>`. The signature covers tenant and account, so that a
-//! session of one is none of another.
+//! A signed session: `<form>.<id>.<seconds>.<HMAC-SHA256>`. The signature covers form, tenant and account, so that a session
+//! of one is none of another.
+//!
+//! Our own pages have it as a cookie (`v1`). A page of another site has it as a token (`t1`) that its script keeps and sends
+//! as `Authorization: Bearer`: browsers send it by themselves to nobody, so no other site can use it, and it needs no
+//! third-party cookie, which browsers refuse. Neither is taken in the other's place.
 
 use std::time::Duration;
 
@@ -13,6 +17,10 @@ use crate::accounts::WebAccount;
 
 /// Name of the cookie.
 pub(crate) const COOKIE_NAME: &str = "dragoman_session";
+/// What a cookie begins with.
+const COOKIE_FORM: &str = "v1.";
+/// What a token begins with.
+const TOKEN_FORM: &str = "t1.";
 /// A gateway's clock may be this far behind that of the one that issued the session.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
@@ -39,7 +47,22 @@ impl Session {
             .flat_map(|header| header.split(';'))
             .filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
             .take(4)
-            .find_map(|value| Self::read(value, account, now, lifetime))
+            .find_map(|value| Self::read(COOKIE_FORM, value, account, now, lifetime))
+    }
+
+    /// True for what looks like a token, valid or not; anything else is an API key.
+    pub fn is_token(value: &str) -> bool {
+        value.starts_with(TOKEN_FORM)
+    }
+
+    /// The session that a token proves.
+    pub fn of_token(value: &str, account: &WebAccount, now: Micros, lifetime: Duration) -> Option<Self> {
+        Self::read(TOKEN_FORM, value, account, now, lifetime)
+    }
+
+    /// The session as a token.
+    pub fn token(self, account: &WebAccount) -> String {
+        self.value(TOKEN_FORM, account)
     }
 
     /// The same session, signed anew.
@@ -50,14 +73,14 @@ impl Session {
     /// The `Set-Cookie` header.
     pub fn cookie(self, account: &WebAccount, lifetime: Duration, secure: bool) -> Option<HeaderValue> {
         let secure = if secure { "; Secure" } else { "" };
-        let (value, seconds) = (self.value(account), lifetime.as_secs());
+        let (value, seconds) = (self.value(COOKIE_FORM, account), lifetime.as_secs());
         let text = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
         HeaderValue::try_from(text).ok()
     }
 
-    fn read(value: &str, account: &WebAccount, now: Micros, lifetime: Duration) -> Option<Self> {
+    fn read(form: &str, value: &str, account: &WebAccount, now: Micros, lifetime: Duration) -> Option<Self> {
         let (signed, signature) = value.rsplit_once('.')?;
-        let (id, issued) = signed.strip_prefix("v1.")?.split_once('.')?;
+        let (id, issued) = signed.strip_prefix(form)?.split_once('.')?;
         // `verify_slice` compares in constant time.
         mac(account, signed).verify_slice(&hex::decode(signature).ok()?).ok()?;
         let session =
@@ -66,8 +89,8 @@ impl Session {
         valid.then_some(session)
     }
 
-    fn value(self, account: &WebAccount) -> String {
-        let signed = format!("v1.{}.{}", self.id, self.issued_at.seconds());
+    fn value(self, form: &str, account: &WebAccount) -> String {
+        let signed = format!("{form}{}.{}", self.id, self.issued_at.seconds());
         let signature = hex::encode(mac(account, &signed).finalize().into_bytes());
         format!("{signed}.{signature}")
     }
@@ -115,21 +138,33 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_no_cookie_and_a_cookie_no_token() {
+        let (account, session) = (account("a", "key"), Session::new(NOW));
+        let (token, cookie) = (session.token(&account), session.value(COOKIE_FORM, &account));
+        assert_eq!(Session::of_token(&token, &account, NOW, DAY), Some(session));
+        assert_eq!(Session::of_token(&token, &account, NOW + DAY, DAY), None);
+        assert_eq!(Session::of_token(&cookie, &account, NOW, DAY), None);
+        assert_eq!(Session::read(COOKIE_FORM, &token, &account, NOW, DAY), None);
+        let renamed = token.replacen(TOKEN_FORM, COOKIE_FORM, 1);
+        assert_eq!(Session::read(COOKIE_FORM, &renamed, &account, NOW, DAY), None);
+    }
+
+    #[test]
     fn a_changed_or_foreign_session_is_none() {
         let own = account("a", "key");
-        let value = Session::new(NOW).value(&own);
-        assert!(Session::read(&value, &own, NOW, DAY).is_some());
+        let value = Session::new(NOW).value(COOKIE_FORM, &own);
+        assert!(Session::read(COOKIE_FORM, &value, &own, NOW, DAY).is_some());
         for other in [account("b", "key"), account("a", "other")] {
-            assert_eq!(Session::read(&value, &other, NOW, DAY), None);
+            assert_eq!(Session::read(COOKIE_FORM, &value, &other, NOW, DAY), None);
         }
         for position in 0..value.len() {
             let mut changed = value.clone().into_bytes();
             changed[position] ^= 1;
             let changed = String::from_utf8(changed).expect("ASCII");
-            assert_eq!(Session::read(&changed, &own, NOW, DAY), None, "{changed}");
+            assert_eq!(Session::read(COOKIE_FORM, &changed, &own, NOW, DAY), None, "{changed}");
         }
         for nonsense in ["", "v1", "v1...", "v1.x.y.z", "...."] {
-            assert_eq!(Session::read(nonsense, &own, NOW, DAY), None);
+            assert_eq!(Session::read(COOKIE_FORM, nonsense, &own, NOW, DAY), None);
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum Seen {
     Message(Place, Reply),
     /// Something that is shown at once and not kept: `delta` or `tool`.
     Live(&'static str, Value),
-    /// What was shown live is void: another worker began again.
+    /// What was shown live is void: it was said anew, or another worker began again.
     Reset,
     /// What happened inside; for debugging.
     Trace(Value),
@@ -191,6 +191,9 @@ impl Watch {
         let kind = match event.kind.as_str() {
             "delta" => "delta",
             "tool" => "tool",
+            // Of what was shown here; else it is void already.
+            "reset" if (event.seq, event.epoch) == self.live => return Some(Seen::Reset),
+            "reset" => return None,
             "trace" if self.is_awaited(event.seq) => return Some(Seen::Trace(event.data)),
             "trace" => return None,
             _ => {

@@ -8,5 +8,6 @@ mod sessions;
 mod stream_cuts;
 mod streams;
 mod support;
+mod uploads;
 mod waiting;
 mod webhooks;

@@ -139,6 +139,32 @@ async fn an_answer_is_found_in_the_store_when_the_feed_is_silent() {
 }
 
 #[tokio::test]
+async fn words_that_are_taken_back_are_reset_before_they_are_said_anew() {
+    let gateway = Gateway::start().await;
+    let mut events = Events::of(post(&gateway, "", json!({"message": "Hello"})).await);
+    let accepted = events.expect("accepted", "0").await;
+    let id = accepted["conversation_id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let tell = |kind: &str, epoch, data| {
+        let event = coordination::FeedEvent { kind: kind.to_owned(), seq: 1, epoch, data };
+        gateway.coordination.publish(id, event);
+    };
+    tell("delta", 1, json!({"text": "It is "}));
+    tell("reset", 1, json!({}));
+    tell("delta", 1, json!({"text": "They are "}));
+    events.expect("delta", "0").await;
+    events.expect("reset", "0").await;
+    assert_eq!(events.expect("delta", "0").await["text"], "They are ");
+    // Another worker begins again; what the first one still says is void.
+    tell("delta", 2, json!({"text": "We have "}));
+    tell("reset", 1, json!({}));
+    tell("delta", 1, json!({"text": "late"}));
+    tell("delta", 2, json!({"text": "two."}));
+    events.expect("reset", "0").await;
+    assert_eq!(events.expect("delta", "0").await["text"], "We have ");
+    assert_eq!(events.expect("delta", "0").await["text"], "two.");
+}
+
+#[tokio::test]
 async fn a_session_has_two_streams_at_the_same_time() {
     let gateway = Gateway::start_with("[chat]\nanswer_wait = \"1ms\"").await;
     let first = gateway.post(PATH).json(&json!({"message": "Hello"})).send().await.expect("an answer");

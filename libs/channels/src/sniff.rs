@@ -7,7 +7,8 @@ const IN_OLE: &[&str] = &["application/msword", "application/vnd.ms-"];
 /// Texts that look like any other.
 const TEXTS: &[&str] = &["text/csv", "text/markdown", "text/calendar", "text/vcard", "application/json"];
 
-/// Media type in lower case; `application/octet-stream` for what is not known.
+/// Media type in lower case, by the first bytes; `application/octet-stream` for what is not known. `declared` counts only
+/// among kinds that share their first bytes.
 pub fn media_type(content: &[u8], declared: Option<&str>) -> String {
     let declared = declared.unwrap_or_default();
     let among = |known: &[&str]| known.iter().any(|start| declared.starts_with(start)).then(|| declared.to_owned());

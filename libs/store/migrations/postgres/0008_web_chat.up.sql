@@ -1,0 +1,37 @@
+-- Files that people of the web chat uploaded, before a message names them, and what they think of answers.
+
+-- The content goes when its time is over; what it was stays.
+create table uploads (
+    id uuid primary key,
+    tenant text not null,
+    account text not null,
+    owner text not null,
+    media_type text not null,
+    name text,
+    size_bytes bigint not null,
+    content bytea,
+    created_at bigint not null,
+    expires_at bigint not null
+);
+
+-- Pictures are compressed already.
+alter table uploads alter column content set storage external;
+
+create index uploads_by_owner on uploads (tenant, account, owner) where content is not null;
+create index uploads_by_expiry on uploads (expires_at) where content is not null;
+
+-- One line for each part of an answer; the last word counts.
+create table feedback (
+    conversation uuid not null,
+    seq bigint not null,
+    part bigint not null,
+    tenant text not null,
+    person uuid not null,
+    rating text not null,
+    comment text,
+    created_at bigint not null,
+    updated_at bigint not null,
+    primary key (conversation, seq, part)
+);
+
+create index feedback_by_person on feedback (tenant, person);

@@ -1,0 +1,110 @@
+//! `POST /api/v1/chat/uploads`: keeps a file until a message names it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use channels::sniff;
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde::Deserialize;
+use serde_json::json;
+use store::{UploadNew, UploadQuota};
+
+use super::caller::{Caller, unavailable};
+use crate::{
+    Shared,
+    body::{self, BodyError},
+    respond,
+};
+
+/// Longest file name, in characters.
+const NAME_CHARS_MAX: usize = 100;
+/// When to come again if others upload as many as there may be.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// What the address says of the file.
+#[derive(Deserialize)]
+pub(crate) struct Named {
+    /// Its name.
+    name: Option<String>,
+}
+
+/// `POST /api/v1/chat/uploads?name=..`, the body is the file.
+pub(crate) async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    named: Result<Query<Named>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let caller = match Caller::identify(&shared, &headers, Some(from.ip())).await {
+        Ok(caller) => caller,
+        Err(error) => return error.respond(),
+    };
+    let name = match named {
+        Ok(Query(Named { name })) => name.filter(|name| !name.is_empty()),
+        Err(_) => return respond::problem(StatusCode::BAD_REQUEST, "`name` is not valid"),
+    };
+    if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS_MAX || name.contains(char::is_control)) {
+        return respond::problem(StatusCode::BAD_REQUEST, "`name` is not valid");
+    }
+    let response = keep(&shared, &caller, name.as_deref(), &headers, body).await;
+    if response.status().is_success() { caller.signed(response) } else { response }
+}
+
+async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers: &HeaderMap, body: Body) -> Response {
+    let config = &shared.config.chat.uploads;
+    if let Err(refusal) = caller.take_turn(shared).await {
+        return refusal;
+    }
+    // Held until it is stored: so much memory and no more is for uploads.
+    let Ok(_place) = shared.uploading.try_acquire() else {
+        let busy = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "too many uploads at the moment");
+        return respond::retry_after(busy, BUSY_WAIT);
+    };
+    let content = match body::read(headers, body, config.bytes_max, config.read_timeout).await {
+        Ok(content) if content.is_empty() => return respond::problem(StatusCode::BAD_REQUEST, "the file is empty"),
+        Ok(content) => content,
+        Err(error @ BodyError::TooLarge) => {
+            let text = format!("the file is too large: the most is {} bytes", config.bytes_max);
+            return respond::problem(error.status(), &text);
+        }
+        Err(error) => return respond::problem(error.status(), &error.to_string()),
+    };
+    let declared =
+        headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).and_then(|kind| kind.split(';').next());
+    let declared = declared.map(|kind| kind.trim().to_ascii_lowercase());
+    let media_type = sniff::media_type(&content, declared.as_deref());
+    if !config.media_types.contains(&media_type) {
+        let text = format!("this kind of file is not taken ({media_type}); taken: {}", config.media_types.join(", "));
+        return respond::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &text);
+    }
+    let upload = UploadNew {
+        account: &caller.account.account,
+        owner: &caller.subject,
+        media_type: &media_type,
+        name,
+        content: &content,
+        keep: config.lifetime,
+    };
+    let quota = UploadQuota { files_max: config.files_max, bytes_max: config.session_bytes_max };
+    match shared.store.put_upload(&caller.account.tenant, &upload, quota).await {
+        Ok(Some(id)) => respond::json(
+            StatusCode::CREATED,
+            &json!({
+                "id": id,
+                "media_type": media_type,
+                "size_bytes": content.len(),
+                "expires_in_seconds": config.lifetime.as_secs(),
+            }),
+        ),
+        Ok(None) => {
+            let full = respond::problem(StatusCode::TOO_MANY_REQUESTS, "you have as many files here as you may have");
+            respond::retry_after(full, config.lifetime)
+        }
+        Err(error) => unavailable(&error),
+    }
+}
