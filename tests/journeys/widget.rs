@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use chromiumoxide::{
     Page,
-    cdp::browser_protocol::network::{ConnectionType, EmulateNetworkConditionsParams},
+    cdp::browser_protocol::network::{self, ConnectionType},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -62,8 +62,9 @@ async fn tab_to(page: &Page, selector: &str) {
     panic!("the Tab key does not lead to {selector}");
 }
 
+#[expect(deprecated, reason = "its successors are younger than the Chromium of distributions")]
 async fn is_online(page: &Page, online: bool) {
-    let conditions = EmulateNetworkConditionsParams::builder()
+    let conditions = network::EmulateNetworkConditionsParams::builder()
         .offline(!online)
         .latency(0.0)
         .download_throughput(-1.0)
