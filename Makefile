@@ -55,7 +55,7 @@ check: ## what CI checks besides the tests: format, lints (the vector kernels fo
 	tests/support/tool.sh buf-bin==1.75.0 buf lint proto
 	tests/support/licences.sh
 
-peers: ## let programs of others try ours: Schemathesis sends what the description of the HTTP API allows, and what it does not
+peers: ## let programs of others try ours: pywa, aiogram, telegram-test-api, and Schemathesis on the HTTP API
 	$(CARGO) build --quiet -p dragoman
 	tests/support/peers.sh target/debug/dragoman
 

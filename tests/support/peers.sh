@@ -1,6 +1,7 @@
 #!/bin/sh
-# Programs of others try ours: peers.sh <dragoman>. Schemathesis sends what the description of the HTTP API allows, and what
-# it does not, and reads every answer. It is installed under target/peers.
+# Programs of others try ours: peers.sh <dragoman>. pywa and aiogram read the bodies of libs/channels/tests/events as we do,
+# telegram-test-api plays a person on Telegram, and Schemathesis sends what the description of the HTTP API allows, and what
+# it does not, and reads every answer. They are installed under target/peers and target/tools.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -18,11 +19,15 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+readers=$("$here/venv.sh" "$home/readers" "$here/peers/readers.txt")
+"$readers" "$here/peers/readers.py" "$root/libs/channels/tests/events"
+
 ports=$("$python" -c 'import socket
-s = [socket.socket() for _ in range(3)]
+s = [socket.socket() for _ in range(7)]
 [one.bind(("127.0.0.1", 0)) for one in s]
 print(*[one.getsockname()[1] for one in s])')
 set -- "$1" $ports
+"$here/tool.sh" npm:telegram-test-api@4.2.1 node "$here/peers/telegram.js" "$1" "$work" "$5" "$6" "$7" "$8"
 # What limits a person is tried by our own tests; here it would hide the answers.
 DRAGOMAN__HTTP__LISTEN=127.0.0.1:$2 DRAGOMAN__CONSOLE__LISTEN=127.0.0.1:$3 DRAGOMAN__OPS__LISTEN=127.0.0.1:$4 \
     AI_RATE_LIMIT=100000 INGRESS_GATEWAY__CHAT__NEWCOMER_MESSAGES_PER_MINUTE=100000 "$1" --data "$work/data" >"$work/log" 2>&1 &
