@@ -1,6 +1,7 @@
 //! The gateway over real HTTP, on SQLite, with the tests in the place of the worker.
 
 mod ai;
+mod broken;
 mod chat;
 mod limits;
 mod platforms;
