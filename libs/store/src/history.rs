@@ -148,11 +148,15 @@ impl Store {
                 sql!(
                     "select m.seq, m.part, m.direction, m.person, m.body, m.created_at, coalesce("
                     "(select r.status from receipts r where r.outbox_id = o.id and r.tenant = m.tenant order by r.rank desc limit 1), "
-                    "(select r.status from receipts r where r.tenant = m.tenant and r.account = c.account "
+                    "(select r.status from receipts r where r.tenant = m.tenant and r.provider = "
+                    ("split_part(c.account, ':', 1)" | "substr(c.account, 1, instr(c.account, ':') - 1)")
+                    " and r.account = c.account "
                     "and r.provider_message_id = o.provider_message_id order by r.rank desc limit 1), "
                     "o.status, case when m.seq <= c.done_seq then 'answered' else 'accepted' end) as status, "
                     "coalesce((select r.reason from receipts r where r.outbox_id = o.id and r.tenant = m.tenant and r.status = 'failed' limit 1), "
-                    "(select r.reason from receipts r where r.tenant = m.tenant and r.account = c.account "
+                    "(select r.reason from receipts r where r.tenant = m.tenant and r.provider = "
+                    ("split_part(c.account, ':', 1)" | "substr(c.account, 1, instr(c.account, ':') - 1)")
+                    " and r.account = c.account "
                     "and r.provider_message_id = o.provider_message_id and r.status = 'failed' limit 1), o.reason) as reason "
                     "from messages m join conversations c on c.id = m.conversation left join outbox o on o.id = m.outbox_id "
                     "where m.conversation = $1 and m.tenant = $2 and (m.seq, m.part) > ($3, $4) "

@@ -67,12 +67,19 @@ impl Store {
                 .read_one(
                     sql!(
                         "select i.payload, o.status, o.reason, o.id as outbox_id, d.reason as given_up, "
-                        "r.status as told, r.reason as told_reason, f.seq as follower from inbox i "
+                        "coalesce((select r.status from receipts r where r.outbox_id = o.id and r.tenant = i.tenant "
+                        "order by r.rank desc limit 1), "
+                        "(select r.status from receipts r where r.tenant = i.tenant and r.provider = "
+                        ("split_part(i.account, ':', 1)" | "substr(i.account, 1, instr(i.account, ':') - 1)")
+                        " and r.account = i.account and r.provider_message_id = o.provider_message_id "
+                        "order by r.rank desc limit 1)) as told, "
+                        "coalesce((select r.reason from receipts r where r.outbox_id = o.id and r.tenant = i.tenant "
+                        "and r.status = 'failed' limit 1), "
+                        "(select r.reason from receipts r where r.tenant = i.tenant and r.provider = "
+                        ("split_part(i.account, ':', 1)" | "substr(i.account, 1, instr(i.account, ':') - 1)")
+                        " and r.account = i.account and r.provider_message_id = o.provider_message_id "
+                        "and r.status = 'failed' limit 1)) as told_reason, f.seq as follower from inbox i "
                         "left join outbox o on o.conversation = i.conversation and o.in_seq = i.seq and o.part = 1 "
-                        "left join receipts r on r.tenant = i.tenant and r.account = i.account and r.rank = "
-                        "(select max(rank) from receipts where tenant = i.tenant and account = i.account "
-                        "and (outbox_id = o.id or provider_message_id = o.provider_message_id)) "
-                        "and (r.outbox_id = o.id or r.provider_message_id = o.provider_message_id) "
                         "left join dead_letters d on d.conversation = i.conversation and d.seq <= i.seq and d.last_seq >= i.seq "
                         "left join inbox f on f.tenant = i.tenant and f.account = i.account and f.provider = $4 "
                         "and f.provider_message_id = 'template:' || "

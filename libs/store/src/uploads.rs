@@ -37,6 +37,8 @@ pub struct UploadQuota {
     pub files_max: usize,
     /// Their bytes together.
     pub bytes_max: usize,
+    /// Bytes of all owners of the account; uploads of one moment may each be counted without the others.
+    pub account_bytes_max: usize,
 }
 
 impl Store {
@@ -72,7 +74,9 @@ impl Store {
                     "where (select count(*) from uploads where tenant = $2 and account = $3 and owner = $4 "
                     "and content is not null) < $10 "
                     "and (select coalesce(sum(size_bytes), 0) from uploads where tenant = $2 and account = $3 and owner = $4 "
-                    "and content is not null) <= $11 returning id"
+                    "and content is not null) <= $11 "
+                    "and (select coalesce(sum(size_bytes), 0) from uploads where tenant = $2 and account = $3 "
+                    "and content is not null) <= $12 returning id"
                 ),
                 args![
                     id,
@@ -85,7 +89,8 @@ impl Store {
                     Arg::from(upload.content),
                     micros(upload.keep),
                     number(quota.files_max),
-                    number(quota.bytes_max) - number(size)
+                    number(quota.bytes_max) - number(size),
+                    number(quota.account_bytes_max) - number(size)
                 ],
             )
             .await?;

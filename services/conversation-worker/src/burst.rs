@@ -5,6 +5,8 @@ use std::time::Duration;
 use domain::{Content, Micros};
 use store::InboxRow;
 
+use crate::language::consent::consent;
+
 /// The wait for more texts ends this long after the first.
 const BURST_MAX: Duration = Duration::from_secs(2);
 /// Most texts that are answered together.
@@ -41,8 +43,9 @@ pub fn reach(rows: &[InboxRow], gap: Duration, alone: bool) -> Reach {
     Reach { last: last.seq, open_until: (!full).then(|| (last.accepted_at + gap).min(end)) }
 }
 
+/// A word by which somebody wants no more messages stands alone: beside others it would not be heard.
 fn is_plain(row: &InboxRow) -> bool {
-    matches!(row.incoming.content.now(), Content::Text { .. })
+    matches!(row.incoming.content.now(), Content::Text { text } if consent(text).is_none())
         && !matches!(row.incoming.provider.as_str(), "internal" | "replay")
 }
 
@@ -101,6 +104,9 @@ mod tests {
         check(&[row(1, ana, 0, choice), row(2, ana, 1, text())], false, 1, None);
         let edit = Content::Edit { of: "1".to_owned(), content: Box::new(text()) };
         check(&[one.clone(), row(2, ana, 100, edit)], false, 2, Some(800));
+        let stop = || Content::Text { text: "STOP".to_owned() };
+        check(&[one.clone(), row(2, ana, 100, stop())], false, 1, None);
+        check(&[row(1, ana, 0, stop()), row(2, ana, 100, stop())], false, 1, None);
         check(&[one, row(2, ana, 100, Content::Revoke { of: "1".to_owned() })], false, 1, None);
     }
 

@@ -25,7 +25,7 @@ use crate::{
     journal::{self, Ground, Journal, Lookup},
     lease::Held,
     perform::{Broken, Performer},
-    turn::{Action, Answer, Input, Mapping, Next, Outcome, Said},
+    turn::{Action, Answer, Input, Mapping, Next, Outcome, Said, State},
     worker::{Worker, jitter},
 };
 
@@ -338,7 +338,7 @@ impl Turn<'_> {
         Some(Answer {
             replies: vec![Reply { text: text.clone(), ..Reply::default() }],
             question: self.envelope.question_seq.is_some(),
-            state: input.state.clone(),
+            state: State { unasked: true, ..input.state.clone() },
             unasked: Some(unasked.clone()),
             ..Answer::default()
         })

@@ -174,7 +174,9 @@ impl Accounts {
 /// True for paths that are something else's.
 fn is_taken(path: &str) -> bool {
     ["/webhook", "/widget.js", "/chat", "/openapi.json", "/docs"].contains(&path)
-        || ["/webhook/", "/api/", "/health", "/readyz", "/phone", "/docs/"].iter().any(|own| path.starts_with(own))
+        || ["/webhook/", "/api/", "/health", "/readyz", "/phone", "/simulator", "/docs/"]
+            .iter()
+            .any(|own| path.starts_with(own))
 }
 
 /// A number of Meta's knows the tenant's other numbers of the same app.

@@ -112,6 +112,8 @@ pub struct UploadConfig {
     pub files_max: usize,
     /// Their bytes together.
     pub session_bytes_max: usize,
+    /// Bytes of all sessions of an account together.
+    pub account_bytes_max: usize,
     /// A file that no message names goes after this.
     #[serde(with = "humantime_serde")]
     pub lifetime: Duration,
@@ -145,6 +147,7 @@ impl Default for UploadConfig {
             .to_vec(),
             files_max: 20,
             session_bytes_max: 50 * 1024 * 1024,
+            account_bytes_max: 1 << 30,
             lifetime: Duration::from_hours(1),
             read_timeout: Duration::from_secs(60),
             at_once_max: 16,

@@ -160,6 +160,10 @@
     if (answer.status === 401 && renew) {
       const had = kept.get("conversation");
       await begin();
+      // Messages of the next conversation have the same numbers: what stands here is past.
+      shown.clear();
+      settle();
+      for (const row of log.querySelectorAll(".feedback, .comment")) row.remove();
       if (had) tell(T.expired);
       throw new Refused(401, T.expired);
     }
@@ -414,8 +418,8 @@
       const buttons = [...log.querySelectorAll(".message")];
       for (const old of buttons.slice(0, -1)) for (const button of old.querySelectorAll(".choice")) button.disabled = true;
     } catch (error) {
-      if (error instanceof Refused) kept.set({ conversation: null, last: null });
-      else { restored = false; fail(T.offline, open); }
+      if ([401, 403, 404].includes(error.status)) kept.set({ conversation: null, last: null });
+      else { restored = false; fail(words(error), open); }
     }
   };
   const open = async () => {

@@ -71,7 +71,7 @@ impl Infobip {
 /// True when these words say that more than 24 hours have passed since the person wrote.
 fn window_closed(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
-    ["24 hour", "24h", "session", "window", "re-engagement", "131047"].iter().any(|word| words.contains(word))
+    ["24 hour", "24h", "24-hour", "re-engagement", "131047"].iter().any(|word| words.contains(word))
 }
 
 impl fmt::Debug for Infobip {

@@ -190,7 +190,7 @@ async fn all_work_can_be_done_with_the_bots_rights() {
         content: b"x",
         keep: Duration::from_secs(9),
     };
-    let quota = store::UploadQuota { files_max: 1, bytes_max: 9 };
+    let quota = store::UploadQuota { files_max: 1, bytes_max: 9, account_bytes_max: 9 };
     let id = store.put_upload(&acme, &upload, quota).await.expect("kept").expect("room");
     assert_eq!(store.put_upload(&acme, &upload, quota).await.expect("an answer"), None);
     let named = store.name_uploads(&acme, &account(), "s-1", &[id], Duration::ZERO).await.expect("an answer");

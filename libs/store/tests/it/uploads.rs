@@ -16,7 +16,7 @@ on_both_engines!(
 );
 
 const HOUR: Duration = Duration::from_secs(3_600);
-const QUOTA: UploadQuota = UploadQuota { files_max: 3, bytes_max: 100 };
+const QUOTA: UploadQuota = UploadQuota { files_max: 3, bytes_max: 100, account_bytes_max: 1_000 };
 
 async fn put(db: &Db, owner: &str, content: &[u8]) -> Option<Uuid> {
     let upload = UploadNew {
@@ -65,6 +65,11 @@ async fn an_owner_has_room_for_so_much_only_also_at_one_time(db: &Db) {
     assert!(put(db, "s-2", &[7; 60]).await.is_some(), "another owner has their own");
     let many = futures::future::join_all((0..8).map(|_| put(db, "s-3", b"x"))).await;
     assert_eq!(many.iter().flatten().count(), 3, "files");
+    let mut all = 0;
+    while all < 20 && put(db, &format!("t-{all}"), &[7; 90]).await.is_some() {
+        all += 1;
+    }
+    assert_eq!(all, 9, "all owners together have room for 1,000 bytes, and 163 are there");
     age(db, 3_601).await;
     db.store.expire_files(100).await.expect("expired");
     assert!(put(db, "s-3", b"x").await.is_some(), "what is gone needs no room");
@@ -93,7 +98,7 @@ async fn an_upload_that_is_too_large_is_refused(db: &Db) {
         content: &content,
         keep: HOUR,
     };
-    let quota = UploadQuota { files_max: 9, bytes_max: usize::MAX };
+    let quota = UploadQuota { files_max: 9, bytes_max: usize::MAX, account_bytes_max: usize::MAX };
     let error = db.store.put_upload(&tenant("acme"), &upload, quota).await.expect_err("refused");
     assert!(matches!(error, StoreError::Payload(_)), "{error}");
 }

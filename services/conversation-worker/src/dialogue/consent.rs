@@ -8,22 +8,26 @@ use super::scope::Scope;
 const BY_WORD: &str = "word";
 
 /// The person wants no more: they are told how to come back.
-pub fn stop(scope: &mut Scope<'_>) {
+pub fn stop(scope: &mut Scope<'_>, kind: Kind) {
     scope.state.stopped = true;
     scope.state.offers.clear();
-    scope.opt_outs.push(OptChange { scope: Kind::All, out: true, how: BY_WORD.to_owned() });
+    scope.opt_outs.push(OptChange { scope: kind, out: true, how: BY_WORD.to_owned() });
     let text = scope.text("opted-out", &[]);
     scope.say(text);
 }
 
-/// The person wants them again.
-pub fn start(scope: &mut Scope<'_>) {
-    scope.state.stopped = false;
+/// The person wants them again. Whether they ever wanted none is written where this conversation's state cannot lose it,
+/// so that is changed in any case; true when they know of it and were told.
+pub fn start(scope: &mut Scope<'_>) -> bool {
     for kind in [Kind::All, Kind::Marketing] {
         scope.opt_outs.push(OptChange { scope: kind, out: false, how: BY_WORD.to_owned() });
     }
-    let text = scope.text("opted-in", &[]);
-    scope.say(text);
+    let known = std::mem::take(&mut scope.state.stopped);
+    if known {
+        let text = scope.text("opted-in", &[]);
+        scope.say(text);
+    }
+    known
 }
 
 /// What a platform tells about the person; nothing is said.

@@ -96,7 +96,7 @@ fn converse(scope: &mut Scope<'_>) -> Step<()> {
         return Ok(());
     }
     match &last.content {
-        Content::Choice { id, .. } => return reply::chosen(scope, id),
+        Content::Choice { id, title } => return reply::chosen(scope, id, title),
         Content::Alarm { key } => return later::due(scope, key),
         Content::Media { .. } if !scope.is_edit() && files::sent(scope)? => return Ok(()),
         Content::Contacts { contacts } if identity::is_own(last, contacts) => return identity::introduced(scope),

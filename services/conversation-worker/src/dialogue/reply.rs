@@ -2,6 +2,7 @@
 
 use domain::PersonId;
 use serde_json::Value;
+use store::Scope as Kind;
 
 use super::{
     act, answer, ask, ids, later, schema,
@@ -20,7 +21,8 @@ use crate::language::{
 const WISH_WORDS_MIN: usize = 3;
 
 /// A button or row was chosen.
-pub fn chosen(scope: &mut Scope<'_>, token: &str) -> Step<()> {
+pub fn chosen(scope: &mut Scope<'_>, token: &str, title: &str) -> Step<()> {
+    scope.state.unasked = false;
     if let Some(open) = scope.state.open.clone()
         && let Some(offer) = open.offers.iter().find(|offer| offer.token == token).cloned()
     {
@@ -40,6 +42,19 @@ pub fn chosen(scope: &mut Scope<'_>, token: &str) -> Step<()> {
             scope.say(text);
         }
         return Ok(());
+    }
+    // A template's buttons are none of ours: what stands on them counts as if it were written.
+    if let Some(wish) = consent(title).or_else(|| consent(token)) {
+        return match wish {
+            Consent::Start => {
+                if !super::consent::start(scope) {
+                    let text = scope.text("opted-in", &[]);
+                    scope.say(text);
+                }
+                Ok(())
+            }
+            wish => stop(scope, wish, None),
+        };
     }
     if acted_just_now(scope) {
         return Ok(());
@@ -77,10 +92,16 @@ fn acted_just_now(scope: &Scope<'_>) -> bool {
 
 /// Words.
 pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
+    scope.state.unasked = false;
     let meant = control(text);
     let open = scope.state.open.clone();
     if let Some(open) = open {
         if is_asked(scope, &open) {
+            if !scope.is_edit()
+                && let Some(wish @ (Consent::Stop | Consent::StopMarketing)) = consent(text)
+            {
+                return stop(scope, wish, meant);
+            }
             return if scope.is_edit() {
                 edited(scope, open, meant, text)
             } else {
@@ -106,19 +127,8 @@ pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
 /// Words while no question is open.
 fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
     match consent(text) {
-        // What waits to be done again is ended first, as by any "stop".
-        Some(Consent::Stop) if later::stop(scope, None)? => {
-            scope.state.offers.clear();
-            return Ok(());
-        }
-        Some(Consent::Stop) => {
-            super::consent::stop(scope);
-            return Ok(());
-        }
-        Some(Consent::Start) if scope.state.stopped => {
-            super::consent::start(scope);
-            return Ok(());
-        }
+        Some(wish @ (Consent::Stop | Consent::StopMarketing)) => return stop(scope, wish, meant),
+        Some(Consent::Start) if super::consent::start(scope) => return Ok(()),
         Some(Consent::Start) | None => {}
     }
     match meant {
@@ -164,6 +174,26 @@ fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
         return Ok(());
     }
     start::wish(scope, text)
+}
+
+/// Somebody wants no more messages. A bare "stop" ends what is open or waits to be done again, and nothing else, unless a
+/// message that nobody asked for came in between; any other word for it ends that as well.
+fn stop(scope: &mut Scope<'_>, wish: Consent, meant: Option<Control>) -> Step<()> {
+    let unasked = scope.input.state.unasked;
+    let open = scope.state.open.clone().is_some_and(|open| is_asked(scope, &open));
+    let ended = if open {
+        cancel(scope)?;
+        true
+    } else {
+        later::stop(scope, None)?
+    };
+    if ended && !unasked && meant == Some(Control::Cancel) {
+        scope.state.offers.clear();
+        return Ok(());
+    }
+    let kind = if wish == Consent::StopMarketing { Kind::Marketing } else { Kind::All };
+    super::consent::stop(scope, kind);
+    Ok(())
 }
 
 /// The offer whose title a text is.

@@ -44,6 +44,9 @@ pub struct State {
     /// The person wants no messages that they did not ask for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// A message that nobody asked for was said after the last one of the person.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
 }
 
 /// A message as it is now.

@@ -8,6 +8,8 @@ use super::{Token, token::Kind, tokens};
 pub enum Consent {
     /// No more.
     Stop,
+    /// No more advertising.
+    StopMarketing,
     /// Again.
     Start,
 }
@@ -34,6 +36,17 @@ const STOP: &[&str] = &[
     "darme de baja",
     "no mas mensajes",
 ];
+/// What stands on the buttons by which templates for advertising are ended.
+const STOP_MARKETING: &[&str] = &[
+    "stop promotions",
+    "stop marketing",
+    "zaustavi promocije",
+    "bez promocija",
+    "werbung stoppen",
+    "keine werbung",
+    "detener promociones",
+    "no mas promociones",
+];
 const START: &[&str] = &[
     "start",
     "unstop",
@@ -58,6 +71,7 @@ pub fn consent(text: &str) -> Option<Consent> {
     let said = words.iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ");
     match said.as_str() {
         said if STOP.contains(&said) => Some(Consent::Stop),
+        said if STOP_MARKETING.contains(&said) => Some(Consent::StopMarketing),
         said if START.contains(&said) => Some(Consent::Start),
         _ => None,
     }
@@ -77,6 +91,8 @@ mod tests {
             ("ne želim poruke", Some(Consent::Stop)),
             ("Abmelden!", Some(Consent::Stop)),
             ("Darme de baja", Some(Consent::Stop)),
+            ("Stop promotions", Some(Consent::StopMarketing)),
+            ("Detener promociones", Some(Consent::StopMarketing)),
             ("START", Some(Consent::Start)),
             ("/start", Some(Consent::Start)),
             ("kreni", Some(Consent::Start)),

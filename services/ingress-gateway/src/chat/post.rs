@@ -199,7 +199,8 @@ async fn accept(
         provider: web::NAME.to_owned(),
         provider_message_id: match place {
             0 => caller.peer(&message_id),
-            place => caller.peer(&format!("{message_id}/{place}")),
+            // No client's key has a space.
+            place => caller.peer(&format!("{message_id} {place}")),
         },
         written_at: None,
         contact_name: None,

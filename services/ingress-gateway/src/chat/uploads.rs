@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use store::{UploadNew, UploadQuota};
 
-use super::caller::{Caller, unavailable};
+use super::caller::{Caller, newcomer_key, unavailable};
 use crate::{
     Shared,
     body::{self, BodyError},
@@ -22,6 +22,8 @@ use crate::{
 
 /// Longest file name, in characters.
 const NAME_CHARS_MAX: usize = 100;
+/// Uploads of one session at the same time; those of one address are half of all.
+const AT_ONCE_OF_ONE: usize = 2;
 /// When to come again if others upload as many as there may be.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,11 @@ pub(crate) async fn handle(
         Ok(caller) => caller,
         Err(error) => return error.respond(),
     };
+    let owners = [
+        (format!("uploads of {}", caller.subject), AT_ONCE_OF_ONE),
+        (format!("uploads of {}", newcomer_key(from.ip())), shared.config.chat.uploads.at_once_max.div_ceil(2)),
+    ];
+    let Some(_slot) = shared.streams.open(&owners) else { return busy() };
     let name = match named {
         Ok(Query(Named { name })) => name.filter(|name| !name.is_empty()),
         Err(_) => return respond::problem(StatusCode::BAD_REQUEST, "`name` is not valid"),
@@ -55,6 +62,11 @@ pub(crate) async fn handle(
     if response.status().is_success() { caller.signed(response) } else { response }
 }
 
+fn busy() -> Response {
+    let busy = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "too many uploads at the moment");
+    respond::retry_after(busy, BUSY_WAIT)
+}
+
 async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers: &HeaderMap, body: Body) -> Response {
     let config = &shared.config.chat.uploads;
     if let Err(refusal) = caller.take_turn(shared).await {
@@ -62,8 +74,7 @@ async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers:
     }
     // Held until it is stored: so much memory and no more is for uploads.
     let Ok(_place) = shared.uploading.try_acquire() else {
-        let busy = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "too many uploads at the moment");
-        return respond::retry_after(busy, BUSY_WAIT);
+        return busy();
     };
     let content = match body::read(headers, body, config.bytes_max, config.read_timeout).await {
         Ok(content) if content.is_empty() => return respond::problem(StatusCode::BAD_REQUEST, "the file is empty"),
@@ -90,7 +101,11 @@ async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers:
         content: &content,
         keep: config.lifetime,
     };
-    let quota = UploadQuota { files_max: config.files_max, bytes_max: config.session_bytes_max };
+    let quota = UploadQuota {
+        files_max: config.files_max,
+        bytes_max: config.session_bytes_max,
+        account_bytes_max: config.account_bytes_max,
+    };
     match shared.store.put_upload(&caller.account.tenant, &upload, quota).await {
         Ok(Some(id)) => respond::json(
             StatusCode::CREATED,
@@ -102,7 +117,7 @@ async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers:
             }),
         ),
         Ok(None) => {
-            let full = respond::problem(StatusCode::TOO_MANY_REQUESTS, "you have as many files here as you may have");
+            let full = respond::problem(StatusCode::TOO_MANY_REQUESTS, "there are as many files here as there may be");
             respond::retry_after(full, config.lifetime)
         }
         Err(error) => unavailable(&error),

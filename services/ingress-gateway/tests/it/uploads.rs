@@ -83,8 +83,11 @@ async fn a_message_with_uploads_says_what_other_platforms_say(gateway: Gateway) 
             json!({"type": "media", "media": "image", "url": address(&two), "caption": null}),
         ]
     );
-    let again = say(&gateway, &token, json!({"attachments": [one, two], "message_id": "k1"}));
-    drop(tokio::time::timeout(std::time::Duration::from_millis(300), again).await);
+    let again = gateway.post(PATH).bearer_auth(&token).header("accept", "text/event-stream");
+    let again = again.json(&json!({"attachments": [one, two], "message_id": "k1"})).send().await;
+    let mut again = again.expect("an answer");
+    let first = again.chunk().await.expect("an event").expect("an event");
+    assert!(String::from_utf8_lossy(&first).contains(&conversation.id.to_string()), "{first:?}");
     assert_eq!(gateway.messages(conversation.id).await.len(), 2, "a repeat is none");
 }
 

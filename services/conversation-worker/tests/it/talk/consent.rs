@@ -24,9 +24,9 @@ fn stop_without_an_open_question_opts_out_and_start_comes_back() {
     talk.says("start");
     assert_eq!(talk.answer().opt_outs, [change(Scope::All, false, "word"), change(Scope::Marketing, false, "word")]);
     talk.expect(&["STOP"]);
-    // Said again it is a word like any other.
-    talk.says("start");
-    assert_eq!(talk.answer().opt_outs, []);
+    // Said again it is a word like any other; what is written is put right in any case.
+    talk.says("start").expect_no("STOP");
+    assert_eq!(talk.answer().opt_outs, [change(Scope::All, false, "word"), change(Scope::Marketing, false, "word")]);
 }
 
 #[test]
@@ -37,6 +37,36 @@ fn stop_while_a_question_is_open_only_cancels_it() {
     assert_eq!(talk.answer().opt_outs, []);
     talk.says("stop");
     assert_eq!(talk.answer().opt_outs, [change(Scope::All, true, "word")]);
+}
+
+#[test]
+fn other_words_for_it_end_the_question_and_opt_out_and_so_does_stop_to_a_message_that_nobody_asked_for() {
+    let mut talk = asked();
+    talk.says("unsubscribe").expect_effects(0);
+    assert!(!talk.answer().question, "it is gone");
+    assert_eq!(talk.answer().opt_outs, [change(Scope::All, true, "word")]);
+    let mut talk = asked();
+    talk.is_told_unasked();
+    talk.says("stop").expect_effects(0);
+    assert!(!talk.answer().question, "it is gone");
+    assert_eq!(talk.answer().opt_outs, [change(Scope::All, true, "word")]);
+    let mut talk = asked();
+    talk.is_told_unasked();
+    talk.says("help").says("stop").expect_effects(0);
+    assert_eq!(talk.answer().opt_outs, [], "said to the question");
+}
+
+#[test]
+fn a_button_of_a_template_says_what_stands_on_it() {
+    for (id, title, scope) in [("stop", "Stop", Scope::All), ("p1", "Stop promotions", Scope::Marketing)] {
+        let mut talk = Talk::new();
+        talk.sends(ANA, Content::Choice { id: id.to_owned(), title: title.to_owned() });
+        assert_eq!(talk.answer().opt_outs, [change(scope, true, "word")], "{title}");
+        talk.expect(&["START"]);
+    }
+    let mut talk = Talk::new();
+    talk.sends(ANA, Content::Choice { id: "p2".to_owned(), title: "Details".to_owned() });
+    assert_eq!(talk.answer().opt_outs, []);
 }
 
 #[test]

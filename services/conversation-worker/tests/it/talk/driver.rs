@@ -149,6 +149,12 @@ impl Talk {
         self
     }
 
+    /// A service's message was said in a turn of its own.
+    pub fn is_told_unasked(&mut self) -> &mut Self {
+        self.state.unasked = true;
+        self
+    }
+
     /// Ana says her last message anew, 5 s after what was before.
     pub fn edits(&mut self, text: &str) -> &mut Self {
         let first = self.seq.max(1);
