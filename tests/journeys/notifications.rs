@@ -172,3 +172,36 @@ async fn a_notification_goes_in_words_by_template_or_not_at_all() {
         assert_eq!(there.got(), (2, 2));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_reaches_somebody_who_never_wrote_through_infobip_too() {
+    let world = World::start(Deployment::One).await;
+    let address = Channel::from_shared(format!("http://{}", world.conversation())).expect("a URL");
+    let mut client = ConversationServiceClient::new(address.connect().await.expect("it listens"));
+    let mut message = pb::SendNotificationRequest {
+        recipient: Some(Recipient::Address(pb::Address {
+            account: "infobip:main".to_owned(),
+            address: "385991234567".to_owned(),
+        })),
+        template: Some(pb::Template {
+            name: "parcel".to_owned(),
+            language: "en".to_owned(),
+            body_parameters: vec!["Ana".to_owned(), "4711".to_owned()],
+        }),
+        idempotency_key: "k1".to_owned(),
+        ..Default::default()
+    };
+    message.set_category(pb::NotificationCategory::Service);
+    let sent = client.send_notification(with_key(message.clone())).await.expect("accepted").into_inner();
+    world.quiet().await;
+    let said: Vec<String> = world.person("385991234567").chat().answers().map(|bubble| bubble.text.clone()).collect();
+    assert_eq!(said, ["[parcel] Ana, 4711"]);
+    let asked = pb::GetNotificationRequest { conversation_id: sent.conversation_id, seq: sent.seq };
+    let state = client.get_notification(with_key(asked)).await.expect("a state").into_inner();
+    assert!(["sent", "delivered", "read"].contains(&state.status.as_str()), "{state:?}");
+    message.template = None;
+    message.text = WORDS.to_owned();
+    message.idempotency_key = "k2".to_owned();
+    let refused = client.send_notification(with_key(message)).await.expect_err("nobody wrote");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}

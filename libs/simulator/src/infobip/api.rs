@@ -25,6 +25,7 @@ use crate::{
 pub(super) fn router(infobip: Infobip) -> Router {
     Router::new()
         .route("/whatsapp/1/message/text", post(send))
+        .route("/whatsapp/1/message/template", post(send))
         .route("/whatsapp/1/message/interactive/buttons", post(send))
         .route("/whatsapp/1/message/interactive/list", post(send))
         .route("/whatsapp/1/senders/{sender}/message/{message}/read", post(mark_read))
@@ -129,9 +130,17 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
             &Violations::default(),
         );
     }
-    let Ok(message) = serde_json::from_slice::<Value>(body) else {
+    let Ok(mut message) = serde_json::from_slice::<Value>(body) else {
         return error(infobip, StatusCode::BAD_REQUEST, "BAD_REQUEST", "Malformed JSON", &Violations::default());
     };
+    // Templates come as a list, of which we take one.
+    let listed = path == "template";
+    if listed {
+        message = match message.get_mut("messages").and_then(Value::as_array_mut).map(Vec::as_mut_slice) {
+            Some([message]) => message.take(),
+            _ => Value::Null,
+        };
+    }
     let violations = check(path, &message, &infobip.0.config.sender);
     if !violations.0.is_empty() {
         return error(infobip, StatusCode::BAD_REQUEST, "BAD_REQUEST", "Bad Request", &violations);
@@ -170,7 +179,8 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     let status = json!({
         "groupId": 1, "groupName": "PENDING", "id": 7, "name": "PENDING_ENROUTE", "description": "Message sent to next instance",
     });
-    Json(json!({"to": to, "messageCount": 1, "messageId": id, "status": status})).into_response()
+    let sent = json!({"to": to, "messageCount": 1, "messageId": id, "status": status});
+    Json(if listed { json!({"messages": [sent]}) } else { sent }).into_response()
 }
 
 async fn mark_read(

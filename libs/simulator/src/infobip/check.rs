@@ -114,6 +114,7 @@ pub(super) fn check(path: &str, body: &Value, sender: &str) -> Violations {
     let content = message.get("content");
     match path {
         "text" => text(&mut wrong, content),
+        "template" => template(&mut wrong, content),
         "interactive/buttons" => buttons(&mut wrong, content),
         _ => list(&mut wrong, content),
     }
@@ -124,6 +125,25 @@ fn text(wrong: &mut Violations, content: Option<&Value>) {
     if let Some(content) = wrong.object(content, "content", &["text", "previewUrl"]) {
         wrong.text(content.get("text"), "content.text", 1, 4096, true);
         wrong.flag(content.get("previewUrl"), "content.previewUrl");
+    }
+}
+
+/// Which templates there are is not known here: any name is approved.
+fn template(wrong: &mut Violations, content: Option<&Value>) {
+    let Some(content) = wrong.object(content, "content", &["templateName", "templateData", "language"]) else { return };
+    wrong.text(content.get("templateName"), "content.templateName", 1, 512, true);
+    let name = content.get("templateName").and_then(Value::as_str).unwrap_or_default();
+    if name.bytes().any(|byte| !(byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')) {
+        wrong.add("content.templateName", "must be lower case letters, digits and underscores");
+    }
+    wrong.text(content.get("language"), "content.language", 2, 15, true);
+    let known = ["body", "header", "buttons"];
+    let Some(data) = wrong.object(content.get("templateData"), "content.templateData", &known) else { return };
+    let at = "content.templateData.body";
+    if let Some(body) = wrong.object(data.get("body"), at, &["placeholders"]) {
+        for placeholder in wrong.array(body.get("placeholders"), &join(at, "placeholders"), 0, 100) {
+            wrong.text(Some(placeholder), &join(at, "placeholders"), 1, 1024, true);
+        }
     }
 }
 

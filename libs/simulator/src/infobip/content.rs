@@ -26,6 +26,11 @@ pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
             }
             (text("/body/text"), Kind::List { button: text("/action/title"), rows })
         }
+        "template" => {
+            let values = array(content.pointer("/templateData/body/placeholders"));
+            let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+            (format!("[{}] {}", text("/templateName"), values.join(", ")), Kind::Text)
+        }
         _ => (text("/text"), Kind::Text),
     }
 }
