@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Infobip;
 use crate::{
     RejectClass, SendOutcome,
-    exchange::{failure, read, retry_after},
+    exchange::{failure, read, retry_after, too_fast},
 };
 
 /// For read marks, which nobody waits for.
@@ -120,7 +120,7 @@ fn outcome(id: OutboxId, status: StatusCode, headers: &HeaderMap, answer: &[u8])
         return accepted(id, answer);
     }
     match status {
-        StatusCode::TOO_MANY_REQUESTS => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
+        StatusCode::TOO_MANY_REQUESTS => too_fast(retry_after(headers)),
         StatusCode::REQUEST_TIMEOUT => SendOutcome::Unknown { reason: "408 Request Timeout".to_owned() },
         _ if status.is_client_error() => {
             let refusal = Refusal::read(answer);
@@ -222,7 +222,6 @@ mod tests {
     use http::header::RETRY_AFTER;
 
     use super::*;
-    use crate::exchange::DEFAULT_RETRY_AFTER;
 
     fn judge(status: u16, retry_after: Option<&str>, answer: &str) -> SendOutcome {
         let mut headers = HeaderMap::new();
@@ -305,7 +304,7 @@ mod tests {
             judge(429, Some("7"), ""),
             SendOutcome::RetryAfter { wait: Duration::from_secs(7), account_wide: true }
         );
-        assert_eq!(judge(429, None, ""), SendOutcome::RetryAfter { wait: DEFAULT_RETRY_AFTER, account_wide: true });
+        assert_eq!(judge(429, None, ""), SendOutcome::TooFast { account_wide: true });
         assert_eq!(
             judge(429, Some("Wed, 21 Oct 2015 07:28:00 GMT"), ""),
             SendOutcome::RetryAfter { wait: Duration::ZERO, account_wide: true }

@@ -11,7 +11,7 @@ use super::{
     address::{Address, of_message},
     api::ApiError,
 };
-use crate::{RejectClass, SendOutcome, exchange::DEFAULT_RETRY_AFTER};
+use crate::{RejectClass, SendOutcome, exchange::too_fast};
 
 /// For what nobody waits for: "typing", and the end of a button's wait.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -126,7 +126,7 @@ fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
             let about = |words: &[&str]| words.iter().any(|word| description.to_ascii_lowercase().contains(word));
             let reason = format!("{code} {description}");
             match code {
-                429 => SendOutcome::RetryAfter { wait: retry_after.unwrap_or(DEFAULT_RETRY_AFTER), account_wide: true },
+                429 => too_fast(retry_after),
                 // A token that is not known is answered with 404.
                 401 | 404 => rejected(RejectClass::Credentials, reason),
                 403 if about(&["blocked", "kicked"]) => rejected(RejectClass::OptedOut, reason),
@@ -201,7 +201,7 @@ mod tests {
         }
         let wait = |seconds| SendOutcome::RetryAfter { wait: Duration::from_secs(seconds), account_wide: true };
         assert_eq!(refused(429, "Too Many Requests", Some(31)), wait(31));
-        assert_eq!(refused(429, "", None), wait(5));
+        assert_eq!(refused(429, "", None), SendOutcome::TooFast { account_wide: true });
         let sent = outcome(&HERE, Ok(json!({ "message_id": 9 })));
         assert_eq!(sent, SendOutcome::Sent { provider_message_id: "42/9".to_owned(), refused: None });
     }
