@@ -9,6 +9,7 @@ mod exchange;
 mod fields;
 pub mod infobip;
 mod json;
+mod marks;
 pub mod meta;
 mod split;
 pub mod telegram;
@@ -16,6 +17,7 @@ mod types;
 pub mod verify;
 pub mod web;
 mod whatsapp;
+mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 

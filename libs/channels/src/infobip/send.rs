@@ -11,6 +11,7 @@ use super::Infobip;
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after, too_fast},
+    whatsapp::{marked, place},
 };
 
 /// For read marks, which nobody waits for.
@@ -83,8 +84,11 @@ impl Infobip {
 
 /// Path and `content` for a part as [`crate::whatsapp::render`] made it.
 fn request(part: &Reply) -> (&'static str, Value) {
+    if let Some(location) = &part.location {
+        return ("whatsapp/1/message/location", place(location));
+    }
     if part.choices.is_empty() {
-        return ("whatsapp/1/message/text", json!({ "text": part.text }));
+        return ("whatsapp/1/message/text", json!({ "text": marked(part) }));
     }
     match &part.list_title {
         None => {
@@ -93,7 +97,7 @@ fn request(part: &Reply) -> (&'static str, Value) {
                 .iter()
                 .map(|choice| json!({ "type": "REPLY", "id": choice.id, "title": choice.title }))
                 .collect();
-            let content = json!({ "body": { "text": part.text }, "action": { "buttons": buttons } });
+            let content = json!({ "body": { "text": marked(part) }, "action": { "buttons": buttons } });
             ("whatsapp/1/message/interactive/buttons", content)
         }
         Some(title) => {
@@ -109,7 +113,7 @@ fn request(part: &Reply) -> (&'static str, Value) {
                 })
                 .collect();
             let action = json!({ "title": title, "sections": [{ "rows": rows }] });
-            ("whatsapp/1/message/interactive/list", json!({ "body": { "text": part.text }, "action": action }))
+            ("whatsapp/1/message/interactive/list", json!({ "body": { "text": marked(part) }, "action": action }))
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after, too_fast},
     fields::is_phone,
-    whatsapp::numbered,
+    whatsapp::{marked, marked_numbered, place},
 };
 
 /// For read marks, which nobody waits for.
@@ -69,8 +69,8 @@ impl Meta {
 fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
     let (kind, content) = match peer.strip_prefix(GROUP) {
         // Groups have neither buttons nor lists.
-        Some(_) => ("text", json!({ "body": numbered(part), "preview_url": false })),
-        None => message(part),
+        Some(_) if part.location.is_none() => ("text", json!({ "body": marked_numbered(part), "preview_url": false })),
+        _ => message(part),
     };
     envelope(peer, id, kind, content)
 }
@@ -104,8 +104,11 @@ fn envelope(peer: &str, id: OutboxId, kind: &str, content: Value) -> Value {
 
 /// Type and content of a part as [`crate::whatsapp::render`] made it.
 fn message(part: &Reply) -> (&'static str, Value) {
+    if let Some(location) = &part.location {
+        return ("location", place(location));
+    }
     if part.choices.is_empty() {
-        return ("text", json!({ "body": part.text, "preview_url": false }));
+        return ("text", json!({ "body": marked(part), "preview_url": false }));
     }
     let action = match &part.list_title {
         None => {
@@ -124,7 +127,7 @@ fn message(part: &Reply) -> (&'static str, Value) {
         }
     };
     let kind = if part.list_title.is_some() { "list" } else { "button" };
-    ("interactive", json!({ "type": kind, "body": { "text": part.text }, "action": action }))
+    ("interactive", json!({ "type": kind, "body": { "text": marked(part) }, "action": action }))
 }
 
 /// What the platform's answer means.
@@ -181,6 +184,8 @@ fn reason(status: StatusCode, code: Option<i64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::{Location, Span, Style};
+
     use super::*;
 
     fn judge(status: u16, answer: &str) -> SendOutcome {
@@ -215,7 +220,7 @@ mod tests {
     #[test]
     fn each_kind_of_peer_is_written_to_in_its_own_field() {
         let choice = domain::Choice { id: "y".to_owned(), title: "Yes".to_owned(), description: None };
-        let part = Reply { text: "Sure?".to_owned(), choices: vec![choice], list_title: None };
+        let part = Reply { text: "Sure?".to_owned(), choices: vec![choice], ..Reply::default() };
         let to = |peer: &str| {
             let body = body(peer, OutboxId::new(), &part);
             let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -226,6 +231,24 @@ mod tests {
         assert_eq!(to("group:Y2FwaV9n"), ["group", "Y2FwaV9n", "", "text"]);
         let throttled = json!({ "error": { "code": 131_048 } }).to_string();
         assert_eq!(judge(429, &throttled), SendOutcome::TooFast { account_wide: true });
+    }
+
+    #[test]
+    fn spans_are_marks_and_a_location_is_a_message_of_its_own() {
+        let id = OutboxId::new();
+        let spans = vec![Span { start: 0, end: 5, style: Style::Bold }];
+        let location = Location { latitude: 45.8, longitude: 15.97, name: Some("Oak room".to_owned()) };
+        let reply = Reply { text: "Rooms: *x*".to_owned(), spans: spans.clone(), ..Reply::default() };
+        assert_eq!(body("385910000001", id, &reply)["text"]["body"], json!("Rooms: `*x*`"));
+        let reply = Reply { text: "Rooms: Oak".to_owned(), spans, location: Some(location), ..Reply::default() };
+        let parts = crate::whatsapp::render(&reply);
+        for (peer, to) in [("385910000001", "385910000001"), ("group:Y2FwaV9n", "Y2FwaV9n")] {
+            let sent: Vec<Value> = parts.iter().map(|part| body(peer, id, part)).collect();
+            assert!(sent.iter().all(|body| body["to"] == json!(to)));
+            assert_eq!(sent[0]["type"], json!("location"));
+            assert_eq!(sent[0]["location"], json!({ "latitude": 45.8, "longitude": 15.97, "name": "Oak room" }));
+            assert_eq!(sent[1]["text"]["body"], json!("*Rooms*: Oak"));
+        }
     }
 
     #[test]
