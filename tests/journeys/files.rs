@@ -25,7 +25,7 @@ async fn a_photo_reaches_the_backend_byte_by_byte_and_once(world: World) {
     ana.says("mirror broken").await;
     ana.hears(&["[Drivable]"]).await;
     ana.taps("Drivable");
-    ana.hears(&["Photo: 1, 240 kB", "mirror broken", "ZG 5678-CD"]).await;
+    ana.hears(&["• *Photo*: 1, 240 kB", "mirror broken", "ZG 5678-CD"]).await;
     assert!(world.effects().is_empty(), "nothing runs before the yes");
     ana.taps("Yes");
     ana.hears(&["mirror broken"]).await;
@@ -57,7 +57,7 @@ async fn a_photo_outlives_the_worker_and_the_platform(mut world: World) {
     world.restart(worker);
     let mut ana = world.person(ANA);
     ana.taps("Drivable");
-    ana.hears(&["Photo: 1, 50 kB", "mirror broken"]).await;
+    ana.hears(&["• *Photo*: 1, 50 kB", "mirror broken"]).await;
     ana.taps("Yes");
     ana.hears(&["Reported"]).await;
     let effects = world.effects();

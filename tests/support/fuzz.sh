@@ -26,7 +26,7 @@ if target == "web":
 elif target == "proof":
     seeds = [bytes([n]) + b"sha256=" + b"0" * 64 + b"\n" + seed for n in range(9) for seed in seeds[:9]]
 elif target == "render":
-    seeds = [bytes([n]) + b"Yes\nNo\nLater\n" + "Word \u010d \U0001f600. ".encode() * 40 * n for n in range(12)]
+    seeds = [bytes([n, 0, 3, 9, 15 + n]) + b"Yes\nNo\nLater\n" + "Word \u010d \U0001f600. ".encode() * 40 * n for n in range(12)]
 for seed in seeds:
     (out / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
 PY

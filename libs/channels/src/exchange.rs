@@ -11,8 +11,6 @@ use crate::{BuildError, SendOutcome};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Answers are read up to here; an honest one has a few hundred bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Wait after a 429 that does not say how long.
-pub(crate) const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// No platform means more than this.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
@@ -74,8 +72,16 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
+/// Too much came from the account: it waits as long as the platform says, if it does.
+pub(crate) fn too_fast(said: Option<Duration>) -> SendOutcome {
+    match said {
+        Some(wait) => SendOutcome::RetryAfter { wait, account_wide: true },
+        None => SendOutcome::TooFast { account_wide: true },
+    }
+}
+
 /// `Retry-After` in seconds or as a date.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Duration {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|value| {
         let value = value.trim();
         value.parse().ok().map(Duration::from_secs).or_else(|| {
@@ -84,7 +90,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Duration {
             Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
         })
     });
-    wait.unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
+    wait.map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod exchange;
 mod fields;
 pub mod infobip;
 mod json;
+mod marks;
 pub mod meta;
 pub mod sniff;
 mod split;
@@ -17,6 +18,7 @@ mod types;
 pub mod verify;
 pub mod web;
 mod whatsapp;
+mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,6 +1,8 @@
 //! Fitting text into a platform's limits. Lengths are UTF-16 units: what platforms count, and never fewer
 //! than characters.
 
+use std::ops::Range;
+
 /// Length as platforms count it.
 pub(crate) fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
@@ -16,11 +18,12 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", text[..end].trim_end())
 }
 
-/// Splits `text` into parts of at most `limit` units: at the end of a paragraph, line or sentence where there is
-/// one in the last three quarters of a part, else between words, else anywhere. Blank parts do not occur.
-pub(crate) fn split(text: &str, limit: usize) -> Vec<String> {
+/// Where in bytes `text` is split into parts of at most `limit` units: at the end of a paragraph, line or sentence where
+/// there is one in the last three quarters of a part, else between words, else anywhere. Blank parts do not occur.
+pub(crate) fn split_at(text: &str, limit: usize) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
+    let mut start = text.len() - text.trim_start().len();
     while units(rest) > limit {
         let mut end = byte_end(rest, limit.max(2));
         // White space right behind the window ends its last word there.
@@ -28,12 +31,14 @@ pub(crate) fn split(text: &str, limit: usize) -> Vec<String> {
         let at = border(&rest[..end]);
         let part = rest[..at].trim_end();
         if !part.is_empty() {
-            parts.push(part.to_owned());
+            parts.push(start..start + part.len());
         }
-        rest = rest[at..].trim_start();
+        let after = rest[at..].trim_start();
+        start += rest.len() - after.len();
+        rest = after;
     }
     if !rest.is_empty() {
-        parts.push(rest.to_owned());
+        parts.push(start..start + rest.len());
     }
     parts
 }
@@ -84,6 +89,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn split(text: &str, limit: usize) -> Vec<&str> {
+        split_at(text, limit).into_iter().map(|part| &text[part]).collect()
+    }
 
     fn check(text: &str, limit: usize, expected: &[&str]) {
         assert_eq!(split(text, limit), expected, "{text:?} in {limit}");

@@ -130,6 +130,12 @@ pub enum SendOutcome {
         /// The whole account has to wait, not this conversation alone.
         account_wide: bool,
     },
+    /// Not taken now, since too much came in too short a time; the platform does not say how long to wait, but longer after
+    /// each attempt.
+    TooFast {
+        /// The whole account has to wait, not this conversation alone.
+        account_wide: bool,
+    },
     /// It failed before the first byte of the request left: nothing happened.
     NotSent {
         /// What failed.

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use domain::{Choice, Reply};
+use domain::{Choice, Location, Reply};
+use serde_json::{Value, json};
 
-use crate::split::{shorten, split, units};
+use crate::{
+    marks,
+    split::{shorten, units},
+    words::Words,
+};
 
 /// For so long after a person wrote they may be written to in free words.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -14,6 +19,8 @@ const TEXT: usize = 4_096;
 const LONG_TEXT_PART: usize = 4_000;
 /// Longest text above buttons or a list.
 const INTERACTIVE_TEXT: usize = 1_024;
+/// Longest name of a location; the platforms take more, no phone shows it.
+const LOCATION_NAME: usize = 200;
 const MAX_BUTTONS: usize = 3;
 const BUTTON_TITLE: usize = 20;
 const MAX_ROWS: usize = 10;
@@ -28,42 +35,46 @@ const DEFAULT_LIST_TITLE: &str = "…";
 
 /// The parts of `reply`, in order; each fits one request. A reply without text and choices has none.
 pub fn render(reply: &Reply) -> Vec<Reply> {
-    if reply.choices.is_empty() {
-        return texts(&reply.text);
-    }
-    match (buttons(&reply.choices), rows(&reply.choices)) {
-        (Some(buttons), _) => interactive(reply, buttons, false),
-        (None, Some(rows)) => interactive(reply, rows, true),
-        (None, None) => texts(&numbered(reply)),
-    }
+    let mut parts: Vec<Reply> = location(reply).into_iter().collect();
+    parts.extend(match (reply.choices.is_empty(), buttons(&reply.choices), rows(&reply.choices)) {
+        (true, ..) => texts(&Words::of(reply)),
+        (false, Some(buttons), _) => interactive(reply, buttons, false),
+        (false, None, Some(rows)) => interactive(reply, rows, true),
+        (false, None, None) => texts(&numbered(reply)),
+    });
+    parts
 }
 
-fn texts(text: &str) -> Vec<Reply> {
-    let text = text.trim();
-    let limit = if units(text) <= TEXT { TEXT } else { LONG_TEXT_PART };
-    split(text, limit).into_iter().map(|text| Reply { text, ..Reply::default() }).collect()
+/// The part that is the reply's location: before its words, since they may end in a question.
+pub(crate) fn location(reply: &Reply) -> Option<Reply> {
+    reply.location.clone().map(|location| Reply { location: Some(location), ..Reply::default() })
+}
+
+fn texts(words: &Words) -> Vec<Reply> {
+    let limit = if units(&words.text) <= TEXT { TEXT } else { LONG_TEXT_PART };
+    words.split(limit).into_iter().map(Words::into_reply).collect()
 }
 
 /// Text that is too long for one interactive message goes ahead; its last part carries the choices.
 fn interactive(reply: &Reply, choices: Vec<Choice>, list: bool) -> Vec<Reply> {
     let title = reply.list_title.as_deref().map(str::trim).filter(|title| !title.is_empty());
-    let text = if reply.text.trim().is_empty() { title.unwrap_or(DEFAULT_LIST_TITLE) } else { reply.text.trim() };
-    let mut parts = if units(text) <= INTERACTIVE_TEXT {
-        vec![text.to_owned()]
+    let mut words = Words::of(reply);
+    if words.text.is_empty() {
+        words = Words::plain(title.unwrap_or(DEFAULT_LIST_TITLE));
+    }
+    let mut parts = if units(&words.text) <= INTERACTIVE_TEXT {
+        vec![words]
     } else {
         // Split from the front at the size of a text, then the rest at the size of an interactive one.
-        let mut parts = split(text, LONG_TEXT_PART);
+        let mut parts = words.split(LONG_TEXT_PART);
         let last = parts.pop().unwrap_or_default();
-        parts.extend(split(&last, INTERACTIVE_TEXT));
+        parts.extend(last.split(INTERACTIVE_TEXT));
         parts
     };
     let last = parts.pop().unwrap_or_default();
-    let mut replies: Vec<Reply> = parts.into_iter().map(|text| Reply { text, ..Reply::default() }).collect();
-    replies.push(Reply {
-        text: last,
-        choices,
-        list_title: list.then(|| shorten(title.unwrap_or(DEFAULT_LIST_TITLE), LIST_TITLE)),
-    });
+    let mut replies: Vec<Reply> = parts.into_iter().map(Words::into_reply).collect();
+    let list_title = list.then(|| shorten(title.unwrap_or(DEFAULT_LIST_TITLE), LIST_TITLE));
+    replies.push(Reply { choices, list_title, ..last.into_reply() });
     replies
 }
 
@@ -109,14 +120,43 @@ fn rows(choices: &[Choice]) -> Option<Vec<Choice>> {
     Some(rows)
 }
 
+/// The text of a part with its spans as WhatsApp's marks, as far as they fit into one message.
+pub(crate) fn marked(part: &Reply) -> String {
+    marked_words(&Words::of(part), if part.choices.is_empty() { TEXT } else { INTERACTIVE_TEXT })
+}
+
+/// The text of a part with its choices as numbered lines, for where there are no buttons.
+pub(crate) fn marked_numbered(part: &Reply) -> String {
+    marked_words(&numbered(part), TEXT)
+}
+
+/// A location, as both ways to WhatsApp take it.
+pub(crate) fn place(location: &Location) -> Value {
+    let mut place = json!({ "latitude": location.latitude, "longitude": location.longitude });
+    if let Some(name) = location.name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+        place["name"] = json!(shorten(name, LOCATION_NAME));
+    }
+    place
+}
+
+fn marked_words(words: &Words, limit: usize) -> String {
+    let marked = marks::marked(words);
+    if units(&marked) <= limit { marked } else { words.text.clone() }
+}
+
 /// The text with its choices, if there are any, as numbered lines.
-pub(crate) fn numbered(reply: &Reply) -> String {
+pub(crate) fn numbered(reply: &Reply) -> Words {
     let lines = reply.choices.iter().enumerate().map(|(n, choice)| match choice.description.as_deref() {
         Some(description) if !description.trim().is_empty() => format!("{}. {} – {description}", n + 1, title(choice)),
         _ => format!("{}. {}", n + 1, title(choice)),
     });
     let lines = lines.collect::<Vec<_>>().join("\n");
-    format!("{}\n\n{lines}", reply.text.trim()).trim().to_owned()
+    let words = Words::of(reply);
+    let text = format!("{}\n\n{lines}", words.text);
+    match words.text.is_empty() {
+        true => Words::plain(text.trim()),
+        false => Words { text: text.trim_end().to_owned(), ..words },
+    }
 }
 
 fn title(choice: &Choice) -> &str {
@@ -134,6 +174,7 @@ fn ids_are_usable(choices: &[Choice]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use domain::{Span, Style};
     use proptest::prelude::*;
 
     use super::*;
@@ -156,7 +197,7 @@ mod tests {
     }
 
     fn reply(text: &str, choices: Vec<Choice>) -> Reply {
-        Reply { text: text.to_owned(), choices, list_title: None }
+        Reply { text: text.to_owned(), choices, ..Reply::default() }
     }
 
     #[test]
@@ -168,6 +209,18 @@ mod tests {
         assert_eq!(parts.len(), 3);
         assert!(parts.iter().all(|part| units(&part.text) <= 4_000 && part.text.ends_with("in it.")));
         assert_eq!(render(&reply(" \n", vec![])), []);
+    }
+
+    #[test]
+    fn marks_that_do_not_fit_are_left_out() {
+        let bold = |text: String| Reply {
+            spans: vec![Span { start: 0, end: 1, style: Style::Bold }],
+            choices: choices(&["Yes"]),
+            ..reply(&text, vec![])
+        };
+        assert_eq!(marked(&bold("x y".to_owned())), "*x* y");
+        let full = format!("x {}", "y".repeat(INTERACTIVE_TEXT - 2));
+        assert_eq!(marked(&bold(full.clone())), full);
     }
 
     #[test]
@@ -226,7 +279,7 @@ mod tests {
                 choice.description = description.clone();
             }
             let count = choices.len();
-            let parts = render(&Reply { text: text.repeat(repeat), choices, list_title: None });
+            let parts = render(&Reply { text: text.repeat(repeat), choices, ..Reply::default() });
             prop_assert!(parts.iter().all(|part| (1..=TEXT).contains(&units(&part.text))));
             for part in parts.iter().filter(|part| !part.choices.is_empty()) {
                 prop_assert_eq!(part.choices.len(), count);

@@ -258,7 +258,7 @@ impl Content {
 }
 
 /// One message of ours; longer texts are split by the channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// What to say.
     pub text: String,
@@ -268,10 +268,63 @@ pub struct Reply {
     /// Word on the button that opens a list of more than 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_title: Option<String>,
+    /// Parts of `text` that a platform shows in another way, if it can. The text says all of it without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
+    /// A place to show on a map. The text says what it is without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// A part of a text: the bytes `start..end`, between characters; where two overlap, the first one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Its first byte.
+    pub start: usize,
+    /// The byte behind it.
+    pub end: usize,
+    /// How it is shown.
+    pub style: Style,
+}
+
+/// How a part of a text is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// Titles and labels.
+    Bold,
+    /// Numbers and codes that people copy or quote.
+    Code,
+}
+
+/// A place on a map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Location {
+    /// Degrees, -90 to 90.
+    pub latitude: f64,
+    /// Degrees, -180 to 180.
+    pub longitude: f64,
+    /// What is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Location {
+    /// A place by degrees that exist; none for 0, 0, which stands where a place is not known.
+    pub fn new(latitude: f64, longitude: f64, name: Option<String>) -> Option<Self> {
+        let exists = latitude.abs() <= 90.0 && longitude.abs() <= 180.0 && (latitude != 0.0 || longitude != 0.0);
+        exists.then_some(Self { latitude, longitude, name })
+    }
+
+    /// How a history shows it, and a channel without maps.
+    pub fn in_words(&self) -> String {
+        let name = self.name.as_deref().map(|name| format!("{name}, ")).unwrap_or_default();
+        format!("[location] {name}{}, {}", self.latitude, self.longitude)
+    }
 }
 
 /// A part of ours as it waits to be sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outgoing {
     /// What to say.
     #[serde(flatten)]
@@ -286,7 +339,10 @@ impl Outgoing {
     pub fn in_words(&self) -> String {
         match self.unasked.as_ref().and_then(|unasked| unasked.template.as_ref()) {
             Some(template) if self.reply.text.is_empty() => template.in_words(),
-            _ => self.reply.text.clone(),
+            _ => match &self.reply.location {
+                Some(location) if self.reply.text.is_empty() => location.in_words(),
+                _ => self.reply.text.clone(),
+            },
         }
     }
 }

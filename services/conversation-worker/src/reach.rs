@@ -7,7 +7,7 @@ use store::{Lease, OutboxRow};
 use crate::worker::Worker;
 
 /// In which form a part is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Form<'a> {
     /// As it is.
     Words(&'a Reply),

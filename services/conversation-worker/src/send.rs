@@ -129,6 +129,9 @@ pub async fn transmit(
         SendOutcome::RetryAfter { wait, account_wide: true } => {
             worker.coordination.pause(&pause_key(lease), wait).await;
         }
+        SendOutcome::TooFast { account_wide: true } => {
+            worker.coordination.pause(&pause_key(lease), slower(attempt)).await;
+        }
         SendOutcome::Sent { provider_message_id, refused: Some(reason) } => {
             tracing::warn!(outbox.id = %row.id, reason, "the platform took the request and refused the message");
             let receipt = Receipt {
@@ -229,7 +232,10 @@ async fn post(channel: &Channel, peer: &str, row: &OutboxRow, form: Form<'_>) ->
 /// What the end of a request tells about the platform.
 fn health(sent: &SendOutcome) -> Health {
     match sent {
-        SendOutcome::Sent { .. } | SendOutcome::Rejected { .. } | SendOutcome::RetryAfter { .. } => Health::Answered,
+        SendOutcome::Sent { .. }
+        | SendOutcome::Rejected { .. }
+        | SendOutcome::RetryAfter { .. }
+        | SendOutcome::TooFast { .. } => Health::Answered,
         SendOutcome::NotSent { .. } | SendOutcome::Unknown { .. } => Health::Failed,
     }
 }
@@ -250,12 +256,21 @@ fn outcome(sent: &SendOutcome, attempt: i32, now: Micros) -> Outcome {
         }
         SendOutcome::Rejected { class, reason } => failed(*class, reason),
         SendOutcome::RetryAfter { wait, .. } => Outcome::Pending { due_at: now + *wait },
+        SendOutcome::TooFast { .. } if attempt < ATTEMPTS_MAX => Outcome::Pending { due_at: now + slower(attempt) },
+        SendOutcome::TooFast { .. } => Outcome::Failed { reason: "the platform never had time for it".to_owned() },
         SendOutcome::NotSent { .. } if attempt < ATTEMPTS_MAX => {
             Outcome::Pending { due_at: now + resend_pause(attempt) }
         }
         SendOutcome::NotSent { reason } => Outcome::Failed { reason: format!("never left: {reason}") },
         SendOutcome::Unknown { .. } => Outcome::Unknown,
     }
+}
+
+/// Pause after attempt number `attempt`, counted from 1, of which the platform says that it was too soon: 4^attempt
+/// seconds, as WhatsApp asks for (errors 131056 and 130429), at most [`RESEND_PAUSE_MAX`].
+fn slower(attempt: i32) -> Duration {
+    let seconds = 4_u32.saturating_pow(u32::try_from(attempt.max(1)).unwrap_or(1));
+    (SECOND * seconds).min(RESEND_PAUSE_MAX)
 }
 
 fn resend_pause(attempt: i32) -> Duration {
@@ -286,7 +301,7 @@ fn end(sent: &SendOutcome) -> &'static str {
     match sent {
         SendOutcome::Sent { .. } => "sent",
         SendOutcome::Rejected { .. } => "rejected",
-        SendOutcome::RetryAfter { .. } => "later",
+        SendOutcome::RetryAfter { .. } | SendOutcome::TooFast { .. } => "later",
         SendOutcome::NotSent { .. } => "not_sent",
         SendOutcome::Unknown { .. } => "unknown",
     }
@@ -307,6 +322,9 @@ fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
         }
         SendOutcome::RetryAfter { wait, .. } => {
             tracing::info!(%account, wait_ms = wait.as_millis(), "the platform asks us to wait")
+        }
+        SendOutcome::TooFast { account_wide } => {
+            tracing::info!(%account, account_wide, "the platform is asked too often")
         }
         SendOutcome::NotSent { reason } => tracing::warn!(%account, reason, "a message did not leave; will retry"),
         SendOutcome::Unknown { reason } => {
@@ -359,6 +377,16 @@ mod tests {
             ),
         ] {
             assert_eq!(outcome(&sent, attempt, now), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn what_came_too_fast_waits_four_times_as_long_each_time_up_to_a_minute() {
+        let seconds = |n: u64| Outcome::Pending { due_at: Micros(0) + Duration::from_secs(n) };
+        for account_wide in [true, false] {
+            let ended = |attempt| outcome(&SendOutcome::TooFast { account_wide }, attempt, Micros(0));
+            assert_eq!([ended(1), ended(2), ended(3), ended(39)], [seconds(4), seconds(16), seconds(60), seconds(60)]);
+            assert!(matches!(ended(ATTEMPTS_MAX), Outcome::Failed { .. }), "it has an end");
         }
     }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::Infobip;
 use crate::{
     RejectClass, SendOutcome,
-    exchange::{failure, read, retry_after},
+    exchange::{failure, read, retry_after, too_fast},
+    whatsapp::{marked, place},
 };
 
 /// For read marks, which nobody waits for.
@@ -83,8 +84,11 @@ impl Infobip {
 
 /// Path and `content` for a part as [`crate::whatsapp::render`] made it.
 fn request(part: &Reply) -> (&'static str, Value) {
+    if let Some(location) = &part.location {
+        return ("whatsapp/1/message/location", place(location));
+    }
     if part.choices.is_empty() {
-        return ("whatsapp/1/message/text", json!({ "text": part.text }));
+        return ("whatsapp/1/message/text", json!({ "text": marked(part) }));
     }
     match &part.list_title {
         None => {
@@ -93,7 +97,7 @@ fn request(part: &Reply) -> (&'static str, Value) {
                 .iter()
                 .map(|choice| json!({ "type": "REPLY", "id": choice.id, "title": choice.title }))
                 .collect();
-            let content = json!({ "body": { "text": part.text }, "action": { "buttons": buttons } });
+            let content = json!({ "body": { "text": marked(part) }, "action": { "buttons": buttons } });
             ("whatsapp/1/message/interactive/buttons", content)
         }
         Some(title) => {
@@ -109,7 +113,7 @@ fn request(part: &Reply) -> (&'static str, Value) {
                 })
                 .collect();
             let action = json!({ "title": title, "sections": [{ "rows": rows }] });
-            ("whatsapp/1/message/interactive/list", json!({ "body": { "text": part.text }, "action": action }))
+            ("whatsapp/1/message/interactive/list", json!({ "body": { "text": marked(part) }, "action": action }))
         }
     }
 }
@@ -120,7 +124,7 @@ fn outcome(id: OutboxId, status: StatusCode, headers: &HeaderMap, answer: &[u8])
         return accepted(id, answer);
     }
     match status {
-        StatusCode::TOO_MANY_REQUESTS => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
+        StatusCode::TOO_MANY_REQUESTS => too_fast(retry_after(headers)),
         StatusCode::REQUEST_TIMEOUT => SendOutcome::Unknown { reason: "408 Request Timeout".to_owned() },
         _ if status.is_client_error() => {
             let refusal = Refusal::read(answer);
@@ -222,7 +226,6 @@ mod tests {
     use http::header::RETRY_AFTER;
 
     use super::*;
-    use crate::exchange::DEFAULT_RETRY_AFTER;
 
     fn judge(status: u16, retry_after: Option<&str>, answer: &str) -> SendOutcome {
         let mut headers = HeaderMap::new();
@@ -305,7 +308,7 @@ mod tests {
             judge(429, Some("7"), ""),
             SendOutcome::RetryAfter { wait: Duration::from_secs(7), account_wide: true }
         );
-        assert_eq!(judge(429, None, ""), SendOutcome::RetryAfter { wait: DEFAULT_RETRY_AFTER, account_wide: true });
+        assert_eq!(judge(429, None, ""), SendOutcome::TooFast { account_wide: true });
         assert_eq!(
             judge(429, Some("Wed, 21 Oct 2015 07:28:00 GMT"), ""),
             SendOutcome::RetryAfter { wait: Duration::ZERO, account_wide: true }

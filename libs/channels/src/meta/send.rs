@@ -9,15 +9,13 @@ use serde_json::{Value, json};
 use super::{GROUP, Meta, WINDOW_CLOSED};
 use crate::{
     RejectClass, SendOutcome,
-    exchange::{failure, read, retry_after},
+    exchange::{failure, read, retry_after, too_fast},
     fields::is_phone,
-    whatsapp::numbered,
+    whatsapp::{marked, marked_numbered, place},
 };
 
 /// For read marks, which nobody waits for.
 const READ_MARK_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same pair of numbers takes about one message in six seconds for long (error 131056).
-const PAIR_WAIT: Duration = Duration::from_secs(6);
 /// After an error by which the platform says that it is away for a while.
 const AWAY_WAIT: Duration = Duration::from_secs(10);
 
@@ -71,8 +69,8 @@ impl Meta {
 fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
     let (kind, content) = match peer.strip_prefix(GROUP) {
         // Groups have neither buttons nor lists.
-        Some(_) => ("text", json!({ "body": numbered(part), "preview_url": false })),
-        None => message(part),
+        Some(_) if part.location.is_none() => ("text", json!({ "body": marked_numbered(part), "preview_url": false })),
+        _ => message(part),
     };
     envelope(peer, id, kind, content)
 }
@@ -106,8 +104,11 @@ fn envelope(peer: &str, id: OutboxId, kind: &str, content: Value) -> Value {
 
 /// Type and content of a part as [`crate::whatsapp::render`] made it.
 fn message(part: &Reply) -> (&'static str, Value) {
+    if let Some(location) = &part.location {
+        return ("location", place(location));
+    }
     if part.choices.is_empty() {
-        return ("text", json!({ "body": part.text, "preview_url": false }));
+        return ("text", json!({ "body": marked(part), "preview_url": false }));
     }
     let action = match &part.list_title {
         None => {
@@ -126,7 +127,7 @@ fn message(part: &Reply) -> (&'static str, Value) {
         }
     };
     let kind = if part.list_title.is_some() { "list" } else { "button" };
-    ("interactive", json!({ "type": kind, "body": { "text": part.text }, "action": action }))
+    ("interactive", json!({ "type": kind, "body": { "text": marked(part) }, "action": action }))
 }
 
 /// What the platform's answer means.
@@ -142,7 +143,7 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
     let number = |key: &str| error.get(key).and_then(Value::as_i64);
     let Some(code) = number("code") else {
         return match status {
-            StatusCode::TOO_MANY_REQUESTS => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
+            StatusCode::TOO_MANY_REQUESTS => too_fast(retry_after(headers)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => rejected(RejectClass::Credentials, status, None),
             StatusCode::REQUEST_TIMEOUT => SendOutcome::Unknown { reason: "408 Request Timeout".to_owned() },
             status if status.is_client_error() => rejected(RejectClass::Content, status, None),
@@ -150,8 +151,9 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
         };
     };
     match code {
-        4 | 80_007 | 130_429 => SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true },
-        131_056 => SendOutcome::RetryAfter { wait: PAIR_WAIT, account_wide: false },
+        4 | 80_007 | 130_429 => too_fast(retry_after(headers)),
+        // This pair of numbers: about one message in six seconds.
+        131_056 => SendOutcome::TooFast { account_wide: false },
         131_016 | 131_057 => SendOutcome::RetryAfter { wait: AWAY_WAIT, account_wide: true },
         0 | 3 | 10 | 33 | 190 | 200..=299 | 368 | 131_005 | 131_031 | 131_042 | 133_010 => {
             rejected(RejectClass::Credentials, status, Some(code))
@@ -160,9 +162,7 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
         100 if number("error_subcode") == Some(33) => rejected(RejectClass::Credentials, status, Some(code)),
         WINDOW_CLOSED => rejected(RejectClass::WindowClosed, status, Some(code)),
         130_472 | 131_021 | 131_026 | 131_049 | 131_050 => rejected(RejectClass::Recipient, status, Some(code)),
-        _ if status == StatusCode::TOO_MANY_REQUESTS => {
-            SendOutcome::RetryAfter { wait: retry_after(headers), account_wide: true }
-        }
+        _ if status == StatusCode::TOO_MANY_REQUESTS => too_fast(retry_after(headers)),
         _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
             SendOutcome::Unknown { reason: reason(status, Some(code)) }
         }
@@ -184,6 +184,8 @@ fn reason(status: StatusCode, code: Option<i64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::{Location, Span, Style};
+
     use super::*;
 
     fn judge(status: u16, answer: &str) -> SendOutcome {
@@ -207,9 +209,9 @@ mod tests {
         for code in [100, 131_008, 131_009, 131_051, 132_000] {
             rejected(400, code, RejectClass::Content);
         }
-        for (code, wait, account_wide) in [(130_429, 5, true), (80_007, 5, true), (131_056, 6, false)] {
+        for (code, account_wide) in [(4, true), (130_429, true), (80_007, true), (131_056, false)] {
             let answer = json!({ "error": { "code": code } }).to_string();
-            assert_eq!(judge(400, &answer), SendOutcome::RetryAfter { wait: Duration::from_secs(wait), account_wide });
+            assert_eq!(judge(400, &answer), SendOutcome::TooFast { account_wide });
         }
         let gone = json!({ "error": { "code": 100, "error_subcode": 33 } }).to_string();
         assert!(matches!(judge(400, &gone), SendOutcome::Rejected { class: RejectClass::Credentials, .. }));
@@ -218,7 +220,7 @@ mod tests {
     #[test]
     fn each_kind_of_peer_is_written_to_in_its_own_field() {
         let choice = domain::Choice { id: "y".to_owned(), title: "Yes".to_owned(), description: None };
-        let part = Reply { text: "Sure?".to_owned(), choices: vec![choice], list_title: None };
+        let part = Reply { text: "Sure?".to_owned(), choices: vec![choice], ..Reply::default() };
         let to = |peer: &str| {
             let body = body(peer, OutboxId::new(), &part);
             let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -228,8 +230,25 @@ mod tests {
         assert_eq!(to("HR.13491208655302741918"), ["individual", "", "HR.13491208655302741918", "interactive"]);
         assert_eq!(to("group:Y2FwaV9n"), ["group", "Y2FwaV9n", "", "text"]);
         let throttled = json!({ "error": { "code": 131_048 } }).to_string();
-        let wait = Duration::from_secs(5);
-        assert_eq!(judge(429, &throttled), SendOutcome::RetryAfter { wait, account_wide: true });
+        assert_eq!(judge(429, &throttled), SendOutcome::TooFast { account_wide: true });
+    }
+
+    #[test]
+    fn spans_are_marks_and_a_location_is_a_message_of_its_own() {
+        let id = OutboxId::new();
+        let spans = vec![Span { start: 0, end: 5, style: Style::Bold }];
+        let location = Location { latitude: 45.8, longitude: 15.97, name: Some("Oak room".to_owned()) };
+        let reply = Reply { text: "Rooms: *x*".to_owned(), spans: spans.clone(), ..Reply::default() };
+        assert_eq!(body("385910000001", id, &reply)["text"]["body"], json!("Rooms: `*x*`"));
+        let reply = Reply { text: "Rooms: Oak".to_owned(), spans, location: Some(location), ..Reply::default() };
+        let parts = crate::whatsapp::render(&reply);
+        for (peer, to) in [("385910000001", "385910000001"), ("group:Y2FwaV9n", "Y2FwaV9n")] {
+            let sent: Vec<Value> = parts.iter().map(|part| body(peer, id, part)).collect();
+            assert!(sent.iter().all(|body| body["to"] == json!(to)));
+            assert_eq!(sent[0]["type"], json!("location"));
+            assert_eq!(sent[0]["location"], json!({ "latitude": 45.8, "longitude": 15.97, "name": "Oak room" }));
+            assert_eq!(sent[1]["text"]["body"], json!("*Rooms*: Oak"));
+        }
     }
 
     #[test]

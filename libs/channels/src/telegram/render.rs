@@ -3,8 +3,9 @@
 use domain::{Choice, Reply};
 
 use crate::{
-    split::{shorten, split, units},
-    whatsapp::numbered,
+    split::{shorten, units},
+    whatsapp::{location, numbered},
+    words::Words,
 };
 
 /// Longest text of a message, in UTF-16 units.
@@ -24,20 +25,19 @@ const NO_TEXT: &str = "…";
 /// the last part.
 pub fn render(reply: &Reply) -> Vec<Reply> {
     let buttons = buttons(&reply.choices);
-    let text = match &buttons {
+    let words = match &buttons {
         None => numbered(reply),
         Some(buttons) if !buttons.is_empty() && reply.text.trim().is_empty() => {
-            reply.list_title.clone().unwrap_or_else(|| NO_TEXT.to_owned())
+            Words::plain(reply.list_title.as_deref().unwrap_or(NO_TEXT))
         }
-        Some(_) => reply.text.trim().to_owned(),
+        Some(_) => Words::of(reply),
     };
-    let limit = if units(&text) <= TEXT { TEXT } else { LONG_TEXT_PART };
-    let part = |text| Reply { text, ..Reply::default() };
-    let mut parts: Vec<Reply> = split(&text, limit).into_iter().map(part).collect();
-    if let Some(last) = parts.last_mut() {
+    let limit = if units(&words.text) <= TEXT { TEXT } else { LONG_TEXT_PART };
+    let mut texts: Vec<Reply> = words.split(limit).into_iter().map(Words::into_reply).collect();
+    if let Some(last) = texts.last_mut() {
         last.choices = buttons.unwrap_or_default();
     }
-    parts
+    location(reply).into_iter().chain(texts).collect()
 }
 
 /// None when an id cannot be a button's.
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn choices_become_buttons_under_the_last_part() {
         let choices = vec![choice("a", "Oak room", Some("12 seats")), choice("b", "Elm room", None)];
-        let parts = render(&Reply { text: "A sentence of it. ".repeat(300), choices, list_title: None });
+        let parts = render(&Reply { text: "A sentence of it. ".repeat(300), choices, ..Reply::default() });
         assert_eq!(parts.len(), 2);
         assert!(parts[0].choices.is_empty());
         let titles: Vec<&str> = parts[1].choices.iter().map(|choice| choice.title.as_str()).collect();
@@ -81,13 +81,13 @@ mod tests {
     #[test]
     fn ids_that_do_not_fit_become_numbers() {
         let long = choice(&"x".repeat(65), "Oak room", None);
-        let parts = render(&Reply { text: "Which?".to_owned(), choices: vec![long], list_title: None });
+        let parts = render(&Reply { text: "Which?".to_owned(), choices: vec![long], ..Reply::default() });
         assert_eq!(parts, [Reply { text: "Which?\n\n1. Oak room".to_owned(), ..Reply::default() }]);
     }
 
     #[test]
     fn choices_alone_have_a_text_above_them() {
-        let parts = render(&Reply { text: " ".into(), choices: vec![choice("a", "A", None)], list_title: None });
+        let parts = render(&Reply { text: " ".into(), choices: vec![choice("a", "A", None)], ..Reply::default() });
         assert_eq!((parts.len(), parts[0].text.as_str(), parts[0].choices.len()), (1, "…", 1));
         assert_eq!(render(&Reply::default()), []);
     }
@@ -100,7 +100,7 @@ mod tests {
             let choices: Vec<Choice> =
                 titles.iter().enumerate().map(|(n, title)| choice(&format!("c{n}"), title, Some("x"))).collect();
             let count = choices.len();
-            let parts = render(&Reply { text: text.repeat(repeat), choices, list_title: None });
+            let parts = render(&Reply { text: text.repeat(repeat), choices, ..Reply::default() });
             prop_assert!(parts.iter().all(|part| (1..=TEXT).contains(&units(&part.text))));
             prop_assert_eq!(parts.last().map_or(0, |part| part.choices.len()), count);
             for button in parts.iter().flat_map(|part| &part.choices) {

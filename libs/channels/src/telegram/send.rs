@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::Reply;
+use domain::{Reply, Span, Style};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,12 +11,14 @@ use super::{
     address::{Address, of_message},
     api::ApiError,
 };
-use crate::{RejectClass, SendOutcome, exchange::DEFAULT_RETRY_AFTER};
+use crate::{RejectClass, SendOutcome, exchange::too_fast, split::units, words::usable};
 
 /// For what nobody waits for: "typing", and the end of a button's wait.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Buttons whose titles have so many characters together stand in one row.
 const ROW_CHARS: usize = 24;
+/// Most entities of a message; the platform leaves out what is more.
+const ENTITIES_MAX: usize = 100;
 /// Most buttons in one row.
 const ROW_BUTTONS: usize = 3;
 
@@ -27,16 +29,23 @@ impl Telegram {
             return SendOutcome::Rejected { class: RejectClass::Recipient, reason: "the peer is no chat".to_owned() };
         };
         let begun = Instant::now();
-        let first = self.call("sendMessage", &message(&address, part), deadline).await;
+        let method = if part.location.is_some() { "sendLocation" } else { "sendMessage" };
+        let mut body = message(&address, part);
+        let mut sent = self.call(method, &body, deadline).await;
         // Nothing was sent: the group has another id now, and later messages come from there.
-        let sent = match first {
-            Err(ApiError::Refused { migrate_to_chat_id: Some(chat), .. }) => {
-                address = Address { chat, thread: address.thread };
-                let left = deadline.saturating_sub(begun.elapsed());
-                self.call("sendMessage", &message(&address, part), left).await
-            }
-            first => first,
-        };
+        if let Err(ApiError::Refused { migrate_to_chat_id: Some(chat), .. }) = sent {
+            address = Address { chat, thread: address.thread };
+            body["chat_id"] = json!(chat);
+            sent = self.call(method, &body, deadline.saturating_sub(begun.elapsed())).await;
+        }
+        // Nothing was sent: the words matter more than how they look.
+        if let Err(ApiError::Refused { code: 400, description, .. }) = &sent
+            && description.to_ascii_lowercase().contains("entit")
+            && body.as_object_mut().is_some_and(|body| body.remove("entities").is_some())
+        {
+            tracing::warn!(description, "a text is sent without its formatting");
+            sent = self.call(method, &body, deadline.saturating_sub(begun.elapsed())).await;
+        }
         match outcome(&address, sent) {
             SendOutcome::Sent { provider_message_id, refused } => {
                 SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused }
@@ -93,9 +102,11 @@ fn split_callback(rest: &str) -> (&str, Option<&str>) {
 
 /// The request of a part as [`super::render`] made it.
 fn message(address: &Address, part: &Reply) -> Value {
-    let mut body = json!({
-        "chat_id": address.chat, "text": part.text, "link_preview_options": { "is_disabled": true },
-    });
+    let mut body = match &part.location {
+        Some(location) => json!({ "latitude": location.latitude, "longitude": location.longitude }),
+        None => text(part),
+    };
+    body["chat_id"] = json!(address.chat);
     if let Some(thread) = address.thread {
         body["message_thread_id"] = json!(thread);
     }
@@ -113,6 +124,25 @@ fn message(address: &Address, part: &Reply) -> Value {
     body
 }
 
+/// The text with its spans as entities, whose places are in UTF-16 units.
+fn text(part: &Reply) -> Value {
+    let mut body = json!({ "text": part.text, "link_preview_options": { "is_disabled": true } });
+    let entity = |span: &Span| {
+        let kind = match span.style {
+            Style::Bold => "bold",
+            Style::Code => "code",
+        };
+        let offset = units(part.text.get(..span.start)?);
+        let length = units(part.text.get(span.start..span.end)?);
+        Some(json!({ "type": kind, "offset": offset, "length": length }))
+    };
+    let entities: Vec<Value> = usable(&part.text, &part.spans).iter().filter_map(entity).take(ENTITIES_MAX).collect();
+    if !entities.is_empty() {
+        body["entities"] = json!(entities);
+    }
+    body
+}
+
 fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
     let rejected = |class, reason: String| SendOutcome::Rejected { class, reason };
     match sent {
@@ -126,7 +156,7 @@ fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
             let about = |words: &[&str]| words.iter().any(|word| description.to_ascii_lowercase().contains(word));
             let reason = format!("{code} {description}");
             match code {
-                429 => SendOutcome::RetryAfter { wait: retry_after.unwrap_or(DEFAULT_RETRY_AFTER), account_wide: true },
+                429 => too_fast(retry_after),
                 // A token that is not known is answered with 404.
                 401 | 404 => rejected(RejectClass::Credentials, reason),
                 403 if about(&["blocked", "kicked"]) => rejected(RejectClass::OptedOut, reason),
@@ -144,6 +174,7 @@ fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
 #[cfg(test)]
 mod tests {
     use domain::Choice;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -158,7 +189,7 @@ mod tests {
     #[test]
     fn short_buttons_share_a_row() {
         let rows = |titles: &[&str]| {
-            let body = message(&HERE, &Reply { text: "?".to_owned(), choices: choices(titles), list_title: None });
+            let body = message(&HERE, &Reply { text: "?".to_owned(), choices: choices(titles), ..Reply::default() });
             let rows = body.pointer("/reply_markup/inline_keyboard").and_then(Value::as_array).expect("rows").clone();
             rows.iter().map(|row| row.as_array().map_or(0, Vec::len)).collect::<Vec<_>>()
         };
@@ -172,6 +203,34 @@ mod tests {
         let body = message(&Address { chat: -100, thread: Some(7) }, &Reply { text: "x".into(), ..Reply::default() });
         assert_eq!((&body["chat_id"], &body["message_thread_id"]), (&json!(-100), &json!(7)));
         assert_eq!(body.get("reply_markup"), None);
+    }
+
+    #[test]
+    fn spans_are_entities_counted_in_utf_16() {
+        let span = |start, end, style| Span { start, end, style };
+        let spans = vec![span(0, 8, Style::Bold), span(9, 13, Style::Code), span(50, 60, Style::Bold)];
+        let body = message(&HERE, &Reply { text: "Oak 😀 4711".into(), spans, ..Reply::default() });
+        let expected = json!([
+            { "type": "bold", "offset": 0, "length": 6 }, { "type": "code", "offset": 7, "length": 4 },
+        ]);
+        assert_eq!((&body["text"], &body["entities"]), (&json!("Oak 😀 4711"), &expected));
+    }
+
+    proptest! {
+        #[test]
+        fn entities_lie_between_characters_of_the_text(
+            text in "(?s).{0,60}", places in prop::collection::vec((0_usize..120, 0_usize..120), 0..8),
+        ) {
+            let spans = places.into_iter().map(|(start, end)| Span { start, end, style: Style::Code }).collect();
+            let body = message(&HERE, &Reply { text: text.clone(), spans, ..Reply::default() });
+            let units: Vec<u16> = text.encode_utf16().collect();
+            for entity in body["entities"].as_array().into_iter().flatten() {
+                let number = |key: &str| entity[key].as_u64().and_then(|n| usize::try_from(n).ok()).expect("a number");
+                let (start, end) = (number("offset"), number("offset") + number("length"));
+                let shown = units.get(start..end).expect("within the text");
+                prop_assert!(String::from_utf16(shown).is_ok_and(|shown| !shown.trim().is_empty()));
+            }
+        }
     }
 
     #[test]
@@ -201,7 +260,7 @@ mod tests {
         }
         let wait = |seconds| SendOutcome::RetryAfter { wait: Duration::from_secs(seconds), account_wide: true };
         assert_eq!(refused(429, "Too Many Requests", Some(31)), wait(31));
-        assert_eq!(refused(429, "", None), wait(5));
+        assert_eq!(refused(429, "", None), SendOutcome::TooFast { account_wide: true });
         let sent = outcome(&HERE, Ok(json!({ "message_id": 9 })));
         assert_eq!(sent, SendOutcome::Sent { provider_message_id: "42/9".to_owned(), refused: None });
     }

@@ -4,10 +4,12 @@
 mod request;
 mod upload;
 
-use domain::Reply;
+use domain::{Location, Reply};
 
 pub use request::{MAX_ATTACHMENTS, MAX_MESSAGE_CHARS, Request, RequestError, sanitise};
 pub use upload::{upload_address, upload_content, upload_id};
+
+use crate::words::Words;
 
 /// Name of the channel, and provider of its inbox rows.
 pub const NAME: &str = "web";
@@ -16,10 +18,15 @@ pub const NAME: &str = "web";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Web;
 
-/// A browser has no limits of ours: the reply is one part, with all its choices as buttons.
+/// A browser has no limits of ours: the reply is one part, with all its choices as buttons. A location without a text is
+/// told in words.
 pub fn render(reply: &Reply) -> Vec<Reply> {
-    if reply.text.trim().is_empty() && reply.choices.is_empty() {
+    let mut words = Words::of(reply);
+    if words.text.is_empty() {
+        words = Words::plain(reply.location.as_ref().map(Location::in_words).unwrap_or_default());
+    }
+    if words.text.is_empty() && reply.choices.is_empty() {
         return Vec::new();
     }
-    vec![Reply { text: reply.text.trim().to_owned(), ..reply.clone() }]
+    vec![Reply { text: words.text, spans: words.spans, ..reply.clone() }]
 }

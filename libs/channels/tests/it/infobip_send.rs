@@ -11,7 +11,7 @@ use channels::{
     infobip::{Config, Infobip},
     verify::{Algorithm, Auth, Encoding},
 };
-use domain::{Choice, OutboxId, Reply, Template};
+use domain::{Choice, Location, OutboxId, Reply, Span, Style, Template};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -69,10 +69,16 @@ async fn each_kind_of_part_goes_to_its_endpoint_with_our_id() {
     let (base_url, seen) = server(200, &[], r#"{"to":"385910000001","messageCount":1,"messageId":"m-1"}"#).await;
     let channel = channel(&base_url);
     let id = OutboxId::new();
+    let oak = Location { latitude: 45.8, longitude: 15.97, name: None };
     for reply in [
         text("Hello"),
         Reply { choices: choices(2), ..text("Sure?") },
         Reply { choices: choices(4), list_title: Some("Rooms".into()), ..text("Which?") },
+        Reply {
+            spans: vec![Span { start: 0, end: 3, style: Style::Bold }],
+            location: Some(oak),
+            ..text("Oak is here")
+        },
     ] {
         for part in channel.render(&reply) {
             let sent = channel.send("385910000001", id, &part, DEADLINE).await;
@@ -93,6 +99,8 @@ async fn each_kind_of_part_goes_to_its_endpoint_with_our_id() {
             "/whatsapp/1/message/interactive/list",
             json!({"body": {"text": "Which?"}, "action": {"title": "Rooms", "sections": [{"rows": rows}]}}),
         ),
+        ("/whatsapp/1/message/location", json!({"latitude": 45.8, "longitude": 15.97})),
+        ("/whatsapp/1/message/text", json!({"text": "*Oak* is here"})),
     ];
     assert_eq!(seen.len(), expected.len());
     for ((path, headers, body), (expected_path, content)) in seen.iter().zip(expected) {

@@ -3,4 +3,5 @@
 mod events;
 mod infobip_fetch;
 mod infobip_send;
+mod telegram_send;
 mod web;

@@ -18,7 +18,7 @@ async fn web_chat_takes_no_webhook_and_sends_nothing() {
 #[test]
 fn web_chat_keeps_text_and_all_buttons_in_one_part() {
     let choices = (0..12).map(|n| Choice { id: n.to_string(), title: "x".repeat(50), description: None }).collect();
-    let reply = Reply { text: "y".repeat(9_000), choices, list_title: None };
+    let reply = Reply { text: "y".repeat(9_000), choices, ..Reply::default() };
     assert_eq!(Channel::Web(Web).render(&reply), std::slice::from_ref(&reply));
     assert!(Channel::Web(Web).render(&Reply::default()).is_empty());
 }

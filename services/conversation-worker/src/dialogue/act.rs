@@ -7,6 +7,7 @@ use super::{
     answer, ask, fail, files,
     later::{self, Same},
     learn,
+    marked::Marked,
     schema::{self, operation_verb},
     scope::{Scope, Step, YES_S, arguments_hash},
     show,
@@ -26,19 +27,19 @@ use crate::{
 pub fn confirm(scope: &mut Scope<'_>, mut task: Task, operation: &Operation) -> Step<()> {
     let Some(frame) = task.frames.first() else { return Ok(()) };
     let hash = arguments_hash(frame);
-    let mut lines = Vec::new();
+    let mut lines: Vec<Marked> = Vec::new();
     // A change of a question that was shown is told alone; the rest stays.
     let changed = scope.lead.iter().any(|line| line.starts_with(&changed_start(scope)));
     if !changed {
-        lines.push(plan(scope, operation));
+        lines.push(plan(scope, operation).into());
         let shown = show::lines(scope, operation, frame);
         // What was taken a moment ago is told once.
-        scope.lead.retain(|led| !shown.iter().any(|line| line.trim_start_matches("• ") == led));
+        scope.lead.retain(|led| !shown.iter().any(|line| line.text.trim_start_matches("• ") == led));
         lines.extend(shown);
-        lines.extend(files::hint(scope, &mut task, operation));
+        lines.extend(files::hint(scope, &mut task, operation).map(Marked::from));
     }
     let offers = offers(scope, operation, &hash, false);
-    ask::open(scope, Ask::Confirm { hash }, Some(task), lines.join("\n"), offers);
+    ask::open(scope, Ask::Confirm { hash }, Some(task), Marked::join(lines, "\n"), offers);
     Ok(())
 }
 
@@ -163,22 +164,22 @@ pub fn ask_again(scope: &mut Scope<'_>, task: Task, operation: &Operation, text:
 }
 
 /// "Booked: VW Transporter, Sun 22 Nov, 09:00-13:00. Number 4711."
-pub fn done(scope: &Scope<'_>, operation: &Operation, task: &Task, body: &Value) -> String {
+pub fn done(scope: &Scope<'_>, operation: &Operation, task: &Task, body: &Value) -> Marked {
     let done = match operation_verb(operation) {
         Some((verb, _)) => capital(&scope.text("act-done", &[("verb", &verb), ("done", &participle(&verb))])),
         None => scope.text("act-done-plain", &[]),
     };
     let gist = task.frames.first().map(|frame| show::gist(scope, operation, frame)).unwrap_or_default();
-    let mut text = if gist.is_empty() {
+    let text = if gist.is_empty() {
         format!("{done}: {}.", schema::operation_title(operation))
     } else {
         format!("{done}: {gist}.")
     };
+    let text = Marked::from(text);
     if let Some(handle) = Telling::new(scope.lang, &scope.place, operation).handle(body)
         && !task.frames.first().is_some_and(|frame| frame.arguments.values().any(|value| plain(value) == handle))
     {
-        text.push(' ');
-        text.push_str(&scope.text("number-is", &[("number", &handle)]));
+        return text.with(" ").with(scope.number_is(&handle));
     }
     text
 }

@@ -4,7 +4,8 @@ use openapi::{Operation, Risk};
 use serde_json::Value;
 
 use super::{
-    fail, learn,
+    fail, learn, location,
+    marked::Marked,
     rows::{self, Found},
     schema::{self, kind},
     scope::{Scope, Step},
@@ -97,10 +98,13 @@ pub fn tell_in_words(
     used(scope, operation, &title);
     let found = rows::found(operation, body, cut);
     let shown = found.list.len();
+    let only = found.list.first().filter(|_| !found.is_list);
+    let location = only.and_then(|row| location::of(&Telling::new(scope.lang, &scope.place, operation), row));
     remember(scope, operation, frame, found, shown, false);
     let offers = follow_ups(scope, operation, others, scope.input.settings.limits.buttons.min(2))?;
     scope.keep_offers(&offers);
     scope.say_with(words, offers);
+    scope.show_location(location);
     Ok(())
 }
 
@@ -129,8 +133,12 @@ pub fn tell(
     let telling = Telling::new(scope.lang, &scope.place, operation);
     if !found.is_list {
         let whole = telling.whole(&found.list[0]);
-        let text = if telling.is_named(&found.list[0]) { whole } else { format!("{about}: {whole}") };
-        return finish(scope, operation, frame, found, text, others, false);
+        let named = telling.is_named(&found.list[0]);
+        let text = if named { whole } else { Marked::bold(about).with(": ").with(whole) };
+        let location = location::of(&telling, &found.list[0]);
+        finish(scope, operation, frame, found, text, others, false)?;
+        scope.show_location(location);
+        return Ok(());
     }
     let only = rows::narrowed(&found.list, words).filter(|_| found.is_list);
     let mut count = String::new();
@@ -161,7 +169,7 @@ pub fn tell(
         .enumerate()
         .map(|(at, row)| format!("{}. {}", at + 1, telling.line(row)))
         .collect();
-    let text = format!("{about}:{count}\n{}", lines.join("\n"));
+    let text = Marked::bold(about).with(format!(":{count}\n{}", lines.join("\n")));
     finish(scope, operation, frame, found, text, others, narrowed)
 }
 
@@ -171,7 +179,7 @@ fn finish(
     operation: &Operation,
     frame: Frame,
     found: Found,
-    text: String,
+    text: Marked,
     others: &[Suggestion],
     narrowed: bool,
 ) -> Step<()> {
@@ -418,7 +426,8 @@ pub fn row(scope: &mut Scope<'_>, at: usize) -> Step<bool> {
     let Some(mut last) = scope.state.last.clone() else { return Ok(false) };
     let Some(row) = last.rows.get(at).cloned() else { return Ok(false) };
     let Some(operation) = scope.operation_of(&last.frame)? else { return Ok(false) };
-    let text = Telling::new(scope.lang, &scope.place, &operation).whole(&row);
+    let telling = Telling::new(scope.lang, &scope.place, &operation);
+    let (text, location) = (telling.whole(&row), location::of(&telling, &row));
     last.focus = Some(at);
     last.at = scope.input.now;
     scope.state.last = Some(last);
@@ -428,5 +437,6 @@ pub fn row(scope: &mut Scope<'_>, at: usize) -> Step<bool> {
     let offers: Vec<Offer> = kept.into_iter().map(|offer| scope.offer(offer.title, offer.does, "")).collect();
     scope.keep_offers(&offers);
     scope.say_with(text, offers);
+    scope.show_location(location);
     Ok(true)
 }

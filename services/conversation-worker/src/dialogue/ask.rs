@@ -4,7 +4,9 @@ use openapi::{Field, Operation, ProblemKind};
 use serde_json::{Value, json};
 
 use super::{
-    files, identity, rows,
+    files, identity,
+    marked::Marked,
+    rows,
     schema::{self, Kind, kind},
     scope::{Scope, Step},
     show,
@@ -19,14 +21,15 @@ use crate::language::{
 };
 
 /// Opens a question: says it and remembers what is to go on with the answer.
-pub fn open(scope: &mut Scope<'_>, kind: Ask, task: Option<Task>, text: String, offers: Vec<Offer>) {
+pub fn open(scope: &mut Scope<'_>, kind: Ask, task: Option<Task>, text: impl Into<Marked>, offers: Vec<Offer>) {
     let Some(person) = scope.person() else { return };
     scope.say_with(text, offers.clone());
     // With what led it, so that it is the same when it is asked again.
-    let text = scope.replies.last().map(|reply| reply.text.clone()).unwrap_or_default();
+    let said = scope.replies.last().map(|reply| (reply.text.clone(), reply.spans.clone()));
+    let (text, spans) = said.unwrap_or_default();
     scope.state.offers = Vec::new();
-    scope.state.open =
-        Some(Open { kind, person, name: identity::display_name(scope), asked_at: scope.input.now, task, offers, text });
+    let (name, asked_at) = (identity::display_name(scope), scope.input.now);
+    scope.state.open = Some(Open { kind, person, name, asked_at, task, offers, text, spans });
 }
 
 /// Asks the open question again, with new tokens.
@@ -42,12 +45,13 @@ pub fn again(scope: &mut Scope<'_>, open_question: Open) {
             scope.offer(offer.title.clone(), offer.does.clone(), &bound)
         })
         .collect();
-    let (kind, task, text) = (open_question.kind, open_question.task, open_question.text);
+    let (kind, task) = (open_question.kind, open_question.task);
+    let said = Marked { text: open_question.text, spans: open_question.spans };
     let asked = (open_question.person, open_question.name);
-    open(scope, kind, task, text.clone(), offers);
+    open(scope, kind, task, said.clone(), offers);
     if let Some(new) = &mut scope.state.open {
         (new.person, new.name) = asked;
-        new.text = text;
+        (new.text, new.spans) = (said.text, said.spans);
     }
 }
 

@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::{
     act, answer,
     fail::{self, Seen},
-    known_languages, schema,
+    known_languages,
+    marked::Marked,
+    schema,
     scope::{Scope, Step, arguments_hash},
     show,
     state::{Acted, Does, Frame, Later, Offer, Pending, State, Task},
@@ -89,16 +91,16 @@ pub fn unknown(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation, call
         Some(_) => retry_at(scope, scope.input.now, 0, None),
         None => None,
     };
-    let mut text = scope.text(key, &args);
+    let mut text = Marked::from(scope.text(key, &args));
     match (later, due.filter(|_| has_room(scope)), scope.person()) {
         (Some(later), Some(due), Some(person)) => {
             keep(scope, later, person, frame.clone(), call, due);
         }
-        (Some(_), ..) => text = scope.text("unknown-unchecked", &args),
+        (Some(_), ..) => text = scope.text("unknown-unchecked", &args).into(),
         (None, ..) => {}
     }
     if let Seen::There(Some(number)) = seen {
-        text = format!("{text} {}", scope.text("number-is", &[("number", &number)]));
+        text = text.with(" ").with(scope.number_is(&number));
     }
     scope.say(text);
     Ok(())
@@ -350,9 +352,9 @@ fn happened(scope: &mut Scope<'_>, pending: &Pending, operation: &Operation, bod
 /// It is there, whichever call made it.
 fn found(scope: &mut Scope<'_>, pending: &Pending, number: Option<String>) -> Step<()> {
     let what = what(scope, pending)?;
-    let mut text = scope.text("later-found", &[("what", &what)]);
+    let mut text = Marked::from(scope.text("later-found", &[("what", &what)]));
     if let Some(number) = number {
-        text = format!("{text} {}", scope.text("number-is", &[("number", &number)]));
+        text = text.with(" ").with(scope.number_is(&number));
     }
     scope.say(text);
     Ok(())

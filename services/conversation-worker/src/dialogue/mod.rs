@@ -18,6 +18,8 @@ mod identity;
 mod ids;
 pub mod later;
 mod learn;
+mod location;
+mod marked;
 mod periods;
 mod read;
 mod reply;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
 
-use domain::{Choice, Micros, PersonId, Reply};
+use domain::{Choice, Location, Micros, PersonId, Reply};
 use llm::{ChatAnswer, ChatRequest};
 use openapi::{Operation, Risk};
 use serde_json::{Map, Value};
@@ -11,6 +11,7 @@ use store::OptChange;
 
 use super::{
     free::Speak,
+    marked::Marked,
     state::{Does, Frame, Offer, Pending, State},
 };
 use crate::{
@@ -276,23 +277,29 @@ impl<'a> Scope<'a> {
         texts::say(self.lang, key, arguments)
     }
 
+    /// The number by which people speak of a thing.
+    pub fn number_is(&self, number: &str) -> Marked {
+        Marked::quoting(self.text("number-is", &[("number", number)]), number)
+    }
+
     /// A text of the product that has a count.
     pub fn counted(&self, key: &str, n: usize, arguments: &[(&str, &str)]) -> String {
         texts::count(self.lang, key, n, arguments)
     }
 
     /// Says something, after what was kept to lead it.
-    pub fn say(&mut self, text: impl Into<String>) {
+    pub fn say(&mut self, text: impl Into<Marked>) {
         self.say_with(text, Vec::new());
     }
 
     /// Says something with buttons or a list; the offers themselves are kept by the caller.
-    pub fn say_with(&mut self, text: impl Into<String>, offers: Vec<Offer>) {
-        let mut lines = std::mem::take(&mut self.lead);
+    pub fn say_with(&mut self, text: impl Into<Marked>, offers: Vec<Offer>) {
+        let mut lines: Vec<Marked> = std::mem::take(&mut self.lead).into_iter().map(Marked::from).collect();
         let text = text.into();
-        if !text.is_empty() {
+        if !text.text.is_empty() {
             lines.push(text);
         }
+        let Marked { text, spans } = Marked::join(lines, "\n");
         let limits = &self.input.settings.limits;
         let list = offers.len() > limits.buttons;
         let most = if list { limits.row_title } else { limits.button_title };
@@ -307,7 +314,14 @@ impl<'a> Scope<'a> {
             })
             .collect();
         let list_title = list.then(|| texts::say(self.lang, "button-choose", &[]));
-        self.replies.push(Reply { text: lines.join("\n"), choices, list_title });
+        self.replies.push(Reply { text, choices, list_title, spans, location: None });
+    }
+
+    /// Shows a place on a map with what was just said.
+    pub fn show_location(&mut self, location: Option<Location>) {
+        if let Some(reply) = self.replies.last_mut() {
+            reply.location = location;
+        }
     }
 
     /// A button with a single-use token, bound to what it does.

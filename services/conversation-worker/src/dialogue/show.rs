@@ -4,6 +4,7 @@ use openapi::{Field, Operation};
 use serde_json::Value;
 
 use super::{
+    marked::Marked,
     schema::{self, Kind, kind},
     scope::Scope,
     state::Frame,
@@ -54,13 +55,14 @@ fn is_name(field: &Field) -> bool {
 }
 
 /// All arguments as lines "• Title: value", in the order of the fields.
-pub fn lines(scope: &Scope<'_>, operation: &Operation, frame: &Frame) -> Vec<String> {
+pub fn lines(scope: &Scope<'_>, operation: &Operation, frame: &Frame) -> Vec<Marked> {
     operation
         .fields
         .iter()
         .filter_map(|field| {
             let value = frame.arguments.get(&field.key)?;
-            Some(format!("• {}: {}", schema::title(field), argument(scope, field, value, frame.labels.get(&field.key))))
+            let value = argument(scope, field, value, frame.labels.get(&field.key));
+            Some(Marked::from("• ").with(Marked::bold(schema::title(field))).with(format!(": {value}")))
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Micros, PersonId};
+use domain::{Micros, PersonId, Span};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -123,6 +123,9 @@ pub struct Open {
     pub offers: Vec<Offer>,
     /// Its text, to ask again.
     pub text: String,
+    /// Parts of the text that are shown in another way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
 }
 
 /// What an open question asks for.

@@ -4,10 +4,10 @@ use jiff::civil::DateTime;
 use openapi::Operation;
 use serde_json::{Map, Value};
 
-use super::schema;
+use super::{marked::Marked, schema};
 use crate::language::{
     Lang, fold,
-    format::{Place, cut, days, moment, number, period, read_date, short_day, small},
+    format::{Place, capital, cut, days, moment, number, period, read_date, short_day, small},
     texts,
 };
 
@@ -145,20 +145,20 @@ impl<'a> Telling<'a> {
     }
 
     /// A row with everything it has, the label first; never empty.
-    pub fn whole(&self, row: &Value) -> String {
+    pub fn whole(&self, row: &Value) -> Marked {
         let told = self.all(row);
-        if told.trim().is_empty() { texts::say(self.lang, "result-none", &[]) } else { told }
+        if told.text.trim().is_empty() { texts::say(self.lang, "result-none", &[]).into() } else { told }
     }
 
-    fn all(&self, row: &Value) -> String {
+    fn all(&self, row: &Value) -> Marked {
         let Some(object) = row.as_object() else {
-            return self.value("", row).unwrap_or_default();
+            return self.value("", row).unwrap_or_default().into();
         };
         let parts = self.parts(object);
         let label = self.label(row);
         let in_label: Vec<&str> = label.split(", ").collect();
         let has_name = parts.iter().any(|p| matches!(p.kind, PartKind::Name | PartKind::Text));
-        let mut told: Vec<String> = if has_name { vec![label.clone()] } else { Vec::new() };
+        let mut told: Vec<String> = Vec::new();
         for part in &parts {
             if has_name
                 && in_label.contains(&part.text.as_str())
@@ -168,15 +168,15 @@ impl<'a> Telling<'a> {
             }
             told.push(self.pair(part));
         }
-        if told.is_empty() {
-            return self.fallback(object, &parts);
+        let name = has_name.then_some(label.as_str());
+        let all = || name.into_iter().chain(told.iter().map(String::as_str));
+        if all().next().is_none() {
+            return self.fallback(object, &parts).into();
         }
-        let long = told.len() > 7 || told.iter().map(|t| t.chars().count()).sum::<usize>() > 160;
-        if long {
-            told.iter().map(|t| crate::language::format::capital(t)).collect::<Vec<_>>().join("\n")
-        } else {
-            told.join(" · ")
-        }
+        let long = all().count() > 7 || all().map(|t| t.chars().count()).sum::<usize>() > 160;
+        let shown = |text: &str| if long { capital(text) } else { text.to_owned() };
+        let all = name.map(|name| Marked::bold(shown(name))).into_iter().chain(told.iter().map(|t| shown(t).into()));
+        Marked::join(all, if long { "\n" } else { " · " })
     }
 
     /// True when a row has a word that names it.

@@ -235,7 +235,10 @@ impl Library {
             "GET /branches" => (
                 200,
                 json!([
-                    {"id": "brn_1", "name": "Centre", "address": "Ilica 5", "hours": "Mon-Fri 8-20"},
+                    {
+                        "id": "brn_1", "name": "Centre", "address": "Ilica 5", "hours": "Mon-Fri 8-20",
+                        "position": {"lat": 45.8131, "lng": 15.9713},
+                    },
                     {"id": "brn_2", "name": "Trešnjevka", "address": "Ozaljska 10", "hours": "Mon-Fri 9-17"},
                 ]),
             ),

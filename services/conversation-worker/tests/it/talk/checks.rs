@@ -13,6 +13,10 @@ pub fn check(replies: &[Reply], transcript: &str) {
         let first = reply.text.chars().find(|letter| !letter.is_whitespace());
         assert!(first.is_none_or(|letter| !letter.is_lowercase()), "{:?} begins small\n{transcript}", reply.text);
         check_words(&reply.text, transcript);
+        for span in &reply.spans {
+            let shown = reply.text.get(span.start..span.end);
+            assert!(shown.is_some_and(|shown| !shown.trim().is_empty()), "{span:?} of {:?}\n{transcript}", reply.text);
+        }
         assert!(!reply.text.trim().is_empty(), "an empty message\n{}", transcript);
         assert!(reply.text.chars().count() <= 2_000, "a message too long to read\n{}", transcript);
         let many = reply.choices.len() > 3;

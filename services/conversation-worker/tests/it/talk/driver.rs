@@ -7,7 +7,7 @@ use conversation_worker::turn::{
     Action, Alarm, Answer, Call, CallRef, ChatOutcome, FileOutcome, Input, Mapping, Next, Outcome, Purpose, Said,
     SearchQuery, Settings, State, turn,
 };
-use domain::{Choice, Content, Micros, Reply};
+use domain::{Choice, Content, Micros, Reply, Style};
 use llm::ChatRequest;
 use openapi::Risk;
 
@@ -307,6 +307,13 @@ impl Talk {
     /// The last answer's words.
     pub fn text(&self) -> String {
         self.answer.replies.iter().map(|reply| reply.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The parts of the last answer that are shown in this style.
+    pub fn shown(&self, style: Style) -> Vec<&str> {
+        let all = self.answer.replies.iter().flat_map(|reply| reply.spans.iter().map(move |span| (reply, span)));
+        let wanted = all.filter(|(_, span)| span.style == style);
+        wanted.map(|(reply, span)| &reply.text[span.start..span.end]).collect()
     }
 
     /// The titles of the last answer's buttons and rows.

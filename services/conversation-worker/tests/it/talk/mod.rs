@@ -15,6 +15,7 @@ mod free;
 mod identity;
 mod languages;
 mod later;
+mod looks;
 mod lookups;
 mod meaning;
 mod pages;
