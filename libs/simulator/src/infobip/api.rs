@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     ErrorBody, Infobip, Repeats, Send,
     check::{Violations, check},
-    content::read,
+    content::{attached, read},
     media, webhook,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub(super) fn router(infobip: Infobip) -> Router {
     Router::new()
         .route("/whatsapp/1/message/text", post(send))
         .route("/whatsapp/1/message/template", post(send))
+        .route("/whatsapp/1/message/location", post(send))
         .route("/whatsapp/1/message/interactive/buttons", post(send))
         .route("/whatsapp/1/message/interactive/list", post(send))
         .route("/whatsapp/1/senders/{sender}/message/{message}/read", post(mark_read))
@@ -166,7 +167,9 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     if shown {
         let (text, kind) = read(path, &content);
         let tick = if reachable { Tick::Sent } else { Tick::Failed };
-        let bubble = Bubble { quoted, callback_data, ..Bubble::new(id.clone(), false, text, kind, tick, now) };
+        let attached = attached(&content);
+        let bubble =
+            Bubble { quoted, callback_data, attached, ..Bubble::new(id.clone(), false, text, kind, tick, now) };
         if reachable && !blocked {
             inner.phones.chat(&to).bubbles.push(bubble);
         }

@@ -115,6 +115,7 @@ pub(super) fn check(path: &str, body: &Value, sender: &str) -> Violations {
     match path {
         "text" => text(&mut wrong, content),
         "template" => template(&mut wrong, content),
+        "location" => location(&mut wrong, content),
         "interactive/buttons" => buttons(&mut wrong, content),
         _ => list(&mut wrong, content),
     }
@@ -126,6 +127,18 @@ fn text(wrong: &mut Violations, content: Option<&Value>) {
         wrong.text(content.get("text"), "content.text", 1, 4096, true);
         wrong.flag(content.get("previewUrl"), "content.previewUrl");
     }
+}
+
+fn location(wrong: &mut Violations, content: Option<&Value>) {
+    let known = ["latitude", "longitude", "name", "address"];
+    let Some(content) = wrong.object(content, "content", &known) else { return };
+    for (field, most) in [("latitude", 90.0), ("longitude", 180.0)] {
+        if !content.get(field).and_then(Value::as_f64).is_some_and(|degrees: f64| degrees.abs() <= most) {
+            wrong.add(&join("content", field), format!("must be between -{most} and {most}"));
+        }
+    }
+    wrong.text(content.get("name"), "content.name", 0, 1000, false);
+    wrong.text(content.get("address"), "content.address", 0, 1000, false);
 }
 
 /// Which templates there are is not known here: any name is approved.

@@ -2,7 +2,13 @@
 
 use serde_json::Value;
 
-use crate::phone::{Button, Kind, Row};
+use crate::phone::{Attached, Button, Kind, Row};
+
+/// The place of a lawful send of one.
+pub(super) fn attached(content: &Value) -> Option<Attached> {
+    let degrees = |field: &str| content.get(field).and_then(Value::as_f64);
+    Some(Attached::Place { latitude: degrees("latitude")?, longitude: degrees("longitude")? })
+}
 
 /// Reads the content of a lawful send.
 pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
@@ -26,6 +32,7 @@ pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
             }
             (text("/body/text"), Kind::List { button: text("/action/title"), rows })
         }
+        "location" => (text("/name"), Kind::Other { what: "location".to_owned() }),
         "template" => {
             let values = array(content.pointer("/templateData/body/placeholders"));
             let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();

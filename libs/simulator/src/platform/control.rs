@@ -217,6 +217,7 @@ fn operations(platform: &Platform) -> Vec<String> {
         Platform::Infobip(_) => named(&[
             "POST /whatsapp/1/message/text",
             "POST /whatsapp/1/message/template",
+            "POST /whatsapp/1/message/location",
             "POST /whatsapp/1/message/interactive/buttons",
             "POST /whatsapp/1/message/interactive/list",
             "POST /whatsapp/1/senders/{sender}/message/{messageId}/read",
