@@ -74,7 +74,7 @@ pub(crate) enum Arg {
     Text(Option<String>),
     Uuid(Option<Uuid>),
     Bool(bool),
-    Bytes(Vec<u8>),
+    Bytes(Option<Vec<u8>>),
     Uuids(Vec<Uuid>),
     Ints(Vec<i64>),
 }
@@ -123,7 +123,8 @@ arg_from! {
     Option<OutboxId>, v => Self::Uuid(v.map(|v| v.0));
     Option<PersonId>, v => Self::Uuid(v.map(|v| v.0));
     bool, v => Self::Bool(v);
-    &[u8], v => Self::Bytes(v.to_vec());
+    &[u8], v => Self::Bytes(Some(v.to_vec()));
+    Option<&[u8]>, v => Self::Bytes(v.map(<[u8]>::to_vec));
     Vec<Uuid>, v => Self::Uuids(v);
     Vec<i64>, v => Self::Ints(v);
 }

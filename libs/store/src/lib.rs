@@ -49,7 +49,7 @@ pub use history::{Cursor, Direction};
 pub use inbox::Accepted;
 pub use journal::JournalRow;
 pub use lease::{Lease, Seen, SweepInput};
-pub use media::{FileNew, StoredFile};
+pub use media::{FileContent, FileNew, FilePut, StoredFile, UnusedFile};
 #[cfg(feature = "faults")]
 pub use memory::Clock;
 pub use notifications::NotificationState;

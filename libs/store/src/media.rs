@@ -1,14 +1,18 @@
 //! Files that people sent into a conversation: kept once each for a while, so that a call that was decided on them can be
 //! made, and made again, with the same bytes.
+//!
+//! The bytes are in the row, or outside the database (`stored_files`). Those outside are begun here, put by the caller,
+//! and then named by a row; what no row names is removed by [`Store::claim_unused_file`]'s caller. So a crash between
+//! any two of these leaves at most a file that a sweep removes.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use domain::PersonId;
+use domain::{ConversationId, PersonId, Tenant};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     Lease, Store, StoreError,
-    engine::{Arg, Row, args, clean, sql},
+    engine::{Row, args, clean, sql},
     lease::micros,
 };
 
@@ -26,10 +30,44 @@ pub struct FileNew<'a> {
     pub media_type: &'a str,
     /// Its name, where one is known.
     pub name: Option<&'a str>,
-    /// All of it.
-    pub content: &'a [u8],
+    /// Its bytes, or where they are.
+    pub content: FileContent<'a>,
     /// For how long, from now.
     pub keep: Duration,
+}
+
+/// The bytes of a file to keep.
+#[derive(Clone, Copy, Debug)]
+pub enum FileContent<'a> {
+    /// All of it, for the database.
+    Here(&'a [u8]),
+    /// They were put outside the database after [`Store::begin_file`].
+    Stored {
+        /// Their SHA-256, in lower-case hex.
+        sha256: &'a str,
+        /// How many there are.
+        size_bytes: usize,
+    },
+}
+
+/// How keeping a file ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilePut {
+    /// It is found under this SHA-256, in lower-case hex.
+    Kept(String),
+    /// The conversation has too many files at the moment.
+    Full,
+    /// It was removed since it was put: begin again.
+    Removed,
+}
+
+/// A file outside the database that nothing names any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusedFile {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Its SHA-256, in lower-case hex.
+    pub sha256: String,
 }
 
 /// A file that was kept.
@@ -41,29 +79,52 @@ pub struct StoredFile {
     pub name: Option<String>,
     /// Its size, also when the content is gone.
     pub size_bytes: i64,
-    /// All of it; none when its time is over.
+    /// All of it, where the database has it; none when its time is over.
     pub content: Option<Vec<u8>>,
+    /// It is outside the database, and its time is not over.
+    pub stored: bool,
 }
 
 impl Store {
-    /// Keeps a file of the lease's conversation; gives the SHA-256 under which it is found, in lower-case hex. The same
-    /// bytes are kept once, and for the longer time. None: the conversation has too many files at the moment.
+    /// Says that a file of the lease's tenant will be put outside the database now; from then on for `grace` of
+    /// [`Self::claim_unused_file`] nobody removes it. False: it is being removed, and may be begun again in a moment.
+    ///
+    /// # Errors
+    /// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`].
+    pub async fn begin_file(&self, lease: &Lease, sha256: &str, size_bytes: usize) -> Result<bool, StoreError> {
+        let size_bytes = checked(size_bytes)?;
+        let begun = self
+            .write(
+                sql!(
+                    "insert into stored_files (tenant, sha256, size_bytes, kept, touched_at) "
+                    "values ($1, $2, $3, true, " now ") on conflict (tenant, sha256) do update set "
+                    "size_bytes = excluded.size_bytes, kept = true, touched_at = excluded.touched_at, removing_until = null "
+                    "where stored_files.removing_until is null or stored_files.removing_until <= excluded.touched_at "
+                    "returning size_bytes"
+                ),
+                args![&lease.tenant, sha256, size_bytes],
+            )
+            .await?;
+        Ok(!begun.is_empty())
+    }
+
+    /// Keeps a file of the lease's conversation. The same bytes are kept once, and for the longer time.
     ///
     /// # Errors
     /// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`]; [`StoreError::Fenced`].
-    pub async fn put_file(&self, lease: &Lease, file: &FileNew<'_>) -> Result<Option<String>, StoreError> {
-        let size = file.content.len();
-        if size > FILE_BYTES_MAX {
-            return Err(StoreError::Payload(format!("a file of {size} bytes; the most is {FILE_BYTES_MAX}")));
-        }
-        let sha256 = hex::encode(Sha256::digest(file.content));
-        let size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
+    pub async fn put_file(&self, lease: &Lease, file: &FileNew<'_>) -> Result<FilePut, StoreError> {
+        let (sha256, size_bytes, content) = match file.content {
+            FileContent::Here(content) => (hex::encode(Sha256::digest(content)), content.len(), Some(content)),
+            FileContent::Stored { sha256, size_bytes } => (sha256.to_owned(), size_bytes, None),
+        };
+        let size_bytes = checked(size_bytes)?;
         let room = i64::try_from(CONVERSATION_BYTES_MAX).unwrap_or(i64::MAX);
         let mut tx = self.fenced(lease).await?;
         let full = tx
             .optional(
                 sql!(
-                    "select count(*) as files from media where conversation = $1 and sha256 <> $2 and content is not null "
+                    "select count(*) as files from media where conversation = $1 and sha256 <> $2 "
+                    "and (content is not null or stored) "
                     "having sum(size_bytes) + $3 > $4"
                 ),
                 args![lease.conversation, &sha256, size_bytes, room],
@@ -71,14 +132,29 @@ impl Store {
             .await?;
         if full.is_some() {
             tx.rollback().await?;
-            return Ok(None);
+            return Ok(FilePut::Full);
+        }
+        if content.is_none() {
+            let touched = tx
+                .optional(
+                    sql!(
+                        "update stored_files set touched_at = " now " where tenant = $1 and sha256 = $2 and kept "
+                        "and removing_until is null returning size_bytes"
+                    ),
+                    args![&lease.tenant, &sha256],
+                )
+                .await?;
+            if touched.is_none() {
+                tx.rollback().await?;
+                return Ok(FilePut::Removed);
+            }
         }
         tx.execute(
             sql!(
                 "insert into media "
-                "(conversation, sha256, tenant, person, media_type, name, size_bytes, content, created_at, expires_at) "
-                "values ($1, $2, $3, $4, $5, $6, $7, $8, " now ", " now " + $9) "
-                "on conflict (conversation, sha256) do update set content = excluded.content, expires_at = "
+                "(conversation, sha256, tenant, person, media_type, name, size_bytes, content, created_at, expires_at, stored) "
+                "values ($1, $2, $3, $4, $5, $6, $7, $8, " now ", " now " + $9, $8 is null) "
+                "on conflict (conversation, sha256) do update set content = excluded.content, stored = excluded.stored, expires_at = "
                 ("greatest" | "max") "(media.expires_at, excluded.expires_at)"
             ),
             args![
@@ -89,13 +165,13 @@ impl Store {
                 clean(file.media_type),
                 file.name.map(clean),
                 size_bytes,
-                Arg::from(file.content),
+                content,
                 micros(file.keep)
             ],
         )
         .await?;
         tx.commit().await?;
-        Ok(Some(sha256))
+        Ok(FilePut::Kept(sha256))
     }
 
     /// A file of the lease's conversation by its SHA-256.
@@ -103,34 +179,120 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn find_file(&self, lease: &Lease, sha256: &str) -> Result<Option<StoredFile>, StoreError> {
+        self.find_file_of(&lease.tenant, lease.conversation, sha256).await
+    }
+
+    /// The same for an operator, who holds no lease.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_file_of(
+        &self,
+        tenant: &Tenant,
+        conversation: ConversationId,
+        sha256: &str,
+    ) -> Result<Option<StoredFile>, StoreError> {
         let row = self
             .read_one(
                 sql!(
-                    "select media_type, name, size_bytes, case when expires_at > " now " then content end as content "
+                    "select media_type, name, size_bytes, case when expires_at > " now " then content end as content, "
+                    "stored and expires_at > " now " as stored "
                     "from media where conversation = $1 and sha256 = $2 and tenant = $3"
                 ),
-                args![lease.conversation, sha256, &lease.tenant],
+                args![conversation, sha256, tenant],
             )
             .await?;
-        row.as_ref().map(StoredFile::read).transpose()
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(StoredFile { stored: row.bool("stored")?, ..StoredFile::read(&row)? }))
+    }
+
+    /// The SHA-256 of up to `limit` files of a conversation whose content is there, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn files_in(
+        &self,
+        tenant: &Tenant,
+        conversation: ConversationId,
+        limit: i64,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let rows = self
+            .read(
+                sql!(
+                    "select sha256 from media where conversation = $1 and tenant = $2 and expires_at > " now " "
+                    "and (content is not null or stored) order by created_at desc limit $3"
+                ),
+                args![conversation, tenant, limit.max(0)],
+            )
+            .await?;
+        rows.iter().map(|row| row.text("sha256")).collect()
+    }
+
+    /// Takes one file outside the database that nothing names and nobody touched for `grace`, for the caller to remove
+    /// within `within`; [`Self::removed_file`] says that it did. Several workers may do this at once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_unused_file(&self, grace: Duration, within: Duration) -> Result<Option<UnusedFile>, StoreError> {
+        let unused = sql!(
+            "select tenant, sha256 from stored_files f where kept and touched_at <= " now " - $1 "
+            "and (removing_until is null or removing_until <= " now ") and not exists (select 1 from media m "
+            "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) order by touched_at limit 1"
+        );
+        if self.read(unused, args![micros(grace)]).await?.is_empty() {
+            return Ok(None); // as nearly always, and without a writing transaction
+        }
+        let claimed = self
+            .write(
+                sql!(
+                    "update stored_files set removing_until = " now " + $2 where (tenant, sha256) in ("
+                    "select tenant, sha256 from stored_files f where kept and touched_at <= " now " - $1 "
+                    "and (removing_until is null or removing_until <= " now ") and not exists (select 1 from media m "
+                    "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) order by touched_at limit 1"
+                    skip_locked ") returning tenant, sha256"
+                ),
+                args![micros(grace), micros(within)],
+            )
+            .await?;
+        claimed.first().map(UnusedFile::read).transpose()
+    }
+
+    /// A file that [`Self::claim_unused_file`] gave is removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn removed_file(&self, file: &UnusedFile) -> Result<(), StoreError> {
+        self.write(
+            sql!(
+                "update stored_files set kept = false, removing_until = null "
+                "where tenant = $1 and sha256 = $2 and removing_until is not null returning size_bytes"
+            ),
+            args![&file.tenant, &file.sha256],
+        )
+        .await
+        .map(drop)
     }
 
     /// Removes the content of up to `limit` files whose time is over, the longest over first, and of as many uploads; what
-    /// they were stays. Several workers may do this at once. Gives how many there were.
+    /// they were stays, and so do bytes outside the database, see [`Self::claim_unused_file`]. Several workers may do
+    /// this at once. Gives how many there were.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn expire_files(&self, limit: i64) -> Result<usize, StoreError> {
         let uploads = self.expire_uploads(limit).await?;
-        let over = sql!("select 1 as one from media where content is not null and expires_at <= " now " limit 1");
+        let over = sql!(
+            "select 1 as one from media where (content is not null and expires_at <= " now ") "
+            "or (stored and expires_at <= " now ") limit 1"
+        );
         if self.read(over, args![]).await?.is_empty() {
             return Ok(uploads); // as nearly always, and without a writing transaction
         }
         let expired = self
             .write(
                 sql!(
-                    "update media set content = null where (conversation, sha256) in (select conversation, sha256 from "
-                    "media where content is not null and expires_at <= " now " order by expires_at limit $1" skip_locked
+                    "update media set content = null, stored = false where (conversation, sha256) in (select conversation, sha256 "
+                    "from media where (content is not null or stored) and expires_at <= " now " order by expires_at limit $1" skip_locked
                     ") returning size_bytes"
                 ),
                 args![limit.max(0)],
@@ -147,8 +309,24 @@ impl StoredFile {
             name: row.opt_text("name")?,
             size_bytes: row.int("size_bytes")?,
             content: row.opt_bytes("content")?,
+            stored: false,
         })
     }
+}
+
+impl UnusedFile {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { tenant: row.tenant("tenant")?, sha256: row.text("sha256")? })
+    }
+}
+
+/// # Errors
+/// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`].
+fn checked(size_bytes: usize) -> Result<i64, StoreError> {
+    if size_bytes > FILE_BYTES_MAX {
+        return Err(StoreError::Payload(format!("a file of {size_bytes} bytes; the most is {FILE_BYTES_MAX}")));
+    }
+    Ok(i64::try_from(size_bytes).unwrap_or(i64::MAX))
 }
 
 impl std::fmt::Debug for StoredFile {

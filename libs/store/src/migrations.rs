@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_alarms_and_media"),
     migration!(7, "0007_opt_outs"),
     migration!(8, "0008_web_chat"),
+    migration!(9, "0009_files"),
 ];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \

@@ -17,6 +17,7 @@ pub const WORK_TABLES: &[&str] = &[
     "inbox",
     "alarms",
     "media",
+    "stored_files",
     "uploads",
     "feedback",
     "steps",

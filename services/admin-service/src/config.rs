@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use coordination::CoordinationConfig;
 use domain::Tenant;
+use file_store::FilesConfig;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// The database, as its owner.
     pub database: DatabaseConfig,
+    /// Where the bytes of people's files are.
+    pub files: FilesConfig,
     /// Doorbell.
     pub coordination: CoordinationConfig,
 }
@@ -120,6 +123,9 @@ impl Validate for Config {
         problems.within("grpc", |problems| self.grpc.validate(problems));
         if self.admin.allowed_addresses.is_empty() {
             problems.add("admin.allowed_addresses", "nobody could call; name at least one network such as 10.0.0.0/8");
+        }
+        if let Some(problem) = self.files.problem(matches!(self.coordination, CoordinationConfig::Redis { .. })) {
+            problems.add("files", problem);
         }
         let console = &self.console;
         if console.session_idle.is_zero() || console.session_idle > console.session_max {

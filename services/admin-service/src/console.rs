@@ -10,6 +10,7 @@ mod conversation;
 mod conversations;
 mod error;
 mod figures;
+mod files;
 mod frame;
 mod guard;
 mod keys;
@@ -36,6 +37,7 @@ use axum::{
     routing::{get, post},
 };
 use coordination::Coordination;
+use file_store::FileStore;
 use ipnet::IpNet;
 use service_kit::grpc::ClientError;
 use store::Store;
@@ -52,6 +54,7 @@ const FORM_BYTES_MAX: usize = 64 * 1024;
 /// What the pages are made of.
 pub(crate) struct Console {
     store: Store,
+    files: Option<FileStore>,
     coordination: Coordination,
     letters: DeadLetters,
     switchboard: Switchboard,
@@ -73,11 +76,13 @@ impl Console {
         config: &Config,
         letters: DeadLetters,
         switchboard: Switchboard,
+        files: Option<FileStore>,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, ClientError> {
         let catalog = Catalog::new(&config.catalog)?;
         Ok(Arc::new(Self {
             store: letters.store.clone(),
+            files,
             coordination: letters.coordination.clone(),
             board: Board::new(letters.store.clone(), catalog.clone()),
             keys: Keys::new(&config.grpc.keys, letters.store.clone()),
@@ -114,6 +119,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/console/t/{tenant}/conversations", get(conversations::list))
         .route("/console/t/{tenant}/conversations/{id}", get(conversation::page))
         .route("/console/t/{tenant}/conversations/{id}/reveal", post(conversation::reveal))
+        .route("/console/t/{tenant}/conversations/{id}/files/{sha256}", get(files::give))
         .route("/console/t/{tenant}/catalogue", get(catalogue::list))
         .route("/console/t/{tenant}/catalogue/operation", get(catalogue::operation))
         .route("/console/t/{tenant}/catalogue/remove-example", post(catalogue::remove_example))

@@ -100,7 +100,7 @@ impl App {
     /// Serves until `shutdown`; calls under way get their grace period.
     ///
     /// # Errors
-    /// When the catalogue's address cannot be called, or the gRPC server cannot be set up or fails.
+    /// When the catalogue's address cannot be called, files cannot be read as configured, or the gRPC server cannot be set up or fails.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { config, parts, readiness, gates } = self;
         let drained = CancellationToken::new();
@@ -111,7 +111,8 @@ impl App {
         let letters = DeadLetters { store: parts.store.clone(), coordination: parts.coordination.clone() };
         // Its streams end as soon as the service stops; its other pages are short.
         let switchboard = Switchboard { store: parts.store.clone() };
-        let console = Console::new(&config, letters.clone(), switchboard.clone(), shutdown.clone())
+        let files = config.files.open().context("[files] cannot be used")?;
+        let console = Console::new(&config, letters.clone(), switchboard.clone(), files, shutdown.clone())
             .context("cannot call the catalogue")?;
         let routes = health::router(config.http.health, readiness.clone()).merge(console::router(console));
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();

@@ -80,6 +80,9 @@ pub enum AppError {
     /// The model cannot be asked as configured.
     #[error("[model] cannot be used")]
     Model(#[from] llm::ConfigError),
+    /// Files cannot be kept as configured.
+    #[error("[files] cannot be used")]
+    Files(#[from] file_store::FilesError),
 }
 
 /// The worker.
@@ -116,6 +119,7 @@ impl App {
             switches: Switches::new(parts.store.clone(), config.ai),
             leases: Leases::new(parts.store.clone()),
             store: parts.store,
+            files: config.files.open()?,
             coordination: parts.coordination,
             breakers: Breakers::default(),
             decide: Arc::new(turn::turn),

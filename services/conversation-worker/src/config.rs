@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use coordination::CoordinationConfig;
 use domain::Tenant;
+use file_store::FilesConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use service_kit::{
@@ -35,6 +36,9 @@ pub struct Config {
     /// Where bells, feed and limits are.
     #[serde(default)]
     pub coordination: CoordinationConfig,
+    /// Where the bytes of people's files are.
+    #[serde(default)]
+    pub files: FilesConfig,
     /// ConversationService.
     #[serde(default)]
     pub grpc: GrpcConfig,
@@ -124,6 +128,9 @@ impl Validate for Config {
         problems.within("grpc", |problems| self.grpc.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
         problems.within("model", |problems| self.model.validate(problems));
+        if let Some(problem) = self.files.problem(matches!(self.coordination, CoordinationConfig::Redis { .. })) {
+            problems.add("files", problem);
+        }
         if !(1..=1_000).contains(&self.worker.slots) {
             problems.add("worker.slots", "must be 1 to 1000");
         }
@@ -177,6 +184,30 @@ mod tests {
         assert_eq!(config.worker.retry_age_max, defaults.retry_age_max);
         assert_eq!(config.worker.grace, defaults.grace);
         assert_eq!(config.catalog.timeout, five_seconds());
+    }
+
+    #[test]
+    fn files_are_in_the_database_unless_a_place_is_named_that_all_workers_see() {
+        assert!(matches!(read(&[]).expect("valid").files, FilesConfig::Database));
+        let folder =
+            [("CONVERSATION_WORKER__FILES__KIND", "folder"), ("CONVERSATION_WORKER__FILES__FOLDER", "/srv/files")];
+        let with = |more: &[(&str, &str)]| read(&[&folder[..], more].concat());
+        assert!(matches!(with(&[]).expect("valid").files, FilesConfig::Folder { shared: false, .. }));
+        let redis = ("REDIS_URL", "redis://r:6379/0");
+        let error = with(&[redis]).expect_err("refused");
+        assert!(error.contains("files: with Redis there may be several processes"), "{error}");
+        with(&[redis, ("CONVERSATION_WORKER__FILES__SHARED", "true")]).expect("valid");
+        let minio = [
+            ("MINIO_URL", "http://minio:9000"),
+            ("MINIO_ROOT_USER", "user"),
+            ("MINIO_ROOT_PASSWORD", "minio-password"),
+        ];
+        assert!(matches!(read(&minio).expect("valid").files, FilesConfig::Database), "a bucket has to be named");
+        let named = read(&[&minio[..], &[("MINIO_BUCKET", "files")]].concat());
+        assert_eq!(named.is_ok(), cfg!(feature = "s3"));
+        if let Err(error) = named {
+            assert!(error.contains("built without S3") && !error.contains("minio-password"), "{error}");
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Files that people send: fetched from their platform when a turn needs them, kept with the conversation, and given to
-//! the calls that were decided on them.
+//! the calls that were decided on them. Their bytes are in the database or in the file store; those there that no
+//! conversation has any more are removed.
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use channels::{Channel, FetchError, Fetched, sniff, web};
+use file_store::{FileHash, FileStore, FileStoreError};
 use openapi::{File, Files, Operation};
 use serde_json::{Map, Value};
-use store::{FileNew, media::FILE_BYTES_MAX};
+use store::{FileContent, FileNew, FilePut, StoreError, StoredFile, media::FILE_BYTES_MAX};
 
 use crate::{
     lease::Held,
@@ -24,10 +27,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long a file is kept: longer than any question waits for its yes, and than any call is tried again.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A file of the file store that no conversation has goes when nobody put it for so long: a turn that put it has ended.
+const UNUSED_AGE_MIN: Duration = Duration::from_secs(60 * 60);
+/// Nobody puts a file for so long while it is being removed; longer than removing takes.
+const REMOVING: Duration = Duration::from_secs(60);
+
 /// Fetches a file that a person sent and keeps it.
 ///
 /// # Errors
-/// [`Broken`] when the store fails or the worker stops; a platform that does not give it is an outcome.
+/// [`Broken`] when a store fails or the worker stops: the turn begins again. A platform that does not give it is an
+/// outcome.
 pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<FileOutcome, Broken> {
     let unavailable = |reason: String| Ok(FileOutcome::Unavailable { reason });
     let fetched = match from_platform(worker, held, fetch).await? {
@@ -48,16 +57,85 @@ pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<F
         person: fetch.person,
         media_type: &media_type,
         name: fetched.name.as_deref(),
-        content: &fetched.content,
+        content: FileContent::Here(&fetched.content),
         keep: KEPT,
     };
-    match worker.store.put_file(&held.lease, &file).await? {
-        Some(sha256) => Ok(FileOutcome::Kept { sha256, size_bytes: bytes(fetched.content.len()), media_type }),
-        None => {
+    let size_bytes = fetched.content.len();
+    let put = match &worker.files {
+        None => worker.store.put_file(&held.lease, &file).await?,
+        Some(files) => {
+            let hash = FileHash::of(&fetched.content);
+            put_outside(worker, held, files, &hash, fetched.content.clone().into()).await?;
+            let content = FileContent::Stored { sha256: hash.as_str(), size_bytes };
+            worker.store.put_file(&held.lease, &FileNew { content, ..file }).await?
+        }
+    };
+    match put {
+        FilePut::Kept(sha256) => Ok(FileOutcome::Kept { sha256, size_bytes: bytes(size_bytes), media_type }),
+        FilePut::Removed => Err(in_removal()),
+        FilePut::Full => {
             tracing::warn!("a conversation has as many files as it may have");
             unavailable("the conversation has too many files".to_owned())
         }
     }
+}
+
+/// Puts a file into the file store. Its row comes after it, so that no row names what is not there.
+async fn put_outside(
+    worker: &Worker,
+    held: &Held,
+    files: &FileStore,
+    hash: &FileHash,
+    content: Bytes,
+) -> Result<(), Broken> {
+    if !worker.store.begin_file(&held.lease, hash.as_str(), content.len()).await? {
+        return Err(in_removal());
+    }
+    files.put(&held.lease.tenant, hash, content).await.map_err(|error| away(&error))
+}
+
+/// The turn begins again, and its file is fetched again.
+fn in_removal() -> Broken {
+    Broken::Infrastructure("the same file is just being removed".to_owned())
+}
+
+fn away(error: &FileStoreError) -> Broken {
+    tracing::warn!(error = error as &dyn std::error::Error, "the file store failed");
+    Broken::Infrastructure(error.to_string())
+}
+
+/// The bytes of a file that is kept; none where its time is over, or where they are not what was put.
+async fn content(worker: &Worker, held: &Held, sha256: &str, stored: &StoredFile) -> Result<Option<Bytes>, Broken> {
+    match (&worker.files, FileHash::parse(sha256)) {
+        (Some(files), Some(hash)) if stored.stored => {
+            match files.find(&held.lease.tenant, &hash, FILE_BYTES_MAX).await {
+                Ok(found) => Ok(found),
+                Err(FileStoreError::Damaged) => Ok(None),
+                Err(error) => Err(away(&error)),
+            }
+        }
+        _ => Ok(stored.content.clone().map(Bytes::from)),
+    }
+}
+
+/// Removes up to `limit` files of the file store that no conversation has any more. Several workers may do this at once.
+/// A store that is away is asked again by a later sweep.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove_unused(worker: &Worker, limit: usize) -> Result<(), StoreError> {
+    let Some(files) = &worker.files else { return Ok(()) };
+    for _ in 0..limit {
+        let Some(unused) = worker.store.claim_unused_file(UNUSED_AGE_MIN, REMOVING).await? else { return Ok(()) };
+        if let Some(hash) = FileHash::parse(&unused.sha256)
+            && let Err(error) = files.remove(&unused.tenant, &hash).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an unused file was not removed; will retry");
+            return Ok(());
+        }
+        worker.store.removed_file(&unused).await?;
+    }
+    Ok(())
 }
 
 /// The file as the platform gives it; asked again while that may help.
@@ -108,21 +186,16 @@ pub async fn of_call(
         Value::Array(items) => items.as_slice(),
         one => std::slice::from_ref(one),
     });
-    for reference in references.filter_map(Value::as_str).filter(|text| is_reference(text)) {
+    for reference in references.filter_map(Value::as_str).filter(|text| FileHash::parse(text).is_some()) {
         let Some(stored) = worker.store.find_file(&held.lease, reference).await? else { continue };
-        let Some(content) = stored.content else {
+        let Some(content) = content(worker, held, reference, &stored).await? else {
             tracing::error!(reference, "a file is no longer kept, so its call cannot be made");
             continue;
         };
-        let file = File { name: stored.name, media_type: stored.media_type, content: content.into() };
+        let file = File { name: stored.name, media_type: stored.media_type, content };
         files.insert(reference.to_owned(), file);
     }
     Ok(files)
-}
-
-/// SHA-256 in lower-case hex.
-fn is_reference(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn bytes(count: usize) -> u64 {

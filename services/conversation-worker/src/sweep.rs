@@ -8,7 +8,7 @@ use domain::telemetry::metric;
 use service_kit::{Gate, Heartbeat};
 use store::{StoreError, SweepInput};
 
-use crate::worker::Worker;
+use crate::{files, worker::Worker};
 
 /// How often.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -18,6 +18,8 @@ const RINGS_MAX: i64 = 1_000;
 const ALARMS_MAX: i64 = 200;
 /// Files whose content is removed in one go.
 const FILES_MAX: i64 = 20;
+/// Files of the file store removed in one go; each takes seconds at most.
+const UNUSED_MAX: usize = 5;
 /// Every so many sweeps the stream is trimmed and silent consumers are removed.
 const TIDY_EVERY: u32 = 30;
 /// A consumer that was silent for so long is gone.
@@ -54,6 +56,9 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
         }
         if let Err(error) = worker.store.expire_files(FILES_MAX).await {
             tracing::warn!(%error, "the content of old files was not removed");
+        }
+        if let Err(error) = files::remove_unused(&worker, UNUSED_MAX).await {
+            tracing::warn!(%error, "unused files were not removed");
         }
         match sweep(&worker).await {
             Ok(()) => gates.doorbell.set(true),

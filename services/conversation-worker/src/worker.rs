@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ai::Switches;
 use coordination::Coordination;
 use domain::ConversationId;
+use file_store::FileStore;
 use rand::RngExt as _;
 use store::Store;
 use tokio::sync::{Semaphore, watch};
@@ -30,6 +31,8 @@ pub const PARK_TIMER_MAX: Duration = Duration::from_secs(5);
 pub struct Worker {
     /// The truth.
     pub store: Store,
+    /// Where the bytes of people's files are; none: in the database.
+    pub files: Option<FileStore>,
     /// Bells, feed, limits.
     pub coordination: Coordination,
     /// Accounts whose platform fails.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use service_kit::{
@@ -92,6 +92,10 @@ pub fn services(
         worker.model = config.model.clone();
     }
     embedding.tenants = tenants.clone();
+    // Beside the database that is a file, too; else a folder may be gone with the machine.
+    let place = config.database.url.expose_secret().starts_with("sqlite:").then(|| data.join("files"));
+    let files = config.files.clone().or_in(place);
+    (worker.files, admin.files) = (files.clone(), files);
     Ok(Services { gateway, worker, embedding, admin })
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use coordination::CoordinationConfig;
+use file_store::FilesConfig;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use service_kit::{
     cli::Settings,
@@ -28,6 +29,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Doorbell and feed of all services.
     pub coordination: CoordinationConfig,
+    /// Where the bytes of people's files are.
+    pub files: FilesConfig,
     /// The switches at the start, of all services.
     #[serde(default)]
     pub ai: ai::Values,
@@ -65,6 +68,10 @@ impl Validate for Config {
                 "console.listen",
                 format!("{} is the port of http.listen; give another one, or \"\" for no console", http.port()),
             );
+        }
+        // All who use the files are in this process, and a folder without a name has one later.
+        if let Some(problem) = self.files.clone().or_in(None).problem(false) {
+            problems.add("files", problem);
         }
         problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("model", |problems| self.model.validate(problems));

@@ -67,6 +67,9 @@ const fn alias(
 /// What listens to the public.
 const FRONT: &[&str] = &["ingress-gateway", "dragoman"];
 
+/// What puts and gives the files that people send; embedding-service has files of another kind.
+const FILES: &[&str] = &["conversation-worker", "admin-service", "dragoman"];
+
 const INFOBIP: [&str; 4] = ["tenants", "default", "accounts", "infobip:main"];
 const META: [&str; 4] = ["tenants", "default", "accounts", "meta:main"];
 const TELEGRAM: [&str; 4] = ["tenants", "default", "accounts", "telegram:main"];
@@ -156,6 +159,9 @@ pub fn settings(service: &str, env: &BTreeMap<String, String>, below: &Value, pr
     pool(env, &mut add, problems);
     redis(env, below, &mut add, problems);
     qdrant(env, &mut add);
+    if FILES.contains(&service) {
+        minio(env, &mut add);
+    }
     web(env, below, &mut add);
     documents(env, &mut add);
     otlp(env, &mut add, problems);
@@ -294,6 +300,20 @@ fn qdrant(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &s
     let url = if has_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:6334") };
     add(&["vectors", "store"], json!("qdrant"), "QDRANT_URL");
     add(&["qdrant", "url"], json!(url), "QDRANT_URL");
+}
+
+/// `MINIO_URL` with `MINIO_BUCKET`: a MinIO that is there for something else is not taken for files.
+fn minio(env: &BTreeMap<String, String>, add: &mut dyn FnMut(&[&str], Value, &str)) {
+    let (Some(url), Some(bucket)) = (text(env, "MINIO_URL"), text(env, "MINIO_BUCKET")) else { return };
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    add(&["files", "kind"], json!("s3"), "MINIO_BUCKET");
+    add(&["files", "endpoint"], json!(url), "MINIO_URL");
+    add(&["files", "bucket"], json!(bucket), "MINIO_BUCKET");
+    for (variable, key) in [("MINIO_ROOT_USER", "access_key"), ("MINIO_ROOT_PASSWORD", "secret_key")] {
+        if let Some(value) = env.get(variable) {
+            add(&["files", key], json!(value.trim()), variable);
+        }
+    }
 }
 
 /// `DASHBOARD_ALLOWED_ORIGINS` and `DASHBOARD_SECRET_KEY` make the web account `main` of the default tenant.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::PersonId;
 use store::{
-    FileNew, Lease, StoreError,
+    FileContent, FileNew, FilePut, Lease, StoreError, UnusedFile,
     media::{CONVERSATION_BYTES_MAX, FILE_BYTES_MAX},
 };
 
@@ -19,16 +19,42 @@ on_both_engines!(
     a_file_that_is_too_large_is_refused_before_it_is_stored,
     a_conversation_has_room_for_so_much_only,
     a_fenced_worker_keeps_no_file,
+    a_file_outside_the_database_is_named_by_its_row,
+    a_file_outside_has_to_be_begun_before_its_row,
+    a_file_outside_is_removed_after_its_last_row,
+    a_file_that_was_put_and_never_named_is_removed,
+    a_file_that_is_being_removed_is_not_begun,
+    the_files_of_a_conversation_are_listed_while_they_are_there,
 );
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn file(content: &[u8]) -> FileNew<'_> {
+    new(FileContent::Here(content))
+}
+
+fn new(content: FileContent<'_>) -> FileNew<'_> {
     FileNew { person: PersonId::default(), media_type: "image/jpeg", name: Some("mirror\0.jpg"), content, keep: DAY }
 }
 
 async fn put(db: &Db, lease: &Lease, content: &[u8]) -> String {
-    db.store.put_file(lease, &file(content)).await.expect("kept").expect("room")
+    match db.store.put_file(lease, &file(content)).await.expect("an answer") {
+        FilePut::Kept(sha256) => sha256,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Names a file outside the database; it was put there, as far as the database knows.
+async fn name(db: &Db, lease: &Lease, sha256: &str) -> FilePut {
+    db.store.put_file(lease, &new(FileContent::Stored { sha256, size_bytes: 7 })).await.expect("an answer")
+}
+
+async fn begin(db: &Db, lease: &Lease, sha256: &str) -> bool {
+    db.store.begin_file(lease, sha256, 7).await.expect("an answer")
+}
+
+async fn unused(db: &Db, grace: Duration) -> Option<UnusedFile> {
+    db.store.claim_unused_file(grace, DAY).await.expect("an answer")
 }
 
 async fn content(db: &Db, lease: &Lease, sha256: &str) -> Option<Vec<u8>> {
@@ -54,7 +80,7 @@ async fn the_same_bytes_are_kept_once_for_the_longer_time(db: &Db) {
     let lease = db.held().await;
     let first = put(db, &lease, b"one").await;
     let short = FileNew { keep: Duration::ZERO, ..file(b"one") };
-    assert_eq!(db.store.put_file(&lease, &short).await.expect("kept"), Some(first.clone()));
+    assert_eq!(db.store.put_file(&lease, &short).await.expect("kept"), FilePut::Kept(first.clone()));
     assert_ne!(put(db, &lease, b"two").await, first);
     assert_eq!(db.number("select count(*) from media".to_owned()).await, 2);
     assert_eq!(db.store.expire_files(10).await.expect("none"), 0, "the longer time counts");
@@ -109,7 +135,7 @@ async fn a_conversation_has_room_for_so_much_only(db: &Db) {
     let first = put(db, &lease, b"one").await;
     db.exec(format!("update media set size_bytes = {}", CONVERSATION_BYTES_MAX - 5)).await;
     put(db, &lease, b"five5").await;
-    assert_eq!(db.store.put_file(&lease, &file(b"x")).await.expect("an answer"), None);
+    assert_eq!(db.store.put_file(&lease, &file(b"x")).await.expect("an answer"), FilePut::Full);
     assert_eq!(put(db, &lease, b"one").await, first, "what is there needs no room");
     age(db, 90_000).await;
     assert_eq!(db.store.expire_files(10).await.expect("expired"), 2);
@@ -122,4 +148,85 @@ async fn a_fenced_worker_keeps_no_file(db: &Db) {
     let error = db.store.put_file(&old, &file(b"one")).await.expect_err("fenced");
     assert!(matches!(error, StoreError::Fenced), "{error}");
     put(db, &new, b"one").await;
+}
+
+async fn a_file_outside_the_database_is_named_by_its_row(db: &Db) {
+    let lease = db.held().await;
+    assert!(begin(db, &lease, "aa").await);
+    assert_eq!(name(db, &lease, "aa").await, FilePut::Kept("aa".to_owned()));
+    let found = db.store.find_file(&lease, "aa").await.expect("an answer").expect("a file");
+    assert_eq!((found.content, found.stored, found.size_bytes), (None, true, 7));
+    db.exec(format!("update media set size_bytes = {CONVERSATION_BYTES_MAX}")).await;
+    assert!(begin(db, &lease, "bb").await);
+    assert_eq!(name(db, &lease, "bb").await, FilePut::Full, "it counts as those inside do");
+    age(db, 90_000).await;
+    let found = db.store.find_file(&lease, "aa").await.expect("an answer").expect("a file");
+    assert!(!found.stored, "also before the sweep");
+}
+
+async fn a_file_outside_has_to_be_begun_before_its_row(db: &Db) {
+    let lease = db.held().await;
+    assert_eq!(name(db, &lease, "aa").await, FilePut::Removed);
+    assert!(begin(db, &lease, "aa").await);
+    assert_eq!(unused(db, Duration::ZERO).await.expect("a file").sha256, "aa");
+    assert_eq!(name(db, &lease, "aa").await, FilePut::Removed, "a sweep has it in hand");
+    assert_eq!(db.number("select count(*) from media".to_owned()).await, 0);
+}
+
+async fn a_file_outside_is_removed_after_its_last_row(db: &Db) {
+    let lease = db.held().await;
+    let other = db.say("q", "m2").await;
+    let other = db.claim(other.conversation).await;
+    for lease in [&lease, &other] {
+        assert!(begin(db, lease, "aa").await);
+        assert_eq!(name(db, lease, "aa").await, FilePut::Kept("aa".to_owned()));
+    }
+    assert_eq!(db.number("select count(*) from stored_files".to_owned()).await, 1, "once for the tenant");
+    db.exec("update media set expires_at = 0 where conversation = (select conversation from media limit 1)".to_owned())
+        .await;
+    assert_eq!(db.store.expire_files(10).await.expect("expired"), 1);
+    assert_eq!(unused(db, Duration::ZERO).await, None, "the other conversation has it");
+    age(db, 90_000).await;
+    assert_eq!(db.store.expire_files(10).await.expect("expired"), 1);
+    assert_eq!(unused(db, DAY).await, None, "somebody touched it in this time");
+    let file = unused(db, Duration::ZERO).await.expect("a file");
+    assert_eq!((file.tenant.as_str(), file.sha256.as_str()), (lease.tenant.as_str(), "aa"));
+    assert_eq!(unused(db, Duration::ZERO).await, None, "one removes it");
+    db.store.removed_file(&file).await.expect("removed");
+    assert_eq!(unused(db, Duration::ZERO).await, None);
+    assert!(begin(db, &lease, "aa").await, "and it may come again");
+    assert_eq!(name(db, &lease, "aa").await, FilePut::Kept("aa".to_owned()));
+}
+
+async fn a_file_that_was_put_and_never_named_is_removed(db: &Db) {
+    let lease = db.held().await;
+    assert!(begin(db, &lease, "aa").await);
+    assert_eq!(unused(db, DAY).await, None);
+    assert_eq!(unused(db, Duration::ZERO).await.expect("a file").sha256, "aa");
+}
+
+async fn a_file_that_is_being_removed_is_not_begun(db: &Db) {
+    let lease = db.held().await;
+    assert!(begin(db, &lease, "aa").await);
+    let file = unused(db, Duration::ZERO).await.expect("a file");
+    assert!(!begin(db, &lease, "aa").await);
+    // Whoever had it in hand never came to an end.
+    db.exec("update stored_files set removing_until = 1".to_owned()).await;
+    assert!(begin(db, &lease, "aa").await);
+    db.store.removed_file(&file).await.expect("an answer");
+    assert_eq!(name(db, &lease, "aa").await, FilePut::Kept("aa".to_owned()), "the late word of the sweep is not heard");
+}
+
+async fn the_files_of_a_conversation_are_listed_while_they_are_there(db: &Db) {
+    let lease = db.held().await;
+    let inside = put(db, &lease, b"one").await;
+    assert!(begin(db, &lease, "aa").await);
+    name(db, &lease, "aa").await;
+    let list = async |most| db.store.files_in(&lease.tenant, lease.conversation, most).await.expect("a list");
+    assert_eq!(list(9).await, [inside, "aa".to_owned()].into());
+    assert_eq!(list(1).await.len(), 1);
+    let stranger = crate::support::tenant("other");
+    assert!(db.store.files_in(&stranger, lease.conversation, 9).await.expect("a list").is_empty());
+    age(db, 90_000).await;
+    assert!(list(9).await.is_empty());
 }

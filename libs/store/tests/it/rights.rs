@@ -177,11 +177,21 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     let seen = store.snapshot(&lease).await.expect("a snapshot");
     let as_seen = Seen { next_seq: seen.next_seq, wake_at: seen.wake_at };
     assert!(store.park(&lease, domain::Micros(1), as_seen).await.expect("an answer"));
-    let file = FileNew { person, media_type: "image/png", name: None, content: b"x", keep: Duration::ZERO };
+    let content = store::FileContent::Here(b"x");
+    let file = FileNew { person, media_type: "image/png", name: None, content, keep: Duration::ZERO };
     let lease = store.claim(lease.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
-    let sha256 = store.put_file(&lease, &file).await.expect("kept").expect("room");
+    let store::FilePut::Kept(sha256) = store.put_file(&lease, &file).await.expect("kept") else { panic!("room") };
     assert!(store.find_file(&lease, &sha256).await.expect("an answer").is_some());
     assert_eq!(store.expire_files(9).await.expect("expired"), 1);
+    for sha256 in ["aa", "aa", "bb"] {
+        assert!(store.begin_file(&lease, sha256, 1).await.expect("begun"));
+    }
+    let outside = store::FileContent::Stored { sha256: "aa", size_bytes: 1 };
+    let kept = store.put_file(&lease, &FileNew { content: outside, ..file }).await.expect("kept");
+    assert_eq!(kept, store::FilePut::Kept("aa".to_owned()));
+    assert_eq!(store.expire_files(9).await.expect("expired"), 1);
+    let unused = store.claim_unused_file(Duration::ZERO, Duration::from_secs(9)).await.expect("an answer");
+    store.removed_file(&unused.expect("a file")).await.expect("removed");
     let upload = store::UploadNew {
         account: &account(),
         owner: "s-1",

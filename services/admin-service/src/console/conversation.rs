@@ -1,6 +1,8 @@
 //! One conversation, read only: turn by turn what happened, personal data masked until an operator asks for it.
 //! Each look is written down, and so is each asking, with its reason.
 
+use std::time::SystemTime;
+
 use askama::Template;
 use axum::{
     extract::RawPathParams,
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use super::{
     error::ConsoleError,
+    files,
     frame::{self, Frame, Place},
     mask::Mask,
     posted::Posted,
@@ -22,6 +25,8 @@ use super::{
 
 /// Turns of a page.
 const TURNS: usize = 10;
+/// Files of a conversation that have links at most, the newest.
+const FILES_MAX: i64 = 1_000;
 /// Longest reason for asking, in characters.
 const REASON_CHARS_MAX: usize = 300;
 
@@ -69,6 +74,14 @@ pub async fn page(room: Room, path: RawPathParams, query: Query) -> Result<Respo
         Mask::new(names.iter().map(String::as_str))
     };
     let now = store.now().await?;
+    let mut turns: Vec<TurnView> = turns.iter().map(|turn| TurnView::new(turn, &mask, now)).collect();
+    let files = store.files_in(&room.tenant, id, FILES_MAX).await?;
+    let clock = SystemTime::now();
+    for file in turns.iter_mut().flat_map(|turn| &mut turn.events).filter_map(|event| event.file.as_mut()) {
+        // What an operator may not see yet, nobody is led to.
+        let is_there = revealed && files.contains(&file.sha256);
+        file.address = is_there.then(|| files::address(&room, id, &file.sha256, clock));
+    }
     let conversation = id.to_string();
     let page = ConversationPage {
         id,
@@ -81,7 +94,7 @@ pub async fn page(room: Room, path: RawPathParams, query: Query) -> Result<Respo
         revealed,
         older: turns.last().filter(|_| is_more).map(|last| address(&room, id, Some(last.seq - 1))),
         newest: before.map(|_| address(&room, id, None)),
-        turns: turns.iter().map(|turn| TurnView::new(turn, &mask, now)).collect(),
+        turns,
         path: room.path(&format!("/conversations/{id}")),
         letters: link(&room.path("/dead-letters"), &[("conversation", Some(conversation.as_str()))]),
         frame: room.frame(Place::Conversations, "Conversation").await?,
@@ -102,7 +115,8 @@ pub async fn reveal(room: Room, path: RawPathParams, Posted(fields): Posted) -> 
     Ok(Redirect::to(&address(&room, id, None)))
 }
 
-fn id(path: &RawPathParams) -> Result<ConversationId, ConsoleError> {
+/// The conversation that a path names.
+pub fn id(path: &RawPathParams) -> Result<ConversationId, ConsoleError> {
     let id = path.iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.parse().ok());
     id.ok_or(ConsoleError::NotFound)
 }

@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
+use file_store::FileStoreError;
 use store::StoreError;
 
 use crate::catalog::CatalogError;
@@ -23,6 +24,12 @@ pub enum ConsoleError {
     /// A form without its session's token.
     #[error("This form was not sent by a page of your session. Nothing was changed; open the page again.")]
     Forged,
+    /// A file's link that is over, or that is not ours.
+    #[error("This link is not good any more. Open the conversation's page again.")]
+    Link,
+    /// The file store gave nothing.
+    #[error("The file store does not answer now. Try again.")]
+    Files(#[from] FileStoreError),
     /// Nothing has this address, for this operator.
     #[error("There is no such page.")]
     NotFound,
@@ -55,14 +62,15 @@ impl From<StoreError> for ConsoleError {
 impl ConsoleError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Address | Self::Forged => StatusCode::FORBIDDEN,
+            Self::Address | Self::Forged | Self::Link => StatusCode::FORBIDDEN,
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NotFound | Self::Catalog(CatalogError::NotFound) => StatusCode::NOT_FOUND,
             Self::Bad(_) | Self::Catalog(CatalogError::Refused(_)) => StatusCode::BAD_REQUEST,
             Self::Store(error) if !error.is_retryable() => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Store(_) | Self::Board(_) | Self::Catalog(CatalogError::Away(_) | CatalogError::NoKey) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Store(_)
+            | Self::Board(_)
+            | Self::Files(_)
+            | Self::Catalog(CatalogError::Away(_) | CatalogError::NoKey) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Render(_) | Self::Catalog(CatalogError::Unreadable(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

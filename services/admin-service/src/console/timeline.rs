@@ -56,8 +56,18 @@ pub struct Event {
     pub candidates: Vec<Candidate>,
     /// And after them.
     pub more_candidates: Vec<Candidate>,
+    /// A file that the turn kept.
+    pub file: Option<FileLink>,
     /// The rest, as JSON.
     pub json: Option<String>,
+}
+
+/// A file that a turn kept.
+pub struct FileLink {
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Where it is opened; none while it may not be seen, and when it is gone.
+    pub address: Option<String>,
 }
 
 /// A name and its value.
@@ -97,6 +107,7 @@ impl Event {
             facts: Vec::new(),
             candidates: Vec::new(),
             more_candidates: Vec::new(),
+            file: None,
             json: None,
         }
     }
@@ -239,12 +250,25 @@ fn journaled(turn: &TimelineTurn, step: &JournalRow, mask: &Mask) -> Option<Even
         "call" => called(step, result, took, mask),
         "model" => asked(step, result, took, mask),
         "decision" if step.request["action"] == "chat" => asked(step, result, took, mask),
+        "decision" if result["file"].is_string() => fetched(step, result, mask),
         "decision" if result["hits"].is_array() => searched(step, result, mask),
         kind => {
             let title = if kind == "decision" { "Decided".to_owned() } else { kind.to_owned() };
             timed(Event::new(step.started_at, "decision", title), took).json(mask, &step.request)
         }
     })
+}
+
+/// A file that the person sent.
+fn fetched(step: &JournalRow, result: &Value, mask: &Mask) -> Event {
+    let event = Event::new(step.started_at, "decision", "Fetched a file that the person sent")
+        .fact("type", result["media_type"].as_str().unwrap_or_default())
+        .fact("bytes", result["size_bytes"].as_u64().map(|bytes| bytes.to_string()).unwrap_or_default())
+        .fact("why", mask.text(result["reason"].as_str().unwrap_or_default()));
+    let sha256 = result["sha256"].as_str().map(str::to_owned);
+    let outcome = result["file"].as_str().unwrap_or_default().replace('_', " ");
+    let event = event.badge(outcome, sha256.is_none());
+    Event { file: sha256.map(|sha256| FileLink { sha256, address: None }), ..event }
 }
 
 fn searched(step: &JournalRow, result: &Value, mask: &Mask) -> Event {

@@ -4,6 +4,7 @@ mod browser;
 mod catalogue;
 mod console;
 mod dead_letters;
+mod files;
 mod support;
 mod switches;
 mod waiting;

@@ -150,6 +150,11 @@ impl Bench {
         load("conversation-worker", DEFAULTS, &args, self.variables.iter().cloned()).unwrap_or_else(|e| panic!("{e}"))
     }
 
+    /// Sets a variable for the workers that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts a worker with a store of its own.
     pub async fn start(&self) -> Running {
         self.start_as(faults::Process::default()).await

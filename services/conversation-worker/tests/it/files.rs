@@ -1,6 +1,8 @@
 //! Files of people: fetched once from their platform, kept, and sent to a backend byte by byte.
 
-use std::sync::atomic::Ordering;
+use std::{path::Path, sync::atomic::Ordering};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::bench::{Bench, Engine, eventually};
 
@@ -11,6 +13,11 @@ crate::on_both_engines!(
     a_platform_that_stumbles_is_asked_again,
     a_file_that_cannot_be_had_is_an_answer,
     a_file_whose_time_is_over_is_removed_and_its_call_is_not_made,
+    a_file_goes_through_the_folder_and_lies_there_once,
+    a_folder_that_is_away_loses_nothing,
+    a_folder_that_stays_away_is_told,
+    a_file_of_the_database_is_sent_after_a_folder_was_named,
+    unused_files_are_removed_from_the_folder,
 );
 
 /// The first bytes of a PNG, and bytes that no text may hold.
@@ -18,6 +25,24 @@ fn png(bytes: usize) -> Vec<u8> {
     let mut content = b"\x89PNG\r\n\x1a\n".to_vec();
     content.extend((0..=255).cycle().take(bytes - content.len()));
     content
+}
+
+/// A bench whose files are in a folder, and that folder, which goes away with it.
+async fn with_folder(engine: Engine, more: &[(&str, &str)]) -> (Bench, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().display().to_string();
+    let files = [("CONVERSATION_WORKER__FILES__KIND", "folder"), ("CONVERSATION_WORKER__FILES__FOLDER", &place)];
+    (Bench::with(engine, &[&files[..], more].concat()).await, folder)
+}
+
+/// The hashes of all files in the folder.
+fn kept(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let found = entries.flat_map(|entry| match entry.path().is_dir() {
+        true => kept(&entry.path()),
+        false => vec![entry.file_name().into_string().expect("a name")],
+    });
+    found.collect()
 }
 
 fn contains(body: &[u8], part: &[u8]) -> bool {
@@ -137,4 +162,97 @@ async fn a_file_whose_time_is_over_is_removed_and_its_call_is_not_made(engine: E
     worker.stop().await;
     assert_eq!(bench.platform.texts(), ["image/png of 1000: away"]);
     assert_eq!(bench.backend.requests(), []);
+}
+
+async fn a_file_goes_through_the_folder_and_lies_there_once(engine: Engine) {
+    let (bench, folder) = with_folder(engine, &[]).await;
+    let content = png(100_000);
+    let url = bench.platform.keep_file("mirror", &content);
+    let worker = bench.start().await;
+    for (n, peer) in ["385911", "385912"].iter().enumerate() {
+        let conversation = bench.send_file(peer, &format!("m-{n}"), &url, "photo").await.conversation;
+        bench.quiet(conversation).await;
+    }
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["image/png of 100000: 201", "image/png of 100000: 201"]);
+    assert!(bench.backend.bodies().iter().all(|body| contains(body, &content)));
+    assert_eq!(kept(folder.path()), [hex::encode(Sha256::digest(&content))], "of both conversations");
+    assert_eq!(bench.changed_by("update media set name = name where content is not null").await, 0);
+}
+
+async fn a_folder_that_is_away_loses_nothing(engine: Engine) {
+    let (bench, folder) = with_folder(engine, &[]).await;
+    let url = bench.platform.keep_file("mirror", &png(1_000));
+    let tenant = folder.path().join("default");
+    std::fs::write(&tenant, b"no folder").expect("written");
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo").await.conversation;
+    eventually("it was tried", async || bench.platform.file_reads() >= 2).await;
+    assert_eq!(bench.platform.texts(), [""; 0]);
+    std::fs::remove_file(&tenant).expect("removed");
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["image/png of 1000: 201"]);
+    assert_eq!(bench.backend.effects(), 1);
+}
+
+async fn a_folder_that_stays_away_is_told(engine: Engine) {
+    let (bench, folder) = with_folder(engine, &[("CONVERSATION_WORKER__WORKER__RETRY_AGE_MAX", "1s")]).await;
+    let url = bench.platform.keep_file("mirror", &png(1_000));
+    std::fs::write(folder.path().join("default"), b"no folder").expect("written");
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo").await.conversation;
+    bench.meddle("update inbox set accepted_at = accepted_at - 600000000").await;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts().len(), 1, "{:?}", bench.platform.texts());
+    let letters = bench
+        .store
+        .list_dead_letters(&domain::Tenant::new("default").expect("a tenant"), None, 9)
+        .await
+        .expect("letters");
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].reason.contains("file store"), "{}", letters[0].reason);
+    assert_eq!(bench.backend.requests(), []);
+}
+
+async fn a_file_of_the_database_is_sent_after_a_folder_was_named(engine: Engine) {
+    let mut bench = Bench::new(engine).await;
+    let content = png(1_000);
+    let url = bench.platform.keep_file("mirror", &content);
+    bench.catalog.away.store(1_000_000, Ordering::SeqCst);
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo after a search").await.conversation;
+    eventually("the catalogue was asked", async || bench.catalog.away.load(Ordering::SeqCst) < 1_000_000).await;
+    worker.stop().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    bench.set("CONVERSATION_WORKER__FILES__KIND", "folder");
+    bench.set("CONVERSATION_WORKER__FILES__FOLDER", &folder.path().display().to_string());
+    bench.catalog.away.store(0, Ordering::SeqCst);
+    let worker = bench.start().await;
+    bench.coordination.ring(conversation, None);
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert!(contains(&bench.backend.bodies()[0], &content));
+    assert_eq!(kept(folder.path()), [""; 0]);
+}
+
+async fn unused_files_are_removed_from_the_folder(engine: Engine) {
+    let (bench, folder) = with_folder(engine, &[]).await;
+    let (one, two) = (bench.platform.keep_file("one", &png(1_000)), bench.platform.keep_file("two", &png(2_000)));
+    let worker = bench.start().await;
+    for (n, url) in [one, two].iter().enumerate() {
+        let conversation = bench.send_file("385911", &format!("m-{n}"), url, "photo").await.conversation;
+        bench.quiet(conversation).await;
+    }
+    assert_eq!(kept(folder.path()).len(), 2);
+    bench.meddle("update stored_files set touched_at = 0").await;
+    bench.meddle("update media set expires_at = 0 where size_bytes = 1000").await;
+    eventually("the sweep was there", async || kept(folder.path()).len() == 1).await;
+    assert_eq!(kept(folder.path()), [hex::encode(Sha256::digest(png(2_000)))]);
+    eventually("it is written down", async || {
+        bench.changed_by("update stored_files set kept = kept where not kept").await == 1
+    })
+    .await;
+    worker.stop().await;
 }

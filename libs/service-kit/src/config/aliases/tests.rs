@@ -152,6 +152,26 @@ fn qdrant_is_reached_by_grpc_whichever_port_is_named() {
 }
 
 #[test]
+fn minio_keeps_files_once_a_bucket_is_named() {
+    let mut below = sections();
+    below["files"] = json!({ "kind": "database" });
+    let env = [("MINIO_URL", "minio:9000"), ("MINIO_ROOT_USER", "u"), ("MINIO_ROOT_PASSWORD", "p")];
+    let named = [&env[..], &[("MINIO_BUCKET", "b")]].concat();
+    let settings = [
+        ("files/access_key", json!("u")),
+        ("files/bucket", json!("b")),
+        ("files/endpoint", json!("http://minio:9000")),
+        ("files/kind", json!("s3")),
+        ("files/secret_key", json!("p")),
+    ];
+    for service in ["conversation-worker", "admin-service", "dragoman"] {
+        check_over(service, &below, &env, &[]);
+        check_over(service, &below, &named, &settings);
+    }
+    check_over("embedding-service", &below, &named, &[]);
+}
+
+#[test]
 fn the_dashboards_variables_are_the_web_account() {
     let channel = ("tenants/default/accounts/web:main/channel", json!("web"));
     let key = |key: &str| ("tenants/default/accounts/web:main/session_key", json!(key));

@@ -1,0 +1,4 @@
+mod folder;
+#[cfg(feature = "s3")]
+mod s3;
+mod shared;

@@ -1,0 +1,173 @@
+//! Files that people sent, opened by links of the conversation's page: signed, short-lived, for one session.
+//!
+//! A link is shown only while personal data is, and each opening is written down. What is given is never run: it is
+//! sandboxed, and shown in the browser only where its bytes are a picture's.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::RawPathParams,
+    http::{HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use domain::ConversationId;
+use file_store::{FileHash, FileStoreError};
+use serde_json::json;
+use store::{StoredFile, media::FILE_BYTES_MAX};
+
+use super::{
+    conversation,
+    error::ConsoleError,
+    query::{Query, link},
+    room::Room,
+    session::Sessions,
+};
+
+/// So long a link opens its file.
+const LINK_LASTS: Duration = Duration::from_secs(5 * 60);
+/// What a signature of ours is for.
+const PURPOSE: &str = "file";
+/// Pictures that a browser shows by itself; others are saved.
+const SHOWN: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/gif"];
+/// Nothing of a file may run or load anything, whatever it says that it is.
+const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+/// The link to a file of a conversation, good until [`LINK_LASTS`] after `now`.
+pub fn address(room: &Room, conversation: ConversationId, sha256: &str, now: SystemTime) -> String {
+    let until = (seconds(now) + LINK_LASTS.as_secs()).to_string();
+    let signature = room.console.sessions.sign(PURPOSE, &signed(room, conversation, sha256, &until));
+    let path = room.path(&format!("/conversations/{conversation}/files/{sha256}"));
+    link(&path, &[("until", Some(&until)), ("signature", Some(&signature))])
+}
+
+/// All that a link is bound to.
+fn signed(room: &Room, conversation: ConversationId, sha256: &str, until: &str) -> String {
+    format!("{}/{}/{conversation}/{sha256}/{until}", room.session.id, room.tenant)
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// True for what [`address`] signed, while it lasts.
+fn is_good(sessions: &Sessions, text: &str, until: &str, signature: &str, now: u64) -> bool {
+    sessions.verify(PURPOSE, text, signature) && until.parse::<u64>().is_ok_and(|until| now <= until)
+}
+
+/// `GET /console/t/{tenant}/conversations/{id}/files/{sha256}`
+pub async fn give(room: Room, path: RawPathParams, query: Query) -> Result<Response, ConsoleError> {
+    let id = conversation::id(&path)?;
+    let hash = path.iter().find(|(name, _)| *name == "sha256").and_then(|(_, text)| FileHash::parse(text));
+    let hash = hash.ok_or(ConsoleError::NotFound)?;
+    let (until, signature) = (query.get("until").unwrap_or_default(), query.get("signature").unwrap_or_default());
+    let text = signed(&room, id, hash.as_str(), until);
+    if !is_good(&room.console.sessions, &text, until, signature, seconds(SystemTime::now())) {
+        return Err(ConsoleError::Link);
+    }
+    let file = room.console.store.find_file_of(&room.tenant, id, hash.as_str()).await?.ok_or(ConsoleError::NotFound)?;
+    let detail = json!({ "sha256": hash.as_str(), "media_type": file.media_type, "size_bytes": file.size_bytes });
+    room.record("file.open", id, detail).await?;
+    let content = content(&room, &hash, &file).await?.ok_or(ConsoleError::NotFound)?;
+    Ok(answer(&file, &hash, content))
+}
+
+/// The bytes, from where they are; none when their time is over.
+async fn content(room: &Room, hash: &FileHash, file: &StoredFile) -> Result<Option<Bytes>, ConsoleError> {
+    match &room.console.files {
+        Some(files) if file.stored => match files.find(&room.tenant, hash, FILE_BYTES_MAX).await {
+            Err(FileStoreError::Damaged) => Ok(None),
+            found => Ok(found?),
+        },
+        _ => Ok(file.content.clone().map(Bytes::from)),
+    }
+}
+
+fn answer(file: &StoredFile, hash: &FileHash, content: Bytes) -> Response {
+    let shown = SHOWN.contains(&file.media_type.as_str());
+    // A type that a browser would run is no type here.
+    let kind = if shown { file.media_type.as_str() } else { "application/octet-stream" };
+    let headers = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition(shown, file.name.as_deref(), hash)),
+        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let mut response = Body::from(content).into_response();
+    for (name, value) in headers {
+        // They are ASCII by what makes them; one that were not would be left out.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// How a browser takes it, and under which name: letters, digits, `.`, `_` and `-` of the one it came with.
+fn disposition(shown: bool, name: Option<&str>, hash: &FileHash) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+    let name: String = name.unwrap_or_default().trim_start_matches('.').chars().take(100).map(plain).collect();
+    let name = if name.is_empty() { hash.as_str()[..12].to_owned() } else { name };
+    format!("{}; filename=\"{name}\"", if shown { "inline" } else { "attachment" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_good_until_its_time_and_only_as_it_was_signed() {
+        let new = || Sessions::new(Duration::from_secs(60), Duration::from_secs(60));
+        let sessions = new();
+        let signature = sessions.sign(PURPOSE, "s/acme/c/h/1000");
+        let check =
+            |sessions: &Sessions, text: &str, until: &str, now: u64| is_good(sessions, text, until, &signature, now);
+        assert!(check(&sessions, "s/acme/c/h/1000", "1000", 1_000));
+        assert!(!check(&sessions, "s/acme/c/h/1000", "1000", 1_001), "it is over");
+        assert!(!check(&sessions, "s/other/c/h/1000", "1000", 1_000), "another tenant");
+        assert!(!check(&sessions, "s/acme/c/h/2000", "2000", 1_001), "a longer time");
+        assert!(!check(&sessions, "s/acme/c/h/1000", "never", 1_000));
+        assert!(!check(&new(), "s/acme/c/h/1000", "1000", 1_000), "the key of another start");
+        let form = sessions.sign("form", "s/acme/c/h/1000");
+        assert!(!is_good(&sessions, "s/acme/c/h/1000", "1000", &form, 1_000), "signed for something else");
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_quotes() {
+        let hash = FileHash::of(b"one");
+        for (name, expected) in [
+            (Some("mirror.jpg"), "attachment; filename=\"mirror.jpg\""),
+            (Some("../a\"; x=\"\r\nSet-Cookie: b"), "attachment; filename=\"_a___x_____Set-Cookie__b\""),
+            (Some(".."), "attachment; filename=\"7692c3ad3540\""),
+            (None, "attachment; filename=\"7692c3ad3540\""),
+        ] {
+            assert_eq!(disposition(false, name, &hash), expected);
+        }
+        assert!(disposition(true, None, &hash).starts_with("inline; "));
+    }
+
+    #[test]
+    fn only_pictures_are_shown_and_nothing_runs() {
+        let hash = FileHash::of(b"<script>");
+        for (media_type, kind, how) in [
+            ("image/jpeg", "image/jpeg", "inline"),
+            ("image/svg+xml", "application/octet-stream", "attachment"),
+            ("text/html", "application/octet-stream", "attachment"),
+            ("application/pdf", "application/octet-stream", "attachment"),
+        ] {
+            let file = StoredFile {
+                media_type: media_type.to_owned(),
+                name: None,
+                size_bytes: 8,
+                content: None,
+                stored: true,
+            };
+            let response = answer(&file, &hash, Bytes::from_static(b"<script>"));
+            let header = |name: header::HeaderName| response.headers()[name].to_str().expect("a text").to_owned();
+            assert_eq!(header(header::CONTENT_TYPE), kind);
+            assert!(header(header::CONTENT_DISPOSITION).starts_with(how), "{media_type}");
+            assert!(header(header::CONTENT_SECURITY_POLICY).starts_with("sandbox; default-src 'none'"));
+        }
+    }
+}
