@@ -168,7 +168,7 @@ mod tests {
         );
         assert!(matches!(unnamed().or_in(None), FilesConfig::Database));
         assert!(
-            matches!(folder(false).or_in(place()), FilesConfig::Folder { folder, .. } if folder == PathBuf::from("files"))
+            matches!(folder(false).or_in(place()), FilesConfig::Folder { folder, .. } if folder.as_os_str() == "files")
         );
         assert!(matches!(FilesConfig::Database.or_in(place()), FilesConfig::Database));
     }
