@@ -72,9 +72,10 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Too much came from the account: it waits as long as the platform says, if it does.
+/// Too much came from the account: it waits as long as the platform says, if it does. "At once", or a time that is past by
+/// our clock, says nothing: taken at its word, it would be asked again without a pause.
 pub(crate) fn too_fast(said: Option<Duration>) -> SendOutcome {
-    match said {
+    match said.filter(|wait| !wait.is_zero()) {
         Some(wait) => SendOutcome::RetryAfter { wait, account_wide: true },
         None => SendOutcome::TooFast { account_wide: true },
     }

@@ -76,7 +76,7 @@ fn accidents(line: &str, spans: &[Span]) -> Vec<Range<usize>> {
         for (at, _) in line.char_indices().filter(|(at, c)| *c == mark && !in_code(*at)) {
             match open {
                 Some(start) if at > start + 1 && closes(line, at) => {
-                    found.push(widened(line, start..at + 1));
+                    found.extend(Some(widened(line, start..at + 1)).filter(|range| !is_address(line, range)));
                     open = None;
                 }
                 None if opens(line, at) => open = Some(at),
@@ -93,6 +93,14 @@ fn accidents(line: &str, spans: &[Span]) -> Vec<Range<usize>> {
         }
     }
     apart
+}
+
+/// Part of a link or of a mail address, which a backtick would break: better formatted than dead.
+fn is_address(line: &str, range: &Range<usize>) -> bool {
+    let start = line[..range.start].rfind(char::is_whitespace).unwrap_or(0);
+    let end = line[range.end..].find(char::is_whitespace).map_or(line.len(), |at| range.end + at);
+    let words = &line[start..end];
+    words.contains("://") || words.contains('@')
 }
 
 /// With the marks directly before and behind, unless they are within a word: a backtick would not count there.
@@ -162,6 +170,9 @@ mod tests {
         check("> 5 km", &[], "`>` 5 km");
         check("a `b` c", &[], "a ˋbˋ c");
         check("_*x*_", &[], "`_*x*_`");
+        for address in ["https://x.hr/_a_/doc", "see https://x.hr/?q=*a*&b=1 now", "_ana_@x.hr"] {
+            check(address, &[], address);
+        }
     }
 
     #[test]

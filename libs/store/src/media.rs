@@ -68,6 +68,8 @@ pub struct UnusedFile {
     pub tenant: Tenant,
     /// Its SHA-256, in lower-case hex.
     pub sha256: String,
+    /// Until when nobody puts it, by the database's clock; it names this claim.
+    removing_until: i64,
 }
 
 /// A file that was kept.
@@ -249,7 +251,7 @@ impl Store {
                     "select tenant, sha256 from stored_files f where kept and touched_at <= " now " - $1 "
                     "and (removing_until is null or removing_until <= " now ") and not exists (select 1 from media m "
                     "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) order by touched_at limit 1"
-                    skip_locked ") returning tenant, sha256"
+                    skip_locked ") returning tenant, sha256, removing_until"
                 ),
                 args![micros(grace), micros(within)],
             )
@@ -265,9 +267,26 @@ impl Store {
         self.write(
             sql!(
                 "update stored_files set kept = false, removing_until = null "
-                "where tenant = $1 and sha256 = $2 and removing_until is not null returning size_bytes"
+                "where tenant = $1 and sha256 = $2 and removing_until = $3 returning size_bytes"
             ),
-            args![&file.tenant, &file.sha256],
+            args![&file.tenant, &file.sha256, file.removing_until],
+        )
+        .await
+        .map(drop)
+    }
+
+    /// A file that [`Self::claim_unused_file`] gave could not be removed: others come first, and it once more after the
+    /// grace. Until its claim is over nobody puts it, since removing it may yet happen.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unused_file_stays(&self, file: &UnusedFile) -> Result<(), StoreError> {
+        self.write(
+            sql!(
+                "update stored_files set touched_at = " now " "
+                "where tenant = $1 and sha256 = $2 and removing_until = $3 returning size_bytes"
+            ),
+            args![&file.tenant, &file.sha256, file.removing_until],
         )
         .await
         .map(drop)
@@ -282,8 +301,7 @@ impl Store {
     pub async fn expire_files(&self, limit: i64) -> Result<usize, StoreError> {
         let uploads = self.expire_uploads(limit).await?;
         let over = sql!(
-            "select 1 as one from media where (content is not null and expires_at <= " now ") "
-            "or (stored and expires_at <= " now ") limit 1"
+            "select 1 as one from media where (content is not null or stored) and expires_at <= " now " limit 1"
         );
         if self.read(over, args![]).await?.is_empty() {
             return Ok(uploads); // as nearly always, and without a writing transaction
@@ -316,7 +334,11 @@ impl StoredFile {
 
 impl UnusedFile {
     fn read(row: &Row) -> Result<Self, StoreError> {
-        Ok(Self { tenant: row.tenant("tenant")?, sha256: row.text("sha256")? })
+        Ok(Self {
+            tenant: row.tenant("tenant")?,
+            sha256: row.text("sha256")?,
+            removing_until: row.int("removing_until")?,
+        })
     }
 }
 

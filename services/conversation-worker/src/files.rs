@@ -2,7 +2,10 @@
 //! the calls that were decided on them. Their bytes are in the database or in the file store; those there that no
 //! conversation has any more are removed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use channels::{Channel, FetchError, Fetched, sniff, web};
@@ -29,8 +32,10 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file of the file store that no conversation has goes when nobody put it for so long: a turn that put it has ended.
 const UNUSED_AGE_MIN: Duration = Duration::from_secs(60 * 60);
-/// Nobody puts a file for so long while it is being removed; longer than removing takes.
-const REMOVING: Duration = Duration::from_secs(60);
+/// Nobody puts a file for so long while it is being removed.
+const REMOVING: Duration = Duration::from_secs(120);
+/// A claim that is older is not acted on: removing takes seconds, and has to end well before somebody may put the file.
+const CLAIM_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// Fetches a file that a person sent and keeps it.
 ///
@@ -114,6 +119,12 @@ async fn content(worker: &Worker, held: &Held, sha256: &str, stored: &StoredFile
                 Err(error) => Err(away(&error)),
             }
         }
+        // Another worker, or an earlier configuration, put it where this one does not look: that is put right or given up
+        // like a store that is away, and no file that is gone.
+        (None, _) if stored.stored => {
+            tracing::warn!("a file lies in a file store that this worker does not have: see [files]");
+            Err(Broken::Infrastructure("the file store of a file is not configured".to_owned()))
+        }
         _ => Ok(stored.content.clone().map(Bytes::from)),
     }
 }
@@ -126,12 +137,17 @@ async fn content(worker: &Worker, held: &Held, sha256: &str, stored: &StoredFile
 pub async fn remove_unused(worker: &Worker, limit: usize) -> Result<(), StoreError> {
     let Some(files) = &worker.files else { return Ok(()) };
     for _ in 0..limit {
+        let claimed = Instant::now();
         let Some(unused) = worker.store.claim_unused_file(UNUSED_AGE_MIN, REMOVING).await? else { return Ok(()) };
+        if claimed.elapsed() > CLAIM_AGE_MAX {
+            return Ok(()); // this process stood still; the claim ends by itself
+        }
         if let Some(hash) = FileHash::parse(&unused.sha256)
             && let Err(error) = files.remove(&unused.tenant, &hash).await
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "an unused file was not removed; will retry");
-            return Ok(());
+            worker.store.unused_file_stays(&unused).await?;
+            continue;
         }
         worker.store.removed_file(&unused).await?;
     }

@@ -7,6 +7,7 @@ use coordination::Away;
 use domain::telemetry::metric;
 use service_kit::{Gate, Heartbeat};
 use store::{StoreError, SweepInput};
+use tokio::task::JoinHandle;
 
 use crate::{files, worker::Worker};
 
@@ -19,7 +20,9 @@ const ALARMS_MAX: i64 = 200;
 /// Files whose content is removed in one go.
 const FILES_MAX: i64 = 20;
 /// Files of the file store removed in one go; each takes seconds at most.
-const UNUSED_MAX: usize = 5;
+const UNUSED_MAX: usize = 50;
+/// Every so many sweeps files that nobody has any more are removed from the file store.
+const UNUSED_EVERY: u32 = 5;
 /// Every so many sweeps the stream is trimmed and silent consumers are removed.
 const TIDY_EVERY: u32 = 30;
 /// A consumer that was silent for so long is gone.
@@ -36,6 +39,7 @@ pub struct Gates {
 /// Sweeps until the worker stops.
 pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
     let mut round: u32 = 0;
+    let mut removing = None;
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
@@ -57,9 +61,6 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
         if let Err(error) = worker.store.expire_files(FILES_MAX).await {
             tracing::warn!(%error, "the content of old files was not removed");
         }
-        if let Err(error) = files::remove_unused(&worker, UNUSED_MAX).await {
-            tracing::warn!(%error, "unused files were not removed");
-        }
         match sweep(&worker).await {
             Ok(()) => gates.doorbell.set(true),
             Err(Failed::Away(away)) => gates.doorbell.set_reason(away.to_string()),
@@ -68,10 +69,20 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
         if let Err(error) = measure(&worker).await {
             tracing::warn!(%error, "the backlog was not measured");
         }
+        // Apart from the sweep: a file store may take its time.
+        if round.is_multiple_of(UNUSED_EVERY) && removing.as_ref().is_none_or(JoinHandle::is_finished) {
+            removing = Some(tokio::spawn(remove_unused(Arc::clone(&worker))));
+        }
         if round.is_multiple_of(TIDY_EVERY) {
             tidy(&worker).await;
             worker.tenants.refresh_titles().await;
         }
+    }
+}
+
+async fn remove_unused(worker: Arc<Worker>) {
+    if let Err(error) = files::remove_unused(&worker, UNUSED_MAX).await {
+        tracing::warn!(%error, "unused files were not removed");
     }
 }
 

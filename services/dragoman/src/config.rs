@@ -69,8 +69,9 @@ impl Validate for Config {
                 format!("{} is the port of http.listen; give another one, or \"\" for no console", http.port()),
             );
         }
-        // All who use the files are in this process, and a folder without a name has one later.
-        if let Some(problem) = self.files.clone().or_in(None).problem(false) {
+        // A folder without a name has one later, where nobody else can be: beside the database file of this process.
+        let several = matches!(self.coordination, CoordinationConfig::Redis { .. });
+        if let Some(problem) = self.files.clone().or_in(None).problem(several) {
             problems.add("files", problem);
         }
         problems.within("telemetry", |problems| self.telemetry.validate(problems));

@@ -207,9 +207,15 @@ impl ChatConfig {
         if let Some(account) = &self.default_account {
             known(account, tenants, "chat.default_account", problems);
         }
-        let UploadConfig { bytes_max, files_max, at_once_max, .. } = self.uploads;
+        let UploadConfig { bytes_max, files_max, at_once_max, session_bytes_max, account_bytes_max, .. } = self.uploads;
         if !(1..=FILE_BYTES_MAX).contains(&bytes_max) {
             problems.add("chat.uploads.bytes_max", format!("is 1 to {FILE_BYTES_MAX}"));
+        }
+        if session_bytes_max < bytes_max || account_bytes_max < session_bytes_max {
+            problems.add(
+                "chat.uploads",
+                "`bytes_max` is at most `session_bytes_max`, and that at most `account_bytes_max`: else no file has room",
+            );
         }
         if files_max == 0 || at_once_max == 0 {
             problems.add("chat.uploads", "`files_max` and `at_once_max` are at least 1");

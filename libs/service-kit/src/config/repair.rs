@@ -161,7 +161,9 @@ fn repair(layers: &mut Layers, failure: &Failure, fails: &dyn Fn(&Value) -> Opti
     let others = placeholders().filter(|_| !is_table);
     for candidate in fallback.into_iter().chain(others) {
         layers.set(&place, candidate, Origin::Program);
-        if helped(layers) {
+        // What is refused itself is no repair: it would be missed again once it is taken out.
+        let refused = fails(&layers.tree).is_some_and(|next| next.path == place);
+        if !refused && helped(layers) {
             return true;
         }
     }

@@ -120,6 +120,13 @@ fn all_errors_are_told_at_once_with_path_and_origin() {
 }
 
 #[test]
+fn an_account_without_a_channel_is_told_once() {
+    let errors = read("", &[("META_API_URL", "http://127.0.0.1:1")]).expect_err("refused");
+    let [error] = errors.as_slice() else { panic!("{errors:#?}") };
+    assert!(error.contains("meta:main") && error.contains("is missing"), "{error}");
+}
+
+#[test]
 fn an_unknown_name_without_a_default_is_told_once() {
     let lines = read("[limits]\nform = \"wide\"\nstrict = 3\n", &[]).expect_err("invalid");
     assert_eq!(lines.len(), 2, "{lines:#?}");

@@ -15,5 +15,5 @@ create index stored_files_by_touch on stored_files (touched_at) where kept;
 
 alter table media add column stored boolean not null default false;
 
-create index media_stored_by_expiry on media (expires_at) where stored;
+create index media_kept_by_expiry on media (expires_at) where content is not null or stored;
 create index media_stored_by_hash on media (tenant, sha256) where stored;

@@ -210,6 +210,12 @@ async fn a_file_that_is_being_removed_is_not_begun(db: &Db) {
     assert!(begin(db, &lease, "aa").await);
     let file = unused(db, Duration::ZERO).await.expect("a file");
     assert!(!begin(db, &lease, "aa").await);
+    // It cannot be removed now: others come first, and what is under way may yet end.
+    db.store.unused_file_stays(&file).await.expect("put back");
+    assert!(!begin(db, &lease, "aa").await);
+    db.exec("update stored_files set removing_until = removing_until - 86400000000".to_owned()).await;
+    assert_eq!(unused(db, DAY).await, None, "it comes again after the grace");
+    let file = unused(db, Duration::ZERO).await.expect("a file");
     // Whoever had it in hand never came to an end.
     db.exec("update stored_files set removing_until = 1".to_owned()).await;
     assert!(begin(db, &lease, "aa").await);

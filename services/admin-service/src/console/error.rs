@@ -30,6 +30,11 @@ pub enum ConsoleError {
     /// The file store gave nothing.
     #[error("The file store does not answer now. Try again.")]
     Files(#[from] FileStoreError),
+    /// The bytes lie in a file store that this service does not have.
+    #[error(
+        "This file lies in a file store that the console is not configured for: give admin-service the same [files] as the workers."
+    )]
+    FilesElsewhere,
     /// Nothing has this address, for this operator.
     #[error("There is no such page.")]
     NotFound,
@@ -70,6 +75,7 @@ impl ConsoleError {
             Self::Store(_)
             | Self::Board(_)
             | Self::Files(_)
+            | Self::FilesElsewhere
             | Self::Catalog(CatalogError::Away(_) | CatalogError::NoKey) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Render(_) | Self::Catalog(CatalogError::Unreadable(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -67,8 +67,8 @@ pub async fn give(room: Room, path: RawPathParams, query: Query) -> Result<Respo
     }
     let file = room.console.store.find_file_of(&room.tenant, id, hash.as_str()).await?.ok_or(ConsoleError::NotFound)?;
     let detail = json!({ "sha256": hash.as_str(), "media_type": file.media_type, "size_bytes": file.size_bytes });
-    room.record("file.open", id, detail).await?;
     let content = content(&room, &hash, &file).await?.ok_or(ConsoleError::NotFound)?;
+    room.record("file.open", id, detail).await?;
     Ok(answer(&file, &hash, content))
 }
 
@@ -79,6 +79,7 @@ async fn content(room: &Room, hash: &FileHash, file: &StoredFile) -> Result<Opti
             Err(FileStoreError::Damaged) => Ok(None),
             found => Ok(found?),
         },
+        None if file.stored => Err(ConsoleError::FilesElsewhere),
         _ => Ok(file.content.clone().map(Bytes::from)),
     }
 }
@@ -138,7 +139,7 @@ mod tests {
         let hash = FileHash::of(b"one");
         for (name, expected) in [
             (Some("mirror.jpg"), "attachment; filename=\"mirror.jpg\""),
-            (Some("../a\"; x=\"\r\nSet-Cookie: b"), "attachment; filename=\"_a___x_____Set-Cookie__b\""),
+            (Some("../a\"; x=\"\r\nSet-Cookie: b"), "attachment; filename=\"_a___x____Set-Cookie__b\""),
             (Some(".."), "attachment; filename=\"7692c3ad3540\""),
             (None, "attachment; filename=\"7692c3ad3540\""),
         ] {

@@ -6,7 +6,7 @@ use store::Scope as Kind;
 
 use super::{
     act, answer, ask, ids, later, schema,
-    scope::{Scope, Step, TWICE_S},
+    scope::{Scope, Step, TWICE_S, is_own_token},
     show, small, start,
     state::{Ask, Does, Frame, Offer, Open, Task},
     steps, values,
@@ -44,9 +44,11 @@ pub fn chosen(scope: &mut Scope<'_>, token: &str, title: &str) -> Step<()> {
         return Ok(());
     }
     // A template's buttons are none of ours: what stands on them counts as if it were written.
-    if let Some(wish) = consent(title).or_else(|| consent(token)) {
+    if !is_own_token(token)
+        && let Some(wish) = consent(title).or_else(|| consent(token))
+    {
         return match wish {
-            Consent::Start => {
+            Consent::Start | Consent::StartIfStopped => {
                 if !super::consent::start(scope) {
                     let text = scope.text("opted-in", &[]);
                     scope.say(text);
@@ -128,8 +130,16 @@ pub fn text(scope: &mut Scope<'_>, text: &str) -> Step<()> {
 fn free(scope: &mut Scope<'_>, meant: Option<Control>, text: &str) -> Step<()> {
     match consent(text) {
         Some(wish @ (Consent::Stop | Consent::StopMarketing)) => return stop(scope, wish, meant),
-        Some(Consent::Start) if super::consent::start(scope) => return Ok(()),
-        Some(Consent::Start) | None => {}
+        Some(Consent::Start) => {
+            if super::consent::start(scope) {
+                return Ok(());
+            }
+        }
+        Some(Consent::StartIfStopped) if scope.state.stopped => {
+            super::consent::start(scope);
+            return Ok(());
+        }
+        Some(Consent::StartIfStopped) | None => {}
     }
     match meant {
         Some(Control::Greeting) => return small::greet(scope),

@@ -33,6 +33,13 @@ pub const OPEN_S: u64 = 300;
 pub const YES_S: u64 = 90;
 /// How long a second yes is silence, in seconds.
 pub const TWICE_S: u64 = 30;
+/// Of a hash, which is a button's token.
+const TOKEN_BYTES: usize = 12;
+
+/// True for whatever may be the token of a button of ours, also of one that is long past.
+pub fn is_own_token(token: &str) -> bool {
+    token.len() == 2 * TOKEN_BYTES && token.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 /// Most outcomes of one turn; more is a loop.
 const MAX_OUTCOMES: usize = 120;
 
@@ -332,7 +339,7 @@ impl<'a> Scope<'a> {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        Offer { token: hex::encode(&hash.finalize()[..12]), title: title.into(), does }
+        Offer { token: hex::encode(&hash.finalize()[..TOKEN_BYTES]), title: title.into(), does }
     }
 
     /// A button of the product's own words.

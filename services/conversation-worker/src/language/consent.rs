@@ -12,6 +12,8 @@ pub enum Consent {
     StopMarketing,
     /// Again.
     Start,
+    /// Again, if they wanted none; the word means other things as well.
+    StartIfStopped,
 }
 
 const STOP: &[&str] = &[
@@ -47,12 +49,8 @@ const STOP_MARKETING: &[&str] = &[
     "detener promociones",
     "no mas promociones",
 ];
-const START: &[&str] = &[
-    "start",
-    "unstop",
-    "subscribe",
-    "opt in",
-    "optin",
+const START: &[&str] = &["start", "unstop", "subscribe", "opt in", "optin"];
+const START_IF_STOPPED: &[&str] = &[
     "kreni",
     "prijava",
     "prijavi",
@@ -73,6 +71,7 @@ pub fn consent(text: &str) -> Option<Consent> {
         said if STOP.contains(&said) => Some(Consent::Stop),
         said if STOP_MARKETING.contains(&said) => Some(Consent::StopMarketing),
         said if START.contains(&said) => Some(Consent::Start),
+        said if START_IF_STOPPED.contains(&said) => Some(Consent::StartIfStopped),
         _ => None,
     }
 }
@@ -95,9 +94,9 @@ mod tests {
             ("Detener promociones", Some(Consent::StopMarketing)),
             ("START", Some(Consent::Start)),
             ("/start", Some(Consent::Start)),
-            ("kreni", Some(Consent::Start)),
-            ("anmelden", Some(Consent::Start)),
-            ("alta", Some(Consent::Start)),
+            ("kreni", Some(Consent::StartIfStopped)),
+            ("anmelden", Some(Consent::StartIfStopped)),
+            ("alta", Some(Consent::StartIfStopped)),
             ("stop the reminder", None),
             ("cancel", None),
             ("stpo", None),

@@ -88,6 +88,10 @@ async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers:
     let declared =
         headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).and_then(|kind| kind.split(';').next());
     let declared = declared.map(|kind| kind.trim().to_ascii_lowercase());
+    if declared.as_ref().is_some_and(|kind| kind.starts_with("multipart/")) {
+        let text = "send the file itself as the body, and not a form";
+        return respond::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
+    }
     let media_type = sniff::media_type(&content, declared.as_deref());
     if !config.media_types.contains(&media_type) {
         let text = format!("this kind of file is not taken ({media_type}); taken: {}", config.media_types.join(", "));

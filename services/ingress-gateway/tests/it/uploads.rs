@@ -153,6 +153,7 @@ async fn the_bytes_say_what_a_file_is_and_what_is_not_taken_is_told() {
     for (kind, content, status, told) in [
         ("image/png", b"MZ\x90\0".as_slice(), 415, "application/octet-stream"),
         ("image/svg+xml", b"PK\x03\x04", 415, "application/zip"),
+        ("multipart/form-data; boundary=x", b"--x\r\n", 415, "not a form"),
         ("image/png", b"", 400, "empty"),
         ("image/png", &[7; 1001], 413, "1000 bytes"),
     ] {

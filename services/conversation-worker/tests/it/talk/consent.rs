@@ -25,6 +25,8 @@ fn stop_without_an_open_question_opts_out_and_start_comes_back() {
     assert_eq!(talk.answer().opt_outs, [change(Scope::All, false, "word"), change(Scope::Marketing, false, "word")]);
     talk.expect(&["STOP"]);
     // Said again it is a word like any other; what is written is put right in any case.
+    talk.says("kreni");
+    assert_eq!(talk.answer().opt_outs, [], "it means other things as well");
     talk.says("start").expect_no("STOP");
     assert_eq!(talk.answer().opt_outs, [change(Scope::All, false, "word"), change(Scope::Marketing, false, "word")]);
 }
@@ -64,9 +66,12 @@ fn a_button_of_a_template_says_what_stands_on_it() {
         assert_eq!(talk.answer().opt_outs, [change(scope, true, "word")], "{title}");
         talk.expect(&["START"]);
     }
-    let mut talk = Talk::new();
-    talk.sends(ANA, Content::Choice { id: "p2".to_owned(), title: "Details".to_owned() });
-    assert_eq!(talk.answer().opt_outs, []);
+    // Also of ours, which are no template's, whatever an operation is called.
+    for (id, title) in [("p2", "Details"), ("00112233445566778899aabb", "Odjava")] {
+        let mut talk = Talk::new();
+        talk.sends(ANA, Content::Choice { id: id.to_owned(), title: title.to_owned() });
+        assert_eq!(talk.answer().opt_outs, [], "{title}");
+    }
 }
 
 #[test]
