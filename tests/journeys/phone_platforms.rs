@@ -145,9 +145,10 @@ impl Phone {
         }
     }
 
-    /// What STOP does today: it is words like any other, and answered.
+    /// The person is told how to come back.
     async fn stop_is_heard(&self) {
         self.says("STOP").await;
+        self.hears("START").await;
     }
 }
 

@@ -34,6 +34,10 @@ use tonic::{
 };
 use vector_index::{Distance, Index, Search};
 
+/// As in the service; the bare server that it is compared with has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 5;
 const K: i32 = 10;
 const MESSAGE_POINTS: usize = 500;

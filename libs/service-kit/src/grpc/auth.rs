@@ -122,7 +122,8 @@ impl Caller {
     /// # Errors
     /// UNAUTHENTICATED when no server of ours authenticated it.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<&Caller, Status> {
-        request.extensions().get().ok_or_else(|| Status::unauthenticated("the call carries no API key"))
+        let caller: Option<&Arc<Caller>> = request.extensions().get();
+        caller.map(AsRef::as_ref).ok_or_else(|| Status::unauthenticated("the call carries no API key"))
     }
 }
 
@@ -159,10 +160,10 @@ where
 pub(super) struct Auth(Arc<Inner>);
 
 struct Inner {
-    open_to: Option<Caller>,
-    configured: HashMap<KeyHash, Caller>,
+    open_to: Option<Arc<Caller>>,
+    configured: HashMap<KeyHash, Arc<Caller>>,
     store: Option<Box<dyn KeyStore>>,
-    found: Mutex<HashMap<KeyHash, (Instant, Caller)>>,
+    found: Mutex<HashMap<KeyHash, (Instant, Arc<Caller>)>>,
     addresses: Option<Vec<IpNet>>,
 }
 
@@ -176,14 +177,15 @@ impl Auth {
         let open_to = match config {
             AuthConfig::Keys => None,
             AuthConfig::Off { tenant } => {
-                Some(Caller { tenant: tenant.clone(), services: vec!["*".to_owned()], name: "loopback".to_owned() })
+                let (services, name) = (vec!["*".to_owned()], "loopback".to_owned());
+                Some(Arc::new(Caller { tenant: tenant.clone(), services, name }))
             }
         };
         let configured = keys
             .iter()
             .filter_map(|(name, key)| {
                 let caller = Caller { tenant: key.tenant.clone(), services: key.services.clone(), name: name.clone() };
-                Some((key.hash()?, caller))
+                Some((key.hash()?, Arc::new(caller)))
             })
             .collect();
         Self(Arc::new(Inner { open_to, configured, store, found: Mutex::default(), addresses }))
@@ -200,9 +202,9 @@ impl Auth {
         }
     }
 
-    pub async fn authenticate(&self, headers: &HeaderMap, service: &str) -> Result<Caller, Status> {
+    pub async fn authenticate(&self, headers: &HeaderMap, service: &str) -> Result<Arc<Caller>, Status> {
         let caller = match &self.0.open_to {
-            Some(caller) => caller.clone(),
+            Some(caller) => Arc::clone(caller),
             None => self.find(KeyHash::of(bearer(headers)?)).await?,
         };
         match caller.may_call(service) {
@@ -211,10 +213,10 @@ impl Auth {
         }
     }
 
-    async fn find(&self, hash: KeyHash) -> Result<Caller, Status> {
+    async fn find(&self, hash: KeyHash) -> Result<Arc<Caller>, Status> {
         let unknown = || Status::unauthenticated("the API key is not known");
         if let Some(caller) = self.0.configured.get(&hash) {
-            return Ok(caller.clone());
+            return Ok(Arc::clone(caller));
         }
         let Some(store) = &self.0.store else {
             return Err(unknown());
@@ -224,7 +226,8 @@ impl Auth {
         }
         match store.find_key(hash).await {
             Ok(Some(caller)) => {
-                self.hold(hash, caller.clone());
+                let caller = Arc::new(caller);
+                self.hold(hash, Arc::clone(&caller));
                 Ok(caller)
             }
             Ok(None) => Err(unknown()),
@@ -235,12 +238,12 @@ impl Auth {
         }
     }
 
-    fn held(&self, hash: KeyHash) -> Option<Caller> {
+    fn held(&self, hash: KeyHash) -> Option<Arc<Caller>> {
         let found = self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.get(&hash).filter(|(at, _)| at.elapsed() < CACHE_LIFETIME).map(|(_, caller)| caller.clone())
+        found.get(&hash).filter(|(at, _)| at.elapsed() < CACHE_LIFETIME).map(|(_, caller)| Arc::clone(caller))
     }
 
-    fn hold(&self, hash: KeyHash, caller: Caller) {
+    fn hold(&self, hash: KeyHash, caller: Arc<Caller>) {
         let mut found = self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
         if found.len() >= CACHE_ENTRIES_MAX {
             found.clear();

@@ -9,8 +9,8 @@ const LANES: usize = 32;
 /// Values that one step of the rotation holds at once.
 const STEP: usize = 16;
 
-/// Folds the running sums by halves.
-#[inline(always)]
+/// Folds the running sums by halves. Not inlined: where the compiler sees both loops, it holds the sums in pairs.
+#[inline(never)]
 fn fold(mut sums: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {

@@ -362,9 +362,10 @@ pub mod avx512 {
                 half *= if two { 4 } else { 2 };
             }
         }
-        // No gather: with a mitigation that some processors have, it is several times slower than this.
-        for (place, from) in turned.iter_mut().zip(order) {
-            *place = values[usize::from(*from)];
+        // The places of four are read at once. No gather: with a mitigation that some processors have, it is several times
+        // slower than this.
+        for (places, from) in turned.as_chunks_mut::<4>().0.iter_mut().zip(order.as_chunks::<4>().0) {
+            *places = from.map(|from| values[usize::from(from)]);
         }
     }
 
