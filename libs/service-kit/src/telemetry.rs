@@ -5,6 +5,7 @@
 //! receiver is configured; without one they give ids, which log lines carry.
 
 mod export;
+mod fields;
 mod otlp;
 
 use std::{
@@ -140,6 +141,7 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Telemetry {
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(true)
+            .fmt_fields(fields::SpanFields)
             .with_writer(stderr)
             .boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer()
