@@ -2,18 +2,31 @@
 
 use std::time::Duration;
 
-use domain::{OutboxId, Reply, Template};
-use http::{HeaderMap, StatusCode};
+use domain::{OutboxId, Reply, ReplyFile, Template};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{GROUP, Meta, WINDOW_CLOSED};
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after, too_fast},
     fields::is_phone,
+    form::{FormFile, form},
+    split::shorten,
     whatsapp::{marked, marked_numbered, place},
 };
 
+/// Largest picture, in bytes.
+const IMAGE_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Largest document, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Longest caption.
+const CAPTION: usize = 1_024;
+/// Longest name of a document.
+const FILE_NAME: usize = 240;
+/// Of the time of a send, for the upload before it.
+const UPLOAD_SHARE: f64 = 0.6;
 /// For read marks, which nobody waits for.
 const READ_MARK_TIMEOUT: Duration = Duration::from_secs(5);
 /// After an error by which the platform says that it is away for a while.
@@ -36,17 +49,66 @@ impl Meta {
         self.exchange(&template_body(peer, id, template), deadline).await
     }
 
+    /// See [`crate::Channel::send_file`]: its bytes are uploaded, and the message names them by the id that they got.
+    pub(crate) async fn send_file(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        file: &ReplyFile,
+        content: &[u8],
+        deadline: Duration,
+    ) -> SendOutcome {
+        let begun = Instant::now();
+        // The message needs time, too: an end that nobody knows is worse than an upload that is made again.
+        match self.upload(file, content, deadline.mul_f64(UPLOAD_SHARE)).await {
+            Ok(media) => {
+                self.exchange(&file_body(peer, id, file, &media), deadline.saturating_sub(begun.elapsed())).await
+            }
+            Err(end) => end,
+        }
+    }
+
+    /// Gives the platform a file; its id there. Whatever fails here, no message has left.
+    async fn upload(&self, file: &ReplyFile, content: &[u8], deadline: Duration) -> Result<String, SendOutcome> {
+        let most = if file.media_type.starts_with("image/") { IMAGE_BYTES_MAX } else { DOCUMENT_BYTES_MAX };
+        if content.len() > most {
+            let reason = format!("{} of {} bytes; the platform takes {most}", file.media_type, content.len());
+            return Err(SendOutcome::Rejected { class: RejectClass::Content, reason });
+        }
+        let texts = [("messaging_product", "whatsapp".to_owned()), ("type", file.media_type.clone())];
+        let name = file.file_name();
+        let file = FormFile { field: "file", name: &name, media_type: &file.media_type, content };
+        let (content_type, body) = form(&texts, &file);
+        let request = self.post(&[&self.0.phone_number_id, "media"]).header(CONTENT_TYPE, content_type).body(body);
+        match self.ask(request, deadline).await {
+            Ok((status, headers, answer)) => uploaded(status, &headers, &answer),
+            Err(SendOutcome::Unknown { reason }) => Err(SendOutcome::NotSent { reason }),
+            Err(end) => Err(end),
+        }
+    }
+
     async fn exchange(&self, body: &Value, deadline: Duration) -> SendOutcome {
         let request = self.post(&[&self.0.phone_number_id, "messages"]).json(body);
+        match self.ask(request, deadline).await {
+            Ok((status, headers, answer)) => outcome(status, &headers, &answer),
+            Err(end) => end,
+        }
+    }
+
+    async fn ask(
+        &self,
+        request: reqwest::RequestBuilder,
+        deadline: Duration,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), SendOutcome> {
         let exchange = async {
             let response = faults::send!(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok::<_, reqwest::Error>((status, headers, read(response).await))
         };
         match tokio::time::timeout(deadline, exchange).await {
-            Ok(Ok((status, headers, answer))) => outcome(status, &headers, &answer),
-            Ok(Err(error)) => failure(&error),
-            Err(_) => SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() },
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() }),
         }
     }
 
@@ -73,6 +135,33 @@ fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
         _ => message(part),
     };
     envelope(peer, id, kind, content)
+}
+
+/// The request for a file that was uploaded.
+fn file_body(peer: &str, id: OutboxId, file: &ReplyFile, media: &str) -> Value {
+    let picture = matches!(file.media_type.as_str(), "image/jpeg" | "image/png");
+    let mut content = json!({ "id": media });
+    let caption = file.caption.as_deref().map(|caption| shorten(caption, CAPTION)).unwrap_or_default();
+    if !caption.is_empty() {
+        content["caption"] = json!(caption);
+    }
+    if !picture {
+        content["filename"] = json!(shorten(&file.file_name(), FILE_NAME));
+    }
+    envelope(peer, id, if picture { "image" } else { "document" }, content)
+}
+
+/// The id of a file that was uploaded, or how the send ends without it.
+fn uploaded(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Result<String, SendOutcome> {
+    if status.is_success() {
+        let told: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let id = told.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
+        return id.ok_or_else(|| SendOutcome::NotSent { reason: "an upload without an id".to_owned() });
+    }
+    Err(match outcome(status, headers, answer) {
+        SendOutcome::Unknown { reason } => SendOutcome::NotSent { reason },
+        end => end,
+    })
 }
 
 /// The request for a template.

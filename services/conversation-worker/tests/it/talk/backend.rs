@@ -131,7 +131,7 @@ impl Library {
                 CallOutcome::Away { reason: "busy".to_owned(), again: call.risk != Risk::Once, wait_s: Some(wait_s) }
             }
             Some(Fault::NoCredentials) => CallOutcome::NoCredentials { reason: "401".to_owned() },
-            Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body, cut: None },
+            Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body, cut: None, file: None },
             Some(Fault::Unknown { done }) => {
                 if done {
                     self.answer_once(call, key);
@@ -141,7 +141,7 @@ impl Library {
             None => {
                 let (status, mut body) = self.answer_once(call, key);
                 let cut = self.pages.and_then(|(rows, most)| page(&mut body, if call.whole { most } else { rows }));
-                CallOutcome::Answered { status, body, cut }
+                CallOutcome::Answered { status, body, cut, file: None }
             }
         }
     }
