@@ -334,10 +334,47 @@ mod tests {
         for (peer, to) in [("385910000001", "385910000001"), ("group:Y2FwaV9n", "Y2FwaV9n")] {
             let sent: Vec<Value> = parts.iter().map(|part| body(peer, id, part)).collect();
             assert!(sent.iter().all(|body| body["to"] == json!(to)));
-            assert_eq!(sent[0]["type"], json!("location"));
-            assert_eq!(sent[0]["location"], json!({ "latitude": 45.8, "longitude": 15.97, "name": "Oak room" }));
-            assert_eq!(sent[1]["text"]["body"], json!("*Rooms*: Oak"));
+            assert_eq!(sent[0]["text"]["body"], json!("*Rooms*: Oak"));
+            assert_eq!(sent[1]["type"], json!("location"));
+            assert_eq!(sent[1]["location"], json!({ "latitude": 45.8, "longitude": 15.97, "name": "Oak room" }));
         }
+    }
+
+    #[test]
+    fn a_file_is_named_by_the_id_of_its_upload() {
+        let id = OutboxId::new();
+        let file = |media_type: &str, caption: Option<&str>| ReplyFile {
+            sha256: String::new(),
+            media_type: media_type.to_owned(),
+            name: Some("plan.pdf".to_owned()),
+            size_bytes: 7,
+            caption: caption.map(str::to_owned),
+            instead: String::new(),
+        };
+        let long = "x".repeat(2_000);
+        let body = |file: &ReplyFile| file_body("385910000001", id, file, "m-1");
+        let image = body(&file("image/png", Some(&long)));
+        let caption = format!("{}…", "x".repeat(1_023));
+        assert_eq!((&image["type"], &image["image"]), (&json!("image"), &json!({ "id": "m-1", "caption": caption })));
+        for media_type in ["application/pdf", "image/webp"] {
+            let document = body(&file(media_type, None));
+            assert_eq!(document["document"], json!({ "id": "m-1", "filename": "plan.pdf" }), "{media_type}");
+        }
+    }
+
+    #[test]
+    fn an_upload_that_fails_has_sent_nothing() {
+        let uploaded = |status: u16, answer: &str| {
+            uploaded(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), answer.as_bytes())
+        };
+        assert_eq!(uploaded(200, r#"{"id":"m-1"}"#), Ok("m-1".to_owned()));
+        for (status, answer) in [(200, "{}"), (500, ""), (408, ""), (503, r#"{"error":{"code":2}}"#)] {
+            assert!(matches!(uploaded(status, answer), Err(SendOutcome::NotSent { .. })), "{status} {answer}");
+        }
+        let kind = uploaded(400, r#"{"error":{"code":100}}"#);
+        assert!(matches!(kind, Err(SendOutcome::Rejected { class: RejectClass::Content, .. })), "{kind:?}");
+        let limit = uploaded(400, r#"{"error":{"code":80007}}"#);
+        assert_eq!(limit, Err(SendOutcome::TooFast { account_wide: true }));
     }
 
     #[test]
