@@ -102,7 +102,7 @@ fn openapi() -> Value {
 }
 
 /// What hangs on the last answer, once something does.
-fn last_attached(chat: Result<Chat, Chat>) -> (Vec<Bubble>, Attached) {
+fn last_attached(chat: Result<Chat, Box<Chat>>) -> (Vec<Bubble>, Attached) {
     let chat = chat.unwrap_or_else(|chat| panic!("nothing hangs on an answer: {chat:#?}"));
     let answers: Vec<Bubble> = chat.answers().cloned().collect();
     let attached = answers.last().and_then(|bubble| bubble.attached.clone()).expect("just seen");
