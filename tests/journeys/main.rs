@@ -19,6 +19,7 @@ mod phone_page;
 mod phone_platforms;
 mod platforms;
 mod services;
+mod shown;
 mod simulate_alone;
 mod switches;
 mod trace;

@@ -21,11 +21,11 @@ const VERIFY: &str = "open sesame";
 const BOT: &str = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
 const BOT_SECRET: &str = "bot-secret-of-the-journeys";
 /// Ana on Telegram.
-const ANA_ID: &str = "222222222";
-const BOTH: [Deployment; 2] = [Deployment::One, Deployment::Cluster];
+pub const ANA_ID: &str = "222222222";
+pub const BOTH: [Deployment; 2] = [Deployment::One, Deployment::Cluster];
 
 /// A server of the journey: its address, and what ends it.
-async fn listener() -> (TcpListener, Url, CancellationToken, DropGuard) {
+pub async fn listener() -> (TcpListener, Url, CancellationToken, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = Url::parse(&format!("http://{}", listener.local_addr().expect("an address"))).expect("a URL");
     let stop = CancellationToken::new();
@@ -33,14 +33,19 @@ async fn listener() -> (TcpListener, Url, CancellationToken, DropGuard) {
 }
 
 /// Meta's platform beside a deployment that has one of its numbers.
-struct OnMeta {
-    world: World,
-    meta: Meta,
+pub struct OnMeta {
+    pub world: World,
+    pub meta: Meta,
     _stop: DropGuard,
 }
 
 impl OnMeta {
     async fn start(deployment: Deployment) -> Self {
+        Self::start_with(deployment, &[]).await
+    }
+
+    /// With variables of every process besides.
+    pub async fn start_with(deployment: Deployment, more: &[(&str, &str)]) -> Self {
         let meta = Meta::new(meta::Config::new(META_TOKEN, NUMBER, "385911000000")).expect("a platform");
         let (listener, url, ends, stop) = listener().await;
         let serving = meta.clone();
@@ -52,7 +57,7 @@ impl OnMeta {
             ("META_VERIFY_TOKEN", VERIFY),
             ("META_API_URL", url.as_str()),
         ];
-        let world = World::start_in(deployment, &[], &environment).await;
+        let world = World::start_in(deployment, &[], &[&environment[..], more].concat()).await;
         let webhook = format!("http://{}/webhook/meta/main", world.http).parse().expect("a URL");
         meta.set_webhook(meta::Webhook::new(webhook, META_SECRET, VERIFY));
         meta.set_name(ANA, "Ana Horvat");
@@ -60,18 +65,18 @@ impl OnMeta {
     }
 
     /// Waits until nothing is on its way, then the person writes.
-    async fn says(&self, said: meta::Said) -> String {
+    pub async fn says(&self, said: meta::Said) -> String {
         self.quiet().await;
         self.meta.say(ANA, said)
     }
 
-    async fn quiet(&self) {
+    pub async fn quiet(&self) {
         assert!(self.meta.settled(PATIENCE).await, "the platform's webhooks were taken");
         self.world.quiet().await;
         assert!(self.meta.settled(PATIENCE).await, "the platform's reports were taken");
     }
 
-    async fn hears(&self, words: &[&str]) -> Bubble {
+    pub async fn hears(&self, words: &[&str]) -> Bubble {
         let heard = |chat: &Chat| answer_with(chat, words).is_some();
         let chat = self.meta.wait_for(ANA, PATIENCE, heard).await;
         answer_with(&chat.unwrap_or_else(|chat| panic!("no answer with {words:?}: {chat:#?}")), words)
@@ -85,7 +90,7 @@ impl OnMeta {
     }
 }
 
-fn text(words: &str) -> meta::Said {
+pub fn text(words: &str) -> meta::Said {
     meta::Said::Text { text: words.to_owned(), quoted: None }
 }
 
@@ -193,15 +198,20 @@ async fn a_photo_on_meta_comes_in_two_steps_and_reaches_the_backend() {
 }
 
 /// Telegram beside a deployment that has a bot there.
-struct OnTelegram {
-    world: World,
-    telegram: Telegram,
+pub struct OnTelegram {
+    pub world: World,
+    pub telegram: Telegram,
     _stop: DropGuard,
 }
 
 impl OnTelegram {
     /// With a webhook, or asked for updates.
     async fn start(deployment: Deployment, webhook: bool) -> Self {
+        Self::start_with(deployment, webhook, &[]).await
+    }
+
+    /// With variables of every process besides.
+    pub async fn start_with(deployment: Deployment, webhook: bool, more: &[(&str, &str)]) -> Self {
         let telegram = Telegram::new(telegram::Config::local(BOT, "desk_bot")).expect("a platform");
         let (listener, url, ends, stop) = listener().await;
         let serving = telegram.clone();
@@ -211,6 +221,7 @@ impl OnTelegram {
             environment.push(("TELEGRAM_WEBHOOK_URL", "https://bot.example.org/hooks/desk"));
             environment.push(("TELEGRAM_WEBHOOK_SECRET", BOT_SECRET));
         }
+        environment.extend(more);
         let world = World::start_in(deployment, &[], &environment).await;
         if webhook {
             let url = format!("http://{}/hooks/desk", world.http).parse().expect("a URL");
@@ -220,12 +231,12 @@ impl OnTelegram {
         Self { world, telegram, _stop: stop }
     }
 
-    async fn says(&self, said: telegram::Said) -> String {
+    pub async fn says(&self, said: telegram::Said) -> String {
         self.quiet().await;
         self.telegram.say(ANA_ID, said).expect("that can be said")
     }
 
-    async fn quiet(&self) {
+    pub async fn quiet(&self) {
         assert!(self.telegram.settled(PATIENCE).await, "every update was taken");
         self.world.quiet().await;
     }

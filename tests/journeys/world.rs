@@ -178,6 +178,8 @@ impl World {
             let service = if deployment == Deployment::One { "DRAGOMAN" } else { "CONVERSATION_WORKER" };
             world.set(&format!("{service}__{name}"), value);
         }
+        // For platforms that fetch the files of answers.
+        world.set("CONVERSATION_WORKER__WORKER__PUBLIC_URL", format!("http://{http}"));
         for (name, value) in environment {
             world.set(name, value);
         }

@@ -7,6 +7,7 @@
 mod download;
 mod exchange;
 mod fields;
+mod form;
 pub mod infobip;
 mod json;
 mod marks;
@@ -22,12 +23,13 @@ mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, Template, Tenant};
+use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, ReplyFile, Template, Tenant};
 use http::HeaderMap;
 
 pub use json::MAX_DEPTH;
 pub use types::{
-    BuildError, Event, FetchError, Fetched, ParseError, Parsed, RejectClass, SendOutcome, Unparsed, VerifyError,
+    BuildError, Event, FetchError, Fetched, FileSource, ParseError, Parsed, RejectClass, SendOutcome, Unparsed,
+    VerifyError,
 };
 
 /// A configured account of one platform: what the gateway asks about a webhook and the worker about a send.
@@ -121,6 +123,36 @@ impl Channel {
             Self::Web(_) => SendOutcome::Rejected {
                 class: RejectClass::Content,
                 reason: "web chat rows are sent by their commit".to_owned(),
+            },
+        }
+    }
+
+    /// True for a platform that fetches a file from an address of ours instead of taking its bytes.
+    pub fn fetches_files(&self) -> bool {
+        matches!(self, Self::Infobip(_))
+    }
+
+    /// Sends the file of a rendered part, as [`Self::send`] sends its words. A file that the platform does not take is
+    /// [`RejectClass::Content`]; one whose bytes could not be brought there in time is `NotSent`, since no message left.
+    pub async fn send_file(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        file: &ReplyFile,
+        source: FileSource,
+        deadline: Duration,
+    ) -> SendOutcome {
+        match (self, source) {
+            (Self::Meta(meta, _), FileSource::Bytes(content)) => {
+                meta.send_file(peer, id, file, &content, deadline).await
+            }
+            (Self::Telegram(telegram), FileSource::Bytes(content)) => {
+                telegram.send_file(peer, file, &content, deadline).await
+            }
+            (Self::Infobip(infobip), FileSource::Link(url)) => infobip.send_file(peer, id, file, &url, deadline).await,
+            (Self::Infobip(_) | Self::Meta(..) | Self::Telegram(_) | Self::Web(_), _) => SendOutcome::Rejected {
+                class: RejectClass::Content,
+                reason: "this platform does not take files in this way".to_owned(),
             },
         }
     }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use url::Url;
+
 use super::{Incoming, Receipt};
 
 /// A webhook body, taken apart.
@@ -173,6 +176,25 @@ impl RejectClass {
             Self::WindowClosed => "window_closed",
             Self::Content => "content",
         }
+    }
+}
+
+/// How a file of a reply gets to its platform.
+#[derive(Clone, PartialEq, Eq)]
+pub enum FileSource {
+    /// All of it.
+    Bytes(Bytes),
+    /// Where the platform fetches it: see [`crate::Channel::fetches_files`].
+    Link(Url),
+}
+
+impl std::fmt::Debug for FileSource {
+    /// Neither content nor link, which opens the file.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bytes(_) => "Bytes",
+            Self::Link(_) => "Link",
+        })
     }
 }
 

@@ -33,21 +33,17 @@ const LIST_TITLE: usize = 20;
 /// On the button that opens a list, where the reply brings no word.
 const DEFAULT_LIST_TITLE: &str = "…";
 
-/// The parts of `reply`, in order; each fits one request. A reply without text and choices has none.
+/// The parts of `reply`, in order; each fits one request: its words, then its place and its file, which hold up no words so.
+/// A reply without text and choices has no words.
 pub fn render(reply: &Reply) -> Vec<Reply> {
-    let mut parts: Vec<Reply> = location(reply).into_iter().collect();
-    parts.extend(match (reply.choices.is_empty(), buttons(&reply.choices), rows(&reply.choices)) {
+    let mut parts = match (reply.choices.is_empty(), buttons(&reply.choices), rows(&reply.choices)) {
         (true, ..) => texts(&Words::of(reply)),
         (false, Some(buttons), _) => interactive(reply, buttons, false),
         (false, None, Some(rows)) => interactive(reply, rows, true),
         (false, None, None) => texts(&numbered(reply)),
-    });
+    };
+    parts.extend(reply.beside_words());
     parts
-}
-
-/// The part that is the reply's location: before its words, since they may end in a question.
-pub(crate) fn location(reply: &Reply) -> Option<Reply> {
-    reply.location.clone().map(|location| Reply { location: Some(location), ..Reply::default() })
 }
 
 fn texts(words: &Words) -> Vec<Reply> {

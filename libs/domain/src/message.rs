@@ -274,6 +274,84 @@ pub struct Reply {
     /// A place to show on a map. The text says what it is without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// A picture or document. The text says what it is without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ReplyFile>,
+}
+
+impl Reply {
+    /// True for a part that shows a place or a file and says nothing.
+    pub fn is_beside_words(&self) -> bool {
+        self.text.is_empty() && self.choices.is_empty() && (self.location.is_some() || self.file.is_some())
+    }
+
+    /// Its place and its file, each as a part of its own.
+    pub fn beside_words(&self) -> Vec<Self> {
+        let location = self.location.clone().map(|location| Self { location: Some(location), ..Self::default() });
+        let file = self.file.clone().map(|file| Self { file: Some(file), ..Self::default() });
+        location.into_iter().chain(file).collect()
+    }
+
+    /// What it says, without place and file.
+    pub fn words(&self) -> Self {
+        Self { location: None, file: None, ..self.clone() }
+    }
+}
+
+/// A picture or document of a reply. Its bytes are kept with the conversation, under their hash.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyFile {
+    /// SHA-256 of its bytes, in lower-case hex.
+    pub sha256: String,
+    /// Its media type, as its bytes show it.
+    pub media_type: String,
+    /// Its name without folders and control characters, where one is known; at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Words that stand with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
+    /// What is said in its place where it cannot be sent; empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub instead: String,
+}
+
+/// Pictures that phones and browsers show by themselves, and the ending of a file's name.
+const PICTURES: [(&str, &str); 4] =
+    [("image/jpeg", "jpg"), ("image/png", "png"), ("image/webp", "webp"), ("image/gif", "gif")];
+
+impl ReplyFile {
+    /// True for a picture that phones and browsers show by themselves. SVG is none: it may run scripts.
+    pub fn is_picture(&self) -> bool {
+        PICTURES.iter().any(|(media_type, _)| *media_type == self.media_type)
+    }
+
+    /// Its name, else one that says what it is: people and their devices go by it.
+    pub fn file_name(&self) -> String {
+        let ending = match self.media_type.as_str() {
+            "application/pdf" => "pdf",
+            kind => PICTURES.iter().find(|(media_type, _)| *media_type == kind).map_or("bin", |(_, ending)| ending),
+        };
+        self.name.clone().unwrap_or_else(|| format!("file.{ending}"))
+    }
+
+    /// How a history shows it, and a channel without files.
+    pub fn in_words(&self) -> String {
+        format!("[file] {}", self.name.as_deref().unwrap_or(&self.media_type))
+    }
+}
+
+impl std::fmt::Debug for ReplyFile {
+    /// Neither name nor caption.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyFile")
+            .field("sha256", &self.sha256)
+            .field("media_type", &self.media_type)
+            .field("size_bytes", &self.size_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A part of a text: the bytes `start..end`, between characters; where two overlap, the first one counts.
@@ -339,9 +417,11 @@ impl Outgoing {
     pub fn in_words(&self) -> String {
         match self.unasked.as_ref().and_then(|unasked| unasked.template.as_ref()) {
             Some(template) if self.reply.text.is_empty() => template.in_words(),
-            _ => match &self.reply.location {
-                Some(location) if self.reply.text.is_empty() => location.in_words(),
-                _ => self.reply.text.clone(),
+            _ if !self.reply.text.is_empty() => self.reply.text.clone(),
+            _ => match (&self.reply.location, &self.reply.file) {
+                (Some(location), _) => location.in_words(),
+                (None, Some(file)) => file.in_words(),
+                (None, None) => String::new(),
             },
         }
     }

@@ -138,6 +138,8 @@ pub enum CallError {
         status: u16,
         /// Most bytes allowed.
         limit_bytes: usize,
+        /// It is a file, and no text of which only the words are lost.
+        file: bool,
     },
 }
 

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod download;
 pub mod grpc;
 pub mod health;
 pub mod models;

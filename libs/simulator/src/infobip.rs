@@ -1,6 +1,6 @@
 //! A strict fake of Infobip's WhatsApp API, and the phones on its other side.
 //!
-//! [`Infobip::router`] takes what a business sends: `POST /whatsapp/1/message/{text|location|template|interactive/buttons|interactive/list}`
+//! [`Infobip::router`] takes what a business sends: `POST /whatsapp/1/message/{text|location|image|document|template|interactive/buttons|interactive/list}`
 //! and read marks, and gives the files of [`Infobip::add_media`]. [`Infobip::say`] is a person writing: it posts a signed webhook until the business answers 2xx.
 //! [`Infobip::chat`] is what that person sees, ticks included.
 

@@ -1,5 +1,5 @@
-//! Files that people sent into a conversation: kept once each for a while, so that a call that was decided on them can be
-//! made, and made again, with the same bytes.
+//! Files of a conversation: those that people sent, kept once each for a while, so that a call that was decided on them
+//! can be made, and made again, with the same bytes; and those that answers show, kept also as long as one is to be sent.
 //!
 //! The bytes are in the row, or outside the database (`stored_files`). Those outside are begun here, put by the caller,
 //! and then named by a row; what no row names is removed by [`Store::claim_unused_file`]'s caller. So a crash between
@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use domain::{ConversationId, PersonId, Tenant};
+use domain::{ConversationId, OutboxId, PersonId, Tenant};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -208,6 +208,77 @@ impl Store {
         Ok(Some(StoredFile { stored: row.bool("stored")?, ..StoredFile::read(&row)? }))
     }
 
+    /// A file that a reply of the lease's conversation shows, also when its time is over: it is there as long as a part
+    /// with it is to be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_reply_file(&self, lease: &Lease, sha256: &str) -> Result<Option<StoredFile>, StoreError> {
+        let row = self
+            .read_one(
+                sql!(
+                    "select media_type, name, size_bytes, content, stored from media "
+                    "where conversation = $1 and sha256 = $2 and tenant = $3"
+                ),
+                args![lease.conversation, sha256, &lease.tenant],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(StoredFile { stored: row.bool("stored")?, ..StoredFile::read(&row)? }))
+    }
+
+    /// Makes the file of a part reachable by the token whose SHA-256 this is, in place of an earlier one, for `lasts`.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::NotFound`] for a part without a file.
+    pub async fn link_file(
+        &self,
+        lease: &Lease,
+        id: OutboxId,
+        token_sha256: &str,
+        lasts: Duration,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        let linked = tx
+            .optional(
+                sql!(
+                    "update outbox set link_sha256 = $3, link_until = " now " + $4 "
+                    "where id = $1 and conversation = $2 and file_sha256 is not null returning link_until"
+                ),
+                args![id, lease.conversation, token_sha256, micros(lasts)],
+            )
+            .await?;
+        if linked.is_none() {
+            tx.rollback().await?;
+            return Err(StoreError::NotFound("part with a file"));
+        }
+        tx.commit().await
+    }
+
+    /// The file that the token with this SHA-256 opens, with its tenant and its own SHA-256; none when the link's time is
+    /// over or the content is gone. By the token alone: whoever fetches it belongs to no tenant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_linked_file(
+        &self,
+        token_sha256: &str,
+    ) -> Result<Option<(Tenant, String, StoredFile)>, StoreError> {
+        let row = self
+            .read_one(
+                sql!(
+                    "select m.tenant, m.sha256, m.media_type, m.name, m.size_bytes, m.content, m.stored from outbox o "
+                    "join media m on m.conversation = o.conversation and m.sha256 = o.file_sha256 "
+                    "where o.link_sha256 = $1 and o.link_until > " now
+                ),
+                args![token_sha256],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let file = StoredFile { stored: row.bool("stored")?, ..StoredFile::read(&row)? };
+        Ok(Some((row.tenant("tenant")?, row.text("sha256")?, file)))
+    }
+
     /// The SHA-256 of up to `limit` files of a conversation whose content is there, the newest first.
     ///
     /// # Errors
@@ -292,8 +363,8 @@ impl Store {
         .map(drop)
     }
 
-    /// Removes the content of up to `limit` files whose time is over, the longest over first, and of as many uploads; what
-    /// they were stays, and so do bytes outside the database, see [`Self::claim_unused_file`]. Several workers may do
+    /// Removes the content of up to `limit` files whose time is over and that no part waits to be sent with, the longest
+    /// over first, and of as many uploads; what they were stays, and so do bytes outside the database, see [`Self::claim_unused_file`]. Several workers may do
     /// this at once. Gives how many there were.
     ///
     /// # Errors
@@ -301,7 +372,9 @@ impl Store {
     pub async fn expire_files(&self, limit: i64) -> Result<usize, StoreError> {
         let uploads = self.expire_uploads(limit).await?;
         let over = sql!(
-            "select 1 as one from media where (content is not null or stored) and expires_at <= " now " limit 1"
+            "select 1 as one from media where (content is not null or stored) and expires_at <= " now " and not exists (select 1 from outbox o "
+            "where o.conversation = media.conversation and o.file_sha256 = media.sha256 "
+            "and o.status in ('pending', 'sending', 'unknown')) limit 1"
         );
         if self.read(over, args![]).await?.is_empty() {
             return Ok(uploads); // as nearly always, and without a writing transaction
@@ -310,7 +383,9 @@ impl Store {
             .write(
                 sql!(
                     "update media set content = null, stored = false where (conversation, sha256) in (select conversation, sha256 "
-                    "from media where (content is not null or stored) and expires_at <= " now " order by expires_at limit $1" skip_locked
+                    "from media where (content is not null or stored) and expires_at <= " now " and not exists ("
+                    "select 1 from outbox o where o.conversation = media.conversation and o.file_sha256 = media.sha256 "
+                    "and o.status in ('pending', 'sending', 'unknown')) order by expires_at limit $1" skip_locked
                     ") returning size_bytes"
                 ),
                 args![limit.max(0)],

@@ -67,6 +67,8 @@ pub struct OutboxNew {
     pub sent_already: bool,
     /// It asks what the person is to answer.
     pub question: bool,
+    /// SHA-256 of the file that it shows, in lower-case hex: kept with the conversation until it is sent.
+    pub file: Option<String>,
 }
 
 /// The line of `ai_audit_log` for a turn.
@@ -322,10 +324,10 @@ fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply
     batch.push(
         sql!(
             "insert into outbox (id, conversation, tenant, in_seq, part, reply, question, created_at, due_at, "
-            "status, attempt, sending_at, sent_at) "
+            "status, attempt, sending_at, sent_at, file_sha256) "
             "select $1, $2, $3, $4, $5, $6, $7, t.at, t.at, "
             "case when $8 then 'sent' when t.begun then 'sending' else 'pending' end, "
-            "case when t.begun then 1 else 0 end, case when t.begun then t.at end, case when $8 then t.at end "
+            "case when t.begun then 1 else 0 end, case when t.begun then t.at end, case when $8 then t.at end, $10 "
             "from (select " now " as at, not $8 and coalesce($9 = "
             ("(select max(v) from held)" | "(select unsent from conversations where id = $2)")
             ", false) as begun) t" if_held " returning attempt as v"
@@ -339,7 +341,8 @@ fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply
             &reply.reply,
             reply.question,
             reply.sent_already,
-            alone
+            alone,
+            reply.file.as_deref()
         ],
     );
     batch.push(

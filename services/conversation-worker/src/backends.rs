@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use openapi::{Backend, CallError, Response, ResponseBody, Risk};
 use serde_json::Value;
 
-use crate::turn::{CallOutcome, Cut};
+use crate::turn::{AnswerFile, CallOutcome, Cut, FileOutcome};
 
 /// Bytes of an answer that a turn sees at most.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -56,17 +56,22 @@ impl Ended {
                     ResponseBody::Text(text) => Value::String(text),
                     ResponseBody::Empty => Value::Null,
                 };
-                Self::Final(CallOutcome::Answered { status: response.status, body, cut: None })
+                Self::Final(CallOutcome::Answered { status: response.status, body, cut: None, file: None })
             }
             Err(CallError::NotSent(reason)) => {
                 Self::Again { outcome: CallOutcome::Away { reason, again: true, wait_s: None }, wait: None }
             }
             Err(CallError::Credentials(reason)) => Self::Final(CallOutcome::NoCredentials { reason }),
             Err(CallError::Ambiguous(reason)) => Self::ambiguous(risk, reason, None),
+            Err(CallError::TooLarge { status, limit_bytes, file: true }) => {
+                let kept = FileOutcome::TooLarge { limit_bytes: u64::try_from(limit_bytes).unwrap_or(u64::MAX) };
+                let file = Some(AnswerFile { name: None, kept });
+                Self::Final(CallOutcome::Answered { status, body: Value::Null, cut: None, file })
+            }
             // It happened; only its words are lost, and without them a look-up is worth nothing.
             Err(error @ CallError::TooLarge { .. }) if risk == Risk::Safe => Self::Final(away(error.to_string())),
             Err(CallError::TooLarge { status, .. }) => {
-                Self::Final(CallOutcome::Answered { status, body: Value::Null, cut: None })
+                Self::Final(CallOutcome::Answered { status, body: Value::Null, cut: None, file: None })
             }
         }
     }
@@ -279,7 +284,8 @@ mod tests {
     #[test]
     fn answers_are_judged_by_the_harm_of_a_repetition() {
         let response = |status| Ok(Response { status, body: ResponseBody::Empty, retry_after: None });
-        let answered = |status| Ended::Final(CallOutcome::Answered { status, body: Value::Null, cut: None });
+        let answered =
+            |status| Ended::Final(CallOutcome::Answered { status, body: Value::Null, cut: None, file: None });
         assert_eq!(Ended::of(Risk::Once, response(201)), answered(201));
         assert_eq!(Ended::of(Risk::Once, response(409)), answered(409));
         for (risk, status, label, again) in [

@@ -18,6 +18,7 @@ use tracing::{Instrument as _, Span};
 use crate::{
     dialogue,
     envelope::Envelope,
+    grpc,
     lease::Held,
     mask::{mask, mask_all},
     send,
@@ -243,26 +244,46 @@ fn without_offers(mut state: State) -> State {
 fn parts(worker: &Worker, held: &Held, answer: &Answer) -> Vec<OutboxNew> {
     let lease = &held.lease;
     let channel = worker.tenants.channel(&lease.tenant, &lease.account);
-    let mut rendered: Vec<Reply> = match &channel {
-        Some(channel) => answer.replies.iter().flat_map(|reply| channel.render(reply)).collect(),
+    let mut replies = answer.replies.clone();
+    if grpc::is_own(&lease.account) {
+        replies.iter_mut().for_each(without_file);
+    }
+    let rendered: Vec<Reply> = match &channel {
+        Some(channel) => replies.iter().flat_map(|reply| channel.render(reply)).collect(),
         // Its account is not configured any more: it waits as it is.
-        None => answer.replies.clone(),
+        None => {
+            let parts = |reply: &Reply| std::iter::once(reply.words()).chain(reply.beside_words());
+            let says = |part: &Reply| *part != Reply::default();
+            replies.iter().flat_map(parts).filter(says).collect()
+        }
     };
+    // Words first: a place or a file that its platform refuses, or whose end nobody knows, holds none of them up.
+    let (mut rendered, beside): (Vec<Reply>, Vec<Reply>) =
+        rendered.into_iter().partition(|part| !part.is_beside_words());
+    let last_words = rendered.len();
+    rendered.extend(beside);
     if answer.unasked.is_some() && rendered.is_empty() {
         rendered.push(Reply::default()); // a template alone
     }
     let sent_already = lease.account.channel() == channels::web::NAME;
-    let count = rendered.len();
     rendered
         .into_iter()
         .enumerate()
         .map(|(n, reply)| OutboxNew {
             part: i32::try_from(n + 1).unwrap_or(i32::MAX),
+            file: reply.file.as_ref().map(|file| file.sha256.clone()),
             reply: serde_json::to_value(Outgoing { reply, unasked: answer.unasked.clone() }).unwrap_or(Value::Null),
             sent_already,
-            question: answer.asks && n + 1 == count,
+            question: answer.asks && n + 1 == last_words,
         })
         .collect()
+}
+
+/// Who calls us over gRPC has no way to a file: the words say so.
+fn without_file(reply: &mut Reply) {
+    if let Some(file) = reply.file.take() {
+        reply.text = format!("{}\n{}", reply.text, file.instead).trim().to_owned();
+    }
 }
 
 async fn save_identity(worker: &Worker, held: &Held, saved: &SaveIdentity) -> Result<(), StoreError> {

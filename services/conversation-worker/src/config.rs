@@ -16,6 +16,8 @@ use service_kit::{
     tenants::Tenants,
 };
 
+use url::Url;
+
 use crate::lease::{LEASE, MARGIN};
 
 /// The embedded defaults.
@@ -109,6 +111,9 @@ pub struct WorkerConfig {
     /// How long running turns may take to end after a signal.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
+    /// The gateway's address as the platforms reach it, `http` or `https`, for those that fetch files by a link; none:
+    /// they get a sentence in place of a file.
+    pub public_url: Option<Url>,
 }
 
 impl Default for WorkerConfig {
@@ -118,6 +123,7 @@ impl Default for WorkerConfig {
             burst: Duration::from_millis(700),
             retry_age_max: Duration::from_secs(15 * 60),
             grace: Duration::from_secs(20),
+            public_url: None,
         }
     }
 }
@@ -136,6 +142,9 @@ impl Validate for Config {
         }
         if self.worker.burst > Duration::from_secs(2) {
             problems.add("worker.burst", "must be at most 2s");
+        }
+        if self.worker.public_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
+            problems.add("worker.public_url", "must begin with http:// or https://");
         }
         // A call begins only while the lease outlives it.
         let longest = LEASE - 2 * MARGIN;

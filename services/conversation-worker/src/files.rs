@@ -1,5 +1,6 @@
 //! Files that people send: fetched from their platform when a turn needs them, kept with the conversation, and given to
-//! the calls that were decided on them. Their bytes are in the database or in the file store; those there that no
+//! the calls that were decided on them; and files that backends answer with: kept in the same place, and given to the
+//! sends of the replies that show them. Their bytes are in the database or in the file store; those there that no
 //! conversation has any more are removed.
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use channels::{Channel, FetchError, Fetched, sniff, web};
+use domain::PersonId;
 use file_store::{FileHash, FileStore, FileStoreError};
 use openapi::{File, Files, Operation};
 use serde_json::{Map, Value};
@@ -17,7 +19,7 @@ use store::{FileContent, FileNew, FilePut, StoreError, StoredFile, media::FILE_B
 use crate::{
     lease::Held,
     perform::Broken,
-    turn::{Fetch, FileOutcome},
+    turn::{AnswerFile, Fetch, FileOutcome},
     worker::{Worker, jitter},
 };
 
@@ -27,6 +29,10 @@ const FETCH_TIME_MAX: Duration = Duration::from_secs(15);
 const TRIES_MAX: u32 = 3;
 /// Pause before the second try; doubled before the third.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Tries to keep a file that a backend answered with; a person waits.
+const KEEP_TRIES_MAX: u32 = 2;
+/// Longest wait for the file of a part that is being sent; what is left of the lease has to outlive the send.
+const READ_TIME_MAX: Duration = Duration::from_secs(4);
 /// How long a file is kept: longer than any question waits for its yes, and than any call is tried again.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -54,23 +60,58 @@ pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<F
             return unavailable(error.to_string());
         }
     };
-    if fetched.content.is_empty() {
-        return unavailable("it is empty".to_owned());
-    }
-    let media_type = sniff::media_type(&fetched.content, fetched.media_type.as_deref());
-    let file = FileNew {
-        person: fetch.person,
-        media_type: &media_type,
-        name: fetched.name.as_deref(),
-        content: FileContent::Here(&fetched.content),
-        keep: KEPT,
+    let Fetched { content, media_type, name } = fetched;
+    keep(worker, held, fetch.person, content.into(), media_type.as_deref(), name.as_deref()).await
+}
+
+/// Keeps the file that a backend answered with. What cannot be kept now is told and not tried for long: the call was made.
+///
+/// # Errors
+/// [`Broken::Store`]. A file store that is away is an outcome.
+pub async fn keep_answer(
+    worker: &Arc<Worker>,
+    held: &Held,
+    person: PersonId,
+    file: File,
+) -> Result<AnswerFile, Broken> {
+    let File { name, media_type, content } = file;
+    let mut try_number = 1;
+    let kept = loop {
+        match keep(worker, held, person, content.clone(), Some(&media_type), name.as_deref()).await {
+            Ok(kept) => break kept,
+            Err(Broken::Infrastructure(_)) if try_number < KEEP_TRIES_MAX && !worker.stop.is_cancelled() => {
+                tokio::time::sleep(jitter(PAUSE)).await;
+                try_number += 1;
+            }
+            Err(Broken::Infrastructure(reason)) => break FileOutcome::Unavailable { reason },
+            Err(broken) => return Err(broken),
+        }
     };
-    let size_bytes = fetched.content.len();
+    Ok(AnswerFile { name, kept })
+}
+
+/// Keeps a file with the conversation. `claimed`: its media type by whoever gave it.
+async fn keep(
+    worker: &Worker,
+    held: &Held,
+    person: PersonId,
+    content: Bytes,
+    claimed: Option<&str>,
+    name: Option<&str>,
+) -> Result<FileOutcome, Broken> {
+    let unavailable = |reason: &str| Ok(FileOutcome::Unavailable { reason: reason.to_owned() });
+    if content.is_empty() {
+        return unavailable("it is empty");
+    }
+    let media_type = sniff::media_type(&content, claimed);
+    let here = FileContent::Here(&content);
+    let file = FileNew { person, media_type: &media_type, name, content: here, keep: KEPT };
+    let size_bytes = content.len();
     let put = match &worker.files {
         None => worker.store.put_file(&held.lease, &file).await?,
         Some(files) => {
-            let hash = FileHash::of(&fetched.content);
-            put_outside(worker, held, files, &hash, fetched.content.clone().into()).await?;
+            let hash = FileHash::of(&content);
+            put_outside(worker, held, files, &hash, content.clone()).await?;
             let content = FileContent::Stored { sha256: hash.as_str(), size_bytes };
             worker.store.put_file(&held.lease, &FileNew { content, ..file }).await?
         }
@@ -80,8 +121,25 @@ pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<F
         FilePut::Removed => Err(in_removal()),
         FilePut::Full => {
             tracing::warn!("a conversation has as many files as it may have");
-            unavailable("the conversation has too many files".to_owned())
+            unavailable("the conversation has too many files")
         }
+    }
+}
+
+/// The bytes of a file that a reply shows, also when its time is over; none where they are gone.
+///
+/// # Errors
+/// When a store fails, or does not answer within [`READ_TIME_MAX`].
+pub async fn of_reply(worker: &Worker, held: &Held, sha256: &str) -> Result<Option<Bytes>, Broken> {
+    let read = async {
+        match worker.store.find_reply_file(&held.lease, sha256).await? {
+            Some(stored) => content(worker, held, sha256, &stored).await,
+            None => Ok(None),
+        }
+    };
+    match tokio::time::timeout(READ_TIME_MAX, read).await {
+        Ok(read) => read,
+        Err(_) => Err(Broken::Infrastructure("the file of a reply was not read in time".to_owned())),
     }
 }
 
@@ -107,6 +165,15 @@ fn in_removal() -> Broken {
 fn away(error: &FileStoreError) -> Broken {
     tracing::warn!(error = error as &dyn std::error::Error, "the file store failed");
     Broken::Infrastructure(error.to_string())
+}
+
+/// True while the file of a reply is kept, without a look at its bytes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_there(worker: &Worker, held: &Held, sha256: &str) -> Result<bool, Broken> {
+    let stored = worker.store.find_reply_file(&held.lease, sha256).await?;
+    Ok(stored.is_some_and(|stored| stored.stored || stored.content.is_some()))
 }
 
 /// The bytes of a file that is kept; none where its time is over, or where they are not what was put.

@@ -13,7 +13,7 @@ mod watch_conversation;
 use std::{pin::Pin, sync::Arc};
 
 use coordination::Coordination;
-use domain::{ConversationId, Tenant};
+use domain::{Account, ConversationId, Tenant};
 use futures::Stream;
 use proto::conversation::v1 as pb;
 use service_kit::grpc::{Caller, GrpcError, into_status};
@@ -25,6 +25,11 @@ use crate::tenants::Tenants;
 
 /// Second half of the account, and provider, of what comes by `PostMessage`, which takes no files.
 pub(crate) const ACCOUNT_NAME: &str = "api";
+
+/// True for the account of those who call us over gRPC: they neither send files nor get any.
+pub(crate) fn is_own(account: &Account) -> bool {
+    account.channel() == channels::web::NAME && account.name() == ACCOUNT_NAME
+}
 
 /// Events of one watched conversation.
 type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchConversationResponse, Status>> + Send>>;

@@ -25,6 +25,7 @@ mod mask;
 mod model;
 mod perform;
 mod reach;
+mod reply_files;
 mod run_turn;
 mod send;
 mod sweep;

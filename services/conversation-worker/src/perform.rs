@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::telemetry::metric;
-use openapi::{Operation, PageLimits, PagesEnd, PrepareError, Risk};
+use domain::{PersonId, telemetry::metric};
+use openapi::{File, Operation, PageLimits, PagesEnd, PrepareError, Risk};
 use serde_json::{Value, json};
 use store::{Step, StoreError};
 
@@ -57,6 +57,8 @@ pub struct Performer<'a> {
     pub held: &'a Arc<Held>,
     /// First seq of the turn.
     pub seq: i64,
+    /// Whose turn it is.
+    pub person: PersonId,
     /// Decisions without an effect that are not journaled yet. They are before the next question to a model, before the
     /// next step that has an effect, and with the turn's end; a process that ends before decides them anew.
     pub decided: Vec<Step>,
@@ -228,10 +230,10 @@ impl<'a> Performer<'a> {
 
     async fn finish(&self, n: i32, outcome: CallOutcome, whole: bool) -> Result<Outcome, Broken> {
         let outcome = match outcome {
-            CallOutcome::Answered { status, body, cut } => {
+            CallOutcome::Answered { status, body, cut, file } => {
                 let most_bytes = if whole { WHOLE_BYTES_MAX } else { ANSWER_BYTES_MAX };
                 let (body, cut) = trim(body, most_bytes, cut.is_some_and(|cut| cut.more));
-                CallOutcome::Answered { status, body, cut }
+                CallOutcome::Answered { status, body, cut, file }
             }
             other => other,
         };
@@ -295,9 +297,12 @@ impl<'a> Performer<'a> {
             let key = key.filter(|_| risk != Risk::Safe);
             self.worker.store.at("call.before").await;
             let began = std::time::Instant::now();
-            let ended = match ready.pages(call) {
+            let (ended, file) = match ready.pages(call) {
                 Some(limits) => self.pages(ready, &limits).await,
-                None => Ended::of(risk, ready.backend.send(ready.prepared.clone(), key, ready.deadline).await),
+                None => match ready.backend.send_with_files(ready.prepared.clone(), key, ready.deadline).await {
+                    Ok((response, file)) => (Ended::of(risk, Ok(response)), file),
+                    Err(error) => (Ended::of(risk, Err(error)), None),
+                },
             };
             self.worker.store.at("call.after").await;
             metrics::histogram!(metric::BACKEND_CALL_DURATION, "document" => ready.operation.document.clone())
@@ -317,21 +322,32 @@ impl<'a> Performer<'a> {
                 }
                 _ => {
                     self.complain_of_credentials(&ready.operation.document, &outcome);
-                    return Ok(honest(outcome, risk, maybe_happened));
+                    return self.with_file(honest(outcome, risk, maybe_happened), file).await;
                 }
             }
         }
     }
 
-    /// A list, as far as the limits go; says whether there is more of it.
-    async fn pages(&self, ready: &Ready<'_>, limits: &PageLimits) -> Ended {
+    /// Keeps the file that a good answer is: what is journaled refers to it.
+    async fn with_file(&self, outcome: CallOutcome, came: Option<File>) -> Result<CallOutcome, Broken> {
+        match (outcome, came) {
+            (CallOutcome::Answered { status: status @ 200..=299, body, cut, file: None }, Some(came)) => {
+                let file = Some(files::keep_answer(self.worker, self.held, self.person, came).await?);
+                Ok(CallOutcome::Answered { status, body, cut, file })
+            }
+            (outcome, _) => Ok(outcome),
+        }
+    }
+
+    /// A list, as far as the limits go, and whether there is more of it; or a file.
+    async fn pages(&self, ready: &Ready<'_>, limits: &PageLimits) -> (Ended, Option<File>) {
         let prepared = ready.prepared.clone();
         match ready.backend.send_pages(&ready.operation, prepared, limits, ready.deadline).await {
             Ok(pages) => {
                 let more = pages.end != PagesEnd::Complete;
-                Ended::of(Risk::Safe, Ok(pages.response)).with_more(more)
+                (Ended::of(Risk::Safe, Ok(pages.response)).with_more(more), pages.file)
             }
-            Err(error) => Ended::of(Risk::Safe, Err(error)),
+            Err(error) => (Ended::of(Risk::Safe, Err(error)), None),
         }
     }
 

@@ -320,7 +320,9 @@ impl Turn<'_> {
         if let Some(answer) = self.notification(input) {
             return Ok(Decided { answer, steps: Vec::new() });
         }
-        let mut performer = Performer { worker: self.worker, held: self.held, seq: self.seq, decided: Vec::new() };
+        let person = input.messages.last().map(|said| said.person).unwrap_or_default();
+        let (worker, held, seq) = (self.worker, self.held, self.seq);
+        let mut performer = Performer { worker, held, seq, person, decided: Vec::new() };
         match self.decide_by(&mut performer, input).await {
             Ok(answer) => Ok(Decided { answer: *answer, steps: performer.decided }),
             Err(Broken::Store(error)) => Err(Broken::Store(error)),
@@ -396,9 +398,7 @@ impl Turn<'_> {
 
     /// People can send files there: everywhere but over gRPC.
     fn takes_files(&self) -> bool {
-        let account = &self.held.lease.account;
-        let by_grpc = account.channel() == channels::web::NAME && account.name() == grpc::ACCOUNT_NAME;
-        !by_grpc && self.channel().is_some()
+        !grpc::is_own(&self.held.lease.account) && self.channel().is_some()
     }
 
     /// An orderly end without progress: later again, unless the message is too old.

@@ -15,11 +15,12 @@ use crate::{
     drain::Step,
     lease::{Held, MARGIN},
     reach::{self, Form},
+    reply_files,
     worker::{Worker, jitter},
 };
 
 /// A request to a platform is cancelled after this long.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Between the claim's renewal and the first byte lies one transaction; the lease has to outlive it, too.
 const SLACK: Duration = Duration::from_secs(1);
 /// Longest pause between two tries to record an outcome.
@@ -103,7 +104,12 @@ pub async fn transmit(
         Ok((channel, form)) => {
             let span = span(lease, row, attempt);
             worker.store.at("send.before").await;
-            let sent = post(channel, &lease.peer, row, form).instrument(span.clone()).await;
+            let sent = match form {
+                Form::Words(Reply { file: Some(file), .. }) => {
+                    reply_files::send(worker, held, channel, row, file, attempt).instrument(span.clone()).await
+                }
+                _ => post(channel, &lease.peer, row, form).instrument(span.clone()).await,
+            };
             worker.store.at("send.after").await;
             worker.breakers.tell(&lease.tenant, &lease.account, health(&sent));
             if !matches!(sent, SendOutcome::Sent { .. }) {
@@ -215,15 +221,19 @@ pub async fn resolve(worker: &Worker, held: &Held, row: &OutboxRow) -> Result<()
 }
 
 async fn post(channel: &Channel, peer: &str, row: &OutboxRow, form: Form<'_>) -> SendOutcome {
-    let begun = Instant::now();
-    // The channel has the deadline itself; this is the net under it.
-    let net = DEADLINE + MARGIN / 2;
     let request = async {
         match form {
             Form::Words(part) => channel.send(peer, row.id, part, DEADLINE).await,
             Form::Template(template) => channel.send_template(peer, row.id, template, DEADLINE).await,
         }
     };
+    within_deadline(channel, request).await
+}
+
+/// A request that has the deadline itself, with a net under it.
+pub async fn within_deadline(channel: &Channel, request: impl Future<Output = SendOutcome>) -> SendOutcome {
+    let begun = Instant::now();
+    let net = DEADLINE + MARGIN / 2;
     let sent = tokio::time::timeout(net, request).await;
     metrics::histogram!(metric::SEND_DURATION, "channel" => channel.name()).record(begun.elapsed());
     sent.unwrap_or_else(|_elapsed| SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() })

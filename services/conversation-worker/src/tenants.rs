@@ -12,7 +12,7 @@ use service_kit::{
     grpc::ClientError,
     tenants::{CredentialConfig, DocumentConfig, IdentityConfig, IdentityValue, OutboundUnknown, TenantConfig},
 };
-use store::UnknownPolicy;
+use store::{UnknownPolicy, media::FILE_BYTES_MAX};
 
 use crate::{
     backends::Backends,
@@ -225,6 +225,8 @@ fn backend_config(config: &DocumentConfig) -> openapi::BackendConfig {
         tenant_header: config.tenant_header.as_ref().map(|header| (header.name.clone(), header.value.clone())),
         allow_private_hosts: config.allow_private_hosts,
         timeout: config.timeout,
+        // What is larger could not be kept.
+        max_file_bytes: FILE_BYTES_MAX,
         ..openapi::BackendConfig::default()
     }
 }

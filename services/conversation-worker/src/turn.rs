@@ -149,7 +149,7 @@ pub enum Outcome {
     File(FileOutcome),
 }
 
-/// What became of a file that a person sent.
+/// What became of a file that a person sent, or that a backend answered with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "file", rename_all = "snake_case")]
 pub enum FileOutcome {
@@ -167,11 +167,22 @@ pub enum FileOutcome {
         /// Most bytes that we keep.
         limit_bytes: u64,
     },
-    /// The platform does not give it, or there is no room for it.
+    /// The platform does not give it, there is no room for it, or it cannot be kept now.
     Unavailable {
         /// For the log.
         reason: String,
     },
+}
+
+/// A file that a backend answered with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerFile {
+    /// Its name without folders and control characters, where the backend gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub kept: FileOutcome,
 }
 
 /// How a question to the model ended.
@@ -245,6 +256,9 @@ pub enum CallOutcome {
         /// What it lacks; none when it is whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Cut>,
+        /// The file that the answer is, if it is one; `body` says then in one line which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<AnswerFile>,
     },
     /// The backend was not reached, or did not take the call: nothing happened.
     Away {

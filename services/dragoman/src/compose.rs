@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use service_kit::{
     config::{Args, ConfigErrors, Validate, environment, load},
-    tenants::Tenants,
+    tenants::{AccountConfig, Tenants},
 };
+use url::Url;
 use uuid::Uuid;
 
 use crate::Config;
@@ -95,7 +96,13 @@ pub fn services(
     // Beside the database that is a file, too; else a folder may be gone with the machine.
     let place = config.database.url.expose_secret().starts_with("sqlite:").then(|| data.join("files"));
     let files = config.files.clone().or_in(place);
-    (worker.files, admin.files) = (files.clone(), files);
+    (gateway.files, worker.files, admin.files) = (files.clone(), files.clone(), files);
+    let all_simulated = tenants.0.values().flat_map(|tenant| tenant.accounts.values()).all(AccountConfig::is_simulated);
+    if worker.worker.public_url.is_none() && all_simulated {
+        // The simulated platforms are in this process, and fetch files from it.
+        let port = config.http.listen.port();
+        worker.worker.public_url = Url::parse(&format!("http://{}:{port}", Ipv4Addr::LOCALHOST)).ok();
+    }
     Ok(Services { gateway, worker, embedding, admin })
 }
 

@@ -37,6 +37,9 @@ pub enum AppError {
         #[source]
         source: BuildError,
     },
+    /// The file store cannot work as configured.
+    #[error("[files] cannot be used")]
+    Files(#[from] file_store::FilesError),
     /// A key that could be guessed.
     #[error("account `{account}`: session_key")]
     SessionKey {

@@ -4,6 +4,7 @@ mod begin;
 mod caller;
 mod events;
 mod feedback;
+mod files;
 mod history;
 mod messages;
 mod origin;
@@ -34,6 +35,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/chat/sessions", post_method(begin::handle))
         .route("/api/v1/chat/uploads", post_method(uploads::handle))
         .route("/api/v1/chat/{conversation_id}/events", get(events::handle))
+        .route("/api/v1/chat/{conversation_id}/files/{sha256}", get(files::handle))
         .route("/api/v1/chat/{conversation_id}/messages", get(history::handle))
         .route("/api/v1/chat/{conversation_id}/messages/{message_id}/feedback", post_method(feedback::handle))
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), cross_origin))

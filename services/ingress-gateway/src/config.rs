@@ -5,6 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use ai::Values;
 use coordination::CoordinationConfig;
 use domain::Account;
+use file_store::FilesConfig;
 use serde::Deserialize;
 use service_kit::{
     cli::Settings,
@@ -31,6 +32,9 @@ pub struct Config {
     /// The switches at the start.
     #[serde(default)]
     pub ai: Values,
+    /// Where the bytes of files are that answers show.
+    #[serde(default)]
+    pub files: FilesConfig,
     /// Webhooks.
     #[serde(default)]
     pub webhook: WebhookConfig,
@@ -184,6 +188,9 @@ impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
+        if let Some(problem) = self.files.problem(matches!(self.coordination, CoordinationConfig::Redis { .. })) {
+            problems.add("files", problem);
+        }
         self.webhook.validate(&self.tenants, problems);
         self.chat.validate(&self.tenants, problems);
     }

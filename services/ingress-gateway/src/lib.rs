@@ -7,6 +7,7 @@ mod accounts;
 mod body;
 mod chat;
 mod config;
+mod files;
 mod group;
 mod health_ai;
 mod http;
@@ -23,6 +24,7 @@ use anyhow::Context as _;
 use axum::Router;
 use coordination::Coordination;
 use domain::{Clock, SystemClock};
+use file_store::FileStore;
 use service_kit::{Readiness, health, ops};
 use store::{Role, Store, StoreConfig};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -86,8 +88,12 @@ struct Shared {
     switches: Switches,
     health_ai: health_ai::Known,
     streams: chat::Streams,
+    /// Where the bytes of files are that answers show; none: in the database.
+    files: Option<FileStore>,
     /// Places for uploads under way.
     uploading: Semaphore,
+    /// Places for files that are read for somebody.
+    giving: Semaphore,
     /// Cancelled when the service stops: streams end.
     stopping: CancellationToken,
 }
@@ -125,6 +131,8 @@ impl App {
             streams: chat::Streams::default(),
             uploading: Semaphore::new(config.chat.uploads.at_once_max.min(Semaphore::MAX_PERMITS)),
             stopping: CancellationToken::new(),
+            giving: Semaphore::new(files::AT_ONCE_MAX),
+            files: config.files.open()?,
             config,
         };
         let readiness = Readiness::new(SERVICE);
@@ -189,6 +197,7 @@ impl App {
         Router::new()
             .merge(webhook::router(self.shared.clone()))
             .merge(chat::router(self.shared.clone()))
+            .merge(files::router(self.shared.clone()))
             .merge(health_ai::router(self.shared.clone()))
             .merge(health::router(self.shared.config.http.health, self.readiness.clone()))
             .merge(pages::router(&self.shared))

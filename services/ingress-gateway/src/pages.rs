@@ -27,7 +27,7 @@ const READER: &str = "/reader";
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
 /// Nothing but our own scripts; styles of the widget are made by its script, which needs no permission.
 const STRICT: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data: blob:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'",
 );
 /// The reader of the description sets styles and pictures of its own.

@@ -2,7 +2,8 @@
 //
 // It works on any page whose origin is allowed. The session is a token that this script keeps for the tab and sends itself,
 // so no cookie of a third party is needed and no other site can use it. What people and the assistant write is shown as
-// text, never as HTML. It needs of a Content-Security-Policy: the gateway in script-src and in connect-src.
+// text, never as HTML. It needs of a Content-Security-Policy: the gateway in script-src and in connect-src;
+// with blob: in img-src, pictures of answers are shown as well, else there is a button to save them.
 (() => {
   "use strict";
 
@@ -18,10 +19,10 @@
   const BUFFER_MAX = 1 << 20;
 
   const TEXTS = {
-    en: { open: "Open chat", close: "Close chat", title: "Chat", write: "Write a message", send: "Send", attach: "Attach a file", remove: "Remove", log: "Conversation", you: "You", them: "Assistant", typing: "Writing …", lost: "The connection was lost. Trying again …", offline: "There is no connection. Check your network and try again.", again: "Try again", many: "Too many messages. Wait a moment, then try again.", away: "The service cannot answer now. Try again in a while.", large: "The file is too large. Choose a smaller one.", kind: "This kind of file cannot be sent. Choose a picture, a PDF, a text or a recording.", full: "Five files can go with one message.", failed: "This could not be sent.", forbidden: "The chat may not be used from this page.", expired: "The conversation has ended. You can begin a new one.", up: "Helpful", down: "Not helpful", comment: "What could be better? (optional)", thanks: "Thank you for the feedback.", uploading: "Uploading …" },
-    hr: { open: "Otvori razgovor", close: "Zatvori razgovor", title: "Razgovor", write: "Napišite poruku", send: "Pošalji", attach: "Priloži datoteku", remove: "Ukloni", log: "Razgovor", you: "Vi", them: "Asistent", typing: "Piše …", lost: "Veza je prekinuta. Pokušavam ponovno …", offline: "Nema veze. Provjerite mrežu i pokušajte ponovno.", again: "Pokušaj ponovno", many: "Previše poruka. Pričekajte trenutak pa pokušajte ponovno.", away: "Usluga sada ne može odgovoriti. Pokušajte malo kasnije.", large: "Datoteka je prevelika. Odaberite manju.", kind: "Takva se datoteka ne može poslati. Odaberite sliku, PDF, tekst ili snimku.", full: "Uz jednu poruku može ići pet datoteka.", failed: "Ovo se nije moglo poslati.", forbidden: "S ove se stranice razgovor ne može koristiti.", expired: "Razgovor je završio. Možete započeti novi.", up: "Korisno", down: "Nije korisno", comment: "Što bi moglo biti bolje? (nije obavezno)", thanks: "Hvala na povratnoj informaciji.", uploading: "Učitavanje …" },
-    de: { open: "Chat öffnen", close: "Chat schließen", title: "Chat", write: "Nachricht schreiben", send: "Senden", attach: "Datei anhängen", remove: "Entfernen", log: "Gespräch", you: "Sie", them: "Assistent", typing: "Schreibt …", lost: "Die Verbindung ist abgebrochen. Neuer Versuch …", offline: "Keine Verbindung. Prüfen Sie Ihr Netz und versuchen Sie es erneut.", again: "Erneut versuchen", many: "Zu viele Nachrichten. Warten Sie kurz und versuchen Sie es erneut.", away: "Der Dienst kann gerade nicht antworten. Versuchen Sie es später erneut.", large: "Die Datei ist zu groß. Wählen Sie eine kleinere.", kind: "Diese Art von Datei kann nicht gesendet werden. Wählen Sie ein Bild, ein PDF, einen Text oder eine Aufnahme.", full: "Fünf Dateien passen zu einer Nachricht.", failed: "Das konnte nicht gesendet werden.", forbidden: "Der Chat darf von dieser Seite nicht benutzt werden.", expired: "Das Gespräch ist beendet. Sie können ein neues beginnen.", up: "Hilfreich", down: "Nicht hilfreich", comment: "Was wäre besser? (freiwillig)", thanks: "Danke für die Rückmeldung.", uploading: "Wird hochgeladen …" },
-    es: { open: "Abrir el chat", close: "Cerrar el chat", title: "Chat", write: "Escriba un mensaje", send: "Enviar", attach: "Adjuntar un archivo", remove: "Quitar", log: "Conversación", you: "Usted", them: "Asistente", typing: "Escribiendo …", lost: "Se perdió la conexión. Intentando de nuevo …", offline: "No hay conexión. Compruebe su red e inténtelo de nuevo.", again: "Intentar de nuevo", many: "Demasiados mensajes. Espere un momento e inténtelo de nuevo.", away: "El servicio no puede responder ahora. Inténtelo más tarde.", large: "El archivo es demasiado grande. Elija uno más pequeño.", kind: "Este tipo de archivo no se puede enviar. Elija una imagen, un PDF, un texto o una grabación.", full: "Cinco archivos caben en un mensaje.", failed: "No se pudo enviar.", forbidden: "El chat no se puede usar desde esta página.", expired: "La conversación ha terminado. Puede empezar otra.", up: "Útil", down: "No útil", comment: "¿Qué podría mejorar? (opcional)", thanks: "Gracias por su opinión.", uploading: "Subiendo …" },
+    en: { open: "Open chat", close: "Close chat", title: "Chat", write: "Write a message", send: "Send", attach: "Attach a file", remove: "Remove", log: "Conversation", you: "You", them: "Assistant", typing: "Writing …", lost: "The connection was lost. Trying again …", offline: "There is no connection. Check your network and try again.", again: "Try again", many: "Too many messages. Wait a moment, then try again.", away: "The service cannot answer now. Try again in a while.", large: "The file is too large. Choose a smaller one.", kind: "This kind of file cannot be sent. Choose a picture, a PDF, a text or a recording.", full: "Five files can go with one message.", failed: "This could not be sent.", forbidden: "The chat may not be used from this page.", expired: "The conversation has ended. You can begin a new one.", up: "Helpful", down: "Not helpful", comment: "What could be better? (optional)", thanks: "Thank you for the feedback.", uploading: "Uploading …", download: "Download", gone: "The file is not there any more." },
+    hr: { open: "Otvori razgovor", close: "Zatvori razgovor", title: "Razgovor", write: "Napišite poruku", send: "Pošalji", attach: "Priloži datoteku", remove: "Ukloni", log: "Razgovor", you: "Vi", them: "Asistent", typing: "Piše …", lost: "Veza je prekinuta. Pokušavam ponovno …", offline: "Nema veze. Provjerite mrežu i pokušajte ponovno.", again: "Pokušaj ponovno", many: "Previše poruka. Pričekajte trenutak pa pokušajte ponovno.", away: "Usluga sada ne može odgovoriti. Pokušajte malo kasnije.", large: "Datoteka je prevelika. Odaberite manju.", kind: "Takva se datoteka ne može poslati. Odaberite sliku, PDF, tekst ili snimku.", full: "Uz jednu poruku može ići pet datoteka.", failed: "Ovo se nije moglo poslati.", forbidden: "S ove se stranice razgovor ne može koristiti.", expired: "Razgovor je završio. Možete započeti novi.", up: "Korisno", down: "Nije korisno", comment: "Što bi moglo biti bolje? (nije obavezno)", thanks: "Hvala na povratnoj informaciji.", uploading: "Učitavanje …", download: "Preuzmi", gone: "Datoteke više nema." },
+    de: { open: "Chat öffnen", close: "Chat schließen", title: "Chat", write: "Nachricht schreiben", send: "Senden", attach: "Datei anhängen", remove: "Entfernen", log: "Gespräch", you: "Sie", them: "Assistent", typing: "Schreibt …", lost: "Die Verbindung ist abgebrochen. Neuer Versuch …", offline: "Keine Verbindung. Prüfen Sie Ihr Netz und versuchen Sie es erneut.", again: "Erneut versuchen", many: "Zu viele Nachrichten. Warten Sie kurz und versuchen Sie es erneut.", away: "Der Dienst kann gerade nicht antworten. Versuchen Sie es später erneut.", large: "Die Datei ist zu groß. Wählen Sie eine kleinere.", kind: "Diese Art von Datei kann nicht gesendet werden. Wählen Sie ein Bild, ein PDF, einen Text oder eine Aufnahme.", full: "Fünf Dateien passen zu einer Nachricht.", failed: "Das konnte nicht gesendet werden.", forbidden: "Der Chat darf von dieser Seite nicht benutzt werden.", expired: "Das Gespräch ist beendet. Sie können ein neues beginnen.", up: "Hilfreich", down: "Nicht hilfreich", comment: "Was wäre besser? (freiwillig)", thanks: "Danke für die Rückmeldung.", uploading: "Wird hochgeladen …", download: "Herunterladen", gone: "Die Datei gibt es nicht mehr." },
+    es: { open: "Abrir el chat", close: "Cerrar el chat", title: "Chat", write: "Escriba un mensaje", send: "Enviar", attach: "Adjuntar un archivo", remove: "Quitar", log: "Conversación", you: "Usted", them: "Asistente", typing: "Escribiendo …", lost: "Se perdió la conexión. Intentando de nuevo …", offline: "No hay conexión. Compruebe su red e inténtelo de nuevo.", again: "Intentar de nuevo", many: "Demasiados mensajes. Espere un momento e inténtelo de nuevo.", away: "El servicio no puede responder ahora. Inténtelo más tarde.", large: "El archivo es demasiado grande. Elija uno más pequeño.", kind: "Este tipo de archivo no se puede enviar. Elija una imagen, un PDF, un texto o una grabación.", full: "Cinco archivos caben en un mensaje.", failed: "No se pudo enviar.", forbidden: "El chat no se puede usar desde esta página.", expired: "La conversación ha terminado. Puede empezar otra.", up: "Útil", down: "No útil", comment: "¿Qué podría mejorar? (opcional)", thanks: "Gracias por su opinión.", uploading: "Subiendo …", download: "Descargar", gone: "El archivo ya no está." },
   };
   const wanted = [me.dataset.lang, document.documentElement.lang, navigator.language].filter(Boolean);
   const lang = wanted.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => TEXTS[tag]) || "en";
@@ -46,6 +47,8 @@
     .who { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     .text { white-space: pre-wrap; overflow-wrap: anywhere; background: #eef0f6; border-radius: 10px; padding: 8px 12px; }
     .mine .text { background: #0b57d0; color: #fff; }
+    .file { margin-top: 6px; }
+    .file img { display: block; max-width: 100%; max-height: 320px; border-radius: 8px; margin-bottom: 6px; }
     .choices { display: flex; flex-wrap: wrap; gap: 6px; margin: 6px 0 0; padding: 0; list-style: none; }
     .choices.list { flex-direction: column; }
     .choices.list button { width: 100%; text-align: left; }
@@ -213,9 +216,40 @@
     shown.add(message.id);
     const element = add("assistant", message.text);
     element.dataset.id = message.id;
+    if (message.file) element.append(attached(message.file));
     if (message.buttons?.length) element.append(choices(message.buttons));
     element.append(thumbs(message));
     down();
+  };
+  // A picture or document of an answer. The session's token goes with the request, so a plain link would not do. A page
+  // whose policy forbids pictures of our making (img-src blob:) still has the button.
+  const PICTURES = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+  const attached = (file) => {
+    const name = file.name || file.caption || "file";
+    const button = make("button", { type: "button", className: "download", textContent: `📄 ${T.download}: ${name}` });
+    const box = make("div", { className: "file" }, button);
+    const address = async () => {
+      const answer = await call(file.url.slice("/api/v1/chat".length));
+      return URL.createObjectURL(await answer.blob());
+    };
+    const missing = (error) => error instanceof Refused && error.status === 404 ? T.gone : words(error);
+    button.addEventListener("click", async () => {
+      calm();
+      try {
+        const url = await address();
+        make("a", { href: url, download: name }).click();
+        setTimeout(() => URL.revokeObjectURL(url), 60000);
+      } catch (error) { fail(missing(error)); }
+    });
+    if (PICTURES.includes(file.media_type)) {
+      address().then((url) => {
+        const picture = make("img", { src: url, alt: file.caption || name });
+        picture.addEventListener("load", () => { URL.revokeObjectURL(url); down(); });
+        picture.addEventListener("error", () => { URL.revokeObjectURL(url); picture.remove(); });
+        box.prepend(picture);
+      }).catch(() => {});
+    }
+    return box;
   };
   const choices = (buttons) => {
     const list = make("ul", { className: buttons.length > 3 ? "choices list" : "choices" });

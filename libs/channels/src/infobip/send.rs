@@ -2,18 +2,28 @@
 
 use std::time::Duration;
 
-use domain::{OutboxId, Reply, Template};
+use domain::{OutboxId, Reply, ReplyFile, Template};
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::Infobip;
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after, too_fast},
+    split::shorten,
     whatsapp::{marked, place},
 };
 
+/// Largest picture, in bytes.
+const IMAGE_BYTES_MAX: u64 = 5 * 1024 * 1024;
+/// Largest document, in bytes.
+const DOCUMENT_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// Longest caption.
+const CAPTION: usize = 3_000;
+/// Longest name of a document.
+const FILE_NAME: usize = 240;
 /// For read marks, which nobody waits for.
 const READ_MARK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -21,6 +31,23 @@ impl Infobip {
     /// See [`crate::Channel::send`].
     pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
         let (path, content) = request(part);
+        self.post(path, self.message(peer, id, content), id, deadline).await
+    }
+
+    /// See [`crate::Channel::send_file`]: the platform fetches it.
+    pub(crate) async fn send_file(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        file: &ReplyFile,
+        url: &Url,
+        deadline: Duration,
+    ) -> SendOutcome {
+        let (path, content, most) = file_request(file, url);
+        if file.size_bytes > most {
+            let reason = format!("{} of {} bytes; the platform takes {most}", file.media_type, file.size_bytes);
+            return SendOutcome::Rejected { class: RejectClass::Content, reason };
+        }
         self.post(path, self.message(peer, id, content), id, deadline).await
     }
 
@@ -116,6 +143,20 @@ fn request(part: &Reply) -> (&'static str, Value) {
             ("whatsapp/1/message/interactive/list", json!({ "body": { "text": marked(part) }, "action": action }))
         }
     }
+}
+
+/// Path and `content` for a file, and the most bytes that it may have.
+fn file_request(file: &ReplyFile, url: &Url) -> (&'static str, Value, u64) {
+    let mut content = json!({ "mediaUrl": url.as_str() });
+    let caption = file.caption.as_deref().map(|caption| shorten(caption, CAPTION)).unwrap_or_default();
+    if !caption.is_empty() {
+        content["caption"] = json!(caption);
+    }
+    if matches!(file.media_type.as_str(), "image/jpeg" | "image/png") {
+        return ("whatsapp/1/message/image", content, IMAGE_BYTES_MAX);
+    }
+    content["filename"] = json!(shorten(&file.file_name(), FILE_NAME));
+    ("whatsapp/1/message/document", content, DOCUMENT_BYTES_MAX)
 }
 
 /// What the platform's answer means.

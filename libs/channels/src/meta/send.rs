@@ -2,18 +2,31 @@
 
 use std::time::Duration;
 
-use domain::{OutboxId, Reply, Template};
-use http::{HeaderMap, StatusCode};
+use domain::{OutboxId, Reply, ReplyFile, Template};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{GROUP, Meta, WINDOW_CLOSED};
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after, too_fast},
     fields::is_phone,
+    form::{FormFile, form},
+    split::shorten,
     whatsapp::{marked, marked_numbered, place},
 };
 
+/// Largest picture, in bytes.
+const IMAGE_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Largest document, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Longest caption.
+const CAPTION: usize = 1_024;
+/// Longest name of a document.
+const FILE_NAME: usize = 240;
+/// Of the time of a send, for the upload before it.
+const UPLOAD_SHARE: f64 = 0.6;
 /// For read marks, which nobody waits for.
 const READ_MARK_TIMEOUT: Duration = Duration::from_secs(5);
 /// After an error by which the platform says that it is away for a while.
@@ -36,17 +49,66 @@ impl Meta {
         self.exchange(&template_body(peer, id, template), deadline).await
     }
 
+    /// See [`crate::Channel::send_file`]: its bytes are uploaded, and the message names them by the id that they got.
+    pub(crate) async fn send_file(
+        &self,
+        peer: &str,
+        id: OutboxId,
+        file: &ReplyFile,
+        content: &[u8],
+        deadline: Duration,
+    ) -> SendOutcome {
+        let begun = Instant::now();
+        // The message needs time, too: an end that nobody knows is worse than an upload that is made again.
+        match self.upload(file, content, deadline.mul_f64(UPLOAD_SHARE)).await {
+            Ok(media) => {
+                self.exchange(&file_body(peer, id, file, &media), deadline.saturating_sub(begun.elapsed())).await
+            }
+            Err(end) => end,
+        }
+    }
+
+    /// Gives the platform a file; its id there. Whatever fails here, no message has left.
+    async fn upload(&self, file: &ReplyFile, content: &[u8], deadline: Duration) -> Result<String, SendOutcome> {
+        let most = if file.media_type.starts_with("image/") { IMAGE_BYTES_MAX } else { DOCUMENT_BYTES_MAX };
+        if content.len() > most {
+            let reason = format!("{} of {} bytes; the platform takes {most}", file.media_type, content.len());
+            return Err(SendOutcome::Rejected { class: RejectClass::Content, reason });
+        }
+        let texts = [("messaging_product", "whatsapp".to_owned()), ("type", file.media_type.clone())];
+        let name = file.file_name();
+        let file = FormFile { field: "file", name: &name, media_type: &file.media_type, content };
+        let (content_type, body) = form(&texts, &file);
+        let request = self.post(&[&self.0.phone_number_id, "media"]).header(CONTENT_TYPE, content_type).body(body);
+        match self.ask(request, deadline).await {
+            Ok((status, headers, answer)) => uploaded(status, &headers, &answer),
+            Err(SendOutcome::Unknown { reason }) => Err(SendOutcome::NotSent { reason }),
+            Err(end) => Err(end),
+        }
+    }
+
     async fn exchange(&self, body: &Value, deadline: Duration) -> SendOutcome {
         let request = self.post(&[&self.0.phone_number_id, "messages"]).json(body);
+        match self.ask(request, deadline).await {
+            Ok((status, headers, answer)) => outcome(status, &headers, &answer),
+            Err(end) => end,
+        }
+    }
+
+    async fn ask(
+        &self,
+        request: reqwest::RequestBuilder,
+        deadline: Duration,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), SendOutcome> {
         let exchange = async {
             let response = faults::send!(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok::<_, reqwest::Error>((status, headers, read(response).await))
         };
         match tokio::time::timeout(deadline, exchange).await {
-            Ok(Ok((status, headers, answer))) => outcome(status, &headers, &answer),
-            Ok(Err(error)) => failure(&error),
-            Err(_) => SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() },
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(SendOutcome::Unknown { reason: "no answer within the deadline".to_owned() }),
         }
     }
 
@@ -73,6 +135,33 @@ fn body(peer: &str, id: OutboxId, part: &Reply) -> Value {
         _ => message(part),
     };
     envelope(peer, id, kind, content)
+}
+
+/// The request for a file that was uploaded.
+fn file_body(peer: &str, id: OutboxId, file: &ReplyFile, media: &str) -> Value {
+    let picture = matches!(file.media_type.as_str(), "image/jpeg" | "image/png");
+    let mut content = json!({ "id": media });
+    let caption = file.caption.as_deref().map(|caption| shorten(caption, CAPTION)).unwrap_or_default();
+    if !caption.is_empty() {
+        content["caption"] = json!(caption);
+    }
+    if !picture {
+        content["filename"] = json!(shorten(&file.file_name(), FILE_NAME));
+    }
+    envelope(peer, id, if picture { "image" } else { "document" }, content)
+}
+
+/// The id of a file that was uploaded, or how the send ends without it.
+fn uploaded(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Result<String, SendOutcome> {
+    if status.is_success() {
+        let told: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let id = told.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
+        return id.ok_or_else(|| SendOutcome::NotSent { reason: "an upload without an id".to_owned() });
+    }
+    Err(match outcome(status, headers, answer) {
+        SendOutcome::Unknown { reason } => SendOutcome::NotSent { reason },
+        end => end,
+    })
 }
 
 /// The request for a template.
@@ -245,10 +334,47 @@ mod tests {
         for (peer, to) in [("385910000001", "385910000001"), ("group:Y2FwaV9n", "Y2FwaV9n")] {
             let sent: Vec<Value> = parts.iter().map(|part| body(peer, id, part)).collect();
             assert!(sent.iter().all(|body| body["to"] == json!(to)));
-            assert_eq!(sent[0]["type"], json!("location"));
-            assert_eq!(sent[0]["location"], json!({ "latitude": 45.8, "longitude": 15.97, "name": "Oak room" }));
-            assert_eq!(sent[1]["text"]["body"], json!("*Rooms*: Oak"));
+            assert_eq!(sent[0]["text"]["body"], json!("*Rooms*: Oak"));
+            assert_eq!(sent[1]["type"], json!("location"));
+            assert_eq!(sent[1]["location"], json!({ "latitude": 45.8, "longitude": 15.97, "name": "Oak room" }));
         }
+    }
+
+    #[test]
+    fn a_file_is_named_by_the_id_of_its_upload() {
+        let id = OutboxId::new();
+        let file = |media_type: &str, caption: Option<&str>| ReplyFile {
+            sha256: String::new(),
+            media_type: media_type.to_owned(),
+            name: Some("plan.pdf".to_owned()),
+            size_bytes: 7,
+            caption: caption.map(str::to_owned),
+            instead: String::new(),
+        };
+        let long = "x".repeat(2_000);
+        let body = |file: &ReplyFile| file_body("385910000001", id, file, "m-1");
+        let image = body(&file("image/png", Some(&long)));
+        let caption = format!("{}…", "x".repeat(1_023));
+        assert_eq!((&image["type"], &image["image"]), (&json!("image"), &json!({ "id": "m-1", "caption": caption })));
+        for media_type in ["application/pdf", "image/webp"] {
+            let document = body(&file(media_type, None));
+            assert_eq!(document["document"], json!({ "id": "m-1", "filename": "plan.pdf" }), "{media_type}");
+        }
+    }
+
+    #[test]
+    fn an_upload_that_fails_has_sent_nothing() {
+        let uploaded = |status: u16, answer: &str| {
+            uploaded(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), answer.as_bytes())
+        };
+        assert_eq!(uploaded(200, r#"{"id":"m-1"}"#), Ok("m-1".to_owned()));
+        for (status, answer) in [(200, "{}"), (500, ""), (408, ""), (503, r#"{"error":{"code":2}}"#)] {
+            assert!(matches!(uploaded(status, answer), Err(SendOutcome::NotSent { .. })), "{status} {answer}");
+        }
+        let kind = uploaded(400, r#"{"error":{"code":100}}"#);
+        assert!(matches!(kind, Err(SendOutcome::Rejected { class: RejectClass::Content, .. })), "{kind:?}");
+        let limit = uploaded(400, r#"{"error":{"code":80007}}"#);
+        assert_eq!(limit, Err(SendOutcome::TooFast { account_wide: true }));
     }
 
     #[test]

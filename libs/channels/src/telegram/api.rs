@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
 
@@ -82,7 +83,21 @@ struct Parameters {
 impl Telegram {
     /// Calls `method`.
     pub(super) async fn call(&self, method: &str, body: &Value, timeout: Duration) -> Result<Value, ApiError> {
-        let request = self.0.client.post(self.url(&[], &[method])).json(body);
+        self.exchange(self.0.client.post(self.url(&[], &[method])).json(body), timeout).await
+    }
+
+    /// Calls `method` with a form that brings a file.
+    pub(super) async fn call_with_file(
+        &self,
+        method: &str,
+        (content_type, body): (String, Vec<u8>),
+        timeout: Duration,
+    ) -> Result<Value, ApiError> {
+        let request = self.0.client.post(self.url(&[], &[method])).header(CONTENT_TYPE, content_type).body(body);
+        self.exchange(request, timeout).await
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder, timeout: Duration) -> Result<Value, ApiError> {
         let exchange = async {
             let response = faults::send!(request).await?;
             Ok::<_, reqwest::Error>((response.status().as_u16(), read(response).await))

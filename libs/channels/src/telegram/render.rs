@@ -4,7 +4,7 @@ use domain::{Choice, Reply};
 
 use crate::{
     split::{shorten, units},
-    whatsapp::{location, numbered},
+    whatsapp::numbered,
     words::Words,
 };
 
@@ -21,8 +21,8 @@ const MAX_BUTTONS: usize = 100;
 /// Where the reply has choices and says nothing.
 const NO_TEXT: &str = "…";
 
-/// The parts of `reply`, in order; each fits one request. A reply without text and choices has none. Choices stand under
-/// the last part.
+/// The parts of `reply`, in order; each fits one request: its words, then its place and its file. A reply without text and
+/// choices has no words. Choices stand under the last part of the words.
 pub fn render(reply: &Reply) -> Vec<Reply> {
     let buttons = buttons(&reply.choices);
     let words = match &buttons {
@@ -37,7 +37,8 @@ pub fn render(reply: &Reply) -> Vec<Reply> {
     if let Some(last) = texts.last_mut() {
         last.choices = buttons.unwrap_or_default();
     }
-    location(reply).into_iter().chain(texts).collect()
+    texts.extend(reply.beside_words());
+    texts
 }
 
 /// None when an id cannot be a button's.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Reply, Span, Style};
+use domain::{Reply, ReplyFile, Span, Style};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,7 +11,13 @@ use super::{
     address::{Address, of_message},
     api::ApiError,
 };
-use crate::{RejectClass, SendOutcome, exchange::too_fast, split::units, words::usable};
+use crate::{
+    RejectClass, SendOutcome,
+    exchange::too_fast,
+    form::{FormFile, form},
+    split::{shorten, units},
+    words::usable,
+};
 
 /// For what nobody waits for: "typing", and the end of a button's wait.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,6 +25,12 @@ const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
 const ROW_CHARS: usize = 24;
 /// Most entities of a message; the platform leaves out what is more.
 const ENTITIES_MAX: usize = 100;
+/// Largest picture, in bytes; a larger one goes as a document.
+const PHOTO_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Largest document, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 50 * 1024 * 1024;
+/// Longest caption, in UTF-16 units.
+const CAPTION: usize = 1_024;
 /// Most buttons in one row.
 const ROW_BUTTONS: usize = 3;
 
@@ -45,6 +57,43 @@ impl Telegram {
         {
             tracing::warn!(description, "a text is sent without its formatting");
             sent = self.call(method, &body, deadline.saturating_sub(begun.elapsed())).await;
+        }
+        match outcome(&address, sent) {
+            SendOutcome::Sent { provider_message_id, refused } => {
+                SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused }
+            }
+            other => other,
+        }
+    }
+
+    /// See [`crate::Channel::send_file`]. A picture that the platform takes as none goes as a document.
+    pub(crate) async fn send_file(
+        &self,
+        peer: &str,
+        file: &ReplyFile,
+        content: &[u8],
+        deadline: Duration,
+    ) -> SendOutcome {
+        let Some(mut address) = Address::of_peer(peer) else {
+            return SendOutcome::Rejected { class: RejectClass::Recipient, reason: "the peer is no chat".to_owned() };
+        };
+        if content.len() > DOCUMENT_BYTES_MAX {
+            let reason = format!("a file of {} bytes; the platform takes {DOCUMENT_BYTES_MAX}", content.len());
+            return SendOutcome::Rejected { class: RejectClass::Content, reason };
+        }
+        let begun = Instant::now();
+        let left = || deadline.saturating_sub(begun.elapsed());
+        let mut photo = is_photo(file, content.len());
+        let mut sent = self.call_with_file(method(photo), file_form(&address, file, content, photo), left()).await;
+        // In both cases nothing was sent: the group has another id now, or the picture is of an odd size or format.
+        if let Err(ApiError::Refused { migrate_to_chat_id: Some(chat), .. }) = sent {
+            address = Address { chat, thread: address.thread };
+            sent = self.call_with_file(method(photo), file_form(&address, file, content, photo), left()).await;
+        }
+        if photo && matches!(outcome(&address, sent.clone()), SendOutcome::Rejected { class: RejectClass::Content, .. })
+        {
+            photo = false;
+            sent = self.call_with_file(method(photo), file_form(&address, file, content, photo), left()).await;
         }
         match outcome(&address, sent) {
             SendOutcome::Sent { provider_message_id, refused } => {
@@ -98,6 +147,27 @@ impl Telegram {
 /// Id of the query, and of the message under which the button stands.
 fn split_callback(rest: &str) -> (&str, Option<&str>) {
     rest.split_once('/').map_or((rest, None), |(query, message)| (query, Some(message)))
+}
+
+/// What the platform shows as a picture.
+fn is_photo(file: &ReplyFile, size_bytes: usize) -> bool {
+    matches!(file.media_type.as_str(), "image/jpeg" | "image/png") && size_bytes <= PHOTO_BYTES_MAX
+}
+
+fn method(photo: bool) -> &'static str {
+    if photo { "sendPhoto" } else { "sendDocument" }
+}
+
+/// The form of a file: content type and bytes.
+fn file_form(address: &Address, file: &ReplyFile, content: &[u8], photo: bool) -> (String, Vec<u8>) {
+    let mut texts = vec![("chat_id", address.chat.to_string())];
+    texts.extend(address.thread.map(|thread| ("message_thread_id", thread.to_string())));
+    let caption = file.caption.as_deref().map(|caption| shorten(caption, CAPTION)).unwrap_or_default();
+    if !caption.is_empty() {
+        texts.push(("caption", caption));
+    }
+    let field = if photo { "photo" } else { "document" };
+    form(&texts, &FormFile { field, name: &file.file_name(), media_type: &file.media_type, content })
 }
 
 /// The request of a part as [`super::render`] made it.

@@ -25,7 +25,7 @@ pub fn render(reply: &Reply) -> Vec<Reply> {
     if words.text.is_empty() {
         words = Words::plain(reply.location.as_ref().map(Location::in_words).unwrap_or_default());
     }
-    if words.text.is_empty() && reply.choices.is_empty() {
+    if words.text.is_empty() && reply.choices.is_empty() && reply.file.is_none() {
         return Vec::new();
     }
     vec![Reply { text: words.text, spans: words.spans, ..reply.clone() }]

@@ -7,11 +7,11 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, http::Uri, response::IntoResponse};
 use channels::{
-    Channel, RejectClass, SendOutcome,
+    Channel, FileSource, RejectClass, SendOutcome,
     infobip::{Config, Infobip},
     verify::{Algorithm, Auth, Encoding},
 };
-use domain::{Choice, Location, OutboxId, Reply, Span, Style, Template};
+use domain::{Choice, Location, OutboxId, Reply, ReplyFile, Span, Style, Template};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -99,14 +99,57 @@ async fn each_kind_of_part_goes_to_its_endpoint_with_our_id() {
             "/whatsapp/1/message/interactive/list",
             json!({"body": {"text": "Which?"}, "action": {"title": "Rooms", "sections": [{"rows": rows}]}}),
         ),
-        ("/whatsapp/1/message/location", json!({"latitude": 45.8, "longitude": 15.97})),
         ("/whatsapp/1/message/text", json!({"text": "*Oak* is here"})),
+        ("/whatsapp/1/message/location", json!({"latitude": 45.8, "longitude": 15.97})),
     ];
     assert_eq!(seen.len(), expected.len());
     for ((path, headers, body), (expected_path, content)) in seen.iter().zip(expected) {
         assert_eq!((path.as_str(), body), (expected_path, &envelope(content)));
         assert_eq!(headers["authorization"], "App secret-key");
     }
+}
+
+#[tokio::test]
+async fn a_file_is_an_address_that_the_platform_fetches() {
+    let (base_url, seen) = server(200, &[], r#"{"messageId":"m-1"}"#).await;
+    let channel = channel(&base_url);
+    assert!(channel.fetches_files());
+    let url: url::Url = "https://bot.example.org/files/t".parse().expect("a URL");
+    let file = |media_type: &str, size_bytes| ReplyFile {
+        sha256: String::new(),
+        media_type: media_type.to_owned(),
+        name: None,
+        size_bytes,
+        caption: Some("x".repeat(4_000)),
+        instead: String::new(),
+    };
+    let send = async |file: ReplyFile, source| {
+        channel.send_file("385910000001", OutboxId::new(), &file, source, DEADLINE).await
+    };
+    let link = || FileSource::Link(url.clone());
+    for media_type in ["image/png", "application/pdf", "image/gif"] {
+        let sent = send(file(media_type, 7), link()).await;
+        assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None });
+    }
+    for refused in [
+        send(file("image/png", 5 * 1024 * 1024 + 1), link()).await,
+        send(file("application/pdf", 100 * 1024 * 1024 + 1), link()).await,
+        send(file("image/png", 7), FileSource::Bytes(b"bytes".as_slice().into())).await,
+    ] {
+        assert!(matches!(refused, SendOutcome::Rejected { class: RejectClass::Content, .. }), "{refused:?}");
+    }
+    let caption = format!("{}…", "x".repeat(2_999));
+    let document = |name: &str| json!({"mediaUrl": url, "caption": caption, "filename": name});
+    let seen = seen.0.lock().expect("no panic");
+    let seen: Vec<_> = seen.iter().map(|(path, _, body)| (path.as_str(), &body["content"])).collect();
+    assert_eq!(
+        seen,
+        [
+            ("/whatsapp/1/message/image", &json!({"mediaUrl": url, "caption": caption})),
+            ("/whatsapp/1/message/document", &document("file.pdf")),
+            ("/whatsapp/1/message/document", &document("file.gif")),
+        ]
+    );
 }
 
 #[tokio::test]

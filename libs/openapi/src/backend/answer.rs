@@ -36,7 +36,8 @@ pub enum ResponseBody {
     /// JSON; lines of JSON (NDJSON, JSON text sequences) are an array.
     Json(Value),
     /// Anything else that can be read: HTML, XML, plain text, broken JSON. Of a file, one line with its name, media
-    /// type and size: the file itself comes from [`Backend::send_with_files`](crate::Backend::send_with_files).
+    /// type and size: the file itself comes from [`Backend::send_with_files`](crate::Backend::send_with_files) and
+    /// [`Pages::file`](crate::Pages::file).
     Text(String),
     /// No bytes.
     Empty,
@@ -67,7 +68,7 @@ pub(super) async fn read(
         headers.get(header::CONTENT_DISPOSITION).map(|value| disposition(&header_text(value))).unwrap_or_default();
     let kind = Kind::of(&media_type, disposition.attachment);
     let limit_bytes = if kind == Kind::File { config.max_file_bytes } else { config.max_response_bytes };
-    let too_large = CallError::TooLarge { status, limit_bytes };
+    let too_large = CallError::TooLarge { status, limit_bytes, file: kind == Kind::File };
     let retry_after = retry_after(headers);
     let links = headers.get_all(header::LINK).iter().take(MAX_LINK_HEADERS).map(header_text).collect();
     if response.content_length().is_some_and(|length| length > limit_bytes as u64) {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     guard,
-    model::{Location, Operation, Risk},
+    model::{File, Location, Operation, Risk},
     refs::percent_decode,
     schema::scalar_text,
 };
@@ -56,6 +56,8 @@ pub struct Pages {
     pub rows: usize,
     /// Why there are no more.
     pub end: PagesEnd,
+    /// The file that the first answer is, if it is one.
+    pub file: Option<File>,
 }
 
 /// Why no further page was read.
@@ -96,7 +98,8 @@ impl Backend {
         let ends = Instant::now() + deadline;
         let (response, mut rest) = self.exchange(&prepared, None, deadline).await?;
         let list_pointer = list_pointer(operation, &response);
-        let mut out = Pages { response, list_pointer, pages: 1, rows: 0, end: PagesEnd::Complete };
+        let file = rest.file.take();
+        let mut out = Pages { response, list_pointer, pages: 1, rows: 0, end: PagesEnd::Complete, file };
         let mut rows = match out.list_mut() {
             Some(list) => std::mem::take(list),
             None => return Ok(out),

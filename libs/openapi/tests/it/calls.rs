@@ -223,9 +223,13 @@ async fn answers_of_every_kind_are_told_apart() {
         (Some("izvještaj.pdf"), "application/pdf", 3 << 20)
     );
     assert!(!format!("{report:?}").contains("izv"), "printing a file shows no name");
-    assert_eq!(call("/big-file").await, Err(CallError::TooLarge { status: 200, limit_bytes: 16 << 20 }));
+    assert_eq!(call("/big-file").await, Err(CallError::TooLarge { status: 200, limit_bytes: 16 << 20, file: true }));
     for path in ["/big", "/endless"] {
-        assert_eq!(call(path).await, Err(CallError::TooLarge { status: 200, limit_bytes: 2 * 1024 * 1024 }), "{path}");
+        assert_eq!(
+            call(path).await,
+            Err(CallError::TooLarge { status: 200, limit_bytes: 2 * 1024 * 1024, file: false }),
+            "{path}"
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     faults::{After, Before},
-    phone::{Bubble, Tick},
+    phone::{Attached, Bubble, Tick},
     serve,
 };
 
@@ -27,6 +27,8 @@ pub(super) fn router(infobip: Infobip) -> Router {
         .route("/whatsapp/1/message/text", post(send))
         .route("/whatsapp/1/message/template", post(send))
         .route("/whatsapp/1/message/location", post(send))
+        .route("/whatsapp/1/message/image", post(send))
+        .route("/whatsapp/1/message/document", post(send))
         .route("/whatsapp/1/message/interactive/buttons", post(send))
         .route("/whatsapp/1/message/interactive/list", post(send))
         .route("/whatsapp/1/senders/{sender}/message/{message}/read", post(mark_read))
@@ -150,6 +152,7 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     let to = given("to").unwrap_or_default().trim_start_matches('+').to_owned();
     let message_id = given("messageId");
     let content = message.get("content").cloned().unwrap_or(Value::Null);
+    let path_is_image = path == "image";
     let now = infobip.now();
 
     let mut inner = infobip.lock();
@@ -163,27 +166,80 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     let quoted = message.pointer("/context/replyToMessageId").and_then(Value::as_str).map(str::to_owned);
     let callback_data = given("callbackData").filter(|_| inner.repeats != Repeats::Forget);
     inner.sends.push(Send { to: to.clone(), message_id, shown, content: content.clone(), at: now });
-    let (reachable, blocked) = (!inner.unreachable.contains(&to), inner.blocked.contains(&to));
+    let reachable = !inner.unreachable.contains(&to);
+    drop(inner);
+    infobip.changed();
     if shown {
         let (text, kind) = read(path, &content);
         let tick = if reachable { Tick::Sent } else { Tick::Failed };
-        let attached = attached(&content);
-        let bubble =
-            Bubble { quoted, callback_data, attached, ..Bubble::new(id.clone(), false, text, kind, tick, now) };
-        if reachable && !blocked {
-            inner.phones.chat(&to).bubbles.push(bubble);
+        let bubble = Bubble {
+            quoted,
+            callback_data,
+            attached: attached(&content),
+            ..Bubble::new(id.clone(), false, text, kind, tick, now)
+        };
+        let arriving = Arriving { to: to.clone(), bubble, callback_data: given("callbackData"), reachable };
+        match given_url(&content) {
+            // The platform took the message, and fetches its file by itself.
+            Some(url) => {
+                let infobip = infobip.clone();
+                tokio::spawn(async move { arriving.with_file(&infobip, path_is_image, &url).await });
+            }
+            None => arriving.arrive(infobip),
         }
-    }
-    drop(inner);
-    infobip.changed();
-    if shown && !blocked {
-        webhook::report_delivery(infobip, &to, &id, given("callbackData"), reachable);
     }
     let status = json!({
         "groupId": 1, "groupName": "PENDING", "id": 7, "name": "PENDING_ENROUTE", "description": "Message sent to next instance",
     });
     let sent = json!({"to": to, "messageCount": 1, "messageId": id, "status": status});
     Json(if listed { json!({"messages": [sent]}) } else { sent }).into_response()
+}
+
+/// A message that was taken, on its way to a phone.
+struct Arriving {
+    to: String,
+    bubble: Bubble,
+    callback_data: Option<String>,
+    reachable: bool,
+}
+
+impl Arriving {
+    fn arrive(self, infobip: &Infobip) {
+        let Self { to, bubble, callback_data, reachable } = self;
+        let id = bubble.id.clone();
+        let mut inner = infobip.lock();
+        let blocked = inner.blocked.contains(&to);
+        if reachable && !blocked {
+            inner.phones.chat(&to).bubbles.push(bubble);
+        }
+        drop(inner);
+        infobip.changed();
+        if !blocked {
+            webhook::report_delivery(infobip, &to, &id, callback_data, reachable);
+        }
+    }
+
+    /// Fetches the file as the platform does, without any key; one that it does not get, or whose type is none of a
+    /// picture where it has to be one, is reported as undeliverable.
+    async fn with_file(mut self, infobip: &Infobip, image: bool, url: &str) {
+        match media::fetch(infobip, url, image).await {
+            Some((media_type, content)) => {
+                let id = infobip.lock().media.add(&media_type, &content);
+                let name = self.bubble.attached.take().and_then(|attached| match attached {
+                    Attached::File { name, .. } => name,
+                    Attached::Place { .. } | Attached::Contact { .. } => None,
+                });
+                self.bubble.attached = Some(Attached::File { id, media_type, name });
+            }
+            None => self.reachable = false,
+        }
+        self.arrive(infobip);
+    }
+}
+
+/// The address of the file of a lawful send of one.
+fn given_url(content: &Value) -> Option<String> {
+    content.get("mediaUrl").and_then(Value::as_str).map(str::to_owned)
 }
 
 async fn mark_read(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use url::Url;
 
 /// Violations by property path, as the error bodies list them.
 #[derive(Debug, Default)]
@@ -116,6 +117,8 @@ pub(super) fn check(path: &str, body: &Value, sender: &str) -> Violations {
         "text" => text(&mut wrong, content),
         "template" => template(&mut wrong, content),
         "location" => location(&mut wrong, content),
+        "image" => media(&mut wrong, content, &["mediaUrl", "caption"]),
+        "document" => media(&mut wrong, content, &["mediaUrl", "caption", "filename"]),
         "interactive/buttons" => buttons(&mut wrong, content),
         _ => list(&mut wrong, content),
     }
@@ -139,6 +142,18 @@ fn location(wrong: &mut Violations, content: Option<&Value>) {
     }
     wrong.text(content.get("name"), "content.name", 0, 1000, false);
     wrong.text(content.get("address"), "content.address", 0, 1000, false);
+}
+
+/// A file by an address that the platform can fetch.
+fn media(wrong: &mut Violations, content: Option<&Value>, known: &[&str]) {
+    let Some(content) = wrong.object(content, "content", known) else { return };
+    wrong.text(content.get("mediaUrl"), "content.mediaUrl", 1, 2048, true);
+    let lawful = |url: &str| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if content.get("mediaUrl").and_then(Value::as_str).is_some_and(|url| !lawful(url)) {
+        wrong.add("content.mediaUrl", "must be a valid URL");
+    }
+    wrong.text(content.get("caption"), "content.caption", 0, 3000, false);
+    wrong.text(content.get("filename"), "content.filename", 0, 240, false);
 }
 
 /// Which templates there are is not known here: any name is approved.

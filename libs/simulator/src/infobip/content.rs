@@ -4,8 +4,12 @@ use serde_json::Value;
 
 use crate::phone::{Attached, Button, Kind, Row};
 
-/// The place of a lawful send of one.
+/// The place of a lawful send of one; of a file its name, since the platform has not fetched it yet.
 pub(super) fn attached(content: &Value) -> Option<Attached> {
+    if content.get("mediaUrl").is_some() {
+        let name = content.get("filename").and_then(Value::as_str).map(str::to_owned);
+        return Some(Attached::File { id: String::new(), media_type: String::new(), name });
+    }
     let degrees = |field: &str| content.get(field).and_then(Value::as_f64);
     Some(Attached::Place { latitude: degrees("latitude")?, longitude: degrees("longitude")? })
 }
@@ -32,6 +36,7 @@ pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
             }
             (text("/body/text"), Kind::List { button: text("/action/title"), rows })
         }
+        what @ ("image" | "document") => (text("/caption"), Kind::Other { what: what.to_owned() }),
         "location" => (text("/name"), Kind::Other { what: "location".to_owned() }),
         "template" => {
             let values = array(content.pointer("/templateData/body/placeholders"));

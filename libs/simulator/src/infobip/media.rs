@@ -43,6 +43,25 @@ impl Media {
     }
 }
 
+/// Largest picture and largest document, in bytes.
+const MOST_IMAGE: usize = 5 << 20;
+const MOST_DOCUMENT: usize = 100 << 20;
+
+/// A file that a business names by its address: media type and bytes; none where it cannot be had or is none that the
+/// message takes.
+pub(super) async fn fetch(infobip: &Infobip, url: &str, image: bool) -> Option<(String, Vec<u8>)> {
+    let response = infobip.0.posting.client.get(url).send().await.ok()?;
+    if !response.status().is_success() {
+        return None;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content = response.bytes().await.ok()?.to_vec();
+    let most = if image { MOST_IMAGE } else { MOST_DOCUMENT };
+    let fits = !image || matches!(media_type.as_str(), "image/jpeg" | "image/png");
+    (fits && !content.is_empty() && content.len() <= most).then_some((media_type, content))
+}
+
 /// Gives a file to who shows the key, under the account's own sender.
 pub(super) async fn give(
     State(infobip): State<Infobip>,

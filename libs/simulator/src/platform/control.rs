@@ -218,6 +218,8 @@ fn operations(platform: &Platform) -> Vec<String> {
             "POST /whatsapp/1/message/text",
             "POST /whatsapp/1/message/template",
             "POST /whatsapp/1/message/location",
+            "POST /whatsapp/1/message/image",
+            "POST /whatsapp/1/message/document",
             "POST /whatsapp/1/message/interactive/buttons",
             "POST /whatsapp/1/message/interactive/list",
             "POST /whatsapp/1/senders/{sender}/message/{messageId}/read",

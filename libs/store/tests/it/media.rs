@@ -25,6 +25,8 @@ on_both_engines!(
     a_file_that_was_put_and_never_named_is_removed,
     a_file_that_is_being_removed_is_not_begun,
     the_files_of_a_conversation_are_listed_while_they_are_there,
+    a_file_that_a_part_waits_to_be_sent_with_outlives_its_time,
+    a_link_opens_its_file_while_it_lasts,
 );
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -235,4 +237,49 @@ async fn the_files_of_a_conversation_are_listed_while_they_are_there(db: &Db) {
     assert!(db.store.files_in(&stranger, lease.conversation, 9).await.expect("a list").is_empty());
     age(db, 90_000).await;
     assert!(list(9).await.is_empty());
+}
+
+/// A conversation with a file, and a part that shows it.
+async fn shown(db: &Db) -> (Lease, String, domain::OutboxId) {
+    let lease = db.held().await;
+    let sha256 = put(db, &lease, b"plan").await;
+    let mut commit = crate::support::answer(1, 1, 1);
+    commit.replies[0].file = Some(sha256.clone());
+    let ids = db.store.commit(&lease, &commit).await.expect("a commit").ids;
+    (lease, sha256, ids[0])
+}
+
+async fn a_file_that_a_part_waits_to_be_sent_with_outlives_its_time(db: &Db) {
+    let (lease, sha256, id) = shown(db).await;
+    db.exec("update media set expires_at = 0".to_owned()).await;
+    for status in ["pending", "sending", "unknown"] {
+        db.exec(format!("update outbox set status = '{status}'")).await;
+        assert_eq!(db.store.expire_files(10).await.expect("none"), 0, "{status}");
+        let file = db.store.find_reply_file(&lease, &sha256).await.expect("an answer").expect("a file");
+        assert_eq!(file.content.as_deref(), Some(&b"plan"[..]), "{status}: it is there for its send");
+    }
+    assert!(db.store.find_file(&lease, &sha256).await.expect("an answer").is_some_and(|file| file.content.is_none()));
+    db.exec("update outbox set status = 'pending'".to_owned()).await;
+    let attempt = db.store.begin_send(&lease, id).await.expect("an answer").expect("an attempt");
+    let sent = store::Outcome::Sent { provider_message_id: None };
+    assert!(db.store.record_outcome(lease.conversation, id, attempt, &sent).await.expect("an answer"));
+    assert_eq!(db.store.expire_files(10).await.expect("expired"), 1, "and goes when it is sent");
+    let file = db.store.find_reply_file(&lease, &sha256).await.expect("an answer").expect("what it was");
+    assert_eq!(file.content, None);
+}
+
+async fn a_link_opens_its_file_while_it_lasts(db: &Db) {
+    let (lease, sha256, id) = shown(db).await;
+    db.store.link_file(&lease, id, "first", DAY).await.expect("linked");
+    db.store.link_file(&lease, id, "second", DAY).await.expect("linked");
+    assert_eq!(db.store.find_linked_file("first").await.expect("an answer"), None, "the later one counts");
+    let (tenant, found, file) = db.store.find_linked_file("second").await.expect("an answer").expect("a file");
+    assert_eq!((tenant, found, file.content.as_deref()), (lease.tenant.clone(), sha256, Some(&b"plan"[..])));
+    db.exec("update outbox set link_until = 0".to_owned()).await;
+    assert_eq!(db.store.find_linked_file("second").await.expect("an answer"), None);
+    let other = domain::OutboxId::new();
+    let refused = db.store.link_file(&lease, other, "third", DAY).await;
+    assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
+    db.take_over(&lease).await;
+    assert!(matches!(db.store.link_file(&lease, id, "fourth", DAY).await, Err(StoreError::Fenced)));
 }

@@ -40,7 +40,7 @@ fn notification(peer: &str, key: &str, words: &str, template: bool) -> Incoming 
 /// The commit that says a notification.
 fn said(seq: i64, words: &str, template: bool) -> Commit {
     let reply = json!({ "text": words, "unasked": unasked(template) });
-    let replies = vec![OutboxNew { part: 1, reply, sent_already: false, question: false }];
+    let replies = vec![OutboxNew { part: 1, reply, sent_already: false, question: false, file: None }];
     Commit { replies, ..answer(seq, seq, 0) }
 }
 

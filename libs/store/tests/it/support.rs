@@ -202,6 +202,7 @@ pub fn answer(first_seq: i64, last_seq: i64, parts: i32) -> Commit {
             reply: json!({ "text": format!("part {part}") }),
             sent_already: false,
             question: false,
+            file: None,
         })
         .collect();
     let state = json!({ "answered": last_seq });

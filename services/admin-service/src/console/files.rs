@@ -5,15 +5,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::{
-    body::{Body, Bytes},
-    extract::RawPathParams,
-    http::{HeaderValue, header},
-    response::{IntoResponse as _, Response},
-};
+use axum::{body::Bytes, extract::RawPathParams, response::Response};
 use domain::ConversationId;
 use file_store::{FileHash, FileStoreError};
 use serde_json::json;
+use service_kit::download::Download;
 use store::{StoredFile, media::FILE_BYTES_MAX};
 
 use super::{
@@ -28,10 +24,6 @@ use super::{
 const LINK_LASTS: Duration = Duration::from_secs(5 * 60);
 /// What a signature of ours is for.
 const PURPOSE: &str = "file";
-/// Pictures that a browser shows by itself; others are saved.
-const SHOWN: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/gif"];
-/// Nothing of a file may run or load anything, whatever it says that it is.
-const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
 /// The link to a file of a conversation, good until [`LINK_LASTS`] after `now`.
 pub fn address(room: &Room, conversation: ConversationId, sha256: &str, now: SystemTime) -> String {
@@ -85,32 +77,10 @@ async fn content(room: &Room, hash: &FileHash, file: &StoredFile) -> Result<Opti
 }
 
 fn answer(file: &StoredFile, hash: &FileHash, content: Bytes) -> Response {
-    let shown = SHOWN.contains(&file.media_type.as_str());
-    // A type that a browser would run is no type here.
-    let kind = if shown { file.media_type.as_str() } else { "application/octet-stream" };
-    let headers = [
-        (header::CONTENT_TYPE, kind.to_owned()),
-        (header::CONTENT_DISPOSITION, disposition(shown, file.name.as_deref(), hash)),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    let mut response = Body::from(content).into_response();
-    for (name, value) in headers {
-        // They are ASCII by what makes them; one that were not would be left out.
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
-}
-
-/// How a browser takes it, and under which name: letters, digits, `.`, `_` and `-` of the one it came with.
-fn disposition(shown: bool, name: Option<&str>, hash: &FileHash) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
-    let name: String = name.unwrap_or_default().trim_start_matches('.').chars().take(100).map(plain).collect();
-    let name = if name.is_empty() { hash.as_str()[..12].to_owned() } else { name };
-    format!("{}; filename=\"{name}\"", if shown { "inline" } else { "attachment" })
+    let hash = hash.as_str();
+    let (media_type, name) = (file.media_type.as_str(), file.name.as_deref());
+    let else_named = hash.get(..12).unwrap_or(hash);
+    Download { media_type, name, else_named, exact_type: false }.response(content)
 }
 
 #[cfg(test)]
@@ -132,43 +102,5 @@ mod tests {
         assert!(!check(&new(), "s/acme/c/h/1000", "1000", 1_000), "the key of another start");
         let form = sessions.sign("form", "s/acme/c/h/1000");
         assert!(!is_good(&sessions, "s/acme/c/h/1000", "1000", &form, 1_000), "signed for something else");
-    }
-
-    #[test]
-    fn a_name_cannot_leave_its_quotes() {
-        let hash = FileHash::of(b"one");
-        for (name, expected) in [
-            (Some("mirror.jpg"), "attachment; filename=\"mirror.jpg\""),
-            (Some("../a\"; x=\"\r\nSet-Cookie: b"), "attachment; filename=\"_a___x____Set-Cookie__b\""),
-            (Some(".."), "attachment; filename=\"7692c3ad3540\""),
-            (None, "attachment; filename=\"7692c3ad3540\""),
-        ] {
-            assert_eq!(disposition(false, name, &hash), expected);
-        }
-        assert!(disposition(true, None, &hash).starts_with("inline; "));
-    }
-
-    #[test]
-    fn only_pictures_are_shown_and_nothing_runs() {
-        let hash = FileHash::of(b"<script>");
-        for (media_type, kind, how) in [
-            ("image/jpeg", "image/jpeg", "inline"),
-            ("image/svg+xml", "application/octet-stream", "attachment"),
-            ("text/html", "application/octet-stream", "attachment"),
-            ("application/pdf", "application/octet-stream", "attachment"),
-        ] {
-            let file = StoredFile {
-                media_type: media_type.to_owned(),
-                name: None,
-                size_bytes: 8,
-                content: None,
-                stored: true,
-            };
-            let response = answer(&file, &hash, Bytes::from_static(b"<script>"));
-            let header = |name: header::HeaderName| response.headers()[name].to_str().expect("a text").to_owned();
-            assert_eq!(header(header::CONTENT_TYPE), kind);
-            assert!(header(header::CONTENT_DISPOSITION).starts_with(how), "{media_type}");
-            assert!(header(header::CONTENT_SECURITY_POLICY).starts_with("sandbox; default-src 'none'"));
-        }
     }
 }

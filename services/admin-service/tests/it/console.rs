@@ -96,7 +96,7 @@ async fn talk(running: &Running) -> ConversationId {
         first_seq: 1,
         last_seq: 1,
         steps: Vec::new(),
-        replies: vec![OutboxNew { part: 0, reply, sent_already: true, question: false }],
+        replies: vec![OutboxNew { part: 0, reply, sent_already: true, question: false, file: None }],
         begin_send: false,
         state: json!({}),
         audit: None,

@@ -32,7 +32,7 @@ const MAX_LOOKED: usize = 6;
 pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()> {
     let Some(frame) = task.frames.first().cloned() else { return Ok(()) };
     let (mut body, mut cut) = match scope.call(operation, &frame.arguments, Purpose::Lookup)? {
-        CallOutcome::Answered { status: 200..=299, body, cut } => (body, cut),
+        CallOutcome::Answered { status: 200..=299, body, cut, .. } => (body, cut),
         failed => {
             fail::look_up_failed(scope, operation, &failed);
             return Ok(());
@@ -44,7 +44,7 @@ pub fn look(scope: &mut Scope<'_>, task: Task, operation: &Operation) -> Step<()
     let unread = first.is_list && cut.is_some_and(|cut| cut.more);
     if unread
         && (first.more || !words.is_empty())
-        && let CallOutcome::Answered { status: 200..=299, body: whole, cut: left } =
+        && let CallOutcome::Answered { status: 200..=299, body: whole, cut: left, .. } =
             scope.call_whole(operation, &frame.arguments)?
     {
         (body, cut) = (whole, left);
@@ -391,7 +391,7 @@ pub fn more(scope: &mut Scope<'_>) -> Step<bool> {
 /// Reads a list again with all its pages, so that it can be told beyond its first rows; gives how it failed.
 fn read_on(scope: &mut Scope<'_>, operation: &Operation, last: &mut Last) -> Step<Option<CallOutcome>> {
     let outcome = scope.call_whole(operation, &last.frame.arguments)?;
-    let CallOutcome::Answered { status: 200..=299, body, cut } = &outcome else { return Ok(Some(outcome)) };
+    let CallOutcome::Answered { status: 200..=299, body, cut, .. } = &outcome else { return Ok(Some(outcome)) };
     let found = rows::found(operation, body, *cut);
     last.whole = true;
     if found.is_list && found.list.len() >= last.shown {

@@ -193,7 +193,7 @@ pub fn look_for(scope: &mut Scope<'_>, frame: &Frame, operation: &Operation) -> 
     if !check.check(&arguments).is_empty() {
         return Ok(Seen::Unchecked);
     }
-    let CallOutcome::Answered { status: 200..=299, body, cut } = scope.call_whole(&check, &arguments)? else {
+    let CallOutcome::Answered { status: 200..=299, body, cut, .. } = scope.call_whole(&check, &arguments)? else {
         return Ok(Seen::Unchecked);
     };
     let list = rows::found(&check, &body, cut).list;

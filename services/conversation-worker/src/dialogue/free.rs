@@ -312,10 +312,13 @@ impl Talk {
         }
         self.made.push(asked);
         match scope.call(&operation, &frame.arguments, Purpose::Lookup)? {
-            CallOutcome::Answered { status: 200..=299, body, cut } => {
+            CallOutcome::Answered { status: 200..=299, body, cut, file } => {
                 self.grounds.json(&body, &scope.place);
                 self.grounds.json(&Value::Object(frame.arguments.clone()), &scope.place);
-                let short = shortened(&body);
+                let short = match &file {
+                    Some(_) => json!({ "file": body, "note": "the person gets it with your answer" }),
+                    None => shortened(&body),
+                };
                 self.last = Some((frame, body, cut));
                 Ok((short, None))
             }

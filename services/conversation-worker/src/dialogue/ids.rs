@@ -178,7 +178,7 @@ fn scope_parent(scope: &mut Scope<'_>, task: &Task) -> Step<Option<Arc<Operation
 fn call_rows(scope: &mut Scope<'_>, operation: &Operation, frame: &Frame) -> Step<Option<Vec<Value>>> {
     // All of it: the one that is meant may stand on the last page.
     match scope.call_whole(operation, &frame.arguments)? {
-        CallOutcome::Answered { status: 200..=299, body, cut } => {
+        CallOutcome::Answered { status: 200..=299, body, cut, .. } => {
             let rows::Found { mut list, is_list, .. } = rows::found(operation, &body, cut);
             // A text or a number alone is no thing to choose, and holds no id.
             list.iter_mut().filter(|row| !is_list && !row.is_object()).for_each(|row| *row = Value::Null);

@@ -27,6 +27,7 @@ mod rows;
 mod schema;
 mod scope;
 mod show;
+mod shown;
 mod small;
 mod start;
 pub mod state;
@@ -54,6 +55,7 @@ pub fn run(input: &Input, history: &[Outcome]) -> Next {
     scope.state.language = Some(lang);
     match converse(&mut scope) {
         Ok(()) => {
+            shown::show(&mut scope);
             edits::remember(&mut scope);
             note_told(&mut scope);
             Next::Done(Box::new(scope.answer()))

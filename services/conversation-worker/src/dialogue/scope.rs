@@ -12,6 +12,7 @@ use store::OptChange;
 use super::{
     free::Speak,
     marked::Marked,
+    schema, shown,
     state::{Does, Frame, Offer, Pending, State},
 };
 use crate::{
@@ -21,8 +22,8 @@ use crate::{
         texts,
     },
     turn::{
-        Accepted, Action, Alarm, Answer, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo, Fetch,
-        FileOutcome, Hit, Input, Mapping, ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer,
+        Accepted, Action, Alarm, Answer, AnswerFile, Call, CallOutcome, CallRef, CallTrace, ChatOutcome, DocumentInfo,
+        Fetch, FileOutcome, Hit, Input, Mapping, ModelTrace, Outcome, Purpose, Question, SaveIdentity, SearchAnswer,
         SearchQuery, TurnTrace,
     },
 };
@@ -73,6 +74,8 @@ pub struct Scope<'a> {
     pub opt_outs: Vec<OptChange>,
     /// Put before the next thing that is said.
     pub lead: Vec<String>,
+    /// Files that calls were answered with, each with the operation's title.
+    pub files: Vec<(String, AnswerFile)>,
     tokens: u32,
     /// Journaled steps so far.
     steps: i32,
@@ -98,6 +101,7 @@ impl<'a> Scope<'a> {
             accepted: None,
             opt_outs: Vec::new(),
             lead: Vec::new(),
+            files: Vec::new(),
             tokens: 0,
             steps: 0,
             alarms: 0,
@@ -221,7 +225,7 @@ impl<'a> Scope<'a> {
             whole,
             repeats,
         };
-        let outcome = match self.next(Action::Call(call))? {
+        let mut outcome = match self.next(Action::Call(call))? {
             Outcome::Call(outcome) => outcome.clone(),
             Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) | Outcome::File(_) => {
                 return Err(Stop::Broken);
@@ -234,6 +238,12 @@ impl<'a> Scope<'a> {
             CallOutcome::NoCredentials { .. } => "no_credentials".to_owned(),
         };
         self.trace.calls.push(CallTrace { operation_id: operation.id.clone(), purpose, end });
+        if let CallOutcome::Answered { status: 200..=299, body, file: Some(file), .. } = &mut outcome {
+            *body = Value::String(shown::in_words(self.lang, file));
+            if purpose != Purpose::Identity {
+                self.files.push((schema::operation_title(operation), file.clone()));
+            }
+        }
         Ok(outcome)
     }
 
@@ -321,7 +331,7 @@ impl<'a> Scope<'a> {
             })
             .collect();
         let list_title = list.then(|| texts::say(self.lang, "button-choose", &[]));
-        self.replies.push(Reply { text, choices, list_title, spans, location: None });
+        self.replies.push(Reply { text, choices, list_title, spans, ..Reply::default() });
     }
 
     /// Shows a place on a map with what was just said.

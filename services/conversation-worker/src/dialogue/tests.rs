@@ -94,7 +94,7 @@ fn perform(input: &Input, probability: f64, status: u16, body: &Value) -> Answer
             Next::Do(Action::Call(_)) => Outcome::Call(match status {
                 0 => CallOutcome::Away { reason: "test".to_owned(), again: true, wait_s: None },
                 1 => CallOutcome::Unknown { reason: "test".to_owned() },
-                _ => CallOutcome::Answered { status, body: body.clone(), cut: None },
+                _ => CallOutcome::Answered { status, body: body.clone(), cut: None, file: None },
             }),
         };
         history.push(outcome);

@@ -1,4 +1,4 @@
-//! A backend that honours `Idempotency-Key`, can hold its answers back, and has a list of three pages.
+//! A backend that honours `Idempotency-Key`, can hold its answers back, has a list of three pages, and files.
 
 use std::{
     collections::BTreeSet,
@@ -25,6 +25,8 @@ struct Inner {
     keys: BTreeSet<String>,
     effects: usize,
     failures: Vec<u16>,
+    /// What `/report` and `/export` answer with: media type and bytes.
+    file: (&'static str, Bytes),
 }
 
 impl Default for Backend {
@@ -56,6 +58,11 @@ impl Backend {
     /// The next requests are answered by these, after their effect.
     pub fn fail_next(&self, statuses: &[u16]) {
         self.inner.lock().unwrap().failures.extend_from_slice(statuses);
+    }
+
+    /// The file that `/report` and `/export` answer with.
+    pub fn set_file(&self, media_type: &'static str, content: Vec<u8>) {
+        self.inner.lock().unwrap().file = (media_type, content.into());
     }
 
     /// Requests as (method and path, key).
@@ -97,6 +104,11 @@ async fn take(State(backend): State<Backend>, method: Method, uri: Uri, headers:
             headers.insert("link", format!("</list?page={}>; rel=\"next\"", page + 1).parse().unwrap());
         }
         return (headers, format!("[{},{}]", 2 * page, 2 * page + 1)).into_response();
+    }
+    if failure.is_none() && matches!(uri.path(), "/report" | "/export") {
+        let (media_type, content) = backend.inner.lock().unwrap().file.clone();
+        let name = "attachment; filename=\"../plan.png\"";
+        return ([("content-type", media_type), ("content-disposition", name)], content).into_response();
     }
     let status = failure.unwrap_or(if method == Method::GET { 200 } else { 201 });
     (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], r#"{"id":7}"#).into_response()

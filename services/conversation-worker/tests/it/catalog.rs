@@ -46,9 +46,9 @@ impl Catalog {
 /// The operation of this name.
 pub fn operation(name: &str) -> Option<Operation> {
     let (method, risk) = match name {
-        "safe" | "list" => ("GET", Risk::Safe),
+        "safe" | "list" | "report" => ("GET", Risk::Safe),
         "keyed" => ("POST", Risk::Keyed),
-        "once" => ("POST", Risk::Once),
+        "once" | "export" => ("POST", Risk::Once),
         "upload" => ("POST", Risk::Keyed),
         _ => return None,
     };

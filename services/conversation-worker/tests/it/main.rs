@@ -16,6 +16,7 @@ mod notifications;
 mod platform;
 #[cfg(feature = "faults")]
 mod points;
+mod reply_files;
 mod rpc;
 mod script;
 mod sends;

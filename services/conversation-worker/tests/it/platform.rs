@@ -137,6 +137,10 @@ async fn take(State(platform): State<Platform>, uri: Uri, body: Bytes) -> Respon
     let content = if in_list {
         let words = &body["content"]["templateData"]["body"]["placeholders"];
         format!("template {} {} {words}", text("/content/templateName"), text("/content/language"))
+    } else if body.pointer("/content/mediaUrl").is_some() {
+        format!("{} {}", uri.path().rsplit('/').next().unwrap_or_default(), text("/content/mediaUrl"))
+    } else if body.pointer("/content/latitude").is_some() {
+        "place".to_owned()
     } else if body.pointer("/content/text").is_some() {
         text("/content/text")
     } else {

@@ -5,7 +5,8 @@
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
 //! be asked; `model later`: the same after a call of `safe`. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
-//! `upload` with it; `photo after a search`: searches in between. `thought`: searches, then asks the model. `spoken`: asks it, and its words are shown while they come. Anything else is said back; texts of one turn are joined by
+//! `upload` with it; `photo after a search`: searches in between. `report`, `export`: calls that and shows the file that it
+//! answers with. `map`: shows a place. `thought`: searches, then asks the model. `spoken`: asks it, and its words are shown while they come. Anything else is said back; texts of one turn are joined by
 //! `|`.
 
 use std::{sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use conversation_worker::{
         Question, SearchQuery,
     },
 };
-use domain::{Content, Reply};
+use domain::{Content, Location, Reply, ReplyFile};
 use llm::{ChatRequest, Message};
 use openapi::Risk;
 use serde_json::{Map, json};
@@ -38,6 +39,11 @@ pub fn decide() -> Decide {
             _ => panic!("a turn that does not survive its call"),
         },
         word @ ("photo" | "photo after a search") => photo(input, word, history),
+        word @ ("report" | "export") => shown(input, word, history),
+        "map" => {
+            let location = Location { latitude: 45.8, longitude: 15.97, name: None };
+            with(input, Reply { text: "map".to_owned(), location: Some(location), ..Reply::default() })
+        }
         "ask" => done(input, "Sure?", true),
         "model later" if history.is_empty() => Next::Do(call("safe")),
         word @ ("model" | "model later") => done(input, &format!("{word}: {}", input.model), false),
@@ -190,6 +196,34 @@ fn photo(input: &Input, word: &str, history: &[Outcome]) -> Next {
     }
 }
 
+fn shown(input: &Input, word: &str, history: &[Outcome]) -> Next {
+    match history {
+        [] => Next::Do(call(word)),
+        [Outcome::Call(CallOutcome::Answered { status: 200, file: Some(file), .. })] => {
+            let text = match &file.kept {
+                FileOutcome::Kept { .. } => word.to_owned(),
+                FileOutcome::TooLarge { limit_bytes } => format!("{word}: {limit_bytes} at most"),
+                FileOutcome::Unavailable { .. } => format!("{word}: not kept"),
+            };
+            let FileOutcome::Kept { sha256, media_type, size_bytes } = file.kept.clone() else {
+                return done(input, &text, false);
+            };
+            let (name, instead) = (file.name.clone(), "no file".to_owned());
+            let file = ReplyFile { sha256, media_type, name, size_bytes, caption: Some(word.to_owned()), instead };
+            with(input, Reply { text, file: Some(file), ..Reply::default() })
+        }
+        [Outcome::Call(outcome)] => done(input, &format!("{word}: {}", end(outcome)), false),
+        other => panic!("unexpected history {other:?}"),
+    }
+}
+
+/// Ends with this reply, and then words.
+fn with(input: &Input, reply: Reply) -> Next {
+    let Next::Done(mut answer) = done(input, "after", false) else { panic!("it is done") };
+    answer.replies.insert(0, reply);
+    Next::Done(answer)
+}
+
 fn end(outcome: &CallOutcome) -> String {
     match outcome {
         CallOutcome::Answered { status, .. } => status.to_string(),
@@ -202,7 +236,7 @@ fn end(outcome: &CallOutcome) -> String {
 /// A call of the operation of this name.
 pub fn call(name: &str) -> Action {
     let (method, risk) = match name {
-        "safe" | "list" | "whole" => ("GET", Risk::Safe),
+        "safe" | "list" | "whole" | "report" => ("GET", Risk::Safe),
         "keyed" | "upload" => ("POST", Risk::Keyed),
         _ => ("POST", Risk::Once),
     };

@@ -147,7 +147,9 @@ impl Streaming {
                 None => self.watch.next().await,
             };
             return match seen {
-                Ok(Seen::Message(place, reply)) => (self.event("message", &message(place, &reply)), true),
+                Ok(Seen::Message(place, reply)) => {
+                    (self.event("message", &message(self.watch.conversation(), place, &reply)), true)
+                }
                 Ok(Seen::Live(kind, data)) => (self.event(kind, &data), true),
                 Ok(Seen::Reset) => (self.event("reset", &json!({})), true),
                 Ok(Seen::Trace(trace)) => {

@@ -76,7 +76,7 @@ async fn read(
                 Err(_) => continue,
             },
             Direction::Outbound => match serde_json::from_value::<Reply>(row.body) {
-                Ok(reply) => message(Place { seq, part }, &reply),
+                Ok(reply) => message(conversation, Place { seq, part }, &reply),
                 Err(_) => continue,
             },
         };

@@ -111,7 +111,7 @@ async fn collect(shared: &Shared, conversation: ConversationId, mut watch: Watch
         match seen {
             Err(_) => return accepted_only(conversation),
             Ok(Err(error)) => return unavailable(&error),
-            Ok(Ok(Seen::Message(place, reply))) => messages.push(message(place, &reply)),
+            Ok(Ok(Seen::Message(place, reply))) => messages.push(message(conversation, place, &reply)),
             Ok(Ok(Seen::Live(..) | Seen::Reset)) => {}
             Ok(Ok(Seen::Trace(data))) => trace = Some(data),
             Ok(Ok(Seen::Done)) => break,

@@ -97,6 +97,11 @@ impl Watch {
         self.place
     }
 
+    /// What is watched.
+    pub fn conversation(&self) -> ConversationId {
+        self.conversation
+    }
+
     /// True when the client may see what happened inside.
     pub fn debug(&self) -> bool {
         self.debug

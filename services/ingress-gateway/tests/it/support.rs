@@ -165,6 +165,7 @@ pub async fn answer(
         reply: serde_json::to_value(reply).expect("JSON"),
         sent_already: true,
         question: false,
+        file: None,
     });
     let commit = Commit {
         first_seq: seq,

@@ -164,7 +164,7 @@ fn minio_keeps_files_once_a_bucket_is_named() {
         ("files/kind", json!("s3")),
         ("files/secret_key", json!("p")),
     ];
-    for service in ["conversation-worker", "admin-service", "dragoman"] {
+    for service in ["conversation-worker", "admin-service", "ingress-gateway", "dragoman"] {
         check_over(service, &below, &env, &[]);
         check_over(service, &below, &named, &settings);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use conversation_worker::turn::{Call, CallOutcome, Cut};
+use conversation_worker::turn::{AnswerFile, Call, CallOutcome, Cut};
 use openapi::Risk;
 use serde_json::{Map, Value, json};
 
@@ -24,6 +24,8 @@ pub enum Fault {
     Refused(u16, Value),
     /// Our credentials are refused.
     NoCredentials,
+    /// It answers with a file; it was done.
+    File(AnswerFile),
 }
 
 /// A period in which somebody has a room.
@@ -131,7 +133,11 @@ impl Library {
                 CallOutcome::Away { reason: "busy".to_owned(), again: call.risk != Risk::Once, wait_s: Some(wait_s) }
             }
             Some(Fault::NoCredentials) => CallOutcome::NoCredentials { reason: "401".to_owned() },
-            Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body, cut: None },
+            Some(Fault::Refused(status, body)) => CallOutcome::Answered { status, body, cut: None, file: None },
+            Some(Fault::File(file)) => {
+                let (status, _) = self.answer_once(call, key);
+                CallOutcome::Answered { status, body: json!("(application/pdf, 7 bytes)"), cut: None, file: Some(file) }
+            }
             Some(Fault::Unknown { done }) => {
                 if done {
                     self.answer_once(call, key);
@@ -141,7 +147,7 @@ impl Library {
             None => {
                 let (status, mut body) = self.answer_once(call, key);
                 let cut = self.pages.and_then(|(rows, most)| page(&mut body, if call.whole { most } else { rows }));
-                CallOutcome::Answered { status, body, cut }
+                CallOutcome::Answered { status, body, cut, file: None }
             }
         }
     }
