@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_opt_outs"),
     migration!(8, "0008_web_chat"),
     migration!(9, "0009_files"),
+    migration!(11, "0011_uploads_outside"),
 ];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \

@@ -95,7 +95,7 @@ pub fn services(
     // Beside the database that is a file, too; else a folder may be gone with the machine.
     let place = config.database.url.expose_secret().starts_with("sqlite:").then(|| data.join("files"));
     let files = config.files.clone().or_in(place);
-    (worker.files, admin.files) = (files.clone(), files);
+    (gateway.files, worker.files, admin.files) = (files.clone(), files.clone(), files);
     Ok(Services { gateway, worker, embedding, admin })
 }
 

@@ -28,6 +28,9 @@ pub enum AppError {
         /// The path.
         path: String,
     },
+    /// Files cannot be kept as configured.
+    #[error("[files] cannot be used")]
+    Files(#[from] file_store::FilesError),
     /// Settings of no usable form.
     #[error("account `{account}`")]
     Build {

@@ -5,6 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use ai::Values;
 use coordination::CoordinationConfig;
 use domain::Account;
+use file_store::FilesConfig;
 use serde::Deserialize;
 use service_kit::{
     cli::Settings,
@@ -28,6 +29,9 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Doorbell, feed, limits.
     pub coordination: CoordinationConfig,
+    /// Where the bytes of people's files are.
+    #[serde(default)]
+    pub files: FilesConfig,
     /// The switches at the start.
     #[serde(default)]
     pub ai: Values,
@@ -184,6 +188,9 @@ impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
+        if let Some(problem) = self.files.problem(matches!(self.coordination, CoordinationConfig::Redis { .. })) {
+            problems.add("files", problem);
+        }
         self.webhook.validate(&self.tenants, problems);
         self.chat.validate(&self.tenants, problems);
     }

@@ -23,6 +23,7 @@ use anyhow::Context as _;
 use axum::Router;
 use coordination::Coordination;
 use domain::{Clock, SystemClock};
+use file_store::FileStore;
 use service_kit::{Readiness, health, ops};
 use store::{Role, Store, StoreConfig};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -86,6 +87,8 @@ struct Shared {
     switches: Switches,
     health_ai: health_ai::Known,
     streams: chat::Streams,
+    /// Where the bytes of uploads are; none: in the database.
+    files: Option<FileStore>,
     /// Places for uploads under way.
     uploading: Semaphore,
     /// Cancelled when the service stops: streams end.
@@ -123,6 +126,7 @@ impl App {
             coordination: parts.coordination,
             clock: parts.clock,
             streams: chat::Streams::default(),
+            files: config.files.open()?,
             uploading: Semaphore::new(config.chat.uploads.at_once_max.min(Semaphore::MAX_PERMITS)),
             stopping: CancellationToken::new(),
             config,

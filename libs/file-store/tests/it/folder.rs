@@ -128,8 +128,10 @@ async fn a_folder_that_hangs_takes_so_many_threads_and_no_more() {
     assert!(matches!(ended, Err(FileStoreError::Busy)), "{ended:?}");
 
     tokio::time::resume();
-    // The volume is back.
-    drop(std::fs::OpenOptions::new().write(true).open(&pipe).expect("opened"));
+    // The volume is back: who waits at the pipe goes on, and who comes later finds none.
+    let writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("opened");
+    std::fs::remove_file(&pipe).expect("removed");
+    drop(writer);
     assert_eq!(store.find(&acme, &good, 10).await.expect("an answer"), Some(content));
 }
 

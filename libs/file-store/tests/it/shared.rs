@@ -36,7 +36,7 @@ pub async fn keeps_its_promises(files: &FileStore) {
 pub async fn streams_as_promised(files: &FileStore) {
     let (acme, other) = (tenant("acme"), tenant("other"));
     // Less than a part, exactly one, and two with a rest.
-    for size in [0, 100_000, 5 * 1024 * 1024, 12 * 1024 * 1024 + 7] {
+    for size in [0, 100_000, 5 * 1024 * 1024, 10 * 1024 * 1024 + 7] {
         let content: Bytes = (0..=250).cycle().take(size).collect::<Vec<u8>>().into();
         let hash = FileHash::of(&content);
         let mut incoming = files.incoming(&acme);

@@ -68,7 +68,7 @@ const fn alias(
 const FRONT: &[&str] = &["ingress-gateway", "dragoman"];
 
 /// What puts and gives the files that people send; embedding-service has files of another kind.
-const FILES: &[&str] = &["conversation-worker", "admin-service", "dragoman"];
+const FILES: &[&str] = &["ingress-gateway", "conversation-worker", "admin-service", "dragoman"];
 
 const INFOBIP: [&str; 4] = ["tenants", "default", "accounts", "infobip:main"];
 const META: [&str; 4] = ["tenants", "default", "accounts", "meta:main"];
