@@ -192,7 +192,7 @@ async fn a_large_file_is_passed_on_as_it_is_read(engine: Engine) {
     assert!(answer.bytes().await.expect("a body") == LARGE[..]);
     // Bytes that are not the file's do not come through to their end.
     let stored = place.folder.path().join("files/acme").join(&hash.as_str()[..2]).join(hash.as_str());
-    std::fs::write(stored, [8; 3_000_000]).expect("written");
+    std::fs::write(stored, vec![8; 3_000_000]).expect("written");
     let answer = browser.open(&signed(&browser, &page).await).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(answer.bytes().await.is_err(), "it broke off");
