@@ -1,7 +1,8 @@
 //! Files by their SHA-256, below their tenant: in a folder, or in a bucket of S3 or what speaks like it.
 //!
 //! The same bytes of a tenant are one object, so putting them again changes nothing. A folder's file is written beside
-//! its place, flushed and renamed: under its hash is all of it or nothing. What has no row in the database any more is
+//! its place, flushed and renamed: under its hash is all of it or nothing. What comes piece by piece lies below
+//! `.incoming` until its hash is known. What has no row in the database any more is
 //! for the caller to remove.
 
 mod config;
