@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 /// More than comes in one piece.
-const FILE: [u8; 300_000] = [7; 300_000];
+static FILE: [u8; 300_000] = [7; 300_000];
 
 /// A platform that keeps files under the account's token; gives its base URL.
 async fn platform() -> String {
