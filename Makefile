@@ -4,7 +4,7 @@
 
 CARGO = cargo
 # What the image has besides what `make run` builds, and the points where tests end a process.
-FEATURES = --features embedding-service/qdrant,conversation-worker/faults
+FEATURES = --features embedding-service/qdrant,dragoman/s3,conversation-worker/faults
 ARGS =
 DATA =
 FUZZ_SECONDS = 20
@@ -22,9 +22,9 @@ run-cluster: ## five processes with PostgreSQL and Redis, until Ctrl-C
 	$(CARGO) build --workspace --bins $(FEATURES)
 	tests/support/with-servers.sh tests/support/run-cluster.sh target/debug
 
-test: ## all tests, with real PostgreSQL, Redis and Chromium (installed when missing)
+test: ## all tests, with real PostgreSQL, Redis and Chromium, and moto for S3 (installed when missing)
 	$(CARGO) build --workspace --bins $(FEATURES)
-	tests/support/with-servers.sh tests/support/run-tests.sh --workspace $(FEATURES)
+	tests/support/with-servers.sh tests/support/with-s3.sh tests/support/run-tests.sh --workspace $(FEATURES)
 	CHAOS_PARTS=storm CHAOS_MINUTES=0.25 CHAOS_MESSAGES=100 CHAOS_KILLS=8 $(MAKE) chaos
 
 test-quick: ## the tests that need nothing but Rust

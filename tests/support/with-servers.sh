@@ -24,6 +24,8 @@ missing=""
 [ -n "${TEST_DATABASE_URL:-}" ] || [ -n "$(find_postgres)" ] || missing="$missing postgresql"
 [ -n "${TEST_REDIS_URL:-}" ] || command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 [ -n "${CHROME:-}" ] || [ -n "$(find_chrome)" ] || missing="$missing chromium"
+# What tool.sh gets from PyPI.
+python3 -c 'import venv, ensurepip' 2>/dev/null || python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
     if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
         sudo=""; [ "$(id -u)" = 0 ] || sudo="sudo -n"
@@ -35,7 +37,7 @@ if [ -n "$missing" ]; then
         rm -f "$log"
     elif command -v brew >/dev/null 2>&1; then
         say "installing:$missing"
-        brew install $(echo "$missing" | sed 's/redis-server/redis/; s/postgresql/postgresql@17/') >&2
+        brew install $(echo "$missing" | sed 's/redis-server/redis/; s/postgresql/postgresql@17/; s/python3-venv/python3/') >&2
     else
         say "The tests need these packages:$missing. Install them (for example: apt-get install$missing),"
         say "or give TEST_DATABASE_URL, TEST_REDIS_URL and CHROME. \`make test-quick\` needs none of them."

@@ -26,6 +26,7 @@ use std::{collections::BTreeMap, time::Duration};
 use domain::{Account, Incoming, Micros, OutboxId, Receipt, Reply, ReplyFile, Template, Tenant};
 use http::HeaderMap;
 
+pub use download::Download;
 pub use json::MAX_DEPTH;
 pub use types::{
     BuildError, Event, FetchError, Fetched, FileSource, ParseError, Parsed, RejectClass, SendOutcome, Unparsed,
@@ -191,17 +192,29 @@ impl Channel {
     }
 
     /// The file that a person sent, by the address or id that the platform gave, with the account's key. Asks no host but the
-    /// account's own, reads at most `limit_bytes`, and takes no longer than `deadline`.
+    /// account's own, gives at most `limit_bytes`, and has an answer within `deadline`.
+    ///
+    /// # Errors
+    /// [`FetchError`]; only `Away` may become better.
+    pub async fn open(&self, url: &str, limit_bytes: usize, deadline: Duration) -> Result<Download, FetchError> {
+        let opening = async {
+            match self {
+                Self::Infobip(infobip) => infobip.open(url, limit_bytes).await,
+                Self::Meta(meta, _) => meta.open(url, limit_bytes).await,
+                Self::Telegram(telegram) => telegram.open(url, limit_bytes, deadline).await,
+                Self::Web(_) => Err(FetchError::Refused("uploads of the web chat are in the store")),
+            }
+        };
+        tokio::time::timeout(deadline, opening).await.unwrap_or_else(|_| Err(FetchError::late()))
+    }
+
+    /// The same, all of it in memory and within `deadline`.
     ///
     /// # Errors
     /// [`FetchError`]; only `Away` may become better.
     pub async fn fetch(&self, url: &str, limit_bytes: usize, deadline: Duration) -> Result<Fetched, FetchError> {
-        match self {
-            Self::Infobip(infobip) => infobip.fetch(url, limit_bytes, deadline).await,
-            Self::Meta(meta, _) => meta.fetch(url, limit_bytes, deadline).await,
-            Self::Telegram(telegram) => telegram.fetch(url, limit_bytes, deadline).await,
-            Self::Web(_) => Err(FetchError::Refused("uploads of the web chat are in the store")),
-        }
+        let fetching = async { self.open(url, limit_bytes, deadline).await?.whole().await };
+        tokio::time::timeout(deadline, fetching).await.unwrap_or_else(|_| Err(FetchError::late()))
     }
 
     /// Shows the person that their message was read. Best effort: a failure is logged and forgotten.

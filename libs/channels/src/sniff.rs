@@ -7,9 +7,13 @@ const IN_OLE: &[&str] = &["application/msword", "application/vnd.ms-"];
 /// Texts that look like any other.
 const TEXTS: &[&str] = &["text/csv", "text/markdown", "text/calendar", "text/vcard", "application/json"];
 
+/// As many of a file's first bytes say what it is; more are not looked at.
+pub const HEAD_BYTES: usize = 4096;
+
 /// Media type in lower case, by the first bytes; `application/octet-stream` for what is not known. `declared` counts only
 /// among kinds that share their first bytes.
 pub fn media_type(content: &[u8], declared: Option<&str>) -> String {
+    let content = content.get(..HEAD_BYTES).unwrap_or(content);
     let declared = declared.unwrap_or_default();
     let among = |known: &[&str]| known.iter().any(|start| declared.starts_with(start)).then(|| declared.to_owned());
     let named = match content {
@@ -51,13 +55,30 @@ fn of_brand(brand: &[u8]) -> &'static str {
 
 /// Words and nothing that a screen would not show.
 fn is_text(content: &[u8]) -> bool {
-    std::str::from_utf8(content)
-        .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')))
+    let text = match std::str::from_utf8(content) {
+        Ok(text) => Some(text),
+        // The end of the look is in the middle of a character.
+        Err(cut) if cut.error_len().is_none() && content.len() == HEAD_BYTES => {
+            content.get(..cut.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok())
+        }
+        Err(_) => None,
+    };
+    text.is_some_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_one_wherever_the_look_at_it_ends() {
+        let long = "č".repeat(HEAD_BYTES);
+        for from in [0, 1] {
+            let text = format!("{}{long}", "a".repeat(from));
+            assert_eq!(media_type(text.as_bytes(), None), "text/plain", "{from}");
+        }
+        assert_eq!(media_type(&"č".as_bytes()[..1], None), "application/octet-stream", "it ends there");
+    }
 
     #[test]
     fn bytes_say_what_a_file_is() {

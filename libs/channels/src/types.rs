@@ -231,3 +231,10 @@ pub enum FetchError {
     #[error("the platform did not give it: {0}")]
     Away(String),
 }
+
+impl FetchError {
+    /// It took too long.
+    pub fn late() -> Self {
+        Self::Away("it did not come within the deadline".to_owned())
+    }
+}

@@ -1,6 +1,6 @@
 //! Where files are kept: `[files]` of the services that put and give them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use object_store::local::LocalFileSystem;
 use secrecy::SecretString;
@@ -106,7 +106,7 @@ impl FilesConfig {
             Self::Folder { folder, .. } => {
                 std::fs::create_dir_all(folder).map_err(|error| FilesError::Folder(folder.clone(), error))?;
                 let files = LocalFileSystem::new_with_prefix(folder).map_err(FilesError::Settings)?;
-                Ok(Some(FileStore(Arc::new(files.with_fsync(true)))))
+                Ok(Some(FileStore::new(files.with_fsync(true), Some(folder.clone()))))
             }
             Self::S3(s3) => s3.open().map(Some),
         }
@@ -138,7 +138,7 @@ impl S3Config {
                 .with_allow_http(endpoint.scheme() == "http");
         }
         let bucket = builder.build().map_err(FilesError::Settings)?;
-        Ok(FileStore(Arc::new(bucket)))
+        Ok(FileStore::new(bucket, None))
     }
 }
 

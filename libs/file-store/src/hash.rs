@@ -14,6 +14,11 @@ impl FileHash {
         Self(hex::encode(Sha256::digest(content)))
     }
 
+    /// Of what was digested.
+    pub(crate) fn of_digest(digest: Sha256) -> Self {
+        Self(hex::encode(digest.finalize()))
+    }
+
     /// Reads 64 lower-case hexadecimal digits; none for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let is_hash =

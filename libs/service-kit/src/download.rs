@@ -1,7 +1,7 @@
 //! Files as browsers and other programs get them: never run, and shown by a browser only where they are a picture.
 
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderValue, header};
@@ -30,7 +30,7 @@ pub struct Download<'a> {
 
 impl Download<'_> {
     /// The answer that gives it.
-    pub fn response(&self, content: Bytes) -> Response {
+    pub fn response(&self, content: impl Into<Body>) -> Response {
         let shown = SHOWN.contains(&self.media_type);
         let headers = [
             (header::CONTENT_TYPE, if shown || self.exact_type { self.media_type } else { ANY_BYTES }.to_owned()),
@@ -39,7 +39,7 @@ impl Download<'_> {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
             (header::CACHE_CONTROL, "no-store".to_owned()),
         ];
-        let mut response = Body::from(content).into_response();
+        let mut response = content.into().into_response();
         for (name, value) in headers {
             // They are ASCII by what makes them; one that were not would be left out.
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -90,7 +90,7 @@ mod tests {
             ("application/pdf", true, "application/pdf", "attachment"),
             ("text/html", true, "text/html", "attachment"),
         ] {
-            let response = Download { exact_type, ..file(media_type, None) }.response(Bytes::from_static(b"<script>"));
+            let response = Download { exact_type, ..file(media_type, None) }.response("<script>");
             let header = |name: header::HeaderName| response.headers()[name].to_str().expect("a text").to_owned();
             assert_eq!(header(header::CONTENT_TYPE), kind);
             assert!(header(header::CONTENT_DISPOSITION).starts_with(how), "{media_type}");

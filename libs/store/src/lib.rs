@@ -58,5 +58,5 @@ pub use outbox::{OutboxRow, OutboxStatus, Outcome, Recorded, UnknownPolicy};
 pub use people::UserMapping;
 pub use reports::ReportNew;
 pub use steps::{Step, StepKind, StepStatus};
-pub use uploads::{UploadNew, UploadQuota};
+pub use uploads::{Upload, UploadNew, UploadPut, UploadQuota};
 pub use work::{AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, Snapshot};

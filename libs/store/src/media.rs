@@ -12,14 +12,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Lease, Store, StoreError,
-    engine::{Row, args, clean, sql},
+    engine::{Row, Tx, args, clean, sql},
     lease::micros,
 };
 
-/// Largest file kept, in bytes.
+/// Largest file kept in the database, in bytes.
 pub const FILE_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// Most bytes of files that one conversation has at a time.
+/// Most bytes of files that one conversation has at a time, for one more in the database.
 pub const CONVERSATION_BYTES_MAX: usize = 10 * FILE_BYTES_MAX;
+/// The same for one more outside the database, and so the largest there.
+pub const OUTSIDE_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// A file to keep.
 #[derive(Clone, Copy, Debug)]
@@ -92,35 +94,31 @@ impl Store {
     /// [`Self::claim_unused_file`] nobody removes it. False: it is being removed, and may be begun again in a moment.
     ///
     /// # Errors
-    /// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`].
+    /// [`StoreError::Payload`] for more than [`OUTSIDE_BYTES_MAX`].
     pub async fn begin_file(&self, lease: &Lease, sha256: &str, size_bytes: usize) -> Result<bool, StoreError> {
-        let size_bytes = checked(size_bytes)?;
-        let begun = self
-            .write(
-                sql!(
-                    "insert into stored_files (tenant, sha256, size_bytes, kept, touched_at) "
-                    "values ($1, $2, $3, true, " now ") on conflict (tenant, sha256) do update set "
-                    "size_bytes = excluded.size_bytes, kept = true, touched_at = excluded.touched_at, removing_until = null "
-                    "where stored_files.removing_until is null or stored_files.removing_until <= excluded.touched_at "
-                    "returning size_bytes"
-                ),
-                args![&lease.tenant, sha256, size_bytes],
-            )
-            .await?;
-        Ok(!begun.is_empty())
+        let size_bytes = checked(size_bytes, OUTSIDE_BYTES_MAX)?;
+        let mut tx = self.begin().await?;
+        let begun = begin(&mut tx, &lease.tenant, sha256, size_bytes).await?;
+        tx.commit().await?;
+        Ok(begun)
     }
 
     /// Keeps a file of the lease's conversation. The same bytes are kept once, and for the longer time.
     ///
     /// # Errors
-    /// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`]; [`StoreError::Fenced`].
+    /// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`] in the database or [`OUTSIDE_BYTES_MAX`] outside it;
+    /// [`StoreError::Fenced`].
     pub async fn put_file(&self, lease: &Lease, file: &FileNew<'_>) -> Result<FilePut, StoreError> {
         let (sha256, size_bytes, content) = match file.content {
             FileContent::Here(content) => (hex::encode(Sha256::digest(content)), content.len(), Some(content)),
             FileContent::Stored { sha256, size_bytes } => (sha256.to_owned(), size_bytes, None),
         };
-        let size_bytes = checked(size_bytes)?;
-        let room = i64::try_from(CONVERSATION_BYTES_MAX).unwrap_or(i64::MAX);
+        let (file_max, conversation_max) = match content {
+            Some(_) => (FILE_BYTES_MAX, CONVERSATION_BYTES_MAX),
+            None => (OUTSIDE_BYTES_MAX, OUTSIDE_BYTES_MAX),
+        };
+        let size_bytes = checked(size_bytes, file_max)?;
+        let room = i64::try_from(conversation_max).unwrap_or(i64::MAX);
         let mut tx = self.fenced(lease).await?;
         let full = tx
             .optional(
@@ -310,7 +308,8 @@ impl Store {
         let unused = sql!(
             "select tenant, sha256 from stored_files f where kept and touched_at <= " now " - $1 "
             "and (removing_until is null or removing_until <= " now ") and not exists (select 1 from media m "
-            "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) order by touched_at limit 1"
+            "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) and not exists (select 1 from uploads u "
+            "where u.tenant = f.tenant and u.sha256 = f.sha256 and u.stored) order by touched_at limit 1"
         );
         if self.read(unused, args![micros(grace)]).await?.is_empty() {
             return Ok(None); // as nearly always, and without a writing transaction
@@ -321,7 +320,8 @@ impl Store {
                     "update stored_files set removing_until = " now " + $2 where (tenant, sha256) in ("
                     "select tenant, sha256 from stored_files f where kept and touched_at <= " now " - $1 "
                     "and (removing_until is null or removing_until <= " now ") and not exists (select 1 from media m "
-                    "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) order by touched_at limit 1"
+                    "where m.tenant = f.tenant and m.sha256 = f.sha256 and m.stored) and not exists (select 1 from uploads u "
+                    "where u.tenant = f.tenant and u.sha256 = f.sha256 and u.stored) order by touched_at limit 1"
                     skip_locked ") returning tenant, sha256, removing_until"
                 ),
                 args![micros(grace), micros(within)],
@@ -417,11 +417,28 @@ impl UnusedFile {
     }
 }
 
+/// See [`Store::begin_file`].
+pub(crate) async fn begin(tx: &mut Tx, tenant: &Tenant, sha256: &str, size_bytes: i64) -> Result<bool, StoreError> {
+    let begun = tx
+        .optional(
+            sql!(
+                "insert into stored_files (tenant, sha256, size_bytes, kept, touched_at) "
+                "values ($1, $2, $3, true, " now ") on conflict (tenant, sha256) do update set "
+                "size_bytes = excluded.size_bytes, kept = true, touched_at = excluded.touched_at, removing_until = null "
+                "where stored_files.removing_until is null or stored_files.removing_until <= excluded.touched_at "
+                "returning size_bytes"
+            ),
+            args![tenant, sha256, size_bytes],
+        )
+        .await?;
+    Ok(begun.is_some())
+}
+
 /// # Errors
-/// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`].
-fn checked(size_bytes: usize) -> Result<i64, StoreError> {
-    if size_bytes > FILE_BYTES_MAX {
-        return Err(StoreError::Payload(format!("a file of {size_bytes} bytes; the most is {FILE_BYTES_MAX}")));
+/// [`StoreError::Payload`] for more than `most`.
+pub(crate) fn checked(size_bytes: usize, most: usize) -> Result<i64, StoreError> {
+    if size_bytes > most {
+        return Err(StoreError::Payload(format!("a file of {size_bytes} bytes; the most is {most}")));
     }
     Ok(i64::try_from(size_bytes).unwrap_or(i64::MAX))
 }

@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_web_chat"),
     migration!(9, "0009_files"),
     migration!(10, "0010_reply_files"),
+    migration!(11, "0011_uploads_outside"),
 ];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \

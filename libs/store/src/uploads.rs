@@ -7,10 +7,10 @@ use domain::{Account, Tenant};
 use uuid::Uuid;
 
 use crate::{
-    Lease, Store, StoreError, StoredFile,
-    engine::{Arg, args, clean, sql},
+    FileContent, Lease, Store, StoreError, StoredFile,
+    engine::{args, clean, sql},
     lease::micros,
-    media::FILE_BYTES_MAX,
+    media::{self, FILE_BYTES_MAX, checked},
 };
 
 /// A file to keep for its uploader.
@@ -24,10 +24,30 @@ pub struct UploadNew<'a> {
     pub media_type: &'a str,
     /// Its name, where one is known.
     pub name: Option<&'a str>,
-    /// All of it.
-    pub content: &'a [u8],
+    /// Its bytes, or where they are.
+    pub content: FileContent<'a>,
     /// For how long, from now.
     pub keep: Duration,
+}
+
+/// How keeping an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadPut {
+    /// It has this id. What is outside the database is to be put there now; if that fails, [`Store::drop_upload`].
+    Kept(Uuid),
+    /// Its owner, or the account, has as many as there may be.
+    Full,
+    /// The same bytes are just being removed from outside the database: again in a moment.
+    Removing,
+}
+
+/// An upload that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// What it is.
+    pub file: StoredFile,
+    /// Where it is outside the database: its SHA-256 in lower-case hex.
+    pub sha256: Option<String>,
 }
 
 /// What an owner may have kept at a time.
@@ -42,7 +62,8 @@ pub struct UploadQuota {
 }
 
 impl Store {
-    /// Keeps an upload; gives its id. None: its owner has as many as they may have.
+    /// Keeps an upload. One outside the database has its row first, so that the owner's room is looked at before its bytes
+    /// are put; nobody knows its id until then.
     ///
     /// # Errors
     /// [`StoreError::Payload`] for more than [`FILE_BYTES_MAX`].
@@ -51,11 +72,12 @@ impl Store {
         tenant: &Tenant,
         upload: &UploadNew<'_>,
         quota: UploadQuota,
-    ) -> Result<Option<Uuid>, StoreError> {
-        let size = upload.content.len();
-        if size > FILE_BYTES_MAX {
-            return Err(StoreError::Payload(format!("a file of {size} bytes; the most is {FILE_BYTES_MAX}")));
-        }
+    ) -> Result<UploadPut, StoreError> {
+        let (size, content, sha256) = match upload.content {
+            FileContent::Here(content) => (content.len(), Some(content), None),
+            FileContent::Stored { sha256, size_bytes } => (size_bytes, None, Some(sha256)),
+        };
+        let size_bytes = checked(size, FILE_BYTES_MAX)?;
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let id = Uuid::new_v4();
         let mut tx = self.begin().await?;
@@ -69,14 +91,14 @@ impl Store {
             .optional(
                 sql!(
                     "insert into uploads "
-                    "(id, tenant, account, owner, media_type, name, size_bytes, content, created_at, expires_at) "
-                    "select $1, $2, $3, $4, $5, $6, $7, $8, " now ", " now " + $9 "
+                    "(id, tenant, account, owner, media_type, name, size_bytes, content, created_at, expires_at, sha256, stored) "
+                    "select $1, $2, $3, $4, $5, $6, $7, $8, " now ", " now " + $9, $13, $14 "
                     "where (select count(*) from uploads where tenant = $2 and account = $3 and owner = $4 "
-                    "and content is not null) < $10 "
+                    "and (content is not null or stored)) < $10 "
                     "and (select coalesce(sum(size_bytes), 0) from uploads where tenant = $2 and account = $3 and owner = $4 "
-                    "and content is not null) <= $11 "
+                    "and (content is not null or stored)) <= $11 "
                     "and (select coalesce(sum(size_bytes), 0) from uploads where tenant = $2 and account = $3 "
-                    "and content is not null) <= $12 returning id"
+                    "and (content is not null or stored)) <= $12 returning id"
                 ),
                 args![
                     id,
@@ -85,17 +107,40 @@ impl Store {
                     upload.owner,
                     clean(upload.media_type),
                     upload.name.map(clean),
-                    number(size),
-                    Arg::from(upload.content),
+                    size_bytes,
+                    content,
                     micros(upload.keep),
                     number(quota.files_max),
                     number(quota.bytes_max) - number(size),
-                    number(quota.account_bytes_max) - number(size)
+                    number(quota.account_bytes_max) - number(size),
+                    sha256,
+                    sha256.is_some()
                 ],
             )
             .await?;
-        tx.commit().await?;
-        Ok(kept.map(|_| id))
+        let ended = match sha256 {
+            _ if kept.is_none() => UploadPut::Full,
+            Some(sha256) if !media::begin(&mut tx, tenant, sha256, size_bytes).await? => UploadPut::Removing,
+            _ => UploadPut::Kept(id),
+        };
+        match ended {
+            UploadPut::Kept(_) => tx.commit().await?,
+            UploadPut::Full | UploadPut::Removing => tx.rollback().await?,
+        }
+        Ok(ended)
+    }
+
+    /// An upload whose bytes could not be put outside the database: it takes no room any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_upload(&self, tenant: &Tenant, id: Uuid) -> Result<(), StoreError> {
+        self.write(
+            sql!("update uploads set stored = false, name = null where id = $1 and tenant = $2 returning size_bytes"),
+            args![id, tenant],
+        )
+        .await
+        .map(drop)
     }
 
     /// The owner's uploads among `ids`, each with its media type, in the order of `ids`; all are kept for `keep` longer
@@ -115,7 +160,7 @@ impl Store {
             .write(
                 sql!(
                     "update uploads set expires_at = " ("greatest" | "max") "(expires_at, " now " + $5) where id"
-                    in_uuids_1 " and tenant = $2 and account = $3 and owner = $4 and content is not null "
+                    in_uuids_1 " and tenant = $2 and account = $3 and owner = $4 and (content is not null or stored) "
                     "and expires_at > " now " returning id, media_type"
                 ),
                 args![ids.to_vec(), tenant, account, owner, micros(keep)],
@@ -130,30 +175,36 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find_upload(&self, lease: &Lease, id: Uuid) -> Result<Option<StoredFile>, StoreError> {
+    pub async fn find_upload(&self, lease: &Lease, id: Uuid) -> Result<Option<Upload>, StoreError> {
         let row = self
             .read_one(
                 sql!(
-                    "select media_type, name, size_bytes, case when expires_at > " now " then content end as content "
+                    "select media_type, name, size_bytes, sha256, case when expires_at > " now " then content end as content, "
+                    "stored and expires_at > " now " as stored "
                     "from uploads where id = $1 and tenant = $2 and account = $3"
                 ),
                 args![id, &lease.tenant, &lease.account],
             )
             .await?;
-        row.as_ref().map(StoredFile::read).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let stored = row.bool("stored")?;
+        let file = StoredFile { stored, ..StoredFile::read(&row)? };
+        Ok(Some(Upload { file, sha256: row.opt_text("sha256")?.filter(|_| stored) }))
     }
 
     /// Removes the content of up to `limit` uploads whose time is over, with their names.
     pub(crate) async fn expire_uploads(&self, limit: i64) -> Result<usize, StoreError> {
-        let over = sql!("select 1 as one from uploads where content is not null and expires_at <= " now " limit 1");
+        let over = sql!(
+            "select 1 as one from uploads where (content is not null or stored) and expires_at <= " now " limit 1"
+        );
         if self.read(over, args![]).await?.is_empty() {
             return Ok(0);
         }
         let expired = self
             .write(
                 sql!(
-                    "update uploads set content = null, name = null where id in (select id from uploads "
-                    "where content is not null and expires_at <= " now " order by expires_at limit $1" skip_locked
+                    "update uploads set content = null, stored = false, name = null where id in (select id from uploads "
+                    "where (content is not null or stored) and expires_at <= " now " order by expires_at limit $1" skip_locked
                     ") returning size_bytes"
                 ),
                 args![limit.max(0)],

@@ -120,6 +120,7 @@ impl App {
             leases: Leases::new(parts.store.clone()),
             store: parts.store,
             files: config.files.open()?,
+            media: config.media.clone(),
             coordination: parts.coordination,
             breakers: Breakers::default(),
             decide: Arc::new(turn::turn),

@@ -15,6 +15,7 @@ use service_kit::{
     telemetry::TelemetryConfig,
     tenants::Tenants,
 };
+use store::media::OUTSIDE_BYTES_MAX;
 
 use url::Url;
 
@@ -41,6 +42,9 @@ pub struct Config {
     /// Where the bytes of people's files are.
     #[serde(default)]
     pub files: FilesConfig,
+    /// How large files of people may be.
+    #[serde(default)]
+    pub media: MediaConfig,
     /// ConversationService.
     #[serde(default)]
     pub grpc: GrpcConfig,
@@ -96,6 +100,53 @@ fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
 
+/// `[media]`: how files are fetched where `[files]` is a folder or a bucket. What the database keeps is at most
+/// [`store::media::FILE_BYTES_MAX`] long.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaConfig {
+    /// Largest file from Infobip.
+    pub infobip_bytes_max: usize,
+    /// Largest file from Meta.
+    pub meta_bytes_max: usize,
+    /// Largest file from Telegram.
+    pub telegram_bytes_max: usize,
+    /// Longest wait for a file, to its last byte.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl Default for MediaConfig {
+    /// As the platforms' documentation has it (2026-11): WhatsApp's largest kind is a document of 100 MB, and a bot may
+    /// download 20 MB.
+    fn default() -> Self {
+        Self {
+            infobip_bytes_max: 100 * 1024 * 1024,
+            meta_bytes_max: 100 * 1024 * 1024,
+            telegram_bytes_max: 20 * 1024 * 1024,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl MediaConfig {
+    fn validate(&self, problems: &mut Problems) {
+        for (name, bytes) in [
+            ("media.infobip_bytes_max", self.infobip_bytes_max),
+            ("media.meta_bytes_max", self.meta_bytes_max),
+            ("media.telegram_bytes_max", self.telegram_bytes_max),
+        ] {
+            if !(1..=OUTSIDE_BYTES_MAX).contains(&bytes) {
+                problems.add(name, format!("is 1 to {OUTSIDE_BYTES_MAX}"));
+            }
+        }
+        // What is stale in the file store is older than any file under way.
+        if self.timeout.is_zero() || self.timeout > Duration::from_secs(600) {
+            problems.add("media.timeout", "must be over 0s and at most 10m");
+        }
+    }
+}
+
 /// `[worker]`: how turns are run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -134,6 +185,7 @@ impl Validate for Config {
         problems.within("grpc", |problems| self.grpc.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
         problems.within("model", |problems| self.model.validate(problems));
+        self.media.validate(problems);
         if let Some(problem) = self.files.problem(matches!(self.coordination, CoordinationConfig::Redis { .. })) {
             problems.add("files", problem);
         }
@@ -193,6 +245,12 @@ mod tests {
         assert_eq!(config.worker.retry_age_max, defaults.retry_age_max);
         assert_eq!(config.worker.grace, defaults.grace);
         assert_eq!(config.catalog.timeout, five_seconds());
+        let media = MediaConfig::default();
+        assert_eq!(
+            [config.media.infobip_bytes_max, config.media.meta_bytes_max, config.media.telegram_bytes_max],
+            [media.infobip_bytes_max, media.meta_bytes_max, media.telegram_bytes_max]
+        );
+        assert_eq!(config.media.timeout, media.timeout);
     }
 
     #[test]
@@ -221,8 +279,15 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let error = read(&[("CONVERSATION_WORKER__WORKER__SLOTS", "0"), ("CONVERSATION_WORKER__WORKER__BURST", "3s")])
-            .expect_err("refused");
-        assert!(error.contains("worker.slots") && error.contains("worker.burst"), "{error}");
+        let error = read(&[
+            ("CONVERSATION_WORKER__WORKER__SLOTS", "0"),
+            ("CONVERSATION_WORKER__WORKER__BURST", "3s"),
+            ("CONVERSATION_WORKER__MEDIA__META_BYTES_MAX", "0"),
+            ("CONVERSATION_WORKER__MEDIA__TIMEOUT", "11m"),
+        ])
+        .expect_err("refused");
+        for name in ["worker.slots", "worker.burst", "media.meta_bytes_max", "media.timeout"] {
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

@@ -9,21 +9,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use channels::{Channel, FetchError, Fetched, sniff, web};
+use channels::{Channel, FetchError, sniff, web};
 use domain::PersonId;
-use file_store::{FileHash, FileStore, FileStoreError};
+use file_store::{FileHash, FileStoreError, Incoming};
 use openapi::{File, Files, Operation};
 use serde_json::{Map, Value};
-use store::{FileContent, FileNew, FilePut, StoreError, StoredFile, media::FILE_BYTES_MAX};
+use store::{FileContent, FileNew, FilePut, StoreError, StoredFile, Upload, media::FILE_BYTES_MAX};
 
 use crate::{
+    config::MediaConfig,
+    dialogue::CALL_BYTES_MAX,
     lease::Held,
     perform::Broken,
     turn::{AnswerFile, Fetch, FileOutcome},
     worker::{Worker, jitter},
 };
 
-/// Longest wait for a file, to its last byte.
+/// Longest wait for a file that goes into the database, to its last byte.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(15);
 /// Tries to fetch a file.
 const TRIES_MAX: u32 = 3;
@@ -38,10 +40,30 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file of the file store that no conversation has goes when nobody put it for so long: a turn that put it has ended.
 const UNUSED_AGE_MIN: Duration = Duration::from_secs(60 * 60);
+/// What is being written is stale when it was not touched for so long: a process was killed.
+const STALE_AGE_MIN: Duration = Duration::from_secs(60 * 60);
 /// Nobody puts a file for so long while it is being removed.
 const REMOVING: Duration = Duration::from_secs(120);
 /// A claim that is older is not acted on: removing takes seconds, and has to end well before somebody may put the file.
 const CLAIM_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// A file as it was given.
+struct Given {
+    content: Content,
+    size_bytes: usize,
+    media_type: String,
+    name: Option<String>,
+}
+
+/// Where the bytes of a file are that was given.
+enum Content {
+    /// In memory, for the database.
+    Here(Vec<u8>),
+    /// In the file store, and not yet under their hash.
+    Incoming(Box<Incoming>),
+    /// In the file store.
+    Outside(FileHash),
+}
 
 /// Fetches a file that a person sent and keeps it.
 ///
@@ -50,8 +72,8 @@ const CLAIM_AGE_MAX: Duration = Duration::from_secs(60);
 /// outcome.
 pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<FileOutcome, Broken> {
     let unavailable = |reason: String| Ok(FileOutcome::Unavailable { reason });
-    let fetched = match from_platform(worker, held, fetch).await? {
-        Ok(fetched) => fetched,
+    let given = match from_platform(worker, held, fetch).await? {
+        Ok(given) => given,
         Err(FetchError::TooLarge { limit_bytes }) => {
             return Ok(FileOutcome::TooLarge { limit_bytes: bytes(limit_bytes) });
         }
@@ -60,8 +82,7 @@ pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<F
             return unavailable(error.to_string());
         }
     };
-    let Fetched { content, media_type, name } = fetched;
-    keep(worker, held, fetch.person, content.into(), media_type.as_deref(), name.as_deref()).await
+    keep(worker, held, fetch.person, given).await
 }
 
 /// Keeps the file that a backend answered with. What cannot be kept now is told and not tried for long: the call was made.
@@ -77,7 +98,7 @@ pub async fn keep_answer(
     let File { name, media_type, content } = file;
     let mut try_number = 1;
     let kept = loop {
-        match keep(worker, held, person, content.clone(), Some(&media_type), name.as_deref()).await {
+        match keep_bytes(worker, held, person, content.clone(), &media_type, name.clone()).await {
             Ok(kept) => break kept,
             Err(Broken::Infrastructure(_)) if try_number < KEEP_TRIES_MAX && !worker.stop.is_cancelled() => {
                 tokio::time::sleep(jitter(PAUSE)).await;
@@ -90,33 +111,51 @@ pub async fn keep_answer(
     Ok(AnswerFile { name, kept })
 }
 
-/// Keeps a file with the conversation. `claimed`: its media type by whoever gave it.
-async fn keep(
+/// Keeps bytes that are all here. `claimed`: their media type by whoever gave them.
+async fn keep_bytes(
     worker: &Worker,
     held: &Held,
     person: PersonId,
     content: Bytes,
-    claimed: Option<&str>,
-    name: Option<&str>,
+    claimed: &str,
+    name: Option<String>,
 ) -> Result<FileOutcome, Broken> {
-    let unavailable = |reason: &str| Ok(FileOutcome::Unavailable { reason: reason.to_owned() });
-    if content.is_empty() {
-        return unavailable("it is empty");
-    }
-    let media_type = sniff::media_type(&content, claimed);
-    let here = FileContent::Here(&content);
-    let file = FileNew { person, media_type: &media_type, name, content: here, keep: KEPT };
-    let size_bytes = content.len();
-    let put = match &worker.files {
-        None => worker.store.put_file(&held.lease, &file).await?,
+    let (size_bytes, media_type) = (content.len(), sniff::media_type(&content, Some(claimed)));
+    let content = match &worker.files {
+        None => Content::Here(content.into()),
         Some(files) => {
-            let hash = FileHash::of(&content);
-            put_outside(worker, held, files, &hash, content.clone()).await?;
-            let content = FileContent::Stored { sha256: hash.as_str(), size_bytes };
-            worker.store.put_file(&held.lease, &FileNew { content, ..file }).await?
+            let mut incoming = files.incoming(&held.lease.tenant);
+            incoming.write(content).await.map_err(|error| away(&error))?;
+            Content::Incoming(Box::new(incoming))
         }
     };
-    match put {
+    keep(worker, held, person, Given { content, size_bytes, media_type, name }).await
+}
+
+/// Keeps a file with the conversation.
+async fn keep(worker: &Worker, held: &Held, person: PersonId, given: Given) -> Result<FileOutcome, Broken> {
+    let unavailable = |reason: &str| Ok(FileOutcome::Unavailable { reason: reason.to_owned() });
+    let Given { content, size_bytes, media_type, name } = given;
+    if size_bytes == 0 {
+        return unavailable("it is empty");
+    }
+    let (here, outside) = match content {
+        Content::Here(content) => (content, None),
+        Content::Outside(hash) => (Vec::new(), Some(hash)),
+        // Its row comes after it, so that no row names what is not there.
+        Content::Incoming(incoming) => {
+            let hash = incoming.hash();
+            begin(worker, held, &hash, size_bytes).await?;
+            incoming.keep().await.map_err(|error| away(&error))?;
+            (Vec::new(), Some(hash))
+        }
+    };
+    let content = match &outside {
+        Some(hash) => FileContent::Stored { sha256: hash.as_str(), size_bytes },
+        None => FileContent::Here(&here),
+    };
+    let file = FileNew { person, media_type: &media_type, name: name.as_deref(), content, keep: KEPT };
+    match worker.store.put_file(&held.lease, &file).await? {
         FilePut::Kept(sha256) => Ok(FileOutcome::Kept { sha256, size_bytes: bytes(size_bytes), media_type }),
         FilePut::Removed => Err(in_removal()),
         FilePut::Full => {
@@ -143,18 +182,12 @@ pub async fn of_reply(worker: &Worker, held: &Held, sha256: &str) -> Result<Opti
     }
 }
 
-/// Puts a file into the file store. Its row comes after it, so that no row names what is not there.
-async fn put_outside(
-    worker: &Worker,
-    held: &Held,
-    files: &FileStore,
-    hash: &FileHash,
-    content: Bytes,
-) -> Result<(), Broken> {
-    if !worker.store.begin_file(&held.lease, hash.as_str(), content.len()).await? {
-        return Err(in_removal());
+/// From here on nobody removes the file.
+async fn begin(worker: &Worker, held: &Held, hash: &FileHash, size_bytes: usize) -> Result<(), Broken> {
+    match worker.store.begin_file(&held.lease, hash.as_str(), size_bytes).await? {
+        true => Ok(()),
+        false => Err(in_removal()),
     }
-    files.put(&held.lease.tenant, hash, content).await.map_err(|error| away(&error))
 }
 
 /// The turn begins again, and its file is fetched again.
@@ -165,6 +198,11 @@ fn in_removal() -> Broken {
 fn away(error: &FileStoreError) -> Broken {
     tracing::warn!(error = error as &dyn std::error::Error, "the file store failed");
     Broken::Infrastructure(error.to_string())
+}
+
+fn elsewhere() -> Broken {
+    tracing::warn!("a file lies in a file store that this worker does not have: see [files]");
+    Broken::Infrastructure("the file store of a file is not configured".to_owned())
 }
 
 /// True while the file of a reply is kept, without a look at its bytes.
@@ -180,7 +218,7 @@ pub async fn is_there(worker: &Worker, held: &Held, sha256: &str) -> Result<bool
 async fn content(worker: &Worker, held: &Held, sha256: &str, stored: &StoredFile) -> Result<Option<Bytes>, Broken> {
     match (&worker.files, FileHash::parse(sha256)) {
         (Some(files), Some(hash)) if stored.stored => {
-            match files.find(&held.lease.tenant, &hash, FILE_BYTES_MAX).await {
+            match files.find(&held.lease.tenant, &hash, CALL_BYTES_MAX).await {
                 Ok(found) => Ok(found),
                 Err(FileStoreError::Damaged) => Ok(None),
                 Err(error) => Err(away(&error)),
@@ -188,10 +226,7 @@ async fn content(worker: &Worker, held: &Held, sha256: &str, stored: &StoredFile
         }
         // Another worker, or an earlier configuration, put it where this one does not look: that is put right or given up
         // like a store that is away, and no file that is gone.
-        (None, _) if stored.stored => {
-            tracing::warn!("a file lies in a file store that this worker does not have: see [files]");
-            Err(Broken::Infrastructure("the file store of a file is not configured".to_owned()))
-        }
+        (None, _) if stored.stored => Err(elsewhere()),
         _ => Ok(stored.content.clone().map(Bytes::from)),
     }
 }
@@ -221,8 +256,20 @@ pub async fn remove_unused(worker: &Worker, limit: usize) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Removes what killed processes left in the file store. A store that is away is asked again by a later sweep.
+pub async fn remove_stale(worker: &Worker) {
+    let Some(files) = &worker.files else { return };
+    match files.remove_stale(STALE_AGE_MIN).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "what killed processes left of files was removed"),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "stale files were not removed; will retry");
+        }
+    }
+}
+
 /// The file as the platform gives it; asked again while that may help.
-async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Result<Fetched, FetchError>, Broken> {
+async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Result<Given, FetchError>, Broken> {
     let lease = &held.lease;
     let Some(channel) = worker.tenants.channel(&lease.tenant, &lease.account) else {
         return Ok(Err(FetchError::Refused("the account is not configured")));
@@ -232,7 +279,11 @@ async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Re
     }
     let mut try_number = 1;
     loop {
-        match channel.fetch(&fetch.url, FILE_BYTES_MAX, FETCH_TIME_MAX).await {
+        let ended = match &worker.files {
+            Some(files) => received(&worker.media, &channel, files.incoming(&lease.tenant), &fetch.url).await?,
+            None => in_memory(&worker.media, &channel, &fetch.url).await,
+        };
+        match ended {
             Err(FetchError::Away(_)) if worker.stop.is_cancelled() => return Err(Broken::Stopping),
             Err(FetchError::Away(reason)) if try_number < TRIES_MAX => {
                 tracing::info!(reason, try_number, "a file was not given; will retry");
@@ -244,13 +295,87 @@ async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Re
     }
 }
 
+/// Most bytes of a file from this platform.
+fn bytes_max(config: &MediaConfig, channel: &Channel) -> usize {
+    match channel {
+        Channel::Infobip(_) => config.infobip_bytes_max,
+        Channel::Meta(..) => config.meta_bytes_max,
+        Channel::Telegram(_) => config.telegram_bytes_max,
+        Channel::Web(_) => FILE_BYTES_MAX, // uploads come another way
+    }
+}
+
+/// All of the file, for the database.
+async fn in_memory(config: &MediaConfig, channel: &Channel, url: &str) -> Result<Given, FetchError> {
+    let most = bytes_max(config, channel).min(FILE_BYTES_MAX);
+    let fetched = channel.fetch(url, most, FETCH_TIME_MAX).await?;
+    let media_type = sniff::media_type(&fetched.content, fetched.media_type.as_deref());
+    let size_bytes = fetched.content.len();
+    Ok(Given { content: Content::Here(fetched.content), size_bytes, media_type, name: fetched.name })
+}
+
+/// The file as it goes into the file store, piece by piece. What is given up here is not kept.
+///
+/// # Errors
+/// [`Broken`] when the file store fails.
+async fn received(
+    config: &MediaConfig,
+    channel: &Channel,
+    mut incoming: Incoming,
+    url: &str,
+) -> Result<Result<Given, FetchError>, Broken> {
+    let receiving = async {
+        let mut download = match channel.open(url, bytes_max(config, channel), config.timeout).await {
+            Ok(download) => download,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut head = Vec::with_capacity(sniff::HEAD_BYTES);
+        loop {
+            match download.next().await {
+                Ok(Some(piece)) => {
+                    head.extend(piece.iter().take(sniff::HEAD_BYTES - head.len()));
+                    incoming.write(piece).await.map_err(|error| away(&error))?;
+                }
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(Given {
+            size_bytes: usize::try_from(incoming.size_bytes()).unwrap_or(usize::MAX),
+            media_type: sniff::media_type(&head, download.media_type.as_deref()),
+            name: download.name,
+            content: Content::Incoming(Box::new(incoming)),
+        }))
+    };
+    tokio::time::timeout(config.timeout, receiving).await.unwrap_or_else(|_| Ok(Err(FetchError::late())))
+}
+
 /// What was uploaded in the web chat. Whose it is was checked when a message named it.
-async fn uploaded(worker: &Worker, held: &Held, address: &str) -> Result<Result<Fetched, FetchError>, Broken> {
+async fn uploaded(worker: &Worker, held: &Held, address: &str) -> Result<Result<Given, FetchError>, Broken> {
+    let gone = Err(FetchError::Refused("the upload is not kept any more"));
     let Some(id) = web::upload_id(address) else { return Ok(Err(FetchError::Refused("it is no upload"))) };
-    let stored = worker.store.find_upload(&held.lease, id).await?;
-    let file = stored
-        .and_then(|file| Some(Fetched { content: file.content?, media_type: Some(file.media_type), name: file.name }));
-    Ok(file.ok_or(FetchError::Refused("the upload is not kept any more")))
+    let Some(Upload { file, sha256 }) = worker.store.find_upload(&held.lease, id).await? else { return Ok(gone) };
+    let size_bytes = usize::try_from(file.size_bytes).unwrap_or(usize::MAX);
+    let content = match (file.content, sha256.as_deref().and_then(FileHash::parse), &worker.files) {
+        (Some(content), _, None) => Content::Here(content),
+        (Some(content), _, Some(files)) => {
+            let mut incoming = files.incoming(&held.lease.tenant);
+            incoming.write(content.into()).await.map_err(|error| away(&error))?;
+            Content::Incoming(Box::new(incoming))
+        }
+        (None, Some(hash), Some(_)) => {
+            begin(worker, held, &hash, size_bytes).await?;
+            // Nobody removes the file from here on, and nobody did if its upload still names it.
+            let again = worker.store.find_upload(&held.lease, id).await?;
+            if again.is_none_or(|again| again.sha256.is_none()) {
+                return Ok(gone);
+            }
+            Content::Outside(hash)
+        }
+        (None, Some(_), None) => return Err(elsewhere()),
+        (None, None, _) => return Ok(gone),
+    };
+    Ok(Ok(Given { content, size_bytes, media_type: file.media_type, name: file.name }))
 }
 
 /// The files that a call's arguments refer to. One whose time is over is missing.

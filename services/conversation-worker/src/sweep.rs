@@ -23,6 +23,8 @@ const FILES_MAX: i64 = 20;
 const UNUSED_MAX: usize = 50;
 /// Every so many sweeps files that nobody has any more are removed from the file store.
 const UNUSED_EVERY: u32 = 5;
+/// Every so many of these what killed processes left of files is looked for, and soon after a start.
+const STALE_EVERY: u32 = 360;
 /// Every so many sweeps the stream is trimmed and silent consumers are removed.
 const TIDY_EVERY: u32 = 30;
 /// A consumer that was silent for so long is gone.
@@ -71,7 +73,8 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
         }
         // Apart from the sweep: a file store may take its time.
         if round.is_multiple_of(UNUSED_EVERY) && removing.as_ref().is_none_or(JoinHandle::is_finished) {
-            removing = Some(tokio::spawn(remove_unused(Arc::clone(&worker))));
+            let stale = (round / UNUSED_EVERY) % STALE_EVERY == 1;
+            removing = Some(tokio::spawn(remove_unused(Arc::clone(&worker), stale)));
         }
         if round.is_multiple_of(TIDY_EVERY) {
             tidy(&worker).await;
@@ -80,7 +83,10 @@ pub async fn run(worker: Arc<Worker>, gates: Gates, heartbeat: Heartbeat) {
     }
 }
 
-async fn remove_unused(worker: Arc<Worker>) {
+async fn remove_unused(worker: Arc<Worker>, stale: bool) {
+    if stale {
+        files::remove_stale(&worker).await;
+    }
     if let Err(error) = files::remove_unused(&worker, UNUSED_MAX).await {
         tracing::warn!(%error, "unused files were not removed");
     }

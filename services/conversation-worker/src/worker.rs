@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alone::Alone,
     breaker::Breakers,
-    config::WorkerConfig,
+    config::{MediaConfig, WorkerConfig},
     lease::Leases,
     model::Models,
     tenants::Tenants,
@@ -33,6 +33,8 @@ pub struct Worker {
     pub store: Store,
     /// Where the bytes of people's files are; none: in the database.
     pub files: Option<FileStore>,
+    /// How large they may be.
+    pub media: MediaConfig,
     /// Bells, feed, limits.
     pub coordination: Coordination,
     /// Accounts whose platform fails.

@@ -28,6 +28,9 @@ pub enum AppError {
         /// The path.
         path: String,
     },
+    /// Files cannot be kept as configured.
+    #[error("[files] cannot be used")]
+    Files(#[from] file_store::FilesError),
     /// Settings of no usable form.
     #[error("account `{account}`")]
     Build {
@@ -37,9 +40,6 @@ pub enum AppError {
         #[source]
         source: BuildError,
     },
-    /// The file store cannot work as configured.
-    #[error("[files] cannot be used")]
-    Files(#[from] file_store::FilesError),
     /// A key that could be guessed.
     #[error("account `{account}`: session_key")]
     SessionKey {

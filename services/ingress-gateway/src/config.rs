@@ -29,12 +29,12 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Doorbell, feed, limits.
     pub coordination: CoordinationConfig,
+    /// Where the bytes are of uploads and of files that answers show.
+    #[serde(default)]
+    pub files: FilesConfig,
     /// The switches at the start.
     #[serde(default)]
     pub ai: Values,
-    /// Where the bytes of files are that answers show.
-    #[serde(default)]
-    pub files: FilesConfig,
     /// Webhooks.
     #[serde(default)]
     pub webhook: WebhookConfig,

@@ -88,7 +88,7 @@ struct Shared {
     switches: Switches,
     health_ai: health_ai::Known,
     streams: chat::Streams,
-    /// Where the bytes of files are that answers show; none: in the database.
+    /// Where the bytes are of uploads and of files that answers show; none: in the database.
     files: Option<FileStore>,
     /// Places for uploads under way.
     uploading: Semaphore,

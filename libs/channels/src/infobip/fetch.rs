@@ -1,31 +1,18 @@
 //! Files that people sent: Infobip keeps them on the account's own host and gives them for the account's key.
 
-use std::time::Duration;
-
 use http::header::AUTHORIZATION;
 use url::Url;
 
 use super::Infobip;
-use crate::{
-    FetchError, Fetched,
-    download::{judge, read},
-    exchange::cause,
-};
+use crate::{Download, FetchError, exchange::cause};
 
 impl Infobip {
-    /// See [`crate::Channel::fetch`].
-    pub(crate) async fn fetch(&self, url: &str, limit_bytes: usize, deadline: Duration) -> Result<Fetched, FetchError> {
+    /// See [`crate::Channel::open`].
+    pub(crate) async fn open(&self, url: &str, limit_bytes: usize) -> Result<Download, FetchError> {
         let url = self.own(url)?;
         let request = self.0.client.get(url).header(AUTHORIZATION, self.0.authorization.clone());
-        let exchange = async {
-            let response = request.send().await.map_err(|error| FetchError::Away(cause(&error)))?;
-            judge(response.status())?;
-            read(response, limit_bytes).await
-        };
-        match tokio::time::timeout(deadline, exchange).await {
-            Ok(ended) => ended,
-            Err(_) => Err(FetchError::Away("no answer within the deadline".to_owned())),
-        }
+        let response = request.send().await.map_err(|error| FetchError::Away(cause(&error)))?;
+        Download::new(response, limit_bytes, None)
     }
 
     /// The address, if it is on the account's own host: our key goes nowhere else, and no other host is asked because a

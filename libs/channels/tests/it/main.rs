@@ -3,5 +3,6 @@
 mod events;
 mod infobip_fetch;
 mod infobip_send;
+mod meta_fetch;
 mod telegram_send;
 mod web;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::PersonId;
 use store::{
     FileContent, FileNew, FilePut, Lease, StoreError, UnusedFile,
-    media::{CONVERSATION_BYTES_MAX, FILE_BYTES_MAX},
+    media::{CONVERSATION_BYTES_MAX, FILE_BYTES_MAX, OUTSIDE_BYTES_MAX},
 };
 
 use crate::support::{Db, on_both_engines};
@@ -159,8 +159,14 @@ async fn a_file_outside_the_database_is_named_by_its_row(db: &Db) {
     let found = db.store.find_file(&lease, "aa").await.expect("an answer").expect("a file");
     assert_eq!((found.content, found.stored, found.size_bytes), (None, true, 7));
     db.exec(format!("update media set size_bytes = {CONVERSATION_BYTES_MAX}")).await;
+    assert_eq!(db.store.put_file(&lease, &file(b"x")).await.expect("an answer"), FilePut::Full, "it counts inside");
     assert!(begin(db, &lease, "bb").await);
-    assert_eq!(name(db, &lease, "bb").await, FilePut::Full, "it counts as those inside do");
+    assert_eq!(name(db, &lease, "bb").await, FilePut::Kept("bb".to_owned()), "outside is more room");
+    db.exec(format!("update media set size_bytes = {OUTSIDE_BYTES_MAX} where sha256 = 'aa'")).await;
+    assert_eq!(name(db, &lease, "bb").await, FilePut::Full, "and an end to it");
+    let large = FileContent::Stored { sha256: "cc", size_bytes: OUTSIDE_BYTES_MAX + 1 };
+    let error = db.store.put_file(&lease, &new(large)).await.expect_err("refused");
+    assert!(matches!(error, StoreError::Payload(_)), "{error}");
     age(db, 90_000).await;
     let found = db.store.find_file(&lease, "aa").await.expect("an answer").expect("a file");
     assert!(!found.stored, "also before the sweep");

@@ -197,12 +197,17 @@ async fn all_work_can_be_done_with_the_bots_rights() {
         owner: "s-1",
         media_type: "image/png",
         name: None,
-        content: b"x",
+        content: store::FileContent::Here(b"x"),
         keep: Duration::from_secs(9),
     };
-    let quota = store::UploadQuota { files_max: 1, bytes_max: 9, account_bytes_max: 9 };
-    let id = store.put_upload(&acme, &upload, quota).await.expect("kept").expect("room");
-    assert_eq!(store.put_upload(&acme, &upload, quota).await.expect("an answer"), None);
+    let quota = store::UploadQuota { files_max: 2, bytes_max: 9, account_bytes_max: 9 };
+    let put = store.put_upload(&acme, &upload, quota).await.expect("kept");
+    let store::UploadPut::Kept(id) = put else { panic!("room") };
+    let outside = store::UploadNew { content: store::FileContent::Stored { sha256: "cc", size_bytes: 1 }, ..upload };
+    let put = store.put_upload(&acme, &outside, quota).await.expect("kept");
+    let store::UploadPut::Kept(lost) = put else { panic!("room") };
+    assert_eq!(store.put_upload(&acme, &upload, quota).await.expect("an answer"), store::UploadPut::Full);
+    store.drop_upload(&acme, lost).await.expect("dropped");
     let named = store.name_uploads(&acme, &account(), "s-1", &[id], Duration::ZERO).await.expect("an answer");
     assert_eq!(named.len(), 1);
     let place = store::Cursor { seq: 1, part: 0 };

@@ -1,8 +1,6 @@
 //! One conversation, read only: turn by turn what happened, personal data masked until an operator asks for it.
 //! Each look is written down, and so is each asking, with its reason.
 
-use std::time::SystemTime;
-
 use askama::Template;
 use axum::{
     extract::RawPathParams,
@@ -76,11 +74,10 @@ pub async fn page(room: Room, path: RawPathParams, query: Query) -> Result<Respo
     let now = store.now().await?;
     let mut turns: Vec<TurnView> = turns.iter().map(|turn| TurnView::new(turn, &mask, now)).collect();
     let files = store.files_in(&room.tenant, id, FILES_MAX).await?;
-    let clock = SystemTime::now();
     for file in turns.iter_mut().flat_map(|turn| &mut turn.events).filter_map(|event| event.file.as_mut()) {
         // What an operator may not see yet, nobody is led to.
         let is_there = revealed && files.contains(&file.sha256);
-        file.address = is_there.then(|| files::address(&room, id, &file.sha256, clock));
+        file.address = is_there.then(|| files::address(&room, id, &file.sha256));
     }
     let conversation = id.to_string();
     let page = ConversationPage {

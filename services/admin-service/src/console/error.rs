@@ -25,8 +25,13 @@ pub enum ConsoleError {
     #[error("This form was not sent by a page of your session. Nothing was changed; open the page again.")]
     Forged,
     /// A file's link that is over, or that is not ours.
-    #[error("This link is not good any more. Open the conversation's page again.")]
+    #[error("This link is not good any more. Open the file from the conversation's page again.")]
     Link,
+    /// A file of a conversation whose personal data the session does not see.
+    #[error(
+        "Personal data of this conversation is hidden. Open its page, say why it has to be seen, and open the file there."
+    )]
+    Hidden,
     /// The file store gave nothing.
     #[error("The file store does not answer now. Try again.")]
     Files(#[from] FileStoreError),
@@ -67,7 +72,7 @@ impl From<StoreError> for ConsoleError {
 impl ConsoleError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Address | Self::Forged | Self::Link => StatusCode::FORBIDDEN,
+            Self::Address | Self::Forged | Self::Link | Self::Hidden => StatusCode::FORBIDDEN,
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NotFound | Self::Catalog(CatalogError::NotFound) => StatusCode::NOT_FOUND,
             Self::Bad(_) | Self::Catalog(CatalogError::Refused(_)) => StatusCode::BAD_REQUEST,

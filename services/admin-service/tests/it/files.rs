@@ -18,6 +18,8 @@ use crate::{
 on_both_engines!(
     a_file_is_opened_from_the_page_that_shows_personal_data,
     a_link_opens_nothing_but_its_file_for_its_session,
+    the_pages_link_leads_to_a_signed_one_while_personal_data_is_seen,
+    a_large_file_is_passed_on_as_it_is_read,
     a_file_of_the_database_is_opened_as_well,
     a_file_that_is_gone_or_a_store_that_is_away_is_told,
 );
@@ -40,17 +42,21 @@ async fn start(engine: Engine) -> Place {
 
 /// A conversation whose turn kept a file; `outside`: in the file store.
 async fn sent(running: &Running, outside: Option<&Place>) -> (ConversationId, FileHash) {
-    let (store, hash) = (&running.store, FileHash::of(PNG));
+    sent_with(running, outside, PNG).await
+}
+
+async fn sent_with(running: &Running, outside: Option<&Place>, bytes: &'static [u8]) -> (ConversationId, FileHash) {
+    let (store, hash) = (&running.store, FileHash::of(bytes));
     let accepted = store.accept(&[incoming("acme", "m1")]).await.expect("accepted")[0];
     let lease = store.claim(accepted.conversation, Uuid::new_v4()).await.expect("an answer").expect("a lease");
     let content = match outside {
-        None => FileContent::Here(PNG),
+        None => FileContent::Here(bytes),
         Some(place) => {
-            assert!(store.begin_file(&lease, hash.as_str(), PNG.len()).await.expect("begun"));
+            assert!(store.begin_file(&lease, hash.as_str(), bytes.len()).await.expect("begun"));
             let config = FilesConfig::Folder { folder: place.folder.path().join("files"), shared: false };
             let files = config.open().expect("usable").expect("a store");
-            files.put(&tenant("acme"), &hash, Bytes::from_static(PNG)).await.expect("kept");
-            FileContent::Stored { sha256: hash.as_str(), size_bytes: PNG.len() }
+            files.put(&tenant("acme"), &hash, Bytes::from_static(bytes)).await.expect("kept");
+            FileContent::Stored { sha256: hash.as_str(), size_bytes: bytes.len() }
         }
     };
     let file = FileNew {
@@ -62,7 +68,7 @@ async fn sent(running: &Running, outside: Option<&Place>) -> (ConversationId, Fi
     };
     assert!(matches!(store.put_file(&lease, &file).await.expect("kept"), FilePut::Kept(_)));
     let result: Value =
-        json!({ "file": "kept", "sha256": hash.as_str(), "media_type": "image/png", "size_bytes": PNG.len() });
+        json!({ "file": "kept", "sha256": hash.as_str(), "media_type": "image/png", "size_bytes": bytes.len() });
     let fetched = Step {
         n: 1,
         kind: StepKind::Decision,
@@ -91,6 +97,13 @@ async fn revealed(browser: &Browser, conversation: ConversationId) -> Page {
     browser.get(&path).await
 }
 
+/// Where the page's link leads: to a signed one.
+async fn signed(browser: &Browser, address: &str) -> String {
+    let answer = browser.get(address).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    answer.location().to_owned()
+}
+
 async fn opened(running: &Running) -> Vec<Value> {
     let lines = running.store.list_audit(&tenant("acme"), None, 100).await.expect("the audit");
     lines.into_iter().filter(|line| line.entry.action == "file.open").map(|line| line.entry.detail).collect()
@@ -102,7 +115,10 @@ async fn a_file_is_opened_from_the_page_that_shows_personal_data(engine: Engine)
     let browser = Browser::signed_in(place.running.http, "acme-key").await;
     let masked = browser.get(&format!("/console/t/acme/conversations/{conversation}")).await;
     assert!(masked.has("Fetched a file") && link(&masked).is_none(), "{}", masked.text);
-    let address = link(&revealed(&browser, conversation).await).expect("a link");
+    let page = link(&revealed(&browser, conversation).await).expect("a link");
+    assert_eq!(page, format!("/console/t/acme/conversations/{conversation}/files/{hash}"), "nothing that ends");
+    let address = signed(&browser, &page).await;
+    assert_eq!(opened(&place.running).await.len(), 0, "nothing was given yet");
     let answer = browser.open(&address).await;
     assert_eq!(answer.status(), StatusCode::OK);
     for (name, expected) in [
@@ -125,7 +141,7 @@ async fn a_link_opens_nothing_but_its_file_for_its_session(engine: Engine) {
     let place = start(engine).await;
     let (conversation, hash) = sent(&place.running, Some(&place)).await;
     let browser = Browser::signed_in(place.running.http, "acme-key").await;
-    let address = link(&revealed(&browser, conversation).await).expect("a link");
+    let address = signed(&browser, &link(&revealed(&browser, conversation).await).expect("a link")).await;
     let (path, query) = address.split_once('?').expect("a query");
     let other = FileHash::of(b"other");
     for changed in [
@@ -150,11 +166,44 @@ async fn a_link_opens_nothing_but_its_file_for_its_session(engine: Engine) {
     assert_eq!(browser.get(&address).await.status, StatusCode::OK);
 }
 
+async fn the_pages_link_leads_to_a_signed_one_while_personal_data_is_seen(engine: Engine) {
+    let place = start(engine).await;
+    let (conversation, _) = sent(&place.running, Some(&place)).await;
+    let browser = Browser::signed_in(place.running.http, "acme-key").await;
+    let page = link(&revealed(&browser, conversation).await).expect("a link");
+    assert_ne!(signed(&browser, &page).await, "");
+    let hidden = Browser::signed_in(place.running.http, "acme-key").await;
+    let answer = hidden.get(&page).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::FORBIDDEN, ""), "another session of the operator");
+    assert!(answer.has("Personal data of this conversation is hidden"), "{}", answer.text);
+    let other = Browser::signed_in(place.running.http, "other-key").await;
+    assert_eq!(other.get(&page).await.status, StatusCode::NOT_FOUND, "another tenant's operator");
+    let nobody = Browser::new(place.running.http).get(&page).await;
+    assert!(nobody.location().starts_with("/console/sign-in"), "{}", nobody.location());
+}
+
+async fn a_large_file_is_passed_on_as_it_is_read(engine: Engine) {
+    static LARGE: [u8; 3_000_000] = [7; 3_000_000];
+    let place = start(engine).await;
+    let (conversation, hash) = sent_with(&place.running, Some(&place), &LARGE).await;
+    let browser = Browser::signed_in(place.running.http, "acme-key").await;
+    let page = link(&revealed(&browser, conversation).await).expect("a link");
+    let answer = browser.open(&signed(&browser, &page).await).await;
+    assert!(answer.bytes().await.expect("a body") == LARGE[..]);
+    // Bytes that are not the file's do not come through to their end.
+    let stored = place.folder.path().join("files/acme").join(&hash.as_str()[..2]).join(hash.as_str());
+    std::fs::write(stored, vec![8; 3_000_000]).expect("written");
+    let answer = browser.open(&signed(&browser, &page).await).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.bytes().await.is_err(), "it broke off");
+    assert_eq!(opened(&place.running).await.len(), 2);
+}
+
 async fn a_file_of_the_database_is_opened_as_well(engine: Engine) {
     let place = start(engine).await;
     let (conversation, _) = sent(&place.running, None).await;
     let browser = Browser::signed_in(place.running.http, "acme-key").await;
-    let address = link(&revealed(&browser, conversation).await).expect("a link");
+    let address = signed(&browser, &link(&revealed(&browser, conversation).await).expect("a link")).await;
     assert_eq!(browser.open(&address).await.bytes().await.expect("a body"), PNG);
 }
 
@@ -162,7 +211,7 @@ async fn a_file_that_is_gone_or_a_store_that_is_away_is_told(engine: Engine) {
     let place = start(engine).await;
     let (conversation, _) = sent(&place.running, Some(&place)).await;
     let browser = Browser::signed_in(place.running.http, "acme-key").await;
-    let address = link(&revealed(&browser, conversation).await).expect("a link");
+    let address = signed(&browser, &link(&revealed(&browser, conversation).await).expect("a link")).await;
     let files = place.folder.path().join("files");
     std::fs::rename(files.join("acme"), files.join("elsewhere")).expect("moved");
     assert_eq!(browser.get(&address).await.status, StatusCode::NOT_FOUND);

@@ -23,7 +23,7 @@ use crate::{
 /// Most files in one list.
 const FILES_MAX: usize = 10;
 /// Most bytes of one call's files; a request is built up to 20 MiB.
-const CALL_BYTES_MAX: u64 = 19 * 1024 * 1024;
+pub const CALL_BYTES_MAX: usize = 19 * 1024 * 1024;
 
 /// Whether an operation can be called here: one that needs a file only where people can send one.
 pub fn callable(scope: &Scope<'_>, operation: &Operation) -> bool {
@@ -162,16 +162,16 @@ pub fn take_up(scope: &mut Scope<'_>, task: &mut Task, operation: &Operation) ->
 fn put(scope: &mut Scope<'_>, frame: &mut Frame, field: &Field, sent: &SentFile) -> Step<bool> {
     let title = schema::title(field);
     let outcome = scope.fetch(Fetch { url: sent.url.clone(), person: sent.person })?;
+    let call_bytes_max = u64::try_from(CALL_BYTES_MAX).unwrap_or(u64::MAX);
+    let too_large = |scope: &mut Scope<'_>, limit_bytes: u64| {
+        let most = size(scope.lang, limit_bytes.min(call_bytes_max));
+        refuse(scope, if sent.picture { "picture-too-large" } else { "file-too-large" }, &[("most", &most)])
+    };
     let (sha256, media_type, size_bytes) = match outcome {
+        // It is kept for operators; a backend cannot be sent so much.
+        FileOutcome::Kept { size_bytes, .. } if size_bytes > call_bytes_max => return too_large(scope, call_bytes_max),
         FileOutcome::Kept { sha256, media_type, size_bytes } => (sha256, media_type, size_bytes),
-        FileOutcome::TooLarge { limit_bytes } => {
-            let most = size(scope.lang, limit_bytes);
-            return refuse(
-                scope,
-                if sent.picture { "picture-too-large" } else { "file-too-large" },
-                &[("most", &most)],
-            );
-        }
+        FileOutcome::TooLarge { limit_bytes } => return too_large(scope, limit_bytes),
         FileOutcome::Unavailable { .. } => {
             return refuse(scope, if sent.picture { "picture-lost" } else { "file-lost" }, &[]);
         }
@@ -192,7 +192,7 @@ fn put(scope: &mut Scope<'_>, frame: &mut Frame, field: &Field, sent: &SentFile)
     let known = references.iter().any(|one| *one == json!(sha256));
     let others: u64 = frame.files.iter().filter(|(one, _)| **one != sha256).map(|(_, bytes)| *bytes).sum();
     let most = field.schema.get("maxItems").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
-    if !known && (others + size_bytes > CALL_BYTES_MAX || references.len() >= most.unwrap_or(FILES_MAX).min(FILES_MAX))
+    if !known && (others + size_bytes > call_bytes_max || references.len() >= most.unwrap_or(FILES_MAX).min(FILES_MAX))
     {
         return refuse(scope, "file-full", &[("title", &title)]);
     }

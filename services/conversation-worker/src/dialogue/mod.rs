@@ -40,6 +40,7 @@ mod words;
 mod tests;
 
 use domain::{Content, Reply};
+pub use files::CALL_BYTES_MAX;
 use scope::{OPEN_S, Scope, Step, Stop};
 use state::{State, Told};
 

@@ -40,7 +40,8 @@ impl Backend {
     pub async fn start(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().fallback(take).with_state(self.clone());
+        let take = Router::new().fallback(take).layer(axum::extract::DefaultBodyLimit::disable());
+        let app = take.with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         url
     }

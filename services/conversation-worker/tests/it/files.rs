@@ -18,6 +18,9 @@ crate::on_both_engines!(
     a_folder_that_stays_away_is_told,
     a_file_of_the_database_is_sent_after_a_folder_was_named,
     unused_files_are_removed_from_the_folder,
+    a_file_larger_than_a_part_goes_into_the_folder_as_it_comes,
+    a_file_that_is_too_large_leaves_nothing_in_the_folder,
+    what_a_killed_process_was_writing_is_removed_from_the_folder,
 );
 
 /// The first bytes of a PNG, and bytes that no text may hold.
@@ -255,4 +258,50 @@ async fn unused_files_are_removed_from_the_folder(engine: Engine) {
     })
     .await;
     worker.stop().await;
+}
+
+async fn a_file_larger_than_a_part_goes_into_the_folder_as_it_comes(engine: Engine) {
+    let (bench, folder) = with_folder(engine, &[]).await;
+    // More than the database takes.
+    let content = png(11 * 1024 * 1024);
+    let url = bench.platform.keep_file("mirror", &content);
+    bench.platform.fail_next_file(503);
+    let worker = bench.start().await;
+    let conversation = bench.send_file("385911", "m-1", &url, "photo").await.conversation;
+    bench.quiet(conversation).await;
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), [format!("image/png of {}: 201", content.len())]);
+    assert!(contains(&bench.backend.bodies()[0], &content[content.len() - 1_000..]));
+    assert_eq!(kept(folder.path()), [hex::encode(Sha256::digest(&content))]);
+}
+
+async fn a_file_that_is_too_large_leaves_nothing_in_the_folder(engine: Engine) {
+    let most = 6 * 1024 * 1024;
+    let setting = ("CONVERSATION_WORKER__MEDIA__INFOBIP_BYTES_MAX", most.to_string());
+    let (bench, folder) = with_folder(engine, &[(setting.0, &setting.1)]).await;
+    let worker = bench.start().await;
+    // One says how long it is, the other is found out when more than a part of it is written.
+    let told = bench.platform.keep_file("told", &png(most + 1));
+    let silent = bench.platform.keep_file("silent", &png(most + 1));
+    for (n, url) in [told, silent].iter().enumerate() {
+        let conversation = bench.send_file("385911", &format!("m-{n}"), url, "photo").await.conversation;
+        bench.quiet(conversation).await;
+        assert_eq!(bench.platform.texts()[n], format!("{most} at most"), "{url}");
+    }
+    eventually("nothing is there", async || kept(folder.path()).is_empty()).await;
+    worker.stop().await;
+    assert_eq!(bench.changed_by("update stored_files set kept = kept").await, 0);
+}
+
+async fn what_a_killed_process_was_writing_is_removed_from_the_folder(engine: Engine) {
+    let (bench, folder) = with_folder(engine, &[]).await;
+    let place = folder.path().join(".incoming/default");
+    std::fs::create_dir_all(&place).expect("made");
+    let two_hours_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7_200);
+    std::fs::File::create(place.join("0c#1")).expect("made").set_modified(two_hours_ago).expect("dated");
+    std::fs::write(place.join("0d#1"), b"under way").expect("written");
+    let worker = bench.start().await;
+    eventually("the sweep was there", async || kept(folder.path()).len() == 1).await;
+    worker.stop().await;
+    assert_eq!(kept(folder.path()), ["0d#1"]);
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    convert::Infallible,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -113,6 +114,11 @@ async fn give(State(platform): State<Platform>, Path(name): Path<String>, header
         return StatusCode::from_u16(status).unwrap().into_response();
     }
     match inner.files.get(&name) {
+        // Without a length; whoever reads finds out.
+        Some(content) if name == "silent" => {
+            let pieces: Vec<_> = content.chunks(100_000).map(|piece| Ok::<_, Infallible>(piece.to_vec())).collect();
+            axum::body::Body::from_stream(futures::stream::iter(pieces)).into_response()
+        }
         Some(content) => ([("content-type", "image/gif")], content.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }

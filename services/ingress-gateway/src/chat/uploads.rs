@@ -8,10 +8,11 @@ use axum::{
     response::Response,
 };
 use channels::sniff;
+use file_store::FileHash;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::json;
-use store::{UploadNew, UploadQuota};
+use store::{FileContent, UploadNew, UploadPut, UploadQuota};
 
 use super::caller::{Caller, newcomer_key, unavailable};
 use crate::{
@@ -97,12 +98,16 @@ async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers:
         let text = format!("this kind of file is not taken ({media_type}); taken: {}", config.media_types.join(", "));
         return respond::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &text);
     }
+    let hash = shared.files.as_ref().map(|_| FileHash::of(&content));
     let upload = UploadNew {
         account: &caller.account.account,
         owner: &caller.subject,
         media_type: &media_type,
         name,
-        content: &content,
+        content: match &hash {
+            Some(hash) => FileContent::Stored { sha256: hash.as_str(), size_bytes: content.len() },
+            None => FileContent::Here(&content),
+        },
         keep: config.lifetime,
     };
     let quota = UploadQuota {
@@ -110,20 +115,35 @@ async fn keep(shared: &Shared, caller: &Caller<'_>, name: Option<&str>, headers:
         bytes_max: config.session_bytes_max,
         account_bytes_max: config.account_bytes_max,
     };
-    match shared.store.put_upload(&caller.account.tenant, &upload, quota).await {
-        Ok(Some(id)) => respond::json(
-            StatusCode::CREATED,
-            &json!({
-                "id": id,
-                "media_type": media_type,
-                "size_bytes": content.len(),
-                "expires_in_seconds": config.lifetime.as_secs(),
-            }),
-        ),
-        Ok(None) => {
+    let size_bytes = content.len();
+    let tenant = &caller.account.tenant;
+    let id = match shared.store.put_upload(tenant, &upload, quota).await {
+        Ok(UploadPut::Kept(id)) => id,
+        Ok(UploadPut::Full) => {
             let full = respond::problem(StatusCode::TOO_MANY_REQUESTS, "there are as many files here as there may be");
-            respond::retry_after(full, config.lifetime)
+            return respond::retry_after(full, config.lifetime);
         }
-        Err(error) => unavailable(&error),
+        Ok(UploadPut::Removing) => return busy(),
+        Err(error) => return unavailable(&error),
+    };
+    // Its row is there and nobody knows it yet: what cannot be put is taken back, or goes with its time.
+    if let (Some(files), Some(hash)) = (&shared.files, &hash)
+        && let Err(error) = files.put(tenant, hash, content).await
+    {
+        tracing::warn!(error = &error as &dyn std::error::Error, "an upload was not kept: the file store failed");
+        if let Err(error) = shared.store.drop_upload(tenant, id).await {
+            tracing::warn!(%error, "an upload that was not kept takes room until its time is over");
+        }
+        let away = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "files cannot be kept at the moment");
+        return respond::retry_after(away, BUSY_WAIT);
     }
+    respond::json(
+        StatusCode::CREATED,
+        &json!({
+            "id": id,
+            "media_type": media_type,
+            "size_bytes": size_bytes,
+            "expires_in_seconds": config.lifetime.as_secs(),
+        }),
+    )
 }

@@ -1,6 +1,7 @@
 //! Files and thumbs of the web chat, and sessions by token.
 
 use serde_json::{Value, json};
+use sha2::Digest as _;
 
 use crate::support::{Database, Gateway, question, session_cookie, text};
 
@@ -59,6 +60,57 @@ on_both_engines!(
     a_thumb_is_kept_shown_and_changed,
     an_upload_is_its_owners,
 );
+
+/// All files below a folder, by name.
+fn files(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let found = entries.flat_map(|entry| match entry.path().is_dir() {
+        true => files(&entry.path()),
+        false => vec![entry.file_name().into_string().expect("a name")],
+    });
+    found.collect()
+}
+
+mod in_a_folder {
+    #[tokio::test]
+    async fn sqlite() {
+        let database = super::Database::Sqlite(testkit::Sqlite::new().expect("a folder"));
+        super::uploads_are_files_of_the_folder(database).await;
+    }
+
+    #[tokio::test]
+    async fn postgres() {
+        super::uploads_are_files_of_the_folder(super::Database::postgres().await).await;
+    }
+}
+
+async fn uploads_are_files_of_the_folder(database: Database) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("files");
+    let settings = format!(
+        "[files]\nkind = \"folder\"\nfolder = {:?}\nshared = true\n\
+         [chat.uploads]\nfiles_max = 2\nsession_bytes_max = 10485760\n",
+        place.display()
+    );
+    let gateway = Gateway::start_on(database, &settings).await;
+    let token = token(&gateway).await;
+    kept(&gateway, &token).await;
+    assert_eq!(files(&place), [hex::encode(sha2::Sha256::digest(PNG))]);
+    // A store that is away takes nothing, and its tries take no room.
+    std::fs::rename(place.join("default"), folder.path().join("elsewhere")).expect("moved");
+    std::fs::write(place.join("default"), b"no folder").expect("written");
+    for _ in 0..3 {
+        let answer = upload(&gateway, &token, "image/png", PNG).await;
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+    }
+    std::fs::remove_file(place.join("default")).expect("removed");
+    std::fs::rename(folder.path().join("elsewhere"), place.join("default")).expect("moved back");
+    kept(&gateway, &token).await;
+    assert_eq!(files(&place).len(), 1, "the same bytes");
+    assert_eq!(upload(&gateway, &token, "image/png", b"\x89PNG\r\n\x1a\nother").await.status(), 429);
+    assert_eq!(files(&place).len(), 1, "what has no room is not put");
+}
 
 async fn a_message_with_uploads_says_what_other_platforms_say(gateway: Gateway) {
     let token = token(&gateway).await;
