@@ -379,12 +379,25 @@ pub struct Receipt {
 }
 
 /// Why a platform did not deliver a message of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The platform's code and its words for it, without personal data, at most 200 characters.
     pub reason: String,
+    /// What follows from it.
+    pub class: FailureClass,
+}
+
+/// What follows from a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
     /// Its time for free words is over; a template would have been taken.
-    pub window_closed: bool,
+    WindowClosed,
+    /// The person told the platform that they want nothing from us that sells.
+    NoMarketing,
+    /// Nothing.
+    #[default]
+    Other,
 }
 
 /// What a platform reports, lowest rank first; reports come in any order and never step back.

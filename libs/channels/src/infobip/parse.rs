@@ -1,7 +1,8 @@
 //! Infobip's webhook bodies: inbound messages, delivery reports and seen reports, mixed in one batch.
 
 use domain::{
-    Account, Contact, Content, Failure, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant,
+    Account, Contact, Content, Failure, FailureClass, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus,
+    Tenant,
 };
 use serde_json::Value;
 
@@ -264,7 +265,8 @@ fn failure(result: &Value) -> Failure {
     let words = [text(why.get("id")), text(why.get("name")).map(|name| label(&name))];
     let words: Vec<String> = words.into_iter().flatten().collect();
     let said = format!("{} {}", words.join(" "), text(why.get("description")).unwrap_or_default());
-    Failure { reason: words.join(" "), window_closed: super::window_closed(&said) }
+    let late = super::window_closed(&said);
+    Failure { reason: words.join(" "), class: if late { FailureClass::WindowClosed } else { FailureClass::Other } }
 }
 
 /// The platform's id of the message. Without one, a hash of the result stands for it, so that a repeat is
@@ -443,23 +445,23 @@ mod tests {
 
     #[test]
     fn a_failed_report_tells_why() {
-        for (error, reason, window_closed) in [
+        for (error, reason, class) in [
             (
                 json!({"groupId": 1, "id": 7005, "name": "EC_INVALID_DESTINATION_ADDRESS", "description": "No +385 91"}),
                 "7005 EC_INVALID_DESTINATION_ADDRESS",
-                false,
+                FailureClass::Other,
             ),
             (
                 json!({"id": 7065, "name": "EC_REENGAGEMENT", "description": "More than 24 hours have passed"}),
                 "7065 EC_REENGAGEMENT",
-                true,
+                FailureClass::WindowClosed,
             ),
-            (json!({"id": 0, "name": "NO_ERROR"}), "9 UNDELIVERABLE_NOT_DELIVERED", false),
-            (json!(null), "9 UNDELIVERABLE_NOT_DELIVERED", false),
+            (json!({"id": 0, "name": "NO_ERROR"}), "9 UNDELIVERABLE_NOT_DELIVERED", FailureClass::Other),
+            (json!(null), "9 UNDELIVERABLE_NOT_DELIVERED", FailureClass::Other),
         ] {
             let status = json!({"groupId": 2, "id": 9, "name": "UNDELIVERABLE_NOT_DELIVERED"});
             let parsed = parse_results(json!([{"messageId": "m-1", "status": status, "error": error}]));
-            let expected = Failure { reason: reason.to_owned(), window_closed };
+            let expected = Failure { reason: reason.to_owned(), class };
             assert_eq!(parsed.receipts[0].failure, Some(expected), "{error}");
         }
     }

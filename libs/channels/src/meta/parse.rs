@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Account, Contact, Content, Failure, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant,
+    Account, Contact, Content, Failure, FailureClass, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus,
+    Tenant,
 };
 use serde_json::Value;
 
-use super::{GROUP, NAME, WINDOW_CLOSED};
+use super::{GROUP, NAME, NO_MARKETING, WINDOW_CLOSED};
 use crate::{
     ParseError, Parsed,
     fields::{LINES_MAX, MAX_SENDER_BYTES, degrees, event, hashed, id, is_phone, items, label, unparsed},
@@ -310,7 +311,11 @@ fn failure(error: Option<&Value>) -> Failure {
     let words = [text(error.get("code")), text(error.get("title")).map(|title| label(&title))];
     Failure {
         reason: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
-        window_closed: error.get("code").and_then(Value::as_i64) == Some(WINDOW_CLOSED),
+        class: match error.get("code").and_then(Value::as_i64) {
+            Some(WINDOW_CLOSED) => FailureClass::WindowClosed,
+            Some(NO_MARKETING) => FailureClass::NoMarketing,
+            _ => FailureClass::Other,
+        },
     }
 }
 
@@ -487,10 +492,12 @@ mod tests {
             read(json!({ "statuses": [status] })).receipts[0].failure.clone().expect("it failed")
         };
         let late = failure(json!([{"code": 131_047, "title": "Re-engagement message", "message": "to 385910000001"}]));
-        assert_eq!((late.reason.as_str(), late.window_closed), ("131047 Re-engagement message", true));
+        assert_eq!((late.reason.as_str(), late.class), ("131047 Re-engagement message", FailureClass::WindowClosed));
         let other = failure(json!([{"code": 131_026, "title": "Message undeliverable"}]));
-        assert_eq!((other.reason.as_str(), other.window_closed), ("131026 Message undeliverable", false));
-        assert_eq!(failure(json!(null)), Failure { reason: String::new(), window_closed: false });
+        assert_eq!((other.reason.as_str(), other.class), ("131026 Message undeliverable", FailureClass::Other));
+        let stopped = failure(json!([{"code": 131_050, "title": "Unable to deliver"}]));
+        assert_eq!(stopped.class, FailureClass::NoMarketing);
+        assert_eq!(failure(json!(null)), Failure::default());
         let sent = read(json!({"statuses": [{"id": "wamid.1", "status": "sent", "timestamp": "1697043473"}]}));
         assert_eq!(sent.receipts[0].failure, None);
     }
