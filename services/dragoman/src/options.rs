@@ -189,7 +189,10 @@ impl Cli {
         };
         let url = format!("sqlite:{}", self.run.data.join("dragoman.db").display());
         let fallbacks = vec![(vec!["database".to_owned(), "url".to_owned()], url.into())];
-        config::Args { config: self.config.clone(), command: Some(command), fallbacks, ..config::Args::default() }
+        let serves = matches!(self.command, None | Some(Command::Run | Command::CheckConfig));
+        let needs_document = serves && self.run.document.is_none();
+        let overrides = needs_document.then(|| (vec!["needs_document".to_owned()], true.into())).into_iter().collect();
+        config::Args { config: self.config.clone(), command: Some(command), fallbacks, overrides }
     }
 }
 

@@ -29,6 +29,14 @@ pub fn parse(tenant: &Tenant, account: &Account, body: &[u8], received_at: Micro
         return Ok(parsed);
     };
     for result in results {
+        if let Some((name, contents)) = messages_api(result) {
+            match of_messages_api(tenant, account, result, received_at, (&name, contents)) {
+                Ok(Some(messages)) => parsed.messages.extend(messages),
+                Ok(None) => parsed.events.push(event(&format!("event.{name}"), result)),
+                Err(reason) => parsed.unknown.push(unparsed(&reason, result)),
+            }
+            continue;
+        }
         match one(tenant, account, result, received_at) {
             Ok(Item::Message(message)) => parsed.messages.push(*message),
             Ok(Item::Receipt(receipt)) => parsed.receipts.push(receipt),
@@ -86,6 +94,57 @@ fn notice(tenant: &Tenant, account: &Account, body: &Value) -> Option<Told> {
         content: Content::Notice { kind: label(&kind), text: text(content.get("description")) },
         traceparent: None,
     })))
+}
+
+/// What a WhatsApp number gets in the form of the Messages API: the event's name, and what was said.
+///
+/// Source: the models of Infobip's own clients (`MessagesApiWebhookEvent`).
+fn messages_api(result: &Value) -> Option<(String, &[Value])> {
+    let event = text(result.get("event"))?;
+    let is_whatsapp = text(result.get("channel")).is_some_and(|channel| channel.eq_ignore_ascii_case("WHATSAPP"));
+    let contents = result.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    is_whatsapp.then_some((label(&event), contents))
+}
+
+/// A message for each thing that was said; none where the event is no message.
+fn of_messages_api(
+    tenant: &Tenant,
+    account: &Account,
+    result: &Value,
+    received_at: Micros,
+    (event, contents): (&str, &[Value]),
+) -> Result<Option<Vec<Incoming>>, String> {
+    if event != "MO" {
+        return Ok(None);
+    }
+    if contents.is_empty() {
+        return Err("a message without content".to_owned());
+    }
+    let whole = inbound(tenant, account, result, received_at)?;
+    let message = |(n, item): (usize, &Value)| Incoming {
+        provider_message_id: match n {
+            0 => whole.provider_message_id.clone(),
+            n => hashed(&format!("{}/{n}", whole.provider_message_id)),
+        },
+        content: content_of_messages_api(item),
+        ..whole.clone()
+    };
+    Ok(Some(contents.iter().take(LINES_MAX).enumerate().map(message).collect()))
+}
+
+/// The kinds that have another name or other fields there.
+fn content_of_messages_api(item: &Value) -> Content {
+    let kind = text(item.get("type")).unwrap_or_default().to_ascii_uppercase();
+    match kind.as_str() {
+        "BUTTON_REPLY" => choice(item, "payload").unwrap_or(Content::Unknown { kind }),
+        "LIST_REPLY" => choice(item, "id").unwrap_or(Content::Unknown { kind }),
+        "IMAGE" | "DOCUMENT" | "AUDIO" | "VOICE" | "VIDEO" | "STICKER" => Content::Media {
+            media: kind.to_ascii_lowercase(),
+            url: text(item.get("url")),
+            caption: text(item.get("caption")).or_else(|| text(item.get("text"))),
+        },
+        _ => content(item),
+    }
 }
 
 fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) -> Result<Item, String> {
