@@ -111,6 +111,13 @@ pub enum Content {
         /// Its sentence, where it has one.
         text: Option<String>,
     },
+    /// The platform tells that the chat, or its person, has another id from now on. Nothing is answered.
+    Moved {
+        /// The platform's word for it.
+        kind: String,
+        /// The peer of the conversation from now on.
+        to: String,
+    },
     /// Nobody said anything: an alarm of our own is due.
     Alarm {
         /// Its name within the conversation.
@@ -205,7 +212,7 @@ pub struct OrderItem {
 impl Content {
     /// Nobody waits for an answer to it.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Reaction { .. } | Self::Revoke { .. } | Self::Notice { .. })
+        matches!(self, Self::Reaction { .. } | Self::Revoke { .. } | Self::Notice { .. } | Self::Moved { .. })
     }
 
     /// What is said now: of an edit the new content.
@@ -247,6 +254,7 @@ impl Content {
             Self::Reaction { emoji, .. } => with("reaction", emoji.as_deref()),
             Self::Revoke { .. } => with("taken back", None),
             Self::Notice { kind, text } => with(kind, text.as_deref()),
+            Self::Moved { kind, .. } => with(kind, None),
             Self::Alarm { .. } => with("alarm", None),
             Self::Notification { text, unasked } => match &unasked.template {
                 Some(template) if text.is_empty() => with("notification", Some(&template.in_words())),

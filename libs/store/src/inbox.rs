@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     engine::{Tx, args, clean, sql},
+    peers,
 };
 
 /// Longest text that may be part of a key, in bytes: an index row has its limit.
@@ -134,6 +135,13 @@ impl Store {
         if !rows.is_empty() && !insert_all(&mut tx, &rows, &grown, &next).await? {
             tx.rollback().await?;
             return Ok(None);
+        }
+        for (message, row) in messages.iter().zip(&accepted) {
+            if let (Content::Moved { to, .. }, Some(Accepted { conversation, duplicate: false, .. })) =
+                (&message.content, row)
+            {
+                peers::follow(&mut tx, message, *conversation, to).await?;
+            }
         }
         self.at("accept.inside").await;
         tx.commit().await?;

@@ -102,7 +102,7 @@ impl Store {
                     "select " now " as now, (select i.accepted_at from inbox i join messages m "
                     "on m.conversation = i.conversation and m.seq = i.seq and m.part = -1 "
                     "where i.conversation = $4 and i.tenant = $1 and i.provider = $5 "
-                    "and m.body not like '{\"type\":\"notice\"%' and m.body not like '{\"type\":\"other\",\"kind\":\"request_welcome\"%' order by i.seq desc limit 1) as wrote_at, "
+                    "and m.body not like '{\"type\":\"notice\"%' and m.body not like '{\"type\":\"moved\"%' and m.body not like '{\"type\":\"other\",\"kind\":\"request_welcome\"%' order by i.seq desc limit 1) as wrote_at, "
                     "o.scope, o.how, o.since from (select 1 as one) as one left join opt_outs o "
                     "on o.tenant = $1 and o.account = $2 and o.peer = $3 and o.ended_at is null order by o.scope"
                 ),

@@ -206,9 +206,11 @@ fn content(message: &Value, may_edit: bool) -> Content {
             let content = Box::new(content(part.get("message")?, false));
             Some(Content::Edit { of, content })
         }),
-        "system" => Some(Content::Notice {
-            kind: text(part.get("type")).map_or_else(|| "system".to_owned(), |kind| label(&kind)),
-            text: text(part.get("body")),
+        "system" => moved(message, part).or_else(|| {
+            Some(Content::Notice {
+                kind: text(part.get("type")).map_or_else(|| "system".to_owned(), |kind| label(&kind)),
+                text: text(part.get("body")),
+            })
         }),
         // `request_welcome`: somebody opened the chat for the first time and wrote nothing yet. `unknown` and `ephemeral` are
         // what older accounts get for `unsupported`.
@@ -216,6 +218,14 @@ fn content(message: &Value, may_edit: bool) -> Content {
         _ => None,
     };
     said.unwrap_or(Content::Unknown { kind })
+}
+
+/// A person who has another number now. A group stays where it is.
+fn moved(message: &Value, part: &Value) -> Option<Content> {
+    let kind = text(part.get("type")).filter(|kind| kind.ends_with("_changed_number"))?;
+    let to = text(part.get("wa_id")).or_else(|| text(part.get("new_wa_id")))?.trim().to_owned();
+    let other = is_phone(&to) && text(message.get("from")).as_ref() != Some(&to);
+    (other && message.get("group_id").is_none()).then(|| Content::Moved { kind: label(&kind), to })
 }
 
 /// The platform gives an id; its address is asked for when the file is.

@@ -28,6 +28,7 @@ on_both_engines!(
     a_report_that_marketing_was_stopped_is_an_opt_out_of_it,
     whoever_was_written_to_first_has_the_name_of_their_first_message,
     what_the_platform_calls_a_chat_leads_to_the_same_conversation_and_person,
+    who_has_another_number_keeps_conversation_person_and_what_they_do_not_want,
     a_part_that_may_not_be_said_is_a_failed_one_that_nobody_reads,
 );
 
@@ -340,6 +341,31 @@ async fn what_the_platform_calls_a_chat_leads_to_the_same_conversation_and_perso
     assert_eq!((rows.len(), rows[0].person), (2, rows[1].person));
     let found = db.store.find_conversation(&tenant("other"), &account(), "also").await.expect("a look");
     assert_eq!(found, None, "another tenant's");
+}
+
+async fn who_has_another_number_keeps_conversation_person_and_what_they_do_not_want(db: &Db) {
+    let lease = db.held().await;
+    db.store.commit(&lease, &changing(1, Scope::All, true)).await.expect("a commit");
+    let moved = |to: &str, key: &str| {
+        let content = Content::Moved { kind: "user_changed_number".to_owned(), to: to.to_owned() };
+        Incoming { content, ..text("acme", "p", key) }
+    };
+    // A conversation that is there already stays, and this one where it is.
+    let elsewhere = db.say("q", "m2").await.conversation;
+    db.store.accept(&[moved("q", "m3")]).await.expect("accepted");
+    let peer = async || {
+        let row = db.store.conversation(&lease.tenant, lease.conversation).await.expect("a look");
+        row.expect("a conversation").peer
+    };
+    assert_eq!((peer().await.as_str(), db.say("q", "m4").await.conversation), ("p", elsewhere));
+    db.store.accept(&[moved("r", "m5")]).await.expect("accepted");
+    assert_eq!(db.say("r", "m6").await.conversation, lease.conversation);
+    let rows = db.store.inbox_range(&lease, 1, 10).await.expect("rows");
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.person == rows[0].person), "{rows:?}");
+    assert_eq!(peer().await, "r");
+    let there = Lease { peer: "r".to_owned(), ..lease.clone() };
+    assert_eq!(forbidden(db, &there).await, [true, true, false], "they still want none");
+    assert_eq!(reach(db, &there).await.wrote_at, rows.last().map(|row| row.accepted_at), "the notice does not count");
 }
 
 async fn a_part_that_may_not_be_said_is_a_failed_one_that_nobody_reads(db: &Db) {
