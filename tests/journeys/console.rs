@@ -56,6 +56,7 @@ async fn give_up(store: &Store, message: &str, reason: &str, unknown_effect: boo
             dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),
             alarms: store::Alarms::default(),
             opt_outs: Vec::new(),
+            opted_at: None,
         };
         let committed = store.commit(&lease, &commit).await;
         store.release_idle(&lease).await.expect("released");

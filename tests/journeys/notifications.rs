@@ -91,8 +91,17 @@ impl There {
     }
 
     async fn notify(&mut self, key: &str) -> Result<pb::SendNotificationResponse, Status> {
+        self.notify_at(ANA, pb::NotificationCategory::Service, key).await
+    }
+
+    async fn notify_at(
+        &mut self,
+        number: &str,
+        category: pb::NotificationCategory,
+        key: &str,
+    ) -> Result<pb::SendNotificationResponse, Status> {
         let address =
-            pb::Address { account: "meta:main".to_owned(), address: format!("+{}", ANA.trim_start_matches('+')) };
+            pb::Address { account: "meta:main".to_owned(), address: format!("+{}", number.trim_start_matches('+')) };
         let template = pb::Template {
             name: "parcel".to_owned(),
             language: "en_US".to_owned(),
@@ -105,7 +114,7 @@ impl There {
             idempotency_key: key.to_owned(),
             ..Default::default()
         };
-        message.set_category(pb::NotificationCategory::Service);
+        message.set_category(category);
         let sent = self.client.send_notification(with_key(message)).await.map(tonic::Response::into_inner);
         self.quiet().await;
         sent
@@ -204,4 +213,34 @@ async fn a_template_reaches_somebody_who_never_wrote_through_infobip_too() {
     message.idempotency_key = "k2".to_owned();
     let refused = client.send_notification(with_key(message)).await.expect_err("nobody wrote");
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_from_the_number_that_the_platform_writes_is_in_the_same_conversation() {
+    const WRITTEN: &str = "5547988887777";
+    const NUMBER: &str = "554788887777";
+    let mut there = There::start(Deployment::One).await;
+    there.meta.set_written(WRITTEN, NUMBER);
+    let sent = there.notify_at(WRITTEN, pb::NotificationCategory::Service, "k1").await.expect("accepted");
+    there.meta.say(NUMBER, meta::Said::Text { text: "help".to_owned(), quoted: None });
+    there.quiet().await;
+    assert_eq!(there.meta.chat(NUMBER).answers().count(), 2, "the template, and the answer");
+    let request = pb::ListMessagesRequest { conversation_id: sent.conversation_id, ..Default::default() };
+    let listed = there.client.list_messages(with_key(request)).await.expect("a history").into_inner().messages;
+    let said: Vec<&str> = listed.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!((said.len(), said[1]), (3, "help"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stopped_marketing_at_the_platform_gets_no_more_of_it() {
+    let mut there = There::start(Deployment::One).await;
+    there.says("help").await;
+    there.meta.refuse_next(131_050, 1);
+    let sent = there.notify_at(ANA, pb::NotificationCategory::Marketing, "k1").await.expect("accepted");
+    let state = there.state(&sent).await;
+    assert_eq!((state.status.as_str(), state.reason.as_str()), ("failed", "no_marketing: HTTP 400 code 131050"));
+    let refused = there.notify_at(ANA, pb::NotificationCategory::Marketing, "k2").await.expect_err("they want none");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    there.notify("k3").await.expect("a service's word goes");
+    assert_eq!(there.got(), (1, 0));
 }

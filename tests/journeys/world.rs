@@ -149,8 +149,11 @@ impl World {
             platform.infobip.set_name(peer, name);
         }
         let demo = fakes::demo_fleet(listener().await, listener().await, folder.path(), stop.clone()).expect("a fleet");
-        std::fs::write(folder.path().join("tenants.toml"), fakes::as_toml(&platform.account, &demo.document))
-            .expect("the folder can be written");
+        std::fs::write(
+            folder.path().join("tenants.toml"),
+            fakes::as_toml(&[fakes::account(&platform)], &demo.document),
+        )
+        .expect("the folder can be written");
         let (database, servers) = match deployment {
             Deployment::One => (format!("sqlite:{}", folder.path().join("dragoman.db").display()), None),
             Deployment::Cluster => {

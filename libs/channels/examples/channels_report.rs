@@ -187,6 +187,7 @@ fn kind(content: &Content) -> String {
         Content::Reaction { .. } => "reaction".to_owned(),
         Content::Revoke { .. } => "revoke".to_owned(),
         Content::Notice { kind, .. } => format!("notice {kind}"),
+        Content::Moved { kind, .. } => format!("moved {kind}"),
         Content::Other { kind } => format!("other {kind}"),
         Content::Alarm { .. } => "alarm".to_owned(),
         Content::Notification { .. } => "notification".to_owned(),

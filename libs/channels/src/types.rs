@@ -118,6 +118,8 @@ pub enum SendOutcome {
         /// The platform took the request and refused the message in the same answer: store it as a `failed`
         /// receipt, with these words for the operator.
         refused: Option<String>,
+        /// The platform's own id of the chat, where it is another than the one we wrote to: answers come from there.
+        peer: Option<String>,
     },
     /// The platform will not take it, however often it is tried.
     Rejected {
@@ -160,6 +162,8 @@ pub enum RejectClass {
     Recipient,
     /// The person wants nothing from us: they blocked the account, or want no messages that they did not ask for.
     OptedOut,
+    /// The person told the platform that they want nothing from us that sells.
+    NoMarketing,
     /// The platform's time for free answers is over; only a template may be sent.
     WindowClosed,
     /// The message itself is wrong: shape, length, type.
@@ -173,6 +177,7 @@ impl RejectClass {
             Self::Credentials => "credentials",
             Self::Recipient => "recipient",
             Self::OptedOut => "opted_out",
+            Self::NoMarketing => "no_marketing",
             Self::WindowClosed => "window_closed",
             Self::Content => "content",
         }

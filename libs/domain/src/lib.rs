@@ -7,7 +7,7 @@ pub mod time;
 
 pub use id::{Account, ConversationId, OutboxId, PersonId, Tenant};
 pub use message::{
-    Category, Choice, Contact, Content, Failure, Incoming, Location, OrderItem, Outgoing, Receipt, ReceiptStatus,
-    Reply, ReplyFile, Span, Style, Template, Unasked,
+    Category, Choice, Contact, Content, Failure, FailureClass, Incoming, Location, OrderItem, Outgoing, Receipt,
+    ReceiptStatus, Reply, ReplyFile, Span, Style, Template, Unasked,
 };
 pub use time::{Clock, Micros, SystemClock};

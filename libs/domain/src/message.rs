@@ -111,6 +111,13 @@ pub enum Content {
         /// Its sentence, where it has one.
         text: Option<String>,
     },
+    /// The platform tells that the chat, or its person, has another id from now on. Nothing is answered.
+    Moved {
+        /// The platform's word for it.
+        kind: String,
+        /// The peer of the conversation from now on.
+        to: String,
+    },
     /// Nobody said anything: an alarm of our own is due.
     Alarm {
         /// Its name within the conversation.
@@ -205,7 +212,7 @@ pub struct OrderItem {
 impl Content {
     /// Nobody waits for an answer to it.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Reaction { .. } | Self::Revoke { .. } | Self::Notice { .. })
+        matches!(self, Self::Reaction { .. } | Self::Revoke { .. } | Self::Notice { .. } | Self::Moved { .. })
     }
 
     /// What is said now: of an edit the new content.
@@ -247,6 +254,7 @@ impl Content {
             Self::Reaction { emoji, .. } => with("reaction", emoji.as_deref()),
             Self::Revoke { .. } => with("taken back", None),
             Self::Notice { kind, text } => with(kind, text.as_deref()),
+            Self::Moved { kind, .. } => with(kind, None),
             Self::Alarm { .. } => with("alarm", None),
             Self::Notification { text, unasked } => match &unasked.template {
                 Some(template) if text.is_empty() => with("notification", Some(&template.in_words())),
@@ -459,12 +467,25 @@ pub struct Receipt {
 }
 
 /// Why a platform did not deliver a message of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The platform's code and its words for it, without personal data, at most 200 characters.
     pub reason: String,
+    /// What follows from it.
+    pub class: FailureClass,
+}
+
+/// What follows from a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
     /// Its time for free words is over; a template would have been taken.
-    pub window_closed: bool,
+    WindowClosed,
+    /// The person told the platform that they want nothing from us that sells.
+    NoMarketing,
+    /// Nothing.
+    #[default]
+    Other,
 }
 
 /// What a platform reports, lowest rank first; reports come in any order and never step back.

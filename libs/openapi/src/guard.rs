@@ -52,6 +52,17 @@ pub(crate) enum Refused {
     UserInfo,
 }
 
+/// Why a call of this address would be refused, as far as its text tells: a name that is looked up may still lead to a
+/// private address.
+pub fn refusal(url: &Url, allow_private: bool) -> Option<String> {
+    if let Err(refused) = check_url(url, allow_private) {
+        return Some(refused.to_string());
+    }
+    let name = url.domain()?.trim_end_matches('.').to_ascii_lowercase();
+    let local = name == "localhost" || name.ends_with(".localhost");
+    (local && !allow_private).then(|| Refused::Private(name).to_string())
+}
+
 /// Literal addresses never reach the resolver, so they are judged here.
 pub(crate) fn check_url(url: &Url, allow_private: bool) -> Result<(), Refused> {
     if !matches!(url.scheme(), "http" | "https") {

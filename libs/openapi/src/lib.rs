@@ -21,7 +21,7 @@ pub use backend::{
     Response, ResponseBody,
 };
 pub use fetch::{FetchError, fetch};
-pub use guard::is_public;
+pub use guard::{is_public, refusal};
 pub use import::{ImportError, ImportOptions, import};
 pub use model::{
     BodyEncoding, BodyShape, Document, Field, File, FileField, Files, KeyLocation, Location, MAX_OPERATION_BYTES, Need,

@@ -30,6 +30,7 @@ use crate::{
     phone::{Phones, State, shows_phones},
     posting::Posting,
     serve,
+    template::{Template, Templates},
     trouble::Trouble,
 };
 
@@ -166,6 +167,8 @@ struct Inner {
     blocked: BTreeSet<String>,
     sends: Vec<Send>,
     media: Media,
+    /// While there is none, every name is approved.
+    templates: Templates,
 }
 
 /// One request to send that was lawful and acted, for assertions.
@@ -200,6 +203,7 @@ impl Infobip {
             blocked: BTreeSet::new(),
             sends: Vec::new(),
             media: Media::default(),
+            templates: Templates::default(),
         };
         let shared = Shared { config, posting, faults: Faults::default(), state: State::new(inner) };
         Ok(Self(Arc::new(shared)))
@@ -341,6 +345,27 @@ impl Infobip {
     /// Every webhook so far, with its attempts and their statuses.
     pub fn webhooks(&self) -> Vec<Outgoing> {
         self.0.posting.outgoing()
+    }
+
+    /// A template that the platform has approved; one of the same name and language is replaced. While there is none, any
+    /// name is taken. False: there are 1,000.
+    pub fn add_template(&self, template: Template) -> bool {
+        self.lock().templates.add(template)
+    }
+
+    /// A template is approved no more. False: there was none.
+    pub fn remove_template(&self, name: &str, language: &str) -> bool {
+        self.lock().templates.remove(name, language)
+    }
+
+    /// What the platform has approved.
+    pub fn templates(&self) -> Vec<Template> {
+        self.lock().templates.all().to_vec()
+    }
+
+    /// Up to `limit` webhooks with numbers below `before`, the newest of them, oldest first.
+    pub(crate) fn told_webhooks(&self, before: Option<usize>, limit: usize) -> Vec<serde_json::Value> {
+        self.0.posting.told(before, limit)
     }
 
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over.

@@ -77,6 +77,7 @@ pub mod platform;
 mod posting;
 mod serve;
 pub mod telegram;
+mod template;
 pub mod trouble;
 
 pub use infobip::Infobip;

@@ -32,22 +32,22 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use self::{media::Media, people::People, status::Sending, webhook::Gathered};
 pub use self::{
-    content::Template,
     pace::PairRate,
     said::{Card, Item, Said},
     verify::Handshake,
     webhook::{Bundle, Webhook},
 };
-use self::{media::Media, people::People, status::Sending, webhook::Gathered};
 use crate::{
     faults::Faults,
     phone::{Bubble, Phones, State, shows_phones},
     posting::Posting,
     serve,
+    template::Templates,
     trouble::Trouble,
 };
-pub use crate::{infobip::Reads, posting::Outgoing};
+pub use crate::{infobip::Reads, posting::Outgoing, template::Template};
 
 /// Records of sends kept; the oldest go first.
 const MOST_SENDS: usize = 1_000_000;
@@ -162,7 +162,7 @@ struct Inner {
     unreachable: Vec<String>,
     /// Who blocked the business.
     blocked: BTreeSet<String>,
-    templates: Vec<Template>,
+    templates: Templates,
     /// Error codes for the next sends.
     commands: VecDeque<u32>,
     sends: VecDeque<Send>,
@@ -218,7 +218,7 @@ impl Meta {
             people: People::default(),
             unreachable: Vec::new(),
             blocked: BTreeSet::new(),
-            templates: Vec::new(),
+            templates: Templates::default(),
             commands: VecDeque::new(),
             sends: VecDeque::new(),
             media: Media::default(),
@@ -287,6 +287,12 @@ impl Meta {
         self.lock().unreachable.push(peer.to_owned());
     }
 
+    /// What a business sends to `written` goes to `number`, as the platform writes it: in some countries (Brazil, Mexico,
+    /// Argentina) a number is written in two ways. The answer to the send names `number`.
+    pub fn set_written(&self, written: &str, number: &str) {
+        self.lock().people.write(written, number);
+    }
+
     /// The person blocks the business, or lets it in again. The business does not hear of it: what it sends meanwhile gets
     /// as far as `sent` and never arrives.
     pub fn set_blocked(&self, peer: &str, blocked: bool) {
@@ -321,11 +327,19 @@ impl Meta {
         (inner.status_delay, inner.status_order, inner.status_copies)
     }
 
-    /// A template that the platform has approved; one of the same name and language is replaced.
-    pub fn add_template(&self, template: Template) {
-        let mut inner = self.lock();
-        inner.templates.retain(|one| (&one.name, &one.language) != (&template.name, &template.language));
-        inner.templates.push(template);
+    /// A template that the platform has approved; one of the same name and language is replaced. False: there are 1,000.
+    pub fn add_template(&self, template: Template) -> bool {
+        self.lock().templates.add(template)
+    }
+
+    /// A template is approved no more. False: there was none.
+    pub fn remove_template(&self, name: &str, language: &str) -> bool {
+        self.lock().templates.remove(name, language)
+    }
+
+    /// What the platform has approved.
+    pub fn templates(&self) -> Vec<Template> {
+        self.lock().templates.all().to_vec()
     }
 
     /// See [`StatusOrder`].
@@ -448,6 +462,11 @@ impl Meta {
     /// Every webhook so far, with its attempts and their statuses.
     pub fn webhooks(&self) -> Vec<Outgoing> {
         self.0.posting.outgoing()
+    }
+
+    /// Up to `limit` webhooks with numbers below `before`, the newest of them, oldest first.
+    pub(crate) fn told_webhooks(&self, before: Option<usize>, limit: usize) -> Vec<serde_json::Value> {
+        self.0.posting.told(before, limit)
     }
 
     /// Waits until every webhook was taken or given up, at most `limit`; false when the time is over. Webhooks that

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use domain::Micros;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use crate::{
     infobip::Reads,
     phone::{Chat, Tick},
     serve,
+    template::Template,
     trouble::Trouble,
 };
 
@@ -166,12 +167,37 @@ impl Platform {
         }
     }
 
-    /// Every webhook so far, oldest first, with what became of it.
-    fn webhooks(&self) -> Vec<Value> {
+    /// Up to `limit` webhooks with numbers below `before`, the newest of them, oldest first.
+    fn webhooks(&self, before: Option<usize>, limit: usize) -> Vec<Value> {
         match self {
-            Self::Infobip(infobip) => infobip.webhooks().iter().map(|one| json!(one)).collect(),
-            Self::Meta(meta) => meta.webhooks().iter().map(|one| json!(one)).collect(),
-            Self::Telegram(telegram) => telegram.webhooks().iter().map(|one| json!(one)).collect(),
+            Self::Infobip(infobip) => infobip.told_webhooks(before, limit),
+            Self::Meta(meta) => meta.told_webhooks(before, limit),
+            Self::Telegram(telegram) => telegram.told_webhooks(before, limit),
+        }
+    }
+
+    /// What it has approved; none where it has no templates.
+    fn templates(&self) -> Option<Vec<Template>> {
+        match self {
+            Self::Infobip(infobip) => Some(infobip.templates()),
+            Self::Meta(meta) => Some(meta.templates()),
+            Self::Telegram(_) => None,
+        }
+    }
+
+    fn add_template(&self, template: Template) -> bool {
+        match self {
+            Self::Infobip(infobip) => infobip.add_template(template),
+            Self::Meta(meta) => meta.add_template(template),
+            Self::Telegram(_) => false,
+        }
+    }
+
+    fn remove_template(&self, name: &str, language: &str) -> bool {
+        match self {
+            Self::Infobip(infobip) => infobip.remove_template(name, language),
+            Self::Meta(meta) => meta.remove_template(name, language),
+            Self::Telegram(_) => false,
         }
     }
 

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::Url;
@@ -19,7 +18,7 @@ const MOST_RECORDS: usize = 1_000_000;
 const MOST_UNDER_WAY: usize = 200_000;
 
 /// One webhook and what became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The body.
     pub body: Value,
@@ -31,6 +30,23 @@ pub struct Outgoing {
     pub told_when: usize,
     /// True once it was answered 2xx.
     pub taken: bool,
+}
+
+/// Up to `limit` of what is kept with numbers below `before`, the newest of them, oldest first; the oldest that is kept
+/// has the number `first`.
+pub(crate) fn page<T>(
+    kept: &VecDeque<T>,
+    first: usize,
+    before: Option<usize>,
+    limit: usize,
+) -> impl Iterator<Item = (usize, &T)> {
+    let end = before.map_or(kept.len(), |before| before.saturating_sub(first).min(kept.len()));
+    let begin = end.saturating_sub(limit);
+    kept.range(begin..end).enumerate().map(move |(at, one)| (first + begin + at, one))
+}
+
+pub(crate) fn milliseconds(took: &[Duration]) -> Vec<u64> {
+    took.iter().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)).collect()
 }
 
 /// A signed webhook with its address.
@@ -68,6 +84,25 @@ pub(crate) struct Posting {
     merge: fn(&mut Value, &Value) -> bool,
     trouble: Mutex<Trouble>,
     gathered: Mutex<Vec<Waiting>>,
+    /// Nobody serves the webhook's address.
+    nobody: Seldom,
+}
+
+/// Says when something that goes on is to be logged: at once, and then at most once a minute.
+#[derive(Default)]
+pub(crate) struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now.saturating_duration_since(last) >= Self::PAUSE);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
 }
 
 #[derive(Default)]
@@ -118,6 +153,7 @@ impl Posting {
             merge,
             trouble: Mutex::default(),
             gathered: Mutex::default(),
+            nobody: Seldom::default(),
         })
     }
 
@@ -240,6 +276,19 @@ impl Posting {
         self.lock().kept.iter().cloned().collect()
     }
 
+    /// As JSON, with its number and times in milliseconds: up to `limit` with numbers below `before`, the newest of them,
+    /// oldest first.
+    pub(crate) fn told(&self, before: Option<usize>, limit: usize) -> Vec<Value> {
+        let records = self.lock();
+        let told = |(number, one): (usize, &Outgoing)| {
+            json!({
+                "number": number, "body": one.body, "statuses": one.statuses, "took_ms": milliseconds(&one.took),
+                "told_when": one.told_when, "taken": one.taken,
+            })
+        };
+        page(&records.kept, records.first, before, limit).map(told).collect()
+    }
+
     /// The newest body of which `is_it` is true.
     pub(crate) fn find_last(&self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
         self.lock().kept.iter().rev().map(|one| &one.body).find(|body| is_it(body)).cloned()
@@ -266,6 +315,12 @@ impl Posting {
             let (status, told_when) = match request.body(letter.text.clone()).send().await {
                 Ok(response) => (response.status().as_u16(), response.headers().contains_key("retry-after")),
                 Err(error) => {
+                    if error.is_connect() && self.nobody.is_due(Instant::now()) {
+                        let attempts = self.attempts;
+                        // Its path may hold a secret.
+                        let origin = letter.url.origin().ascii_serialization();
+                        tracing::warn!(origin, attempts, "nobody serves the webhook's address; each is tried again");
+                    }
                     tracing::debug!(%error, attempt, "webhook got no answer");
                     (0, false)
                 }
@@ -287,5 +342,36 @@ impl Posting {
 
     fn lock(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_is_logged_at_once_and_then_once_a_minute() {
+        let (seldom, start) = (Seldom::default(), Instant::now());
+        let due = |seconds: u64| seldom.is_due(start + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 59, 60, 61, 119, 120].map(due), [true, false, false, true, false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn webhooks_are_told_by_pages_with_times_in_milliseconds() {
+        let posting = Arc::new(Posting::new(1, Duration::ZERO, |_, _| false).expect("a client"));
+        for n in 0..5 {
+            posting.post(json!(n), |_| None, Duration::ZERO, |_| {});
+        }
+        posting.lock().find(4).expect("there").took = vec![Duration::from_micros(12_900)];
+        let numbers = |before, limit| -> Vec<u64> {
+            posting.told(before, limit).iter().filter_map(|one| one["number"].as_u64()).collect()
+        };
+        assert_eq!(numbers(None, 2), [3, 4]);
+        assert_eq!(numbers(Some(3), 2), [1, 2]);
+        assert_eq!(numbers(Some(1), 2), [0]);
+        assert_eq!(numbers(Some(0), 2), [0; 0]);
+        assert_eq!(numbers(Some(99), 9).len(), 5);
+        let last = &posting.told(None, 1)[0];
+        assert_eq!((&last["took_ms"], &last["body"]), (&json!([12]), &json!(4)));
     }
 }

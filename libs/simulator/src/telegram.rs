@@ -68,6 +68,7 @@ use crate::{
     faults::Faults,
     parts::FilePart,
     phone::{Phones, State, Tick, shows_phones},
+    posting::Seldom,
     serve,
     trouble::{Gathered, Trouble},
 };
@@ -199,6 +200,8 @@ struct Shared {
     state: State<Inner>,
     /// Updates that wait or are on their way.
     under_way: watch::Sender<usize>,
+    /// Nobody serves the webhook's address.
+    nobody: Seldom,
 }
 
 struct Inner {
@@ -294,6 +297,7 @@ impl Telegram {
             faults: Faults::default(),
             state: State::new(inner),
             under_way: watch::channel(0).0,
+            nobody: Seldom::default(),
         };
         Ok(Self(Arc::new(shared)))
     }
@@ -583,6 +587,11 @@ impl Telegram {
     /// Every posted update so far, with its attempts and their statuses; the newest 100,000.
     pub fn webhooks(&self) -> Vec<Outgoing> {
         self.lock().outgoing.to_vec()
+    }
+
+    /// Up to `limit` webhooks with numbers below `before`, the newest of them, oldest first.
+    pub(crate) fn told_webhooks(&self, before: Option<usize>, limit: usize) -> Vec<serde_json::Value> {
+        webhook::told(&self.lock(), before, limit)
     }
 
     /// Waits until every update was taken, by webhook or by a poll's offset, or given up, at most `limit`; false when the

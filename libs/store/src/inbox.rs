@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     engine::{Tx, args, clean, sql},
+    peers,
 };
 
 /// Longest text that may be part of a key, in bytes: an index row has its limit.
@@ -90,7 +91,8 @@ impl Store {
     ) -> Result<Option<Vec<Accepted>>, StoreError> {
         self.at("accept.before").await;
         let mut tx = self.begin().await?;
-        let Keys { conversations, people } = keys(&mut tx, messages).await?;
+        let Keys { conversations, people, nameless } = keys(&mut tx, messages).await?;
+        give_names(&mut tx, messages, &people, &nameless).await?;
         let (mut next, mut known) = lock(&mut tx, conversations.values().copied().collect(), messages).await?;
 
         let mut order: Vec<usize> = (0..messages.len()).collect();
@@ -133,6 +135,13 @@ impl Store {
         if !rows.is_empty() && !insert_all(&mut tx, &rows, &grown, &next).await? {
             tx.rollback().await?;
             return Ok(None);
+        }
+        for (message, row) in messages.iter().zip(&accepted) {
+            if let (Content::Moved { to, .. }, Some(Accepted { conversation, duplicate: false, .. })) =
+                (&message.content, row)
+            {
+                peers::follow(&mut tx, message, *conversation, to).await?;
+            }
         }
         self.at("accept.inside").await;
         tx.commit().await?;
@@ -276,6 +285,8 @@ fn in_json<T: Serialize>(rows: &[T]) -> Result<String, StoreError> {
 struct Keys {
     conversations: BTreeMap<Key, ConversationId>,
     people: HashMap<PersonKey, PersonId>,
+    /// Those of the people who were there and have no name yet.
+    nameless: BTreeSet<PersonId>,
 }
 
 fn key(message: &Incoming) -> Key {
@@ -318,11 +329,12 @@ async fn find(tx: &mut Tx, messages: &[Incoming]) -> Result<Keys, StoreError> {
     let rows = tx
         .all(
             sql!(
-                "select n.tenant, n.account, n.peer, k.conversation, n.channel, n.user_id, p.person from "
+                "select n.tenant, n.account, n.peer, k.conversation, n.channel, n.user_id, p.person, q.id is not null and q.contact_name is null as nameless from "
                 ("json_to_recordset($1::json) as n(tenant text, account text, peer text, channel text, user_id text)"
                     | "(select value ->> 'tenant' as tenant, value ->> 'account' as account, value ->> 'peer' as peer, value ->> 'channel' as channel, value ->> 'user_id' as user_id from json_each($1)) as n")
                 " left join conversation_keys k on k.tenant = n.tenant and k.account = n.account and k.peer = n.peer"
                 " left join person_keys p on p.tenant = n.tenant and p.channel = n.channel and p.user_id = n.user_id"
+                " left join person q on q.id = p.person"
             ),
             args![in_json(&wanted)?],
         )
@@ -335,6 +347,9 @@ async fn find(tx: &mut Tx, messages: &[Incoming]) -> Result<Keys, StoreError> {
             found.conversations.insert(key, ConversationId(conversation));
         }
         if let Some(person) = row.opt_uuid("person")? {
+            if row.bool("nameless")? {
+                found.nameless.insert(PersonId(person));
+            }
             found.people.insert((tenant, row.text("channel")?, row.text("user_id")?), PersonId(person));
         }
     }
@@ -380,10 +395,7 @@ async fn make_people(tx: &mut Tx, messages: &[Incoming], found: &Keys) -> Result
     let missing: BTreeMap<PersonKey, Option<String>> = messages
         .iter()
         .filter(|m| !found.people.contains_key(&person_key(m)))
-        .map(|m| {
-            let name = m.contact_name.as_ref().map(|name| name.replace('\0', "").chars().take(200).collect());
-            (person_key(m), name)
-        })
+        .map(|m| (person_key(m), name_of(m)))
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -413,6 +425,34 @@ async fn make_people(tx: &mut Tx, messages: &[Incoming], found: &Keys) -> Result
             " join person_keys k on k.tenant = n.tenant and k.channel = n.channel and k.user_id = n.user_id and k.person = n.person"
         );
         tx.execute(people, args![&new]).await?;
+    }
+    Ok(())
+}
+
+/// The sender's name as it is kept.
+fn name_of(message: &Incoming) -> Option<String> {
+    message.contact_name.as_ref().map(|name| name.replace('\0', "").chars().take(200).collect())
+}
+
+/// Whoever was first written to by us has no name before their own first message: it is kept then. In the order of their
+/// ids, as two groups may name the same people.
+async fn give_names(
+    tx: &mut Tx,
+    messages: &[Incoming],
+    people: &HashMap<PersonKey, PersonId>,
+    nameless: &BTreeSet<PersonId>,
+) -> Result<(), StoreError> {
+    if nameless.is_empty() {
+        return Ok(());
+    }
+    let named = messages.iter().filter_map(|message| Some((*people.get(&person_key(message))?, name_of(message)?)));
+    let named: BTreeMap<PersonId, String> = named.filter(|(person, _)| nameless.contains(person)).collect();
+    for (person, name) in named {
+        tx.execute(
+            sql!("update person set contact_name = $2 where id = $1 and contact_name is null"),
+            args![person, name],
+        )
+        .await?;
     }
     Ok(())
 }

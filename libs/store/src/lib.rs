@@ -31,6 +31,7 @@ pub mod migrations;
 pub mod notifications;
 pub mod opt_outs;
 pub mod outbox;
+mod peers;
 pub mod people;
 pub mod receipts;
 pub mod reports;

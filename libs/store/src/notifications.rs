@@ -24,7 +24,7 @@ pub struct NotificationState {
 }
 
 impl Store {
-    /// Where a notification stands that was accepted under this message id.
+    /// Where a notification stands that was accepted under this message id, and what it says.
     ///
     /// # Errors
     /// When the database fails.
@@ -33,11 +33,11 @@ impl Store {
         tenant: &Tenant,
         account: &domain::Account,
         message: &str,
-    ) -> Result<Option<Accepted>, StoreError> {
+    ) -> Result<Option<(Accepted, Content)>, StoreError> {
         let row = self
             .read_one(
                 sql!(
-                    "select i.conversation, i.seq, c.done_seq from inbox i join conversations c on c.id = i.conversation "
+                    "select i.conversation, i.seq, i.payload, c.done_seq from inbox i join conversations c on c.id = i.conversation "
                     "where i.tenant = $1 and i.provider = $2 and i.account = $3 and i.provider_message_id = $4"
                 ),
                 args![tenant, PROVIDER, account, message],
@@ -46,7 +46,8 @@ impl Store {
         row.map(|row| {
             let (seq, done) = (row.int("seq")?, row.int("done_seq")?);
             let conversation = ConversationId(row.uuid("conversation")?);
-            Ok(Accepted { conversation, seq, duplicate: true, ring: seq > done })
+            let incoming: Incoming = row.json("payload")?;
+            Ok((Accepted { conversation, seq, duplicate: true, ring: seq > done }, incoming.content))
         })
         .transpose()
     }

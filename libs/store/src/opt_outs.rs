@@ -8,7 +8,7 @@ use domain::{Account, Category, ConversationId, Micros, Tenant};
 use crate::{
     Lease, Store, StoreError,
     batch::Batch,
-    engine::{args, clean, sql},
+    engine::{Tx, args, clean, sql},
 };
 
 /// What somebody does not want.
@@ -102,7 +102,7 @@ impl Store {
                     "select " now " as now, (select i.accepted_at from inbox i join messages m "
                     "on m.conversation = i.conversation and m.seq = i.seq and m.part = -1 "
                     "where i.conversation = $4 and i.tenant = $1 and i.provider = $5 "
-                    "and m.body not like '{\"type\":\"notice\"%' and m.body not like '{\"type\":\"other\",\"kind\":\"request_welcome\"%' order by i.seq desc limit 1) as wrote_at, "
+                    "and m.body not like '{\"type\":\"notice\"%' and m.body not like '{\"type\":\"moved\"%' and m.body not like '{\"type\":\"other\",\"kind\":\"request_welcome\"%' order by i.seq desc limit 1) as wrote_at, "
                     "o.scope, o.how, o.since from (select 1 as one) as one left join opt_outs o "
                     "on o.tenant = $1 and o.account = $2 and o.peer = $3 and o.ended_at is null order by o.scope"
                 ),
@@ -124,18 +124,20 @@ impl Store {
         Ok(Reach { now, wrote_at, opt_outs })
     }
 
-    /// Notes at once that the person of a conversation blocked us.
+    /// Notes at once what a platform said while something was sent: that the person blocked us, or wants nothing that
+    /// sells. `at`: when the sending began, by the database's clock; what was told or written since then is newer.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn note_blocked(&self, lease: &Lease, how: &str) -> Result<(), StoreError> {
+    pub async fn note_opt_out(&self, lease: &Lease, scope: Scope, how: &str, at: Micros) -> Result<(), StoreError> {
         self.write(
             sql!(
-                "insert into opt_outs (tenant, account, peer, scope, how, since) values ($1, $2, $3, 'blocked', $4, " now ") "
+                "insert into opt_outs (tenant, account, peer, scope, how, since) values ($1, $2, $3, $4, $5, $6) "
                 "on conflict (tenant, account, peer, scope) do update set how = excluded.how, since = excluded.since, "
-                "ended_at = null"
+                "ended_at = null where excluded.since > opt_outs.since and case when opt_outs.ended_at is null "
+                "then opt_outs.scope = 'blocked' else excluded.since / 1000000 > opt_outs.ended_at / 1000000 end"
             ),
-            args![&lease.tenant, &lease.account, &lease.peer, short(how)],
+            args![&lease.tenant, &lease.account, &lease.peer, scope.as_str(), short(how), at],
         )
         .await?;
         Ok(())
@@ -149,27 +151,52 @@ fn short(how: &str) -> String {
     clean(how).chars().take(HOW_CHARS_MAX).collect()
 }
 
-/// Writes what a turn changes, within its commit. One that holds already keeps its time.
-pub(crate) fn push(batch: &mut Batch, lease: &Lease, changes: &[OptChange]) {
+/// Writes that a platform's report of a message says that its person wants nothing that sells, at its time.
+pub(crate) async fn no_marketing(
+    tx: &mut Tx,
+    conversation: ConversationId,
+    how: &str,
+    at: Option<Micros>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        sql!(
+            "insert into opt_outs (tenant, account, peer, scope, how, since) "
+            "select c.tenant, c.account, c.peer, 'marketing', $2, " ("least" | "min") "(coalesce($3, " now "), " now ") "
+            "from conversations c where c.id = $1 "
+            "on conflict (tenant, account, peer, scope) do update set how = excluded.how, since = excluded.since, "
+            "ended_at = null where excluded.since / 1000000 > opt_outs.ended_at / 1000000"
+        ),
+        args![conversation, short(how), at],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes what a turn changes, within its commit. One that holds already keeps its time. `at`: when it was said; what was
+/// said later stays. Platforms tell whole seconds, so within one second the turn that comes later counts. What is taken
+/// back without having been there is kept as well: an older word may still come.
+pub(crate) fn push(batch: &mut Batch, lease: &Lease, changes: &[OptChange], at: Option<Micros>) {
     for change in changes {
-        if change.out {
-            batch.push(
-                sql!(
-                    "insert into opt_outs (tenant, account, peer, scope, how, since) "
-                    "select $1, $2, $3, $4, $5, " now if_held " on conflict (tenant, account, peer, scope) do update "
-                    "set how = excluded.how, since = excluded.since, ended_at = null where opt_outs.ended_at is not null "
-                    "or opt_outs.scope = 'blocked' returning 1 as v"
-                ),
-                args![&lease.tenant, &lease.account, &lease.peer, change.scope.as_str(), short(&change.how)],
-            );
+        let sql = if change.out {
+            sql!(
+                "insert into opt_outs (tenant, account, peer, scope, how, since) "
+                "select $1, $2, $3, $4, $5, t.at from "
+                // To the end of the second: what was accepted within it was written before.
+                "(select " ("least" | "min") "(coalesce($6 + 999999, " now "), " now ") as at) t" if_held
+                " on conflict (tenant, account, peer, scope) do update "
+                "set how = excluded.how, since = excluded.since, ended_at = null "
+                "where (opt_outs.ended_at is not null or opt_outs.scope = 'blocked') "
+                "and excluded.since / 1000000 >= coalesce(opt_outs.ended_at, opt_outs.since) / 1000000 returning 1 as v"
+            )
         } else {
-            batch.push(
-                sql!(
-                    "update opt_outs set ended_at = " now " where tenant = $1 and account = $2 and peer = $3 "
-                    "and scope = $4 and ended_at is null" and_held " returning 1 as v"
-                ),
-                args![&lease.tenant, &lease.account, &lease.peer, change.scope.as_str()],
-            );
-        }
+            sql!(
+                "insert into opt_outs (tenant, account, peer, scope, how, since, ended_at) "
+                "select $1, $2, $3, $4, $5, t.at, t.at from (select " ("least" | "min") "(coalesce($6, " now "), " now ") as at) t" if_held
+                " on conflict (tenant, account, peer, scope) do update set ended_at = excluded.ended_at "
+                "where excluded.ended_at / 1000000 >= coalesce(opt_outs.ended_at, opt_outs.since) / 1000000 returning 1 as v"
+            )
+        };
+        let args = args![&lease.tenant, &lease.account, &lease.peer, change.scope.as_str(), short(&change.how), at];
+        batch.push(sql, args);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ConversationId, Receipt, Tenant};
+use domain::{ConversationId, Failure, FailureClass, Receipt, Tenant};
 
 use crate::{
     Store, StoreError,
     engine::{args, clean, sql},
-    notifications, outbox,
+    notifications, opt_outs, outbox,
 };
 
 /// Longest stored reason, in characters.
@@ -20,7 +20,8 @@ fn reason(words: &str) -> String {
 impl Store {
     /// Records a platform's reports in one transaction. One that names a message of ours is a proof that the platform
     /// took it: the message becomes `sent` and its conversation is woken. One that says that words came too late has a
-    /// message with a template follow as that, once. Gives the conversations to ring.
+    /// message with a template follow as that, once; one that says that the person wants nothing that sells is kept as an
+    /// opt-out. Gives the conversations to ring.
     ///
     /// # Errors
     /// [`StoreError::Busy`] for a lock; nothing was kept then.
@@ -90,9 +91,16 @@ impl Store {
             if outbox::prove(&mut tx, conversation, id, Some(&receipt.provider_message_id)).await? {
                 ring.insert(conversation);
             }
-            let too_late = receipt.failure.as_ref().is_some_and(|failure| failure.window_closed);
-            if too_late && notifications::follow(&mut tx, conversation, id).await? {
-                ring.insert(conversation);
+            match &receipt.failure {
+                Some(Failure { class: FailureClass::WindowClosed, .. }) => {
+                    if notifications::follow(&mut tx, conversation, id).await? {
+                        ring.insert(conversation);
+                    }
+                }
+                Some(Failure { class: FailureClass::NoMarketing, reason }) => {
+                    opt_outs::no_marketing(&mut tx, conversation, reason, receipt.at).await?;
+                }
+                Some(Failure { class: FailureClass::Other, .. }) | None => {}
             }
         }
         self.at("receipt.inside").await;

@@ -65,10 +65,18 @@ pub struct OutboxNew {
     pub reply: Value,
     /// The web chat reads it from the store: there is nothing to send.
     pub sent_already: bool,
+    /// Why it may not be said: it is kept as failed, and nobody reads it.
+    pub refused: Option<String>,
     /// It asks what the person is to answer.
     pub question: bool,
     /// SHA-256 of the file that it shows, in lower-case hex: kept with the conversation until it is sent.
     pub file: Option<String>,
+}
+
+impl OutboxNew {
+    fn is_to_send(&self) -> bool {
+        !self.sent_already && self.refused.is_none()
+    }
 }
 
 /// The line of `ai_audit_log` for a turn.
@@ -135,6 +143,8 @@ pub struct Commit {
     pub alarms: Alarms,
     /// What the person does not want any more, or again.
     pub opt_outs: Vec<OptChange>,
+    /// When that was said, by the platform's clock; none for now.
+    pub opted_at: Option<Micros>,
 }
 
 /// What a commit came to.
@@ -208,7 +218,7 @@ impl Store {
     /// [`StoreError::Fenced`]; [`StoreError::OutOfOrder`] when the turn does not follow the last one.
     pub async fn commit(&self, lease: &Lease, commit: &Commit) -> Result<Committed, StoreError> {
         self.at("commit.before").await;
-        let to_send = commit.replies.iter().filter(|reply| !reply.sent_already).count();
+        let to_send = commit.replies.iter().filter(|reply| reply.is_to_send()).count();
         let to_send = i64::try_from(to_send).unwrap_or(i64::MAX);
         // The lock, the fence and the order in one: the row that is locked has the counters.
         let counters = if planted(Bug::NoFence) {
@@ -273,7 +283,7 @@ impl Store {
             );
         }
         alarms::push(&mut batch, lease, &commit.alarms)?;
-        opt_outs::push(&mut batch, lease, &commit.opt_outs);
+        opt_outs::push(&mut batch, lease, &commit.opt_outs, commit.opted_at);
         let Some(values) = self.write_batch(batch).await.map_err(steps::conflict)? else {
             let is_mine = sql!("select 1 as v from conversations where id = $1 and epoch = $2 and tenant = $3");
             let mine = self.read_one(is_mine, args![lease.conversation, lease.epoch, &lease.tenant]).await?;
@@ -324,11 +334,12 @@ fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply
     batch.push(
         sql!(
             "insert into outbox (id, conversation, tenant, in_seq, part, reply, question, created_at, due_at, "
-            "status, attempt, sending_at, sent_at, file_sha256) "
+            "status, attempt, sending_at, sent_at, reason, file_sha256) "
             "select $1, $2, $3, $4, $5, $6, $7, t.at, t.at, "
-            "case when $8 then 'sent' when t.begun then 'sending' else 'pending' end, "
-            "case when t.begun then 1 else 0 end, case when t.begun then t.at end, case when $8 then t.at end, $10 "
-            "from (select " now " as at, not $8 and coalesce($9 = "
+            "case when $10 is not null then 'failed' when $8 then 'sent' when t.begun then 'sending' else 'pending' end, "
+            "case when t.begun then 1 else 0 end, case when t.begun then t.at end, "
+            "case when $8 and $10 is null then t.at end, $10, $11 "
+            "from (select " now " as at, not $8 and $10 is null and coalesce($9 = "
             ("(select max(v) from held)" | "(select unsent from conversations where id = $2)")
             ", false) as begun) t" if_held " returning attempt as v"
         ),
@@ -342,9 +353,13 @@ fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply
             reply.question,
             reply.sent_already,
             alone,
+            reply.refused.as_deref().map(clean),
             reply.file.as_deref()
         ],
     );
+    if reply.refused.is_some() {
+        return;
+    }
     batch.push(
         sql!(
             "insert into messages (conversation, seq, part, tenant, direction, body, outbox_id, created_at) "

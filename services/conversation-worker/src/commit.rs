@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use channels::RejectClass;
 use coordination::FeedEvent;
 use domain::{
     Content, Incoming, Micros, Outgoing, Reply,
@@ -59,7 +60,8 @@ pub async fn answer(
     if let Some(report) = &answer.trace.report {
         worker.store.file_report(&held.lease, first.seq, &report_of(first, report)).await?;
     }
-    let replies = parts(worker, held, &answer);
+    let mut replies = parts(worker, held, &answer);
+    refuse_unwanted(worker, held, &answer, &mut replies).await?;
     let state = before.after(first.seq, answer.asks && !replies.is_empty(), answer.question, &answer.state).write();
     let begin_send = first_to_send && may_begin(worker, held, &replies).await;
     let commit = Commit {
@@ -74,6 +76,7 @@ pub async fn answer(
         dead_letter: None,
         alarms: alarms(&answer, last),
         opt_outs: answer.opt_outs.clone(),
+        opted_at: last.incoming.written_at,
     };
     if worker.switches.of(&held.lease.tenant).debug {
         log_trace(held, first.seq, &answer.trace);
@@ -110,6 +113,27 @@ pub async fn answer(
         traceparent: first.incoming.traceparent.clone(),
         asked_at: Some(first.accepted_at).filter(|_| first.incoming.provider == held.lease.account.channel()),
     }))
+}
+
+/// What nobody asked for is judged when it is sent (`reach.rs`); the web chat's is said by the commit, so now. Nothing but
+/// an earlier turn of this conversation changes there what the person wants.
+async fn refuse_unwanted(
+    worker: &Worker,
+    held: &Held,
+    answer: &Answer,
+    replies: &mut [OutboxNew],
+) -> Result<(), StoreError> {
+    let Some(unasked) = answer.unasked.as_ref().filter(|_| replies.iter().any(|part| part.sent_already)) else {
+        return Ok(());
+    };
+    let lease = &held.lease;
+    let reach = worker.store.reach(&lease.tenant, &lease.account, &lease.peer, Some(lease.conversation)).await?;
+    if let Some(out) = reach.forbidden(Some(unasked.category)) {
+        for part in replies {
+            part.refused = Some(format!("{}: {}", RejectClass::OptedOut.as_str(), out.how));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the sending of the first part may begin with the commit.
@@ -182,6 +206,7 @@ pub async fn dead_letter(
         dead_letter: Some(letter),
         alarms: Alarms::default(),
         opt_outs: Vec::new(),
+        opted_at: None,
     };
     worker.store.commit(&held.lease, &commit).instrument(commit_span()).await?;
     metrics::counter!(metric::TURNS, "end" => "dead_letter").increment(1);
@@ -274,6 +299,7 @@ fn parts(worker: &Worker, held: &Held, answer: &Answer) -> Vec<OutboxNew> {
             file: reply.file.as_ref().map(|file| file.sha256.clone()),
             reply: serde_json::to_value(Outgoing { reply, unasked: answer.unasked.clone() }).unwrap_or(Value::Null),
             sent_already,
+            refused: None,
             question: answer.asks && n + 1 == last_words,
         })
         .collect()
@@ -340,7 +366,7 @@ fn report_of(first: &InboxRow, report: &Value) -> ReportNew {
 
 /// Those who watch read the store; this only wakes them.
 fn tell(worker: &Worker, held: &Held, commit: &Commit) {
-    for reply in &commit.replies {
+    for reply in commit.replies.iter().filter(|reply| reply.refused.is_none()) {
         publish(worker, held, "message", commit.first_seq, json!({ "part": reply.part }));
     }
     publish(worker, held, "turn_done", commit.last_seq, json!({ "done_seq": commit.last_seq }));

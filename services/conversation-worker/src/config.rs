@@ -13,10 +13,9 @@ use service_kit::{
     grpc::{ClientConfig, ClientTls, GrpcConfig},
     models::ModelConfig,
     telemetry::TelemetryConfig,
-    tenants::Tenants,
+    tenants::{CredentialConfig, TenantConfig, Tenants},
 };
 use store::media::OUTSIDE_BYTES_MAX;
-
 use url::Url;
 
 use crate::lease::{LEASE, MARGIN};
@@ -200,11 +199,45 @@ impl Validate for Config {
         }
         // A call begins only while the lease outlives it.
         let longest = LEASE - 2 * MARGIN;
+        documents(&self.tenants, problems);
         for (name, tenant) in &self.tenants.0 {
+            if !tenant.accounts.is_empty() && tenant.documents.is_empty() {
+                problems.add(&format!("tenants.{name}.documents"), no_document(tenant));
+            }
             for (document, config) in &tenant.documents {
                 if config.timeout > longest || config.timeout.is_zero() {
                     let path = format!("tenants.{name}.documents.{document}.timeout");
                     problems.add(&path, format!("must be over 0s and at most {}s", longest.as_secs()));
+                }
+            }
+        }
+    }
+}
+
+/// What to say of a tenant that people can write to and that has nothing to do for them.
+pub fn no_document(tenant: &TenantConfig) -> String {
+    let accounts: Vec<String> = tenant.accounts.keys().map(ToString::to_string).collect();
+    format!(
+        "there is none, so whoever writes to {} gets nothing done: name a document and its source (SWAGGER_URL, for the \
+         tenant `default`)",
+        accounts.join(", ")
+    )
+}
+
+/// Adds the addresses of backends and token servers that no call may go to.
+pub fn documents(tenants: &Tenants, problems: &mut Problems) {
+    for (name, tenant) in &tenants.0 {
+        for (document, config) in &tenant.documents {
+            let path = format!("tenants.{name}.documents.{document}");
+            let mut check = |key: String, url: Option<&Url>| {
+                if let Some(why) = url.and_then(|url| openapi::refusal(url, config.allow_private_hosts)) {
+                    problems.add(&format!("{path}.{key}"), format!("{why} (`allow_private_hosts = true`)"));
+                }
+            };
+            check("backend_url".to_owned(), config.backend_url.as_ref());
+            for (scheme, credential) in &config.credentials {
+                if let CredentialConfig::OAuth2 { token_url, .. } = credential {
+                    check(format!("credentials.{scheme}.token_url"), token_url.as_ref());
                 }
             }
         }
@@ -275,6 +308,39 @@ mod tests {
         if let Err(error) = named {
             assert!(error.contains("built without S3") && !error.contains("minio-password"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_backend_that_no_call_may_go_to_is_refused() {
+        let document = |key: &str| format!("CONVERSATION_WORKER__TENANTS__DEFAULT__DOCUMENTS__MAIN__{key}");
+        let check = |url: &str, allow: &str| {
+            let (backend, private) = (document("BACKEND_URL"), document("ALLOW_PRIVATE_HOSTS"));
+            read(&[("SWAGGER_URL", "api.yaml"), (&backend, url), (&private, allow)])
+        };
+        for url in ["http://10.0.0.1/api", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]/"] {
+            let error = check(url, "false").expect_err(url);
+            assert!(error.contains("documents.main.backend_url") && error.contains("allow_private_hosts"), "{error}");
+            assert!(check(url, "true").is_ok(), "{url}");
+        }
+        assert!(check("https://crm.example.com/api", "false").is_ok());
+        let error = read(&[
+            ("SWAGGER_URL", "api.yaml"),
+            ("MOBILITY_CLIENT_ID", "id"),
+            ("MOBILITY_CLIENT_SECRET", "a-client-secret"),
+            ("MOBILITY_AUTH_URL", "http://192.168.1.2/token"),
+        ]);
+        assert!(error.expect_err("refused").contains("credentials.*.token_url: 192.168.1.2 is a private address"));
+    }
+
+    #[test]
+    fn an_account_that_has_no_document_is_refused() {
+        let bot = ("TELEGRAM_BOT_TOKEN", "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw");
+        let error = read(&[bot]).expect_err("refused");
+        assert!(
+            error.contains("tenants.default.documents: there is none") && error.contains("telegram:main"),
+            "{error}"
+        );
+        assert!(read(&[bot, ("SWAGGER_URL", "api.yaml")]).is_ok());
     }
 
     #[test]

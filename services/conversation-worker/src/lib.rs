@@ -34,7 +34,7 @@ pub mod turn;
 mod worker;
 
 pub use app::{App, AppError, Parts};
-pub use config::{CatalogConfig, Config, DEFAULTS, WorkerConfig};
+pub use config::{CatalogConfig, Config, DEFAULTS, WorkerConfig, documents as check_documents, no_document};
 pub use worker::Decide;
 
 /// Name of the service.

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use channels::{Channel, RejectClass, SendOutcome};
-use domain::{Category, Failure, Micros, Outgoing, Receipt, ReceiptStatus, Reply, telemetry::metric};
+use domain::{Category, Failure, FailureClass, Micros, Outgoing, Receipt, ReceiptStatus, Reply, telemetry::metric};
 use faults::{Bug, planted};
 use service_kit::telemetry;
-use store::{Lease, OutboxRow, OutboxStatus, Outcome, Recorded, StoreError};
+use store::{Lease, OutboxRow, OutboxStatus, Outcome, Recorded, Scope, StoreError};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
@@ -95,6 +95,7 @@ pub async fn transmit(
             reach::judge(worker, lease, channel, row, part, now).await.map(|form| (channel, form))
         }
     };
+    let began = clock.0 + clock.1.elapsed();
     // From here on nothing that can fail stands between the platform's answer and its record.
     let (sent, posted) = match judged {
         Err(sent) => (sent, None),
@@ -119,6 +120,12 @@ pub async fn transmit(
             (sent, Some(form))
         }
     };
+    if let SendOutcome::Sent { peer: Some(peer), .. } = &sent
+        && let Err(error) = worker.store.also_known_as(lease, peer).await
+    {
+        // Their answer would be a conversation of its own; the next send tells it again.
+        tracing::warn!(outbox.id = %row.id, %error, "the platform's own id of a chat was not kept");
+    }
     let outcome = outcome(&sent, attempt, clock.0 + clock.1.elapsed());
     count(&lease.account, &sent, channel.is_none());
     let recorded = record(worker, held, row, attempt, &outcome).await;
@@ -138,7 +145,7 @@ pub async fn transmit(
         SendOutcome::TooFast { account_wide: true } => {
             worker.coordination.pause(&pause_key(lease), slower(attempt)).await;
         }
-        SendOutcome::Sent { provider_message_id, refused: Some(reason) } => {
+        SendOutcome::Sent { provider_message_id, refused: Some(reason), .. } => {
             tracing::warn!(outbox.id = %row.id, reason, "the platform took the request and refused the message");
             let receipt = Receipt {
                 provider: lease.account.channel().to_owned(),
@@ -147,15 +154,18 @@ pub async fn transmit(
                 outbox_id: Some(row.id),
                 status: ReceiptStatus::Failed,
                 at: None,
-                failure: Some(Failure { reason, window_closed: false }),
+                failure: Some(Failure { reason, class: FailureClass::Other }),
             };
             if let Err(error) = worker.store.record_receipts(&lease.tenant, &[receipt]).await {
                 tracing::warn!(outbox.id = %row.id, %error, "the refusal was not kept");
             }
         }
-        SendOutcome::Rejected { class: RejectClass::OptedOut, reason } if posted.is_some() => {
-            if let Err(error) = worker.store.note_blocked(lease, &reason).await {
-                tracing::warn!(outbox.id = %row.id, %error, "that the person blocked us was not kept");
+        SendOutcome::Rejected { class: class @ (RejectClass::OptedOut | RejectClass::NoMarketing), reason }
+            if posted.is_some() =>
+        {
+            let scope = if class == RejectClass::OptedOut { Scope::Blocked } else { Scope::Marketing };
+            if let Err(error) = worker.store.note_opt_out(lease, scope, &reason, began).await {
+                tracing::warn!(outbox.id = %row.id, %error, "what the person does not want was not kept");
             }
         }
         _ => {}
@@ -375,7 +385,7 @@ mod tests {
         let rejected = |class| SendOutcome::Rejected { class, reason: "x".to_owned() };
         for (sent, attempt, expected) in [
             (
-                SendOutcome::Sent { provider_message_id: "p".to_owned(), refused: None },
+                SendOutcome::Sent { provider_message_id: "p".to_owned(), refused: None, peer: None },
                 1,
                 Outcome::Sent { provider_message_id: Some("p".to_owned()) },
             ),

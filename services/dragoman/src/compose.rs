@@ -87,6 +87,9 @@ pub fn services(
         }
     }
     (gateway.ai, worker.ai, embedding.ai) = (config.ai, config.ai, config.ai);
+    if let Some(chat) = &config.chat {
+        gateway.chat = chat.clone();
+    }
     gateway.tenants = tenants.clone();
     worker.tenants = tenants.clone();
     if config.model.is_on() {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use coordination::CoordinationConfig;
 use file_store::FilesConfig;
+use ingress_gateway::ChatConfig;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use service_kit::{
     cli::Settings,
@@ -37,9 +38,15 @@ pub struct Config {
     /// The model that free speech goes to; none by default.
     #[serde(default)]
     pub model: ModelConfig,
+    /// The web chat; else as the variables of ingress-gateway say.
+    #[serde(default)]
+    pub chat: Option<ChatConfig>,
     /// Accounts and documents by tenant.
     #[serde(default)]
     pub tenants: Tenants,
+    /// Set by the command line, where a real account cannot do without a document.
+    #[serde(default)]
+    pub needs_document: bool,
 }
 
 /// `[console]`
@@ -77,6 +84,19 @@ impl Validate for Config {
         problems.within("telemetry", |problems| self.telemetry.validate(problems));
         problems.within("model", |problems| self.model.validate(problems));
         problems.within("tenants", |problems| self.tenants.validate(problems));
+        if let Some(chat) = &self.chat {
+            chat.validate(&self.tenants, problems);
+        }
+        conversation_worker::check_documents(&self.tenants, problems);
+        let (tenants, is_demo) = (&self.tenants.0, self.tenants.0.values().all(|tenant| tenant.documents.is_empty()));
+        for (name, tenant) in tenants {
+            let real = tenant.accounts.values().any(|account| !account.is_simulated());
+            // Where there is none at all, simulated accounts have the demo fleet.
+            if real && tenant.documents.is_empty() && (self.needs_document || !is_demo) {
+                let said = conversation_worker::no_document(tenant);
+                problems.add(&format!("tenants.{name}.documents"), format!("{said}; or give --document <file or URL>"));
+            }
+        }
     }
 }
 
@@ -92,10 +112,11 @@ impl Settings for Config {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use service_kit::config::{Args, load};
 
     use super::*;
-    use crate::{DEFAULTS, SERVICE};
+    use crate::{DEFAULTS, SERVICE, options::Cli};
 
     fn check(variables: &[(&str, &str)], expected: Result<Option<&str>, &str>) {
         let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -123,6 +144,48 @@ mod tests {
         check(&[("PORT", "8080"), ("DRAGOMAN__CONSOLE__LISTEN", "")], Ok(None));
         let free = "127.0.0.1:0";
         check(&[("DRAGOMAN__HTTP__LISTEN", free), ("DRAGOMAN__CONSOLE__LISTEN", free)], Ok(Some(free)));
+    }
+
+    #[test]
+    fn a_real_account_needs_a_document_and_a_simulated_one_has_the_demo() {
+        let bot = ("TELEGRAM_BOT_TOKEN", "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw");
+        let read = |line: &[&str], env: &[(&str, &str)]| {
+            let args = Cli::try_parse_from(std::iter::once(&"dragoman").chain(line)).expect("a command line").args();
+            let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            load::<Config>(SERVICE, DEFAULTS, &args, env).map_err(|errors| errors.to_string())
+        };
+        for line in [&["check-config"][..], &[], &["run"]] {
+            let error = read(line, &[bot]).expect_err("refused");
+            assert!(
+                error.contains("tenants.default.documents: there is none") && error.contains("--document"),
+                "{error}"
+            );
+        }
+        let given = ["--document", "api.yaml", "check-config"];
+        for (line, env) in [
+            (&["check-config"][..], &[][..]),
+            (&["check-config"], &[("DASHBOARD_ALLOWED_ORIGINS", "https://acme.com")]),
+            (&["check-config"], &[bot, ("SWAGGER_URL", "api.yaml")]),
+            (&given, &[bot]),
+            (&["channels", "status"], &[bot]),
+        ] {
+            read(line, env).unwrap_or_else(|error| panic!("{line:?} {env:?}: {error}"));
+        }
+        let backend = [("SWAGGER_URL", "api.yaml"), ("MOBILITY_API_URL", "http://10.0.0.1/api")];
+        let error = read(&["check-config"], &backend).expect_err("refused");
+        assert!(error.contains("documents.main.backend_url: 10.0.0.1 is a private address"), "{error}");
+    }
+
+    #[test]
+    fn the_web_chat_is_set_here_too() {
+        let read = |variable: &str| {
+            let env = [(variable.to_owned(), "3".to_owned())].into_iter();
+            load::<Config>(SERVICE, DEFAULTS, &Args::default(), env).map_err(|errors| errors.to_string())
+        };
+        let chat = read("DRAGOMAN__CHAT__UPLOADS__FILES_MAX").expect("valid").chat.expect("it is set");
+        assert_eq!(chat.uploads.files_max, 3);
+        assert_eq!(chat.answer_wait, ChatConfig::default().answer_wait, "the rest stays");
+        assert!(read("DRAGOMAN__CHAT__UPLOADS__FILE_MAX").expect_err("refused").contains("chat.uploads.file_max"));
     }
 
     #[test]

@@ -176,20 +176,52 @@ pub fn demo_fleet(
     Ok(DemoFleet { fleet, document })
 }
 
-/// The services' configuration for a simulated platform and fleet, as TOML with its secrets.
-pub fn as_toml(platform: &InfobipConfig, fleet: &DocumentConfig) -> String {
+/// The services' configuration for simulated accounts, each named `main`, and the fleet, as TOML with its secrets.
+pub fn as_toml(accounts: &[AccountConfig], fleet: &DocumentConfig) -> String {
     use secrecy::ExposeSecret;
     use std::fmt::Write as _;
-    let mut text = format!(
-        "[tenants.default]\ntime_zone = \"{FLEET_ZONE}\"\n\n\
-         [tenants.default.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"{}\"\napi_key = \"{}\"\n\
-         sender = \"{}\"\nwebhook_secrets = [\"{}\"]\nsimulated = true\n\n\
-         [tenants.default.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n\n\
+    let mut text = format!("[tenants.default]\ntime_zone = \"{FLEET_ZONE}\"\n\n");
+    let all =
+        |secrets: &[SecretString]| secrets.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().join("\", \"");
+    for account in accounts {
+        let (channel, lines) = match account {
+            AccountConfig::Infobip(one) => (
+                "infobip",
+                format!(
+                    "base_url = \"{}\"\napi_key = \"{}\"\nsender = \"{}\"\nwebhook_secrets = [\"{}\"]\n",
+                    one.base_url,
+                    one.api_key.expose_secret(),
+                    one.sender,
+                    all(&one.webhook_secrets),
+                ),
+            ),
+            AccountConfig::Meta(one) => (
+                "meta",
+                format!(
+                    "base_url = \"{}\"\nversion = \"{}\"\nphone_number_id = \"{}\"\naccess_token = \"{}\"\n\
+                     app_secrets = [\"{}\"]\nverify_token = \"{}\"\n",
+                    one.base_url,
+                    one.version,
+                    one.phone_number_id,
+                    one.access_token.expose_secret(),
+                    all(&one.app_secrets),
+                    one.verify_token.expose_secret(),
+                ),
+            ),
+            AccountConfig::Telegram(one) => {
+                ("telegram", format!("base_url = \"{}\"\ntoken = \"{}\"\n", one.base_url, one.token.expose_secret()))
+            }
+            AccountConfig::Web(_) => continue,
+        };
+        let _ = writeln!(
+            text,
+            "[tenants.default.accounts.\"{channel}:main\"]\nchannel = \"{channel}\"\n{lines}simulated = true\n"
+        );
+    }
+    let _ = write!(
+        text,
+        "[tenants.default.accounts.\"web:main\"]\nchannel = \"web\"\ndebug = true\n\n\
          [tenants.default.documents.fleet]\nsource = \"{}\"\nallow_private_hosts = true\nlanguages = [\"en\"]\nsuggestions = [\"{}\"]\n",
-        platform.base_url,
-        platform.api_key.expose_secret(),
-        platform.sender,
-        platform.webhook_secrets.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().join("\", \""),
         fleet.source,
         fleet.suggestions.join("\", \""),
     );
@@ -245,4 +277,42 @@ pub(crate) fn fresh_secret() -> String {
 
 pub(crate) fn url_of(address: SocketAddr) -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{address}"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::config::{Args, load};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_written_file_is_the_configuration_of_all_simulated_accounts() {
+        let free = async || TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (folder, ends) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
+        let hook = |path: &str| Url::parse("http://127.0.0.1:8000").expect("a URL").join(path).expect("a URL");
+        let infobip = platform(free().await, hook("webhook"), ends.clone()).expect("a platform");
+        let (_, meta) = meta(free().await, hook("webhook/meta/main"), ends.clone()).expect("a platform");
+        let (_, telegram) = telegram(free().await, ends.clone()).expect("a platform");
+        let fleet = demo_fleet(free().await, free().await, folder.path(), ends.clone()).expect("a fleet");
+        let number = meta.phone_number_id.clone();
+        let accounts = [account(&infobip), AccountConfig::Meta(meta), AccountConfig::Telegram(telegram)];
+        let path = folder.path().join("tenants.toml");
+        std::fs::write(&path, as_toml(&accounts, &fleet.document)).expect("written");
+        let args = Args { config: Some(path), ..Args::default() };
+        let loaded = load::<ingress_gateway::Config>(
+            ingress_gateway::SERVICE,
+            ingress_gateway::DEFAULTS,
+            &args,
+            std::iter::empty(),
+        );
+        let tenants = loaded.unwrap_or_else(|errors| panic!("{errors}")).tenants.0;
+        let named: Vec<String> =
+            tenants.values().flat_map(|tenant| tenant.accounts.keys().map(ToString::to_string)).collect();
+        assert_eq!(named, ["infobip:main", "meta:main", "telegram:main", "web:main"]);
+        let found = tenants.values().flat_map(|tenant| tenant.accounts.values()).find_map(|account| match account {
+            AccountConfig::Meta(meta) => Some((meta.phone_number_id.clone(), meta.simulated)),
+            _ => None,
+        });
+        assert_eq!(found, Some((number, true)));
+    }
 }

@@ -130,11 +130,11 @@ pub struct RunOptions {
 /// How to simulate.
 #[derive(Clone, Debug, Args)]
 pub struct SimulateOptions {
-    /// Address of the phone page. The platform, the token server and the fleet take the next three ports
+    /// Address of the phone page. The platforms, the token server and the fleet take the next five ports
     /// [default: 127.0.0.1:8090]; with --platform one port serves all [default: a free one of 127.0.0.1].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Where the platform posts what people write.
+    /// Where Infobip posts what people write; Meta adds `/meta/main`, and Telegram is asked.
     #[arg(long, default_value = "http://127.0.0.1:8000/webhook", conflicts_with = "platform")]
     pub gateway: Url,
     /// Write the tenant's configuration for the services to this file.
@@ -189,7 +189,10 @@ impl Cli {
         };
         let url = format!("sqlite:{}", self.run.data.join("dragoman.db").display());
         let fallbacks = vec![(vec!["database".to_owned(), "url".to_owned()], url.into())];
-        config::Args { config: self.config.clone(), command: Some(command), fallbacks, ..config::Args::default() }
+        let serves = matches!(self.command, None | Some(Command::Run | Command::CheckConfig));
+        let needs_document = serves && self.run.document.is_none();
+        let overrides = needs_document.then(|| (vec!["needs_document".to_owned()], true.into())).into_iter().collect();
+        config::Args { config: self.config.clone(), command: Some(command), fallbacks, overrides }
     }
 }
 

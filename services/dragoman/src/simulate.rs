@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use axum::Router;
 use domain::{Account, Tenant};
 use secrecy::ExposeSecret as _;
+use service_kit::tenants::AccountConfig;
 use simulator::{
     Platform,
     page::{Page, Phone, Someone, phone_router},
@@ -32,14 +33,22 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
     if let Some(platform) = options.platform {
         return alone::run(platform, &options, shutdown).await;
     }
-    let [page, api, tokens, backend] = listeners(options.listen.unwrap_or(LISTEN)).await?;
+    let [page, api, tokens, backend, meta, telegram] = listeners(options.listen.unwrap_or(LISTEN)).await?;
     let folder = std::env::temp_dir().join(format!("dragoman-simulate-{}", page.local_addr()?.port()));
-    let platform = fakes::platform(api, options.gateway, shutdown.clone())?;
+    let mut meta_webhook = options.gateway.clone();
+    if let Ok(mut path) = meta_webhook.path_segments_mut() {
+        path.pop_if_empty().extend(["meta", "main"]);
+    }
+    let infobip = fakes::platform(api, options.gateway, shutdown.clone())?;
+    let (meta, meta_config) = fakes::meta(meta, meta_webhook, shutdown.clone())?;
+    let (telegram, telegram_config) = fakes::telegram(telegram, shutdown.clone())?;
     let fleet = fakes::demo_fleet(backend, tokens, &folder, shutdown.clone())?;
     if let Some(path) = &options.write_config {
         // Complete or not there: others wait for it.
         let part = path.with_extension("part");
-        std::fs::write(&part, fakes::as_toml(&platform.account, &fleet.document))
+        let accounts =
+            [fakes::account(&infobip), AccountConfig::Meta(meta_config), AccountConfig::Telegram(telegram_config)];
+        std::fs::write(&part, fakes::as_toml(&accounts, &fleet.document))
             .and_then(|()| std::fs::rename(&part, path))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
@@ -50,11 +59,15 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
         role: Role::Worker,
     })
     .await?;
-    let platform = Platform::Infobip(platform.infobip);
-    let inside = Journals { store, tenant: Tenant::new("default")?, account: Account::new("infobip", "main")? };
-    let people = Someone::demo(&platform);
+    let tenant = Tenant::new("default")?;
+    let mut phones = Vec::new();
+    for platform in [Platform::Infobip(infobip.infobip), Platform::Meta(meta), Platform::Telegram(telegram)] {
+        let account = Account::new(platform.name(), "main")?;
+        let inside = Journals { store: store.clone(), tenant: tenant.clone(), account };
+        phones.push(Phone { people: Someone::demo(&platform), platform, inside: Some(Arc::new(inside)) });
+    }
     let routes: Router = phone_router(Page {
-        phones: vec![Phone { platform, people, inside: Some(Arc::new(inside)) }],
+        phones,
         title: "Fleet desk".to_owned(),
         suggestions: simulator::fleet::SENTENCES.map(str::to_owned).to_vec(),
     });
@@ -66,16 +79,16 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
     }
 }
 
-/// The page at `first`, the platform, the token server and the backend on the ports after it.
-async fn listeners(first: SocketAddr) -> anyhow::Result<[TcpListener; 4]> {
+/// The page at `first`; Infobip, the token server, the backend, Meta and Telegram on the ports after it.
+async fn listeners(first: SocketAddr) -> anyhow::Result<[TcpListener; 6]> {
     let bind = async |offset: u16| {
-        let port = first.port().checked_add(offset).context("--listen takes four ports in a row, up to 65535")?;
+        let port = first.port().checked_add(offset).context("--listen takes six ports in a row, up to 65535")?;
         let address = SocketAddr::new(first.ip(), port);
         TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {address}; choose another address with --listen, which takes four ports in a row")
+            format!("cannot listen on {address}; choose another address with --listen, which takes six ports in a row")
         })
     };
-    Ok([bind(0).await?, bind(1).await?, bind(2).await?, bind(3).await?])
+    Ok([bind(0).await?, bind(1).await?, bind(2).await?, bind(3).await?, bind(4).await?, bind(5).await?])
 }
 
 #[cfg(test)]
@@ -83,13 +96,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_busy_port_names_the_option_that_moves_all_four() {
+    async fn a_busy_port_names_the_option_that_moves_all() {
         let busy = TcpListener::bind("127.0.0.1:0").await.expect("free");
         let address = busy.local_addr().expect("bound");
         let error = format!("{:#}", listeners(address).await.expect_err("busy"));
         assert!(error.starts_with(&format!("cannot listen on {address}; ")), "{error}");
-        assert!(error.contains(" --listen, which takes four ports in a row: "), "{error}");
+        assert!(error.contains(" --listen, which takes six ports in a row: "), "{error}");
         let error = listeners(SocketAddr::from(([127, 0, 0, 1], u16::MAX))).await.expect_err("no port after it");
-        assert!(error.to_string().contains("--listen takes four ports in a row"), "{error}");
+        assert!(error.to_string().contains("--listen takes six ports in a row"), "{error}");
     }
 }

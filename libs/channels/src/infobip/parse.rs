@@ -1,7 +1,8 @@
 //! Infobip's webhook bodies: inbound messages, delivery reports and seen reports, mixed in one batch.
 
 use domain::{
-    Account, Contact, Content, Failure, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant,
+    Account, Contact, Content, Failure, FailureClass, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus,
+    Tenant,
 };
 use serde_json::Value;
 
@@ -28,6 +29,14 @@ pub fn parse(tenant: &Tenant, account: &Account, body: &[u8], received_at: Micro
         return Ok(parsed);
     };
     for result in results {
+        if let Some((name, contents)) = messages_api(result) {
+            match of_messages_api(tenant, account, result, received_at, (&name, contents)) {
+                Ok(Some(messages)) => parsed.messages.extend(messages),
+                Ok(None) => parsed.events.push(event(&format!("event.{name}"), result)),
+                Err(reason) => parsed.unknown.push(unparsed(&reason, result)),
+            }
+            continue;
+        }
         match one(tenant, account, result, received_at) {
             Ok(Item::Message(message)) => parsed.messages.push(*message),
             Ok(Item::Receipt(receipt)) => parsed.receipts.push(receipt),
@@ -85,6 +94,57 @@ fn notice(tenant: &Tenant, account: &Account, body: &Value) -> Option<Told> {
         content: Content::Notice { kind: label(&kind), text: text(content.get("description")) },
         traceparent: None,
     })))
+}
+
+/// What a WhatsApp number gets in the form of the Messages API: the event's name, and what was said.
+///
+/// Source: the models of Infobip's own clients (`MessagesApiWebhookEvent`).
+fn messages_api(result: &Value) -> Option<(String, &[Value])> {
+    let event = text(result.get("event"))?;
+    let is_whatsapp = text(result.get("channel")).is_some_and(|channel| channel.eq_ignore_ascii_case("WHATSAPP"));
+    let contents = result.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    is_whatsapp.then_some((label(&event), contents))
+}
+
+/// A message for each thing that was said; none where the event is no message.
+fn of_messages_api(
+    tenant: &Tenant,
+    account: &Account,
+    result: &Value,
+    received_at: Micros,
+    (event, contents): (&str, &[Value]),
+) -> Result<Option<Vec<Incoming>>, String> {
+    if event != "MO" {
+        return Ok(None);
+    }
+    if contents.is_empty() {
+        return Err("a message without content".to_owned());
+    }
+    let whole = inbound(tenant, account, result, received_at)?;
+    let message = |(n, item): (usize, &Value)| Incoming {
+        provider_message_id: match n {
+            0 => whole.provider_message_id.clone(),
+            n => hashed(&format!("{}/{n}", whole.provider_message_id)),
+        },
+        content: content_of_messages_api(item),
+        ..whole.clone()
+    };
+    Ok(Some(contents.iter().take(LINES_MAX).enumerate().map(message).collect()))
+}
+
+/// The kinds that have another name or other fields there.
+fn content_of_messages_api(item: &Value) -> Content {
+    let kind = text(item.get("type")).unwrap_or_default().to_ascii_uppercase();
+    match kind.as_str() {
+        "BUTTON_REPLY" => choice(item, "payload").unwrap_or(Content::Unknown { kind }),
+        "LIST_REPLY" => choice(item, "id").unwrap_or(Content::Unknown { kind }),
+        "IMAGE" | "DOCUMENT" | "AUDIO" | "VOICE" | "VIDEO" | "STICKER" => Content::Media {
+            media: kind.to_ascii_lowercase(),
+            url: text(item.get("url")),
+            caption: text(item.get("caption")).or_else(|| text(item.get("text"))),
+        },
+        _ => content(item),
+    }
 }
 
 fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) -> Result<Item, String> {
@@ -264,7 +324,8 @@ fn failure(result: &Value) -> Failure {
     let words = [text(why.get("id")), text(why.get("name")).map(|name| label(&name))];
     let words: Vec<String> = words.into_iter().flatten().collect();
     let said = format!("{} {}", words.join(" "), text(why.get("description")).unwrap_or_default());
-    Failure { reason: words.join(" "), window_closed: super::window_closed(&said) }
+    let late = super::window_closed(&said);
+    Failure { reason: words.join(" "), class: if late { FailureClass::WindowClosed } else { FailureClass::Other } }
 }
 
 /// The platform's id of the message. Without one, a hash of the result stands for it, so that a repeat is
@@ -443,23 +504,23 @@ mod tests {
 
     #[test]
     fn a_failed_report_tells_why() {
-        for (error, reason, window_closed) in [
+        for (error, reason, class) in [
             (
                 json!({"groupId": 1, "id": 7005, "name": "EC_INVALID_DESTINATION_ADDRESS", "description": "No +385 91"}),
                 "7005 EC_INVALID_DESTINATION_ADDRESS",
-                false,
+                FailureClass::Other,
             ),
             (
                 json!({"id": 7065, "name": "EC_REENGAGEMENT", "description": "More than 24 hours have passed"}),
                 "7065 EC_REENGAGEMENT",
-                true,
+                FailureClass::WindowClosed,
             ),
-            (json!({"id": 0, "name": "NO_ERROR"}), "9 UNDELIVERABLE_NOT_DELIVERED", false),
-            (json!(null), "9 UNDELIVERABLE_NOT_DELIVERED", false),
+            (json!({"id": 0, "name": "NO_ERROR"}), "9 UNDELIVERABLE_NOT_DELIVERED", FailureClass::Other),
+            (json!(null), "9 UNDELIVERABLE_NOT_DELIVERED", FailureClass::Other),
         ] {
             let status = json!({"groupId": 2, "id": 9, "name": "UNDELIVERABLE_NOT_DELIVERED"});
             let parsed = parse_results(json!([{"messageId": "m-1", "status": status, "error": error}]));
-            let expected = Failure { reason: reason.to_owned(), window_closed };
+            let expected = Failure { reason: reason.to_owned(), class };
             assert_eq!(parsed.receipts[0].failure, Some(expected), "{error}");
         }
     }

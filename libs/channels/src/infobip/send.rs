@@ -202,6 +202,7 @@ fn accepted(id: OutboxId, answer: &[u8]) -> SendOutcome {
     SendOutcome::Sent {
         provider_message_id: answer.message_id.filter(|id| !id.is_empty()).unwrap_or_else(|| id.to_string()),
         refused,
+        peer: None,
     }
 }
 
@@ -331,6 +332,7 @@ mod tests {
         let sent = |id: &str, refused: Option<&str>| SendOutcome::Sent {
             provider_message_id: id.to_owned(),
             refused: refused.map(str::to_owned),
+            peer: None,
         };
         assert_eq!(
             judge(

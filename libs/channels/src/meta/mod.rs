@@ -33,6 +33,8 @@ pub(crate) const TYPING_LASTS: Duration = Duration::from_secs(20);
 const SIGNATURE: &str = "X-Hub-Signature-256";
 /// More than 24 hours have passed since the person wrote.
 const WINDOW_CLOSED: i64 = 131_047;
+/// The person stopped marketing messages of this account.
+const NO_MARKETING: i64 = 131_050;
 /// Longest challenge that is answered.
 const CHALLENGE_MAX: usize = 128;
 

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Account, Contact, Content, Failure, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus, Tenant,
+    Account, Contact, Content, Failure, FailureClass, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus,
+    Tenant,
 };
 use serde_json::Value;
 
-use super::{GROUP, NAME, WINDOW_CLOSED};
+use super::{GROUP, NAME, NO_MARKETING, WINDOW_CLOSED};
 use crate::{
     ParseError, Parsed,
     fields::{LINES_MAX, MAX_SENDER_BYTES, degrees, event, hashed, id, is_phone, items, label, unparsed},
@@ -205,9 +206,11 @@ fn content(message: &Value, may_edit: bool) -> Content {
             let content = Box::new(content(part.get("message")?, false));
             Some(Content::Edit { of, content })
         }),
-        "system" => Some(Content::Notice {
-            kind: text(part.get("type")).map_or_else(|| "system".to_owned(), |kind| label(&kind)),
-            text: text(part.get("body")),
+        "system" => moved(message, part).or_else(|| {
+            Some(Content::Notice {
+                kind: text(part.get("type")).map_or_else(|| "system".to_owned(), |kind| label(&kind)),
+                text: text(part.get("body")),
+            })
         }),
         // `request_welcome`: somebody opened the chat for the first time and wrote nothing yet. `unknown` and `ephemeral` are
         // what older accounts get for `unsupported`.
@@ -215,6 +218,14 @@ fn content(message: &Value, may_edit: bool) -> Content {
         _ => None,
     };
     said.unwrap_or(Content::Unknown { kind })
+}
+
+/// A person who has another number now. A group stays where it is.
+fn moved(message: &Value, part: &Value) -> Option<Content> {
+    let kind = text(part.get("type")).filter(|kind| kind.ends_with("_changed_number"))?;
+    let to = text(part.get("wa_id")).or_else(|| text(part.get("new_wa_id")))?.trim().to_owned();
+    let other = is_phone(&to) && text(message.get("from")).as_ref() != Some(&to);
+    (other && message.get("group_id").is_none()).then(|| Content::Moved { kind: label(&kind), to })
 }
 
 /// The platform gives an id; its address is asked for when the file is.
@@ -310,7 +321,11 @@ fn failure(error: Option<&Value>) -> Failure {
     let words = [text(error.get("code")), text(error.get("title")).map(|title| label(&title))];
     Failure {
         reason: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
-        window_closed: error.get("code").and_then(Value::as_i64) == Some(WINDOW_CLOSED),
+        class: match error.get("code").and_then(Value::as_i64) {
+            Some(WINDOW_CLOSED) => FailureClass::WindowClosed,
+            Some(NO_MARKETING) => FailureClass::NoMarketing,
+            _ => FailureClass::Other,
+        },
     }
 }
 
@@ -487,10 +502,12 @@ mod tests {
             read(json!({ "statuses": [status] })).receipts[0].failure.clone().expect("it failed")
         };
         let late = failure(json!([{"code": 131_047, "title": "Re-engagement message", "message": "to 385910000001"}]));
-        assert_eq!((late.reason.as_str(), late.window_closed), ("131047 Re-engagement message", true));
+        assert_eq!((late.reason.as_str(), late.class), ("131047 Re-engagement message", FailureClass::WindowClosed));
         let other = failure(json!([{"code": 131_026, "title": "Message undeliverable"}]));
-        assert_eq!((other.reason.as_str(), other.window_closed), ("131026 Message undeliverable", false));
-        assert_eq!(failure(json!(null)), Failure { reason: String::new(), window_closed: false });
+        assert_eq!((other.reason.as_str(), other.class), ("131026 Message undeliverable", FailureClass::Other));
+        let stopped = failure(json!([{"code": 131_050, "title": "Unable to deliver"}]));
+        assert_eq!(stopped.class, FailureClass::NoMarketing);
+        assert_eq!(failure(json!(null)), Failure::default());
         let sent = read(json!({"statuses": [{"id": "wamid.1", "status": "sent", "timestamp": "1697043473"}]}));
         assert_eq!(sent.receipts[0].failure, None);
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{GROUP, Meta, WINDOW_CLOSED};
+use super::{GROUP, Meta, NO_MARKETING, WINDOW_CLOSED};
 use crate::{
     RejectClass, SendOutcome,
     exchange::{failure, read, retry_after, too_fast},
@@ -35,7 +35,7 @@ const AWAY_WAIT: Duration = Duration::from_secs(10);
 impl Meta {
     /// See [`crate::Channel::send`].
     pub(crate) async fn send(&self, peer: &str, id: OutboxId, part: &Reply, deadline: Duration) -> SendOutcome {
-        self.exchange(&body(peer, id, part), deadline).await
+        other_than(peer, self.exchange(&body(peer, id, part), deadline).await)
     }
 
     /// See [`crate::Channel::send_template`].
@@ -46,7 +46,7 @@ impl Meta {
         template: &Template,
         deadline: Duration,
     ) -> SendOutcome {
-        self.exchange(&template_body(peer, id, template), deadline).await
+        other_than(peer, self.exchange(&template_body(peer, id, template), deadline).await)
     }
 
     /// See [`crate::Channel::send_file`]: its bytes are uploaded, and the message names them by the id that they got.
@@ -62,7 +62,8 @@ impl Meta {
         // The message needs time, too: an end that nobody knows is worse than an upload that is made again.
         match self.upload(file, content, deadline.mul_f64(UPLOAD_SHARE)).await {
             Ok(media) => {
-                self.exchange(&file_body(peer, id, file, &media), deadline.saturating_sub(begun.elapsed())).await
+                let body = file_body(peer, id, file, &media);
+                other_than(peer, self.exchange(&body, deadline.saturating_sub(begun.elapsed())).await)
             }
             Err(end) => end,
         }
@@ -224,7 +225,11 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     if status.is_success() {
         return match answer.pointer("/messages/0/id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
-            Some(id) => SendOutcome::Sent { provider_message_id: id.to_owned(), refused: None },
+            Some(id) => SendOutcome::Sent {
+                provider_message_id: id.to_owned(),
+                refused: None,
+                peer: answer.pointer("/contacts/0/wa_id").and_then(Value::as_str).map(str::to_owned),
+            },
             None => SendOutcome::Unknown { reason: "an answer without a message id".to_owned() },
         };
     }
@@ -250,12 +255,26 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> SendOutcom
         // "Object does not exist": the number's id, since nothing else in the address names one.
         100 if number("error_subcode") == Some(33) => rejected(RejectClass::Credentials, status, Some(code)),
         WINDOW_CLOSED => rejected(RejectClass::WindowClosed, status, Some(code)),
-        130_472 | 131_021 | 131_026 | 131_049 | 131_050 => rejected(RejectClass::Recipient, status, Some(code)),
+        NO_MARKETING => rejected(RejectClass::NoMarketing, status, Some(code)),
+        130_472 | 131_021 | 131_026 | 131_049 => rejected(RejectClass::Recipient, status, Some(code)),
         _ if status == StatusCode::TOO_MANY_REQUESTS => too_fast(retry_after(headers)),
         _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
             SendOutcome::Unknown { reason: reason(status, Some(code)) }
         }
         _ => rejected(RejectClass::Content, status, Some(code)),
+    }
+}
+
+/// Of whom the platform says where it sent it, what is another number than the one we wrote to: some countries write
+/// numbers in two ways (Brazil, Mexico, Argentina), and the platform has its own.
+fn other_than(peer: &str, sent: SendOutcome) -> SendOutcome {
+    match sent {
+        SendOutcome::Sent { provider_message_id, refused, peer: Some(number) }
+            if number == peer || !is_phone(peer) || !is_phone(&number) =>
+        {
+            SendOutcome::Sent { provider_message_id, refused, peer: None }
+        }
+        sent => sent,
     }
 }
 
@@ -295,6 +314,7 @@ mod tests {
         }
         rejected(400, 131_047, RejectClass::WindowClosed);
         rejected(400, 131_026, RejectClass::Recipient);
+        rejected(400, 131_050, RejectClass::NoMarketing);
         for code in [100, 131_008, 131_009, 131_051, 132_000] {
             rejected(400, code, RejectClass::Content);
         }
@@ -402,6 +422,24 @@ mod tests {
     }
 
     #[test]
+    fn where_the_platform_sent_it_is_told_when_it_is_another_number() {
+        let answer = |wa_id: &str| json!({ "contacts": [{ "input": "5547988887777", "wa_id": wa_id }], "messages": [{ "id": "wamid.1" }] });
+        for (to, wa_id, expected) in [
+            ("5547988887777", "554788887777", Some("554788887777")),
+            ("5547988887777", "5547988887777", None),
+            ("5547988887777", "", None),
+            ("HR.13491208655302741918", "554788887777", None),
+            ("group:Y2FwaV9n", "554788887777", None),
+        ] {
+            let sent = other_than(to, judge(200, &answer(wa_id).to_string()));
+            let expected = expected.map(str::to_owned);
+            let expected =
+                SendOutcome::Sent { provider_message_id: "wamid.1".to_owned(), refused: None, peer: expected };
+            assert_eq!(sent, expected, "{to} {wa_id}");
+        }
+    }
+
+    #[test]
     fn what_may_have_been_taken_is_unknown() {
         for (status, answer) in [
             (200, ""),
@@ -415,6 +453,9 @@ mod tests {
             assert!(matches!(judge(status, answer), SendOutcome::Unknown { .. }), "{status} {answer}");
         }
         let taken = r#"{"messaging_product":"whatsapp","messages":[{"id":"wamid.1"}]}"#;
-        assert_eq!(judge(200, taken), SendOutcome::Sent { provider_message_id: "wamid.1".to_owned(), refused: None });
+        assert_eq!(
+            judge(200, taken),
+            SendOutcome::Sent { provider_message_id: "wamid.1".to_owned(), refused: None, peer: None }
+        );
     }
 }

@@ -340,6 +340,10 @@ fn other(fields: &Map<String, Value>) -> Content {
     if let Some(kind) = unread {
         return Content::Other { kind: (*kind).to_owned() };
     }
+    // A group that became a supergroup; it has no topics yet.
+    if let Some(chat) = fields.get("migrate_to_chat_id").and_then(Value::as_i64) {
+        return Content::Moved { kind: "migrate_to_chat_id".to_owned(), to: Address { chat, thread: None }.peer() };
+    }
     match fields.keys().find(|key| !FRAME.contains(&key.as_str())) {
         Some(kind) => Content::Notice { kind: label(kind), text: None },
         None => Content::Unknown { kind: "untyped".to_owned() },

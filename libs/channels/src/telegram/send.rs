@@ -59,8 +59,8 @@ impl Telegram {
             sent = self.call(method, &body, deadline.saturating_sub(begun.elapsed())).await;
         }
         match outcome(&address, sent) {
-            SendOutcome::Sent { provider_message_id, refused } => {
-                SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused }
+            SendOutcome::Sent { provider_message_id, refused, peer } => {
+                SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused, peer }
             }
             other => other,
         }
@@ -96,8 +96,8 @@ impl Telegram {
             sent = self.call_with_file(method(photo), file_form(&address, file, content, photo), left()).await;
         }
         match outcome(&address, sent) {
-            SendOutcome::Sent { provider_message_id, refused } => {
-                SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused }
+            SendOutcome::Sent { provider_message_id, refused, peer } => {
+                SendOutcome::Sent { provider_message_id: self.with_bot(&provider_message_id), refused, peer }
             }
             other => other,
         }
@@ -217,7 +217,9 @@ fn outcome(address: &Address, sent: Result<Value, ApiError>) -> SendOutcome {
     let rejected = |class, reason: String| SendOutcome::Rejected { class, reason };
     match sent {
         Ok(message) => match message.get("message_id").and_then(Value::as_i64) {
-            Some(number) => SendOutcome::Sent { provider_message_id: address.message(number), refused: None },
+            Some(number) => {
+                SendOutcome::Sent { provider_message_id: address.message(number), refused: None, peer: None }
+            }
             None => SendOutcome::Unknown { reason: "an answer without a message id".to_owned() },
         },
         Err(ApiError::NotSent(reason)) => SendOutcome::NotSent { reason },
@@ -332,6 +334,6 @@ mod tests {
         assert_eq!(refused(429, "Too Many Requests", Some(31)), wait(31));
         assert_eq!(refused(429, "", None), SendOutcome::TooFast { account_wide: true });
         let sent = outcome(&HERE, Ok(json!({ "message_id": 9 })));
-        assert_eq!(sent, SendOutcome::Sent { provider_message_id: "42/9".to_owned(), refused: None });
+        assert_eq!(sent, SendOutcome::Sent { provider_message_id: "42/9".to_owned(), refused: None, peer: None });
     }
 }

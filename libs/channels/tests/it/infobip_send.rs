@@ -82,7 +82,7 @@ async fn each_kind_of_part_goes_to_its_endpoint_with_our_id() {
     ] {
         for part in channel.render(&reply) {
             let sent = channel.send("385910000001", id, &part, DEADLINE).await;
-            assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None });
+            assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None, peer: None });
         }
     }
     let seen = seen.0.lock().expect("no panic");
@@ -129,7 +129,7 @@ async fn a_file_is_an_address_that_the_platform_fetches() {
     let link = || FileSource::Link(url.clone());
     for media_type in ["image/png", "application/pdf", "image/gif"] {
         let sent = send(file(media_type, 7), link()).await;
-        assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None });
+        assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None, peer: None });
     }
     for refused in [
         send(file("image/png", 5 * 1024 * 1024 + 1), link()).await,
@@ -160,7 +160,7 @@ async fn a_template_goes_to_its_endpoint_in_a_list_and_so_does_its_answer() {
     let template =
         Template { name: "parcel".into(), language: "hr".into(), parameters: vec!["Ana".into(), "4711".into()] };
     let sent = channel(&base_url).send_template("385910000001", id, &template, DEADLINE).await;
-    assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None });
+    assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused: None, peer: None });
     let content = json!({
         "templateName": "parcel", "language": "hr", "templateData": {"body": {"placeholders": ["Ana", "4711"]}},
     });
@@ -178,7 +178,7 @@ async fn a_template_that_is_refused_in_the_answers_list_is_known_as_refused() {
     let template = Template { name: "gone".into(), language: "hr".into(), parameters: Vec::new() };
     let sent = channel(&base_url).send_template("385910000001", OutboxId::new(), &template, DEADLINE).await;
     let refused = Some("REJECTED_TEMPLATE".to_owned());
-    assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused });
+    assert_eq!(sent, SendOutcome::Sent { provider_message_id: "m-1".into(), refused, peer: None });
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn an_answer_cut_after_its_status_still_counts_as_sent() {
     });
     let id = OutboxId::new();
     let sent = channel(&base_url).send("1", id, &text("x"), DEADLINE).await;
-    assert_eq!(sent, SendOutcome::Sent { provider_message_id: id.to_string(), refused: None });
+    assert_eq!(sent, SendOutcome::Sent { provider_message_id: id.to_string(), refused: None, peer: None });
 }
 
 #[tokio::test]

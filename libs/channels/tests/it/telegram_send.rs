@@ -56,7 +56,7 @@ async fn send(channel: &Channel, reply: &Reply) -> Vec<SendOutcome> {
 }
 
 fn sent() -> SendOutcome {
-    SendOutcome::Sent { provider_message_id: "110201543:42/9".to_owned(), refused: None }
+    SendOutcome::Sent { provider_message_id: "110201543:42/9".to_owned(), refused: None, peer: None }
 }
 
 fn plain() -> Value {

@@ -195,7 +195,8 @@ impl Layers {
                 return problems.add("", format!("cannot read the configuration file {name}: {error}"));
             }
         };
-        let file = parse(&text, &name, problems);
+        let mut file = parse(&text, &name, problems);
+        leave_to_others(&self.service, &self.defaults, &mut file);
         merge(&mut self.tree, &file);
         let origins = &mut self.origins;
         leaves(&file, &mut Vec::new(), &mut |path, _| {
@@ -247,10 +248,56 @@ impl Layers {
     pub fn hint(&self, path: &[String]) -> String {
         match aliases::variable_of(&self.service, path) {
             Some(alias) => format!("set {alias}, or the key in the file of --config"),
+            // A shell takes no other signs in a name; what is in the tree already is found without them, see `spelled`.
+            None if path.iter().flat_map(|key| key.chars()).any(|c| !(c.is_ascii_alphanumeric() || c == '_')) => {
+                "set the key in the file of --config".to_owned()
+            }
             None => format!("set {}, or the key in the file of --config", variable(&self.service, &path.join("."))),
         }
     }
 }
+
+/// One file may serve all services: each leaves to the others the sections that only they have. The one process has no
+/// others.
+fn leave_to_others(service: &str, defaults: &Value, file: &mut Value) {
+    let Value::Object(file) = file else { return };
+    if service == "dragoman" {
+        return;
+    }
+    file.retain(|name, section| {
+        let own = defaults.get(name).is_some();
+        // embedding-service has files of its own, which have no kind.
+        let of_people = service == "embedding-service" && name == "files" && section.get("kind").is_some();
+        own && !of_people || !own && !SECTIONS.contains(&name.as_str())
+    });
+}
+
+/// All sections of the services.
+const SECTIONS: &[&str] = &[
+    "admin",
+    "ai",
+    "catalog",
+    "chat",
+    "console",
+    "coordination",
+    "database",
+    "embedding",
+    "files",
+    "grpc",
+    "http",
+    "model",
+    "ops",
+    "qdrant",
+    "redis",
+    "roles",
+    "shared_cache",
+    "telemetry",
+    "tenants",
+    "vectors",
+    "webhook",
+    "work",
+    "worker",
+];
 
 /// `toml`'s own message shows the line, which may hold a secret: only its reason and place are told.
 fn parse(text: &str, name: &str, problems: &mut Problems) -> Value {

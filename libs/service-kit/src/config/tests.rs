@@ -232,3 +232,54 @@ fn the_program_has_the_last_word_and_another_variant_replaces_the_table() {
     let sample = load::<Sample>("sample-service", DEFAULTS, &args, std::iter::empty()).expect("valid");
     assert_eq!(sample.server.workers, 7);
 }
+
+#[test]
+fn sections_of_other_services_are_left_to_them_and_unknown_ones_are_refused() {
+    let shared = "[chat.uploads]\nfiles_max = 3\n[files]\nkind = \"database\"\n[worker]\nslots = 3\n";
+    assert!(read(shared, &[]).is_ok());
+    let errors = read("[chatt]\nanonymous = true\n", &[]).expect_err("refused");
+    assert!(errors[0].contains("chatt") && errors[0].contains("is no known key"), "{errors:?}");
+    // The one process has all of them.
+    let (_file, args) = file(shared);
+    let errors = load::<Sample>("dragoman", DEFAULTS, &args, std::iter::empty()).expect_err("refused").to_string();
+    assert!(errors.contains("chat: is no known key"), "{errors}");
+}
+
+#[test]
+fn the_hint_names_no_variable_that_a_shell_would_refuse() {
+    let account =
+        "[tenants.acme.accounts.\"infobip:main\"]\nchannel = \"infobip\"\nbase_url = \"x\"\nsender = \"385911\"\n";
+    let errors = read(account, &[]).expect_err("refused");
+    let missing = errors.iter().find(|line| line.contains("api_key")).expect("it is missing");
+    assert!(missing.ends_with("is missing; set the key in the file of --config"), "{missing}");
+    let errors = read("[server]\nlisten = \"127.0.0.1:1\"\n[tenants.acme.documents.crm]\n", &[]).expect_err("refused");
+    let missing = errors.iter().find(|line| line.contains("source")).expect("it is missing");
+    assert!(missing.contains("set SAMPLE_SERVICE__TENANTS__ACME__DOCUMENTS__CRM__SOURCE"), "{missing}");
+}
+
+#[test]
+fn an_address_of_a_bot_says_what_is_wrong_with_it() {
+    let bot = |key: &str, value: &str| {
+        let token = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+        read(
+            &format!(
+                "[tenants.acme.accounts.\"telegram:main\"]\nchannel = \"telegram\"\ntoken = \"{token}\"\n{key} = \"{value}\"\n"
+            ),
+            &[],
+        )
+    };
+    for (url, words) in [
+        ("http://bot.acme.com/webhook/telegram/main", "does not begin with https://"),
+        ("https://bot.acme.com", "has no path"),
+        ("https://bot.acme.com/webhook?x=1", "has a query"),
+    ] {
+        let errors = bot("webhook_url", url).expect_err(url);
+        assert!(errors[0].contains(words) && errors[0].contains("<your host>"), "{errors:?}");
+    }
+    assert!(bot("webhook_url", "https://bot.acme.com/webhook/telegram/main").is_ok());
+    for url in ["localhost:8081", "bots.acme.com", "ftp://bots.acme.com", "https://"] {
+        let errors = bot("base_url", url).expect_err(url);
+        assert!(errors[0].contains("http:// or https://"), "{errors:?}");
+    }
+    assert!(bot("base_url", "http://localhost:8081").is_ok());
+}

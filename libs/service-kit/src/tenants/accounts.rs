@@ -142,7 +142,7 @@ pub struct TelegramConfig {
     /// Words that webhooks say: one, or two while they are changed; default one that follows from the token.
     #[serde(default)]
     pub webhook_secrets: Vec<SecretString>,
-    /// Host or URL of the API; a server of one's own may stand in its place.
+    /// URL of the API; a server of one's own may stand in its place.
     #[serde(default = "telegram_url")]
     pub base_url: String,
     /// True when the platform is the built-in simulator.
@@ -373,13 +373,21 @@ impl TelegramConfig {
         if !self.webhook_secrets.iter().all(|secret| telegram::is_webhook_secret(secret.expose_secret())) {
             problems.add("webhook_secrets", BuildError::WebhookSecret.to_string());
         }
-        let fits =
-            |url: &Url| url.scheme() == "https" && url.has_host() && url.path().len() > 1 && url.query().is_none();
-        if self.webhook_url.as_ref().is_some_and(|url| !fits(url)) && !self.simulated {
+        let wrong = |url: &Url| match url {
+            url if url.scheme() != "https" || !url.has_host() => Some("does not begin with https:// and a host"),
+            url if url.path().len() <= 1 => Some("has no path"),
+            url if url.query().is_some() => Some("has a query"),
+            _ => None,
+        };
+        if let Some(wrong) = self.webhook_url.as_ref().and_then(wrong).filter(|_| !self.simulated) {
             problems.add(
                 "webhook_url",
-                "is a public URL with https, a path and no query: https://bot.example.org/webhook/telegram/main",
+                format!("{wrong}; it has to look like `https://<your host>/webhook/telegram/main`, without a query"),
             );
+        }
+        let with_scheme = ["http://", "https://"].iter().any(|scheme| self.base_url.trim().starts_with(scheme));
+        if !with_scheme || !Url::parse(self.base_url.trim()).is_ok_and(|url| url.has_host()) {
+            problems.add("base_url", "has to begin with http:// or https:// and a host (TELEGRAM_API_URL)");
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     ErrorBody, Infobip, Repeats, Send,
-    check::{Violations, check},
+    check::{Violations, check, has_template},
     content::{attached, read},
     media, webhook,
 };
@@ -156,6 +156,10 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     let now = infobip.now();
 
     let mut inner = infobip.lock();
+    if listed && let Err(violations) = has_template(&inner.templates, &content) {
+        drop(inner);
+        return error(infobip, StatusCode::BAD_REQUEST, "BAD_REQUEST", "Bad Request", &violations);
+    }
     let known =
         message_id.as_deref().is_some_and(|id| inner.sends.iter().any(|send| send.message_id.as_deref() == Some(id)));
     let shown = !(known && inner.repeats == Repeats::Honour);
@@ -167,10 +171,10 @@ fn act(infobip: &Infobip, path: &str, headers: &HeaderMap, body: &[u8]) -> Respo
     let callback_data = given("callbackData").filter(|_| inner.repeats != Repeats::Forget);
     inner.sends.push(Send { to: to.clone(), message_id, shown, content: content.clone(), at: now });
     let reachable = !inner.unreachable.contains(&to);
+    let (text, kind) = read(path, &content, &inner.templates);
     drop(inner);
     infobip.changed();
     if shown {
-        let (text, kind) = read(path, &content);
         let tick = if reachable { Tick::Sent } else { Tick::Failed };
         let bubble = Bubble {
             quoted,

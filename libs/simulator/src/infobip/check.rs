@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use url::Url;
 
+use crate::template::Templates;
+
 /// Violations by property path, as the error bodies list them.
 #[derive(Debug, Default)]
 pub(super) struct Violations(pub(super) BTreeMap<String, Vec<String>>);
@@ -156,7 +158,27 @@ fn media(wrong: &mut Violations, content: Option<&Value>, known: &[&str]) {
     wrong.text(content.get("filename"), "content.filename", 0, 240, false);
 }
 
-/// Which templates there are is not known here: any name is approved.
+/// A template has to be one of those that were approved, unless none was. How the real platform answers is not documented.
+pub(super) fn has_template(templates: &Templates, content: &Value) -> Result<(), Violations> {
+    if templates.all().is_empty() {
+        return Ok(());
+    }
+    let text = |pointer: &str| content.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let mut wrong = Violations::default();
+    match templates.find(text("/templateName"), text("/language")) {
+        None => wrong.add("content.templateName", "no template of this name and language is approved"),
+        Some(template) => {
+            let given =
+                content.pointer("/templateData/body/placeholders").and_then(Value::as_array).map_or(0, Vec::len);
+            if given != template.parameters() {
+                wrong.add("content.templateData.body.placeholders", "must be as many as the template has");
+            }
+        }
+    }
+    if wrong.0.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// What can be seen of a template without knowing which there are.
 fn template(wrong: &mut Violations, content: Option<&Value>) {
     let Some(content) = wrong.object(content, "content", &["templateName", "templateData", "language"]) else { return };
     wrong.text(content.get("templateName"), "content.templateName", 1, 512, true);

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::phone::{Attached, Button, Kind, Row};
+use crate::{
+    phone::{Attached, Button, Kind, Row},
+    template::Templates,
+};
 
 /// The place of a lawful send of one; of a file its name, since the platform has not fetched it yet.
 pub(super) fn attached(content: &Value) -> Option<Attached> {
@@ -15,7 +18,7 @@ pub(super) fn attached(content: &Value) -> Option<Attached> {
 }
 
 /// Reads the content of a lawful send.
-pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
+pub(super) fn read(path: &str, content: &Value, templates: &Templates) -> (String, Kind) {
     let text = |pointer: &str| content.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let field = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
@@ -41,7 +44,11 @@ pub(super) fn read(path: &str, content: &Value) -> (String, Kind) {
         "template" => {
             let values = array(content.pointer("/templateData/body/placeholders"));
             let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
-            (format!("[{}] {}", text("/templateName"), values.join(", ")), Kind::Text)
+            let words = match templates.find(&text("/templateName"), &text("/language")) {
+                Some(template) => template.filled(values.iter().copied()),
+                None => format!("[{}] {}", text("/templateName"), values.join(", ")),
+            };
+            (words, Kind::Text)
         }
         _ => (text("/text"), Kind::Text),
     }

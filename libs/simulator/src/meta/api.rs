@@ -121,7 +121,7 @@ fn send(meta: &Meta, body: &Value) -> Result<Value, Refusal> {
         return Err(Refusal::plain(code));
     }
     let peer = match lawful.to {
-        To::Number(number) => number.to_owned(),
+        To::Number(number) => inner.people.read(number),
         To::UserId(id) => inner.people.number(id).ok_or_else(|| Refusal::plain(UNDELIVERABLE))?.to_owned(),
     };
     if meta.0.config.display_phone_number.chars().filter(char::is_ascii_digit).eq(peer.chars()) {

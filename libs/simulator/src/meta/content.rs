@@ -8,26 +8,10 @@ use super::{
     error::{Refusal, VALUE},
     media::fits,
 };
-use crate::phone::{Attached, Button, Kind, Row};
-
-/// A message template that the platform has approved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    /// Name.
-    pub name: String,
-    /// Language, such as `en_US`.
-    pub language: String,
-    /// The words; `{{1}}`, `{{2}}`, ... stand for its parameters.
-    pub body: String,
-    /// Titles of its quick-reply buttons.
-    pub buttons: Vec<String>,
-}
-
-impl Template {
-    fn parameters(&self) -> usize {
-        (1..=100).take_while(|number| self.body.contains(&format!("{{{{{number}}}}}"))).count()
-    }
-}
+use crate::{
+    phone::{Attached, Button, Kind, Row},
+    template::Template,
+};
 
 /// Message, template and file of a send have to be there.
 pub(super) fn find(inner: &Inner, peer: &str, send: &Lawful<'_>, now: domain::Micros) -> Result<(), Refusal> {
@@ -137,7 +121,7 @@ fn field(value: &Value, pointer: &str) -> String {
 
 fn template<'a>(inner: &'a Inner, content: &Value) -> Option<&'a Template> {
     let (name, language) = (field(content, "/name"), field(content, "/language/code"));
-    inner.templates.iter().find(|one| one.name == name && one.language == language)
+    inner.templates.find(&name, &language)
 }
 
 fn components<'a>(content: &'a Value, kind: &'static str) -> impl Iterator<Item = &'a Value> {
@@ -166,10 +150,7 @@ fn buttons(content: &Value) -> impl Iterator<Item = (usize, String)> {
 }
 
 fn fill(template: &Template, content: &Value) -> (String, Kind) {
-    let mut text = template.body.clone();
-    for (index, word) in parameters(content).iter().enumerate() {
-        text = text.replace(&format!("{{{{{}}}}}", index + 1), word);
-    }
+    let text = template.filled(parameters(content).iter().map(String::as_str));
     if template.buttons.is_empty() {
         return (text, Kind::Text);
     }

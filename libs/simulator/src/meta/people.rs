@@ -30,6 +30,8 @@ pub(super) struct People {
     by_number: BTreeMap<String, Person>,
     /// Numbers by business-scoped id.
     numbers: BTreeMap<String, String>,
+    /// Numbers that the platform writes in another way, by how a business may write them.
+    written: BTreeMap<String, String>,
     /// Reactions, edits and the like: id and number.
     events: VecDeque<(String, String)>,
 }
@@ -49,6 +51,16 @@ impl People {
     /// Whose business-scoped id this is; only persons whom the platform has met have one.
     pub(super) fn number(&self, user_id: &str) -> Option<&str> {
         self.numbers.get(user_id).map(String::as_str)
+    }
+
+    /// Keeps how a business may write a number.
+    pub(super) fn write(&mut self, written: &str, number: &str) {
+        self.written.insert(written.to_owned(), number.to_owned());
+    }
+
+    /// The number as the platform writes it.
+    pub(super) fn read(&self, written: &str) -> String {
+        self.written.get(written).map_or(written, String::as_str).to_owned()
     }
 
     /// Keeps the id of something that shows no bubble, so that it can be marked as read.

@@ -1,20 +1,25 @@
-//! The simulator's own API: `/simulator/faults` orders what goes wrong, `/simulator/webhooks` tells what was posted.
+//! The simulator's own API: `/simulator/faults` orders what goes wrong, `/simulator/templates` what is approved, and
+//! `/simulator/webhooks` tells what was posted.
 //!
 //! | call | does |
 //! |---|---|
 //! | `GET /simulator/faults` | what is ordered, by platform, and the operations that can be named |
 //! | `POST /simulator/faults` | orders more, see [`Order`]; what is not named stays as it is |
 //! | `DELETE /simulator/faults` | nothing goes wrong any more; what is gathered goes out when its time is over |
-//! | `GET /simulator/webhooks` | the newest 100 webhooks of each platform, oldest first, with the status of each attempt |
+//! | `GET /simulator/templates` | what is approved, by platform |
+//! | `POST /simulator/templates` | approves one, or replaces the one of its name and language, see [`Approval`] |
+//! | `DELETE /simulator/templates?name=&language=&platform=` | approves it no more; without a platform on each that has it |
+//! | `GET /simulator/webhooks?platform=&before=&limit=` | of each platform the newest webhooks whose number is below `before`, `limit` (100, at most 1,000) of them, oldest first, with status and milliseconds of each attempt |
 //!
-//! Bodies are JSON; an error is `{"error": "<words>"}` with 400 (no such JSON) or 422 (no such order).
+//! Bodies are JSON; an error is `{"error": "<words>"}` with 400 (no such JSON or query), 404 (no such template) or 422 (no
+//! such order).
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
@@ -23,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Platform;
-use crate::{faults::Fault, meta::StatusOrder, telegram, trouble::Trouble};
+use crate::{faults::Fault, meta::StatusOrder, telegram, template::Template, trouble::Trouble};
 
 /// Orders that may wait for their calls.
 const MOST_ORDERS: usize = 1_000;
@@ -31,8 +36,9 @@ const MOST_ORDERS: usize = 1_000;
 const MOST_TIMES: usize = 10_000;
 /// Longest wait that can be ordered, in milliseconds.
 const LONGEST_MS: u64 = 600_000;
-/// Webhooks told of.
-const MOST_TOLD: usize = 100;
+/// Webhooks told of, unless asked for otherwise, and at most.
+const TOLD: usize = 100;
+const MOST_TOLD: usize = 1_000;
 
 /// Body of `POST /simulator/faults`.
 #[derive(Debug, Deserialize)]
@@ -106,6 +112,7 @@ type Platforms = Arc<[Platform]>;
 pub(crate) fn router(platforms: Vec<Platform>) -> Router {
     Router::new()
         .route("/simulator/faults", get(faults).post(order).delete(clear))
+        .route("/simulator/templates", get(templates).post(approve).delete(disapprove))
         .route("/simulator/webhooks", get(webhooks))
         .with_state(Platforms::from(platforms))
 }
@@ -123,12 +130,113 @@ async fn faults(State(platforms): State<Platforms>) -> Json<Value> {
     })
 }
 
-async fn webhooks(State(platforms): State<Platforms>) -> Json<Value> {
-    told(&platforms, |platform| {
-        let all = platform.webhooks();
-        let skipped = all.len().saturating_sub(MOST_TOLD);
-        Value::Array(all.into_iter().skip(skipped).collect())
-    })
+async fn webhooks(State(platforms): State<Platforms>, page: Result<Query<Page>, QueryRejection>) -> Response {
+    let Query(page) = match page {
+        Ok(page) => page,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.body_text()),
+    };
+    let limit = page.limit.unwrap_or(TOLD);
+    if !(1..=MOST_TOLD).contains(&limit) {
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, &format!("limit is 1 to {MOST_TOLD}"));
+    }
+    let meant = match named(&platforms, page.platform.as_deref()) {
+        Ok(meant) => meant,
+        Err(refused) => return *refused,
+    };
+    let told = meant.iter().map(|one| (one.name().to_owned(), Value::Array(one.webhooks(page.before, limit))));
+    Json(Value::Object(told.collect::<Map<_, _>>())).into_response()
+}
+
+/// Query of `GET /simulator/webhooks`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    /// Without it every platform that is there.
+    platform: Option<String>,
+    /// Numbers from it on are left out; the least number of a page gives the page before.
+    before: Option<usize>,
+    /// 1 to 1,000; 100 unless said.
+    limit: Option<usize>,
+}
+
+/// Body of `POST /simulator/templates`.
+#[derive(Debug, Deserialize)]
+struct Approval {
+    /// `infobip` or `meta`; without it each of them that is there.
+    platform: Option<String>,
+    #[serde(flatten)]
+    template: Template,
+}
+
+/// Query of `DELETE /simulator/templates`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Disapproval {
+    platform: Option<String>,
+    name: String,
+    language: String,
+}
+
+async fn templates(State(platforms): State<Platforms>) -> Json<Value> {
+    let told = platforms.iter().filter_map(|one| Some((one.name().to_owned(), json!(one.templates()?))));
+    Json(Value::Object(told.collect::<Map<_, _>>()))
+}
+
+async fn approve(State(platforms): State<Platforms>, body: Bytes) -> Response {
+    let Approval { platform, template } = match serde_json::from_slice(&body) {
+        Ok(approval) => approval,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    if let Err(wrong) = template.check() {
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, wrong);
+    }
+    let meant = match with_templates(&platforms, platform.as_deref()) {
+        Ok(meant) => meant,
+        Err(refused) => return *refused,
+    };
+    for platform in meant {
+        if !platform.add_template(template.clone()) {
+            return refuse(StatusCode::UNPROCESSABLE_ENTITY, "there is no room for more templates");
+        }
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn disapprove(State(platforms): State<Platforms>, query: Result<Query<Disapproval>, QueryRejection>) -> Response {
+    let Query(Disapproval { platform, name, language }) = match query {
+        Ok(query) => query,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.body_text()),
+    };
+    let meant = match with_templates(&platforms, platform.as_deref()) {
+        Ok(meant) => meant,
+        Err(refused) => return *refused,
+    };
+    let removed = meant.into_iter().filter(|platform| platform.remove_template(&name, &language)).count();
+    match removed {
+        0 => refuse(StatusCode::NOT_FOUND, "no template of this name and language is approved"),
+        _ => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+/// The platforms that are meant: the named one, or all.
+fn named<'a>(platforms: &'a [Platform], name: Option<&str>) -> Result<Vec<&'a Platform>, Box<Response>> {
+    let meant: Vec<&Platform> =
+        platforms.iter().filter(|platform| name.is_none_or(|name| platform.name() == name)).collect();
+    if !meant.is_empty() {
+        return Ok(meant);
+    }
+    let names: Vec<&str> = platforms.iter().map(Platform::name).collect();
+    Err(Box::new(refuse(StatusCode::UNPROCESSABLE_ENTITY, &format!("platform is one of {}", names.join(", ")))))
+}
+
+/// Those of them that have templates.
+fn with_templates<'a>(platforms: &'a [Platform], name: Option<&str>) -> Result<Vec<&'a Platform>, Box<Response>> {
+    let mut meant = named(platforms, name)?;
+    meant.retain(|platform| platform.templates().is_some());
+    match meant.is_empty() {
+        true => Err(Box::new(refuse(StatusCode::UNPROCESSABLE_ENTITY, "telegram has no templates"))),
+        false => Ok(meant),
+    }
 }
 
 async fn order(State(platforms): State<Platforms>, body: Bytes) -> Response {
@@ -136,12 +244,10 @@ async fn order(State(platforms): State<Platforms>, body: Bytes) -> Response {
         Ok(order) => order,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    let named = |platform: &&Platform| order.platform.as_deref().is_none_or(|name| platform.name() == name);
-    let meant: Vec<&Platform> = platforms.iter().filter(named).collect();
-    if meant.is_empty() {
-        let names: Vec<&str> = platforms.iter().map(Platform::name).collect();
-        return refuse(StatusCode::UNPROCESSABLE_ENTITY, &format!("platform is one of {}", names.join(", ")));
-    }
+    let meant = match named(&platforms, order.platform.as_deref()) {
+        Ok(meant) => meant,
+        Err(refused) => return *refused,
+    };
     // All of it or nothing.
     for platform in &meant {
         if let Err(wrong) = check(platform, &order) {

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::posting::page;
+
 /// How many entries are kept.
 const MOST: usize = 100_000;
 
@@ -35,6 +37,11 @@ impl<T: Clone> Kept<T> {
     /// The kept entries, oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.entries.iter()
+    }
+
+    /// See [`page`].
+    pub(super) fn page(&self, before: Option<usize>, limit: usize) -> impl Iterator<Item = (usize, &T)> {
+        page(&self.entries, self.first, before, limit)
     }
 
     pub(super) fn to_vec(&self) -> Vec<T> {

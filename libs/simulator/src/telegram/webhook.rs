@@ -7,13 +7,12 @@ use std::{
 
 use domain::Micros;
 use reqwest::{StatusCode, header};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{Config, Inner, Order, Telegram, params::Params, refusal::Refusal, updates::Update};
-use crate::{phone::Tick, trouble::Sign};
+use crate::{phone::Tick, posting::milliseconds, trouble::Sign};
 
 /// Connections without a `max_connections`.
 const CONNECTIONS: i64 = 40;
@@ -51,7 +50,7 @@ pub(super) struct Hook {
 }
 
 /// One posted update and what became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Its id.
     pub update_id: i64,
@@ -279,6 +278,17 @@ async fn insist(telegram: &Telegram, hook: &Hook, update: &Arc<Update>, queued: 
     Some(false)
 }
 
+/// As JSON, with its number and times in milliseconds; see [`crate::posting::page`].
+pub(super) fn told(inner: &Inner, before: Option<usize>, limit: usize) -> Vec<Value> {
+    let told = |(number, one): (usize, &Outgoing)| {
+        json!({
+            "number": number, "update_id": one.update_id, "body": one.body, "statuses": one.statuses,
+            "took_ms": milliseconds(&one.took), "told_when": one.told_when, "taken": one.taken,
+        })
+    };
+    inner.outgoing.page(before, limit).map(told).collect()
+}
+
 fn current(inner: &Inner, hook: &Hook, update: &Update) -> bool {
     let same = inner.hook.as_ref().is_some_and(|own| own.generation == hook.generation);
     same && inner.updates.waits(update.id)
@@ -309,6 +319,11 @@ async fn post(
             let text = if error.is_timeout() {
                 "Read timeout expired"
             } else if error.is_connect() {
+                if telegram.0.nobody.is_due(Instant::now()) {
+                    // Its path may hold a secret.
+                    let origin = webhook.url.origin().ascii_serialization();
+                    tracing::warn!(origin, "nobody serves the webhook's address; each update is tried again");
+                }
                 "Connection refused"
             } else {
                 "Webhook connection closed"

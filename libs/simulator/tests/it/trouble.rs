@@ -183,6 +183,14 @@ async fn gathered_webhooks_come_in_one_body_or_last_first() {
         assert!(first.to_string().contains(&format!("from {MARKO}")), "{name}: {first}");
         assert!(second.to_string().contains(&format!("from {ANA}")), "{name}: {second}");
         assert_eq!(second["statuses"], json!([200]), "{name}");
+        assert!(second["took_ms"][0].is_u64(), "{name}: {second}");
+        let page = |query: &str| client().get(format!("{}/simulator/webhooks?{query}", side.base)).send();
+        let one: Value =
+            page(&format!("limit=1&before={}", second["number"])).await.expect("told").json().await.expect("JSON");
+        assert_eq!(one[name], json!([first]), "{name}");
+        for (query, status) in [("limit=0", 422), ("limit=1001", 422), ("platform=viber", 422), ("limit=x", 400)] {
+            assert_eq!(page(query).await.expect("an answer").status().as_u16(), status, "{name}: {query}");
+        }
     }
 }
 
@@ -235,4 +243,64 @@ async fn orders_that_cannot_be_are_refused_whole() {
         assert!(answer["error"].as_str().is_some_and(|error| error.contains(words)), "{order}: {answer}");
         assert_eq!(side.say(&[ANA]).await.len(), 1, "{order}: nothing of it holds");
     }
+}
+
+#[tokio::test]
+async fn templates_are_approved_and_taken_back_on_command() {
+    for (name, path, key) in
+        [("infobip", "/whatsapp/1/message/template", "App key"), ("meta", "/v23.0/1065/messages", "Bearer token")]
+    {
+        let side = Side::start(name).await;
+        let templates = format!("{}/simulator/templates", side.base);
+        let send = async |words: &[&str]| {
+            let body = match name {
+                "infobip" => {
+                    json!({"messages": [{"from": "385911000000", "to": ANA, "messageId": words.join(" "), "content": {
+                        "templateName": "parcel", "language": "en", "templateData": {"body": {"placeholders": words}},
+                    }}]})
+                }
+                _ => {
+                    let parameters: Vec<Value> =
+                        words.iter().map(|word| json!({"type": "text", "text": word})).collect();
+                    json!({"messaging_product": "whatsapp", "to": ANA, "type": "template", "template": {
+                        "name": "parcel", "language": {"code": "en"},
+                        "components": [{"type": "body", "parameters": parameters}],
+                    }})
+                }
+            };
+            let sent = client().post(format!("{}{path}", side.base)).header("authorization", key).json(&body).send();
+            sent.await.expect("an answer").status().is_success()
+        };
+        let approve = async |template: Value| {
+            let answer = client().post(&templates).json(&template).send().await.expect("an answer");
+            answer.status().as_u16()
+        };
+        let parcel = json!({"name": "parcel", "language": "en", "body": "Hello {{1}}, {{2}} is here."});
+        for wrong in [
+            json!({"name": "Parcel", "language": "en", "body": "x"}),
+            json!({"name": "p", "language": "en", "body": ""}),
+        ] {
+            assert_eq!(approve(wrong).await, 422, "{name}");
+        }
+        assert_eq!(approve(json!({"name": "parcel"})).await, 400, "{name}");
+        assert_eq!(approve(parcel.clone()).await, 204, "{name}");
+        let told: Value = client().get(&templates).send().await.expect("told").json().await.expect("JSON");
+        assert_eq!(told[name][0]["body"], parcel["body"], "{name}");
+        assert!(!send(&["Ana"]).await, "{name}: one parameter is missing");
+        assert!(send(&["Ana", "4711"]).await, "{name}");
+        let shown = side.platform.chat(ANA).last_answer().map(|bubble| bubble.text.clone());
+        assert_eq!(shown.as_deref(), Some("Hello Ana, 4711 is here."), "{name}");
+        assert_eq!(approve(json!({"name": "other", "language": "en", "body": "x"})).await, 204, "{name}");
+        let delete = async || {
+            client().delete(format!("{templates}?name=parcel&language=en")).send().await.expect("an answer").status()
+        };
+        assert_eq!(delete().await.as_u16(), 204, "{name}");
+        assert_eq!(delete().await.as_u16(), 404, "{name}");
+        assert!(!send(&["Ana", "4712"]).await, "{name}: it is approved no more");
+    }
+    let side = Side::start("telegram").await;
+    let parcel = json!({"name": "parcel", "language": "en", "body": "x"});
+    let answer =
+        client().post(format!("{}/simulator/templates", side.base)).json(&parcel).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 422);
 }

@@ -1,6 +1,8 @@
 //! Messages that nobody asked for, and who does not want them.
 
-use domain::{Category, Content, Failure, Incoming, OutboxId, ReceiptStatus, Template, Unasked};
+use std::time::Duration;
+
+use domain::{Category, Content, Failure, FailureClass, Incoming, Micros, OutboxId, ReceiptStatus, Template, Unasked};
 use serde_json::json;
 use store::{
     AuditRow, Commit, DeadLetterNew, Direction, Lease, NotificationState, OptChange, OutboxNew, Outcome, Scope,
@@ -21,6 +23,13 @@ on_both_engines!(
     a_blocked_person_may_be_written_to_once_they_wrote_again,
     a_fenced_worker_changes_no_opt_out,
     opt_outs_are_of_one_chat_of_one_tenant,
+    a_refusal_that_is_kept_late_takes_nothing_back_that_came_after_it,
+    of_two_words_that_come_in_the_wrong_order_the_later_one_counts,
+    a_report_that_marketing_was_stopped_is_an_opt_out_of_it,
+    whoever_was_written_to_first_has_the_name_of_their_first_message,
+    what_the_platform_calls_a_chat_leads_to_the_same_conversation_and_person,
+    who_has_another_number_keeps_conversation_person_and_what_they_do_not_want,
+    a_part_that_may_not_be_said_is_a_failed_one_that_nobody_reads,
 );
 
 fn unasked(template: bool) -> Unasked {
@@ -40,7 +49,7 @@ fn notification(peer: &str, key: &str, words: &str, template: bool) -> Incoming 
 /// The commit that says a notification.
 fn said(seq: i64, words: &str, template: bool) -> Commit {
     let reply = json!({ "text": words, "unasked": unasked(template) });
-    let replies = vec![OutboxNew { part: 1, reply, sent_already: false, question: false, file: None }];
+    let replies = vec![OutboxNew { part: 1, reply, sent_already: false, refused: None, question: false, file: None }];
     Commit { replies, ..answer(seq, seq, 0) }
 }
 
@@ -72,8 +81,8 @@ async fn a_notification_is_accepted_once_and_nobody_said_it(db: &Db) {
     assert_eq!((first.seq, first.duplicate, again.seq, again.duplicate), (1, false, 1, true));
     let found = db.store.find_notification(&tenant("acme"), &account(), "n1").await.expect("a look");
     assert_eq!(
-        found.map(|found| (found.conversation, found.seq, found.duplicate, found.ring)),
-        Some((first.conversation, 1, true, true))
+        found.map(|(found, said)| (found.conversation, found.seq, found.duplicate, found.ring, said)),
+        Some((first.conversation, 1, true, true, notification("p", "n1", "hello", false).content))
     );
     let inbound = db.store.messages(&tenant("acme"), first.conversation, None, 10, Some(Direction::Inbound)).await;
     assert_eq!(inbound.expect("a history"), [], "nobody wrote");
@@ -93,7 +102,7 @@ async fn how_far_a_notification_has_come_is_told_from_its_acceptance_to_its_rece
     assert_eq!(state(db, &lease, 1).await, is("pending", None, false));
     sent(db, &lease, id).await;
     assert_eq!(state(db, &lease, 1).await, is("sent", None, false));
-    let failed = Failure { reason: "131026 Undeliverable".to_owned(), window_closed: false };
+    let failed = Failure { reason: "131026 Undeliverable".to_owned(), class: FailureClass::Other };
     let failed = domain::Receipt { failure: Some(failed), ..receipt(None, "p1", ReceiptStatus::Failed) };
     db.store.record_receipts(&lease.tenant, &[failed]).await.expect("kept");
     assert_eq!(state(db, &lease, 1).await, is("failed", Some("131026 Undeliverable"), false));
@@ -120,7 +129,7 @@ async fn a_notification_that_was_given_up_has_failed(db: &Db) {
 }
 
 fn too_late(id: OutboxId) -> domain::Receipt {
-    let failure = Failure { reason: "131047 Re-engagement message".to_owned(), window_closed: true };
+    let failure = Failure { reason: "131047 Re-engagement message".to_owned(), class: FailureClass::WindowClosed };
     domain::Receipt { failure: Some(failure), ..receipt(Some(id), "p1", ReceiptStatus::Failed) }
 }
 
@@ -167,7 +176,7 @@ async fn what_has_no_template_or_was_one_is_not_followed(db: &Db) {
     // Nor is another failure of one that has a template.
     db.store.accept(&[notification("p", "n2", "x", true)]).await.expect("accepted");
     let id = db.store.commit(&lease, &said(2, "x", true)).await.expect("a commit").ids[0];
-    let other = Failure { reason: "131026".to_owned(), window_closed: false };
+    let other = Failure { reason: "131026".to_owned(), class: FailureClass::Other };
     let other = domain::Receipt { failure: Some(other), ..receipt(Some(id), "p2", ReceiptStatus::Failed) };
     db.store.record_receipts(&lease.tenant, &[other]).await.expect("kept");
     assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 2);
@@ -238,12 +247,139 @@ async fn a_blocked_person_may_be_written_to_once_they_wrote_again(db: &Db) {
     db.say("p", "m2").await;
     assert_eq!(forbidden(db, &lease).await, [false, false, false], "they wrote again");
     // The platform says so while we send: again until they write.
-    db.store.note_blocked(&lease, "403 blocked").await.expect("kept");
+    let blocked =
+        async |at: Micros| db.store.note_opt_out(&lease, Scope::Blocked, "403 blocked", at).await.expect("kept");
+    blocked(reach(db, &lease).await.now).await;
     assert_eq!(forbidden(db, &lease).await, [true, true, true]);
     db.store.commit(&lease, &changing(2, Scope::Blocked, false)).await.expect("a commit");
     assert_eq!(forbidden(db, &lease).await, [false, false, false], "they let us in again");
-    db.store.note_blocked(&lease, "403 blocked").await.expect("kept");
+    blocked(reach(db, &lease).await.now + Duration::from_secs(1)).await;
     assert_eq!(forbidden(db, &lease).await, [true, true, true]);
+}
+
+async fn a_refusal_that_is_kept_late_takes_nothing_back_that_came_after_it(db: &Db) {
+    let lease = db.held().await;
+    let began = reach(db, &lease).await.now;
+    let blocked =
+        async |at: Micros| db.store.note_opt_out(&lease, Scope::Blocked, "403 blocked", at).await.expect("kept");
+    // They wrote while the refused part was on its way.
+    db.say("p", "m2").await;
+    blocked(began).await;
+    assert_eq!(forbidden(db, &lease).await, [false, false, false]);
+    // They let us in again, and a worker that was late tells of a refusal before that.
+    let later = Commit { opted_at: Some(began), ..changing(1, Scope::Blocked, false) };
+    db.store.commit(&lease, &later).await.expect("a commit");
+    blocked(began).await;
+    let reached = reach(db, &lease).await;
+    assert_eq!(reached.opt_outs, []);
+    // Also where there was nothing to take back.
+    let other = Lease { peer: "q".to_owned(), ..lease.clone() };
+    let none = Commit { opted_at: None, ..changing(2, Scope::Blocked, false) };
+    db.store.commit(&other, &none).await.expect("a commit");
+    db.store.note_opt_out(&other, Scope::Blocked, "403 blocked", began).await.expect("kept");
+    assert_eq!(reach(db, &other).await.opt_outs, []);
+}
+
+async fn of_two_words_that_come_in_the_wrong_order_the_later_one_counts(db: &Db) {
+    let lease = db.held().await;
+    for message in 2..=4 {
+        db.say("p", &format!("m{message}")).await;
+    }
+    let now = reach(db, &lease).await.now;
+    let at = |seconds: u64| Some(now - Duration::from_secs(seconds));
+    let said = |seq, out, seconds| Commit { opted_at: at(seconds), ..changing(seq, Scope::Marketing, out) };
+    db.store.commit(&lease, &said(1, false, 10)).await.expect("a commit");
+    db.store.commit(&lease, &said(2, true, 20)).await.expect("a commit");
+    assert_eq!(forbidden(db, &lease).await, [false, false, false], "they wanted them again after that");
+    db.store.commit(&lease, &said(3, true, 5)).await.expect("a commit");
+    db.store.commit(&lease, &said(4, false, 8)).await.expect("a commit");
+    assert_eq!(forbidden(db, &lease).await, [false, true, false]);
+}
+
+async fn a_report_that_marketing_was_stopped_is_an_opt_out_of_it(db: &Db) {
+    let (lease, id) = waiting(db, "hello", true).await;
+    sent(db, &lease, id).await;
+    let told = |at: Option<Micros>| {
+        let failure = Failure { reason: "131050 Unable to deliver".to_owned(), class: FailureClass::NoMarketing };
+        domain::Receipt { failure: Some(failure), at, ..receipt(Some(id), "p1", ReceiptStatus::Failed) }
+    };
+    let at = reach(db, &lease).await.now - Duration::from_secs(60);
+    db.store.record_receipts(&lease.tenant, &[told(Some(at))]).await.expect("kept");
+    assert_eq!(forbidden(db, &lease).await, [false, true, false]);
+    let kept = reach(db, &lease).await.opt_outs;
+    assert_eq!((kept[0].how.as_str(), kept[0].since), ("131050 Unable to deliver", at));
+    // They want them again; the same report comes once more.
+    db.say("p", "m1").await;
+    db.store.commit(&lease, &changing(2, Scope::Marketing, false)).await.expect("a commit");
+    db.store.record_receipts(&lease.tenant, &[told(Some(at))]).await.expect("kept");
+    assert_eq!(forbidden(db, &lease).await, [false, false, false]);
+}
+
+async fn whoever_was_written_to_first_has_the_name_of_their_first_message(db: &Db) {
+    let first = Incoming { contact_name: None, ..notification("p", "n1", "hello", false) };
+    let conversation = db.store.accept(&[first]).await.expect("accepted")[0].conversation;
+    let names = async || db.store.names_in(&tenant("acme"), conversation).await.expect("names");
+    assert!(names().await.is_empty());
+    let nameless = Incoming { contact_name: None, ..text("acme", "p", "m1") };
+    db.store.accept(&[nameless, text("acme", "p", "m2")]).await.expect("accepted");
+    assert_eq!(names().await.into_iter().collect::<Vec<_>>(), ["Ana"], "it is hidden as others are");
+    let other = Incoming { contact_name: Some("Iva".to_owned()), ..text("acme", "p", "m3") };
+    db.store.accept(&[other]).await.expect("accepted");
+    assert_eq!(names().await.into_iter().collect::<Vec<_>>(), ["Ana"], "the first name stays");
+}
+
+async fn what_the_platform_calls_a_chat_leads_to_the_same_conversation_and_person(db: &Db) {
+    let (lease, _) = waiting(db, "hello", false).await;
+    let elsewhere = db.say("other", "m1").await;
+    for peer in ["also", "also", "other"] {
+        db.store.also_known_as(&lease, peer).await.expect("kept");
+    }
+    let accepted = db.store.accept(&[text("acme", "also", "m2"), text("acme", "other", "m3")]).await.expect("accepted");
+    let of = |n: usize| accepted[n].conversation;
+    assert_eq!((of(0), of(1)), (lease.conversation, elsewhere.conversation), "one that leads elsewhere stays");
+    let rows = db.store.inbox_range(&lease, 1, 10).await.expect("rows");
+    assert_eq!((rows.len(), rows[0].person), (2, rows[1].person));
+    let found = db.store.find_conversation(&tenant("other"), &account(), "also").await.expect("a look");
+    assert_eq!(found, None, "another tenant's");
+}
+
+async fn who_has_another_number_keeps_conversation_person_and_what_they_do_not_want(db: &Db) {
+    let lease = db.held().await;
+    db.store.commit(&lease, &changing(1, Scope::All, true)).await.expect("a commit");
+    let moved = |to: &str, key: &str| {
+        let content = Content::Moved { kind: "user_changed_number".to_owned(), to: to.to_owned() };
+        Incoming { content, ..text("acme", "p", key) }
+    };
+    // A conversation that is there already stays, and this one where it is.
+    let elsewhere = db.say("q", "m2").await.conversation;
+    db.store.accept(&[moved("q", "m3")]).await.expect("accepted");
+    let peer = async || {
+        let row = db.store.conversation(&lease.tenant, lease.conversation).await.expect("a look");
+        row.expect("a conversation").peer
+    };
+    assert_eq!((peer().await.as_str(), db.say("q", "m4").await.conversation), ("p", elsewhere));
+    db.store.accept(&[moved("r", "m5")]).await.expect("accepted");
+    assert_eq!(db.say("r", "m6").await.conversation, lease.conversation);
+    let rows = db.store.inbox_range(&lease, 1, 10).await.expect("rows");
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.person == rows[0].person), "{rows:?}");
+    assert_eq!(peer().await, "r");
+    let there = Lease { peer: "r".to_owned(), ..lease.clone() };
+    assert_eq!(forbidden(db, &there).await, [true, true, false], "they still want none");
+    assert_eq!(reach(db, &there).await.wrote_at, rows.last().map(|row| row.accepted_at), "the notice does not count");
+}
+
+async fn a_part_that_may_not_be_said_is_a_failed_one_that_nobody_reads(db: &Db) {
+    let accepted = db.store.accept(&[notification("p", "n1", "hello", false)]).await.expect("accepted")[0];
+    let lease = db.claim(accepted.conversation).await;
+    let mut commit = said(1, "hello", false);
+    commit.replies[0].sent_already = true;
+    commit.replies[0].refused = Some("opted_out: word".to_owned());
+    db.store.commit(&lease, &commit).await.expect("a commit");
+    assert_eq!(state(db, &lease, 1).await, is("failed", Some("opted_out: word"), false));
+    let shown = db.store.messages(&lease.tenant, lease.conversation, None, 10, None).await.expect("a history");
+    assert_eq!(shown, []);
+    let seen = db.store.snapshot(&lease).await.expect("a snapshot");
+    assert_eq!((seen.done_seq, seen.unsent), (1, 0));
 }
 
 async fn a_fenced_worker_changes_no_opt_out(db: &Db) {

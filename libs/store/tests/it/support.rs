@@ -201,6 +201,7 @@ pub fn answer(first_seq: i64, last_seq: i64, parts: i32) -> Commit {
             part,
             reply: json!({ "text": format!("part {part}") }),
             sent_already: false,
+            refused: None,
             question: false,
             file: None,
         })
@@ -217,6 +218,7 @@ pub fn answer(first_seq: i64, last_seq: i64, parts: i32) -> Commit {
         dead_letter: None,
         alarms: Alarms::default(),
         opt_outs: Vec::new(),
+        opted_at: None,
     }
 }
 

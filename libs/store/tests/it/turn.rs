@@ -155,8 +155,14 @@ async fn a_commit_writes_all_of_it(db: &Db) {
 async fn answers_for_the_web_are_sent_by_the_commit(db: &Db) {
     let lease = db.held().await;
     let mut commit = answer(1, 1, 0);
-    commit.replies =
-        vec![OutboxNew { part: 0, reply: json!({ "text": "hi" }), sent_already: true, question: true, file: None }];
+    commit.replies = vec![OutboxNew {
+        part: 0,
+        reply: json!({ "text": "hi" }),
+        sent_already: true,
+        refused: None,
+        question: true,
+        file: None,
+    }];
     db.store.commit(&lease, &commit).await.expect("a commit");
     assert_eq!(db.unsent(&lease).await, 0);
     assert!(db.store.question_sent_at(&lease, 1).await.expect("an answer").is_some());

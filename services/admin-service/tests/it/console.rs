@@ -96,13 +96,14 @@ async fn talk(running: &Running) -> ConversationId {
         first_seq: 1,
         last_seq: 1,
         steps: Vec::new(),
-        replies: vec![OutboxNew { part: 0, reply, sent_already: true, question: false, file: None }],
+        replies: vec![OutboxNew { part: 0, reply, sent_already: true, refused: None, question: false, file: None }],
         begin_send: false,
         state: json!({}),
         audit: None,
         dead_letter: None,
         alarms: store::Alarms::default(),
         opt_outs: Vec::new(),
+        opted_at: None,
     };
     store.commit(&lease, &commit).await.expect("committed");
     store.release_idle(&lease).await.expect("released");

@@ -135,6 +135,7 @@ impl Running {
             dead_letter: Some(DeadLetterNew { reason: reason.to_owned(), attempts: 5, unknown_effect }),
             alarms: store::Alarms::default(),
             opt_outs: Vec::new(),
+            opted_at: None,
         };
         self.store.commit(&lease, &commit).await.expect("committed");
         assert!(self.store.release_idle(&lease).await.expect("an answer"));

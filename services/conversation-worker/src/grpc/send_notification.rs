@@ -50,6 +50,11 @@ pub(super) enum SendNotificationError {
     OptedOut { how: String, since: String },
     #[error("the person has not written in the last 24 hours: give a template")]
     WindowClosed,
+    #[error(
+        "this idempotency_key was accepted with another text, template or category for this recipient: give a new key, or \
+         repeat it as it was"
+    )]
+    KeyTaken,
     #[error("cannot save the notification")]
     Store(#[from] StoreError),
 }
@@ -66,6 +71,7 @@ impl GrpcError for SendNotificationError {
             | Self::Template(_)
             | Self::NoTemplates => Code::InvalidArgument,
             Self::NoConversation | Self::NoAccount | Self::NoChat => Code::NotFound,
+            Self::KeyTaken => Code::AlreadyExists,
             Self::OptedOut { .. } | Self::WindowClosed => Code::FailedPrecondition,
             Self::Store(error) => store_code(error),
         }
@@ -104,7 +110,11 @@ async fn accept(
     let to = find(service, tenant, request.recipient.as_ref()).await?;
     let message = message_id(&to, &request.idempotency_key);
     // A repeat is one whatever has changed since.
-    if let Some(accepted) = service.store.find_notification(tenant, &to.account, &message).await? {
+    let content = Content::Notification { text: text.clone(), unasked: unasked.clone() };
+    if let Some((accepted, said)) = service.store.find_notification(tenant, &to.account, &message).await? {
+        if said != content {
+            return Err(SendNotificationError::KeyTaken);
+        }
         if accepted.ring {
             service.coordination.ring(accepted.conversation, telemetry::traceparent().as_deref());
         }
@@ -117,22 +127,30 @@ async fn accept(
     judge(&to.channel, &reach, &unasked)?;
     let span = telemetry::send_inbox(1);
     let traceparent = telemetry::traceparent_of(&span);
+    let account = to.account.clone();
     let incoming = Incoming {
         tenant: tenant.clone(),
         account: to.account,
         user: to.peer.clone(),
         peer: to.peer,
         provider: PROVIDER.to_owned(),
-        provider_message_id: message,
+        provider_message_id: message.clone(),
         written_at: None,
         contact_name: None,
         phone: None,
         quoted: None,
-        content: Content::Notification { text, unasked },
+        content: content.clone(),
         traceparent: traceparent.clone(),
     };
     let accepted = service.store.accept(&[incoming]).instrument(span).await?;
     let accepted = accepted.first().copied().ok_or(StoreError::NotFound("message"))?;
+    // Somebody else was accepted with this key since we looked.
+    if accepted.duplicate
+        && let Some((_, said)) = service.store.find_notification(tenant, &account, &message).await?
+        && said != content
+    {
+        return Err(SendNotificationError::KeyTaken);
+    }
     if accepted.ring {
         service.coordination.ring(accepted.conversation, traceparent.as_deref());
     }

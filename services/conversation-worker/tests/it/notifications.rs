@@ -16,6 +16,8 @@ on_both_engines!(
     outside_of_the_window_the_template_is_sent,
     a_stranger_on_whatsapp_gets_the_template_in_a_conversation_of_their_own,
     the_same_key_is_taken_once_by_each_recipient,
+    the_same_key_with_other_content_is_refused,
+    in_the_web_chat_an_opt_out_of_the_turn_before_stops_it,
     an_open_question_stays_open,
     the_window_is_judged_when_it_is_sent,
     an_answer_that_comes_too_late_is_not_sent,
@@ -124,6 +126,68 @@ async fn a_stranger_on_whatsapp_gets_the_template_in_a_conversation_of_their_own
     assert_eq!(bench.inbox(id).await.len(), 3);
 }
 
+/// The platform refuses what is sent to 385911 now.
+async fn blocks(bench: &Bench, id: ConversationId, how: &str) {
+    let lease = store::Lease { peer: "385911".to_owned(), ..bench.reader(id) };
+    let now = bench.store.reach(&lease.tenant, &lease.account, &lease.peer, None).await.unwrap().now;
+    bench.store.note_opt_out(&lease, store::Scope::Blocked, how, now).await.unwrap();
+}
+
+async fn the_same_key_with_other_content_is_refused(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let mut client = rpc::client(&worker).await;
+    let id = bench.say("385911", "m-1", "one").await.conversation;
+    bench.quiet(id).await;
+    let first = notify(&mut client, to_number("385911")).await;
+    done(&bench, &first).await;
+    let mut marketing = to_number("385911");
+    marketing.set_category(pb::NotificationCategory::Marketing);
+    for other in [
+        pb::SendNotificationRequest { text: "Your other parcel is here.".to_owned(), ..to_number("385911") },
+        pb::SendNotificationRequest { template: template(), ..to_conversation(&id.to_string()) },
+        marketing,
+    ] {
+        let refused = client.send_notification(other).await.unwrap_err();
+        assert!(refused.code() == Code::AlreadyExists && refused.message().contains("idempotency_key"), "{refused}");
+    }
+    let text = " Your parcel is here. ".to_owned();
+    let again = notify(&mut client, pb::SendNotificationRequest { text, ..to_number("385911") }).await;
+    assert_eq!((again.seq, again.duplicate), (first.seq, true), "the same content");
+    worker.stop().await;
+    assert_eq!(bench.platform.texts(), ["one", "Your parcel is here."]);
+}
+
+async fn in_the_web_chat_an_opt_out_of_the_turn_before_stops_it(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let first = bench.start().await;
+    let mut client = rpc::client(&first).await;
+    let posted = client.post_message(rpc::post("ana", "hello", "")).await.unwrap().into_inner();
+    let id: ConversationId = posted.conversation_id.parse().unwrap();
+    bench.quiet(id).await;
+    first.stop().await;
+    // Both wait for a worker: their word that they want no more, and what was accepted before it was known.
+    let accepted = async |provider: &str, key: &str, content: Content| {
+        let account = "web:api".parse().unwrap();
+        let incoming = Incoming { account, provider: provider.to_owned(), content, ..incoming("ana", key, "") };
+        bench.store.accept(&[incoming]).await.unwrap()[0]
+    };
+    let unasked = Unasked { category: Category::Service, template: None };
+    accepted("web", "m-2", Content::Text { text: "stop".to_owned() }).await;
+    let unwanted = accepted("internal", "n-1", Content::Notification { text: "parcel".to_owned(), unasked }).await;
+    assert_eq!((unwanted.conversation, unwanted.seq), (id, 3));
+    let worker = bench.start().await;
+    let mut client = rpc::client(&worker).await;
+    bench.coordination.ring(id, None);
+    bench.quiet(id).await;
+    let sent = pb::SendNotificationResponse { conversation_id: id.to_string(), seq: 3, duplicate: false };
+    assert_eq!(state(&mut client, &sent).await, ("failed".to_owned(), "opted_out: word".to_owned()));
+    let request = pb::ListMessagesRequest { conversation_id: id.to_string(), ..Default::default() };
+    let listed = client.list_messages(request).await.unwrap().into_inner().messages;
+    assert!(listed.iter().all(|message| message.text != "parcel"), "{listed:?}");
+    worker.stop().await;
+}
+
 async fn the_same_key_is_taken_once_by_each_recipient(engine: Engine) {
     let bench = Bench::new(engine).await;
     let worker = bench.start().await;
@@ -135,7 +199,7 @@ async fn the_same_key_is_taken_once_by_each_recipient(engine: Engine) {
     let first = notify(&mut client, to_number("385911")).await;
     done(&bench, &first).await;
     // The person has blocked us since: a repeat is a repeat all the same.
-    bench.store.note_blocked(&store::Lease { peer: "385911".to_owned(), ..bench.reader(id) }, "x").await.unwrap();
+    blocks(&bench, id, "x").await;
     let again = notify(&mut client, to_conversation(&id.to_string())).await;
     assert_eq!((again.conversation_id.as_str(), again.seq, again.duplicate), (first.conversation_id.as_str(), 2, true));
     assert!(!notify(&mut client, to_number("385912")).await.duplicate);
@@ -209,8 +273,7 @@ async fn whoever_blocked_us_gets_nothing_until_they_write_again(engine: Engine) 
     let mut client = rpc::client(&worker).await;
     let id = bench.say("385911", "m-1", "hello").await.conversation;
     bench.quiet(id).await;
-    let theirs = store::Lease { peer: "385911".to_owned(), ..bench.reader(id) };
-    bench.store.note_blocked(&theirs, "403 blocked").await.unwrap();
+    blocks(&bench, id, "403 blocked").await;
     let refused = client.send_notification(to_conversation(&id.to_string())).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
     // One that was accepted before is judged when it is sent.

@@ -3,7 +3,7 @@
 //! `x|keyed` calls `keyed`, too. `keyed`, `once`, `safe`: searches, then calls that operation and tells how it ended. `looked`: looks `once` up and
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
-//! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `model`: tells whether a model may
+//! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `stop`: opts out. `model`: tells whether a model may
 //! be asked; `model later`: the same after a call of `safe`. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
 //! `upload` with it; `photo after a search`: searches in between. `report`, `export`: calls that and shows the file that it
 //! answers with. `map`: shows a place. `thought`: searches, then asks the model. `spoken`: asks it, and its words are shown while they come. Anything else is said back; texts of one turn are joined by
@@ -22,6 +22,7 @@ use domain::{Content, Location, Reply, ReplyFile};
 use llm::{ChatRequest, Message};
 use openapi::Risk;
 use serde_json::{Map, json};
+use store::{OptChange, Scope};
 
 /// The script.
 pub fn decide() -> Decide {
@@ -45,6 +46,7 @@ pub fn decide() -> Decide {
             with(input, Reply { text: "map".to_owned(), location: Some(location), ..Reply::default() })
         }
         "ask" => done(input, "Sure?", true),
+        "stop" => stop(),
         "model later" if history.is_empty() => Next::Do(call("safe")),
         word @ ("model" | "model later") => done(input, &format!("{word}: {}", input.model), false),
         "endless" => Next::Do(search("endless")),
@@ -60,6 +62,13 @@ pub fn decide() -> Decide {
         },
         other => done(input, other, false),
     })
+}
+
+/// The person wants nothing more that they did not ask for.
+fn stop() -> Next {
+    let out = OptChange { scope: Scope::All, out: true, how: "word".to_owned() };
+    let reply = Reply { text: "stopped".to_owned(), ..Reply::default() };
+    Next::Done(Box::new(Answer { replies: vec![reply], opt_outs: vec![out], ..Answer::default() }))
 }
 
 /// A question to the model, whose answer is shown while it comes or not.

@@ -164,6 +164,7 @@ pub async fn answer(
         part: i32::try_from(part).expect("few parts"),
         reply: serde_json::to_value(reply).expect("JSON"),
         sent_already: true,
+        refused: None,
         question: false,
         file: None,
     });
@@ -178,6 +179,7 @@ pub async fn answer(
         dead_letter: None,
         alarms: store::Alarms::default(),
         opt_outs: Vec::new(),
+        opted_at: None,
     };
     let event = |kind: &str, data: Value| FeedEvent { kind: kind.to_owned(), seq, epoch: lease.epoch, data };
     coordination

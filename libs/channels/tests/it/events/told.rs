@@ -5,7 +5,7 @@ use domain::{Content, Incoming, Micros, Receipt};
 use serde_json::{Map, Value, json};
 
 /// All that an event may say.
-pub const FIELDS: [&str; 24] = [
+pub const FIELDS: [&str; 25] = [
     "event",
     "account",
     "sender",
@@ -28,6 +28,7 @@ pub const FIELDS: [&str; 24] = [
     "now",
     "emoji",
     "kind",
+    "to",
     "status",
     "ours",
 ];
@@ -90,6 +91,7 @@ fn said(content: &Content) -> Value {
         Content::Reaction { of, emoji } => json!({"event": "reaction", "of": bare(of), "emoji": emoji}),
         Content::Revoke { of } => json!({"event": "revoke", "of": of}),
         Content::Notice { kind, text } => json!({"event": "notice", "kind": kind, "text": text}),
+        Content::Moved { kind, to } => json!({"event": "moved", "kind": kind, "to": to}),
         Content::Other { kind } => json!({"event": "other", "kind": kind}),
         Content::Unknown { kind } => json!({"event": "unknown", "kind": kind}),
         Content::Alarm { .. } | Content::Notification { .. } => unreachable!("no platform sends what is ours"),
