@@ -5,7 +5,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Bytes, extract::State, http::Uri, response::IntoResponse};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::Uri,
+    response::IntoResponse,
+};
 use channels::{
     Channel, FileSource, RejectClass, SendOutcome,
     telegram::{Config, Telegram},
@@ -36,7 +42,7 @@ async fn bot(refusal: &'static str) -> (Channel, Seen) {
         };
         answer.to_string().into_response()
     };
-    let app = Router::new().fallback(handler).with_state(Arc::clone(&seen));
+    let app = Router::new().fallback(handler).layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&seen));
     tokio::spawn(async move { axum::serve(listener, app).await });
     let config = Config { base_url, token: TOKEN.into(), webhook_secrets: Vec::new() };
     (Channel::Telegram(Telegram::new(config).expect("a bot")), seen)
