@@ -1,10 +1,13 @@
 //! Files of people: fetched once from their platform, kept, and sent to a backend byte by byte.
 
-use std::{path::Path, sync::atomic::Ordering};
+use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
+use domain::{Incoming, Tenant};
+use file_store::{FileHash, FilesConfig};
 use sha2::{Digest as _, Sha256};
+use store::{FileContent, UploadNew, UploadPut, UploadQuota};
 
-use crate::bench::{Bench, Engine, eventually};
+use crate::bench::{Bench, Engine, eventually, incoming};
 
 crate::on_both_engines!(
     a_file_goes_from_its_platform_to_a_backend_byte_by_byte,
@@ -21,6 +24,7 @@ crate::on_both_engines!(
     a_file_larger_than_a_part_goes_into_the_folder_as_it_comes,
     a_file_that_is_too_large_leaves_nothing_in_the_folder,
     what_a_killed_process_was_writing_is_removed_from_the_folder,
+    an_upload_goes_to_a_backend_from_wherever_it_lies,
 );
 
 /// The first bytes of a PNG, and bytes that no text may hold.
@@ -32,10 +36,15 @@ fn png(bytes: usize) -> Vec<u8> {
 
 /// A bench whose files are in a folder, and that folder, which goes away with it.
 async fn with_folder(engine: Engine, more: &[(&str, &str)]) -> (Bench, tempfile::TempDir) {
+    with_folder_and(engine, more, "").await
+}
+
+/// The same, with more accounts.
+async fn with_folder_and(engine: Engine, more: &[(&str, &str)], accounts: &str) -> (Bench, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().display().to_string();
     let files = [("CONVERSATION_WORKER__FILES__KIND", "folder"), ("CONVERSATION_WORKER__FILES__FOLDER", &place)];
-    (Bench::with(engine, &[&files[..], more].concat()).await, folder)
+    (Bench::with_account(engine, &[&files[..], more].concat(), accounts).await, folder)
 }
 
 /// The hashes of all files in the folder.
@@ -297,11 +306,54 @@ async fn what_a_killed_process_was_writing_is_removed_from_the_folder(engine: En
     let (bench, folder) = with_folder(engine, &[]).await;
     let place = folder.path().join(".incoming/default");
     std::fs::create_dir_all(&place).expect("made");
-    let two_hours_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7_200);
+    let two_hours_ago = std::time::SystemTime::now() - Duration::from_secs(7_200);
     std::fs::File::create(place.join("0c#1")).expect("made").set_modified(two_hours_ago).expect("dated");
     std::fs::write(place.join("0d#1"), b"under way").expect("written");
     let worker = bench.start().await;
     eventually("the sweep was there", async || kept(folder.path()).len() == 1).await;
     worker.stop().await;
     assert_eq!(kept(folder.path()), ["0d#1"]);
+}
+
+async fn an_upload_goes_to_a_backend_from_wherever_it_lies(engine: Engine) {
+    let web = "[tenants.default.accounts.\"web:main\"]\nchannel = \"web\"";
+    let (bench, folder) = with_folder_and(engine, &[], web).await;
+    let (tenant, account) = (Tenant::new("default").expect("a name"), "web:main".parse().expect("an account"));
+    let config = FilesConfig::Folder { folder: folder.path().to_owned(), shared: false };
+    let files = config.open().expect("usable").expect("a store");
+    let worker = bench.start().await;
+    // One of the database, from before the folder was named, and one of the folder.
+    let contents = [png(1_000), png(2_000)];
+    for (n, content) in contents.iter().enumerate() {
+        let hash = FileHash::of(content);
+        let outside = FileContent::Stored { sha256: hash.as_str(), size_bytes: content.len() };
+        let upload = UploadNew {
+            account: &account,
+            owner: "s-1",
+            media_type: "image/png",
+            name: Some("mirror.png"),
+            content: if n == 0 { FileContent::Here(content) } else { outside },
+            keep: Duration::from_secs(3_600),
+        };
+        let quota = UploadQuota { files_max: 9, bytes_max: 100_000, account_bytes_max: 100_000 };
+        let put = bench.store.put_upload(&tenant, &upload, quota).await.expect("kept");
+        let UploadPut::Kept(id) = put else { panic!("{put:?}") };
+        if n == 1 {
+            files.put(&tenant, &hash, content.clone().into()).await.expect("put");
+        }
+        let said = channels::web::upload_content(id, "image/png", Some("photo".to_owned()));
+        let incoming = Incoming { account: account.clone(), content: said, ..incoming("s-1", &format!("m-{n}"), "") };
+        let accepted = bench.store.accept(&[incoming]).await.expect("accepted")[0];
+        bench.coordination.ring(accepted.conversation, None);
+        bench.quiet(accepted.conversation).await;
+    }
+    worker.stop().await;
+    let bodies = bench.backend.bodies();
+    assert_eq!(bodies.len(), 2);
+    assert!(bodies.iter().zip(&contents).all(|(body, content)| contains(body, content)));
+    let mut hashes = contents.map(|content| FileHash::of(&content).to_string());
+    let mut kept = kept(folder.path());
+    hashes.sort();
+    kept.sort();
+    assert_eq!(kept, hashes);
 }
