@@ -55,6 +55,9 @@ pub fn services(
     let mut worker: conversation_worker::Config = {
         let mut overrides = listen(&["grpc", "ops"]);
         overrides.push((path(&["catalog", "url"]), json!(format!("http://{address}"))));
+        // Those of this process come below. What the variables alone make of them is only a part, and the worker's rules
+        // are about the whole.
+        overrides.push((path(&["tenants"]), json!({})));
         read(conversation_worker::SERVICE, conversation_worker::DEFAULTS, overrides)?
     };
     let mut embedding: embedding_service::Config = {
