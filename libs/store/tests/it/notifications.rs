@@ -259,7 +259,8 @@ async fn a_blocked_person_may_be_written_to_once_they_wrote_again(db: &Db) {
 
 async fn a_refusal_that_is_kept_late_takes_nothing_back_that_came_after_it(db: &Db) {
     let lease = db.held().await;
-    let began = reach(db, &lease).await.now;
+    // SQLite's clock counts milliseconds: a send of a while ago, so that what follows is surely later.
+    let began = reach(db, &lease).await.now - Duration::from_secs(1);
     let blocked =
         async |at: Micros| db.store.note_opt_out(&lease, Scope::Blocked, "403 blocked", at).await.expect("kept");
     // They wrote while the refused part was on its way.
@@ -272,9 +273,21 @@ async fn a_refusal_that_is_kept_late_takes_nothing_back_that_came_after_it(db: &
     blocked(began).await;
     let reached = reach(db, &lease).await;
     assert_eq!(reached.opt_outs, []);
+    // Nor one that lies between the block that is known and the word that took it back.
+    let before = |seconds: u64| began - Duration::from_secs(seconds);
+    let third = Lease { peer: "r".to_owned(), ..lease.clone() };
+    let refused = async |at| db.store.note_opt_out(&third, Scope::Blocked, "403 blocked", at).await.expect("kept");
+    refused(before(30)).await;
+    let back = Commit { opted_at: Some(before(10)), ..changing(2, Scope::Blocked, false) };
+    db.say("p", "m3").await;
+    db.store.commit(&third, &back).await.expect("a commit");
+    refused(before(20)).await;
+    assert_eq!(reach(db, &third).await.opt_outs, []);
+    refused(before(5)).await;
+    assert_eq!(reach(db, &third).await.opt_outs.len(), 1, "one that came after it counts");
     // Also where there was nothing to take back.
     let other = Lease { peer: "q".to_owned(), ..lease.clone() };
-    let none = Commit { opted_at: None, ..changing(2, Scope::Blocked, false) };
+    let none = Commit { opted_at: None, ..changing(3, Scope::Blocked, false) };
     db.store.commit(&other, &none).await.expect("a commit");
     db.store.note_opt_out(&other, Scope::Blocked, "403 blocked", began).await.expect("kept");
     assert_eq!(reach(db, &other).await.opt_outs, []);
