@@ -206,15 +206,12 @@ async fn the_web_chat_gets_an_address_that_its_session_alone_may_open() {
         let world = World::start_in(deployment, &[], &museum.environment()).await;
         let browser = || reqwest::Client::new();
         let base = format!("http://{}", world.http);
-        let session: Value = browser()
-            .post(format!("{base}/api/v1/chat/sessions"))
-            .send()
-            .await
-            .expect("an answer")
-            .json()
-            .await
-            .expect("a session");
-        let token = session["token"].as_str().expect("a token");
+        let session = async || {
+            let opened = browser().post(format!("{base}/api/v1/chat/sessions")).send().await.expect("an answer");
+            let session: Value = opened.json().await.expect("a session");
+            session["token"].as_str().expect("a token").to_owned()
+        };
+        let token = &session().await;
         let answer: Value = browser()
             .post(format!("{base}/api/v1/chat"))
             .bearer_auth(token)
@@ -239,5 +236,7 @@ async fn the_web_chat_gets_an_address_that_its_session_alone_may_open() {
         assert_eq!(got.bytes().await.expect("a body"), document());
         let other = browser().get(&url).send().await.expect("an answer");
         assert_eq!(other.status(), 401, "without a session there is nothing");
+        let stranger = browser().get(&url).bearer_auth(session().await).send().await.expect("an answer");
+        assert_eq!(stranger.status(), 404, "another session has no such conversation");
     }
 }

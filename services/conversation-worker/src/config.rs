@@ -197,18 +197,10 @@ impl Validate for Config {
         if self.worker.public_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
             problems.add("worker.public_url", "must begin with http:// or https://");
         }
-        // A call begins only while the lease outlives it.
-        let longest = LEASE - 2 * MARGIN;
         documents(&self.tenants, problems);
         for (name, tenant) in &self.tenants.0 {
             if !tenant.accounts.is_empty() && tenant.documents.is_empty() {
                 problems.add(&format!("tenants.{name}.documents"), no_document(tenant));
-            }
-            for (document, config) in &tenant.documents {
-                if config.timeout > longest || config.timeout.is_zero() {
-                    let path = format!("tenants.{name}.documents.{document}.timeout");
-                    problems.add(&path, format!("must be over 0s and at most {}s", longest.as_secs()));
-                }
             }
         }
     }
@@ -224,11 +216,17 @@ pub fn no_document(tenant: &TenantConfig) -> String {
     )
 }
 
-/// Adds the addresses of backends and token servers that no call may go to.
+/// Adds what is wrong with documents: addresses of backends and token servers that no call may go to, and a timeout that a
+/// lease does not outlive.
 pub fn documents(tenants: &Tenants, problems: &mut Problems) {
     for (name, tenant) in &tenants.0 {
         for (document, config) in &tenant.documents {
             let path = format!("tenants.{name}.documents.{document}");
+            // A call begins only while the lease outlives it.
+            let longest = LEASE - 2 * MARGIN;
+            if config.timeout > longest || config.timeout.is_zero() {
+                problems.add(&format!("{path}.timeout"), format!("must be over 0s and at most {}s", longest.as_secs()));
+            }
             let mut check = |key: String, url: Option<&Url>| {
                 if let Some(why) = url.and_then(|url| openapi::refusal(url, config.allow_private_hosts)) {
                     problems.add(&format!("{path}.{key}"), format!("{why} (`allow_private_hosts = true`)"));

@@ -88,7 +88,7 @@ pub async fn fetch(worker: &Arc<Worker>, held: &Held, fetch: &Fetch) -> Result<F
 /// Keeps the file that a backend answered with. What cannot be kept now is told and not tried for long: the call was made.
 ///
 /// # Errors
-/// [`Broken::Store`]. A file store that is away is an outcome.
+/// [`Broken::Store`], when the lease is lost. A store that is away is an outcome.
 pub async fn keep_answer(
     worker: &Arc<Worker>,
     held: &Held,
@@ -100,12 +100,18 @@ pub async fn keep_answer(
     let kept = loop {
         match keep_bytes(worker, held, person, content.clone(), &media_type, name.clone()).await {
             Ok(kept) => break kept,
-            Err(Broken::Infrastructure(_)) if try_number < KEEP_TRIES_MAX && !worker.stop.is_cancelled() => {
+            Err(broken) => {
+                let reason = match broken {
+                    Broken::Infrastructure(reason) => reason,
+                    Broken::Store(error) if error.is_retryable() => error.to_string(),
+                    broken => return Err(broken),
+                };
+                if try_number == KEEP_TRIES_MAX || worker.stop.is_cancelled() {
+                    break FileOutcome::Unavailable { reason };
+                }
                 tokio::time::sleep(jitter(PAUSE)).await;
                 try_number += 1;
             }
-            Err(Broken::Infrastructure(reason)) => break FileOutcome::Unavailable { reason },
-            Err(broken) => return Err(broken),
         }
     };
     Ok(AnswerFile { name, kept })
@@ -277,14 +283,28 @@ async fn from_platform(worker: &Worker, held: &Held, fetch: &Fetch) -> Result<Re
     if let Channel::Web(_) = channel {
         return uploaded(worker, held, &fetch.url).await;
     }
+    // A worker that stops leaves a long download to the next one.
+    tokio::select! {
+        () = worker.stop.cancelled() => Err(Broken::Stopping),
+        ended = asked(worker, held, &channel, &fetch.url) => ended,
+    }
+}
+
+/// All tries together have the time of [`MediaConfig::timeout`] where the file goes into the file store.
+async fn asked(
+    worker: &Worker,
+    held: &Held,
+    channel: &Channel,
+    url: &str,
+) -> Result<Result<Given, FetchError>, Broken> {
+    let until = tokio::time::Instant::now() + worker.media.timeout;
     let mut try_number = 1;
     loop {
         let ended = match &worker.files {
-            Some(files) => received(&worker.media, &channel, files.incoming(&lease.tenant), &fetch.url).await?,
-            None => in_memory(&worker.media, &channel, &fetch.url).await,
+            Some(files) => received(&worker.media, channel, files.incoming(&held.lease.tenant), url, until).await?,
+            None => in_memory(&worker.media, channel, url).await,
         };
         match ended {
-            Err(FetchError::Away(_)) if worker.stop.is_cancelled() => return Err(Broken::Stopping),
             Err(FetchError::Away(reason)) if try_number < TRIES_MAX => {
                 tracing::info!(reason, try_number, "a file was not given; will retry");
                 tokio::time::sleep(jitter(PAUSE * try_number)).await;
@@ -323,9 +343,11 @@ async fn received(
     channel: &Channel,
     mut incoming: Incoming,
     url: &str,
+    until: tokio::time::Instant,
 ) -> Result<Result<Given, FetchError>, Broken> {
+    let left = until.saturating_duration_since(tokio::time::Instant::now());
     let receiving = async {
-        let mut download = match channel.open(url, bytes_max(config, channel), config.timeout).await {
+        let mut download = match channel.open(url, bytes_max(config, channel), left).await {
             Ok(download) => download,
             Err(error) => return Ok(Err(error)),
         };
@@ -347,7 +369,7 @@ async fn received(
             content: Content::Incoming(Box::new(incoming)),
         }))
     };
-    tokio::time::timeout(config.timeout, receiving).await.unwrap_or_else(|_| Ok(Err(FetchError::late())))
+    tokio::time::timeout_at(until, receiving).await.unwrap_or_else(|_| Ok(Err(FetchError::late())))
 }
 
 /// What was uploaded in the web chat. Whose it is was checked when a message named it.

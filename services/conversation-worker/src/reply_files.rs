@@ -24,7 +24,8 @@ const ATTEMPTS_MAX: i32 = 5;
 /// So long a platform can fetch a file by its link; it does so at once, and some minutes later where that failed.
 const LINK_LASTS: Duration = Duration::from_secs(60 * 60);
 
-/// Sends the file of a part whose attempt is written down, or the sentence that stands for it.
+/// Sends the file of a part whose attempt is written down, or the sentence that stands for it. True where the platform was
+/// asked.
 pub async fn send(
     worker: &Worker,
     held: &Held,
@@ -32,39 +33,46 @@ pub async fn send(
     row: &OutboxRow,
     file: &ReplyFile,
     attempt: i32,
-) -> SendOutcome {
+) -> (SendOutcome, bool) {
     let source = match source(worker, held, channel, row, file).await {
         Ok(Some(source)) => source,
         Ok(None) => return instead(held, channel, row, file, "it is gone, or has no way to this platform").await,
         Err(reason) if attempt >= ATTEMPTS_MAX => return instead(held, channel, row, file, &reason).await,
-        Err(reason) => return SendOutcome::NotSent { reason },
+        Err(reason) => return (SendOutcome::NotSent { reason }, false),
     };
     if !held.outlives(DEADLINE) {
-        return SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() };
+        return (SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }, false);
     }
     let peer = &held.lease.peer;
     let sent = within_deadline(channel, channel.send_file(peer, row.id, file, source, DEADLINE)).await;
-    match &sent {
+    let told = match &sent {
         // Surely not sent: the person is told at least.
         SendOutcome::Rejected { class: RejectClass::Content, reason } => {
-            instead(held, channel, row, file, reason).await
+            instead(held, channel, row, file, reason).await.0
         }
-        SendOutcome::NotSent { reason } if attempt >= ATTEMPTS_MAX => instead(held, channel, row, file, reason).await,
+        SendOutcome::NotSent { reason } if attempt >= ATTEMPTS_MAX => instead(held, channel, row, file, reason).await.0,
         _ => sent,
-    }
+    };
+    (told, true)
 }
 
-/// The sentence in place of the file.
-async fn instead(held: &Held, channel: &Channel, row: &OutboxRow, file: &ReplyFile, reason: &str) -> SendOutcome {
+/// The sentence in place of the file. True where the platform was asked.
+async fn instead(
+    held: &Held,
+    channel: &Channel,
+    row: &OutboxRow,
+    file: &ReplyFile,
+    reason: &str,
+) -> (SendOutcome, bool) {
     tracing::warn!(outbox.id = %row.id, account = %held.lease.account, reason, "a file of a reply is not sent");
     if file.instead.is_empty() {
-        return SendOutcome::Rejected { class: RejectClass::Content, reason: reason.to_owned() };
+        return (SendOutcome::Rejected { class: RejectClass::Content, reason: reason.to_owned() }, false);
     }
     if !held.outlives(DEADLINE) {
-        return SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() };
+        return (SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }, false);
     }
     let words = Reply { text: file.instead.clone(), ..Reply::default() };
-    within_deadline(channel, channel.send(&held.lease.peer, row.id, &words, DEADLINE)).await
+    (within_deadline(channel, channel.send(&held.lease.peer, row.id, &words, DEADLINE)).await, true)
 }
 
 /// Where the platform gets the file from; none where it is gone, or where the platform would fetch it and we have no

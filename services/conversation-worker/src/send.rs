@@ -105,14 +105,17 @@ pub async fn transmit(
         Ok((channel, form)) => {
             let span = span(lease, row, attempt);
             worker.store.at("send.before").await;
-            let sent = match form {
+            let (sent, was_asked) = match form {
                 Form::Words(Reply { file: Some(file), .. }) => {
                     reply_files::send(worker, held, channel, row, file, attempt).instrument(span.clone()).await
                 }
-                _ => post(channel, &lease.peer, row, form).instrument(span.clone()).await,
+                _ => (post(channel, &lease.peer, row, form).instrument(span.clone()).await, true),
             };
             worker.store.at("send.after").await;
-            worker.breakers.tell(&lease.tenant, &lease.account, health(&sent));
+            // A store of ours that is away says nothing of the platform.
+            if was_asked {
+                worker.breakers.tell(&lease.tenant, &lease.account, health(&sent));
+            }
             if !matches!(sent, SendOutcome::Sent { .. }) {
                 span.record("error.type", end(&sent));
                 span.record("otel.status_code", "ERROR");
@@ -120,15 +123,15 @@ pub async fn transmit(
             (sent, Some(form))
         }
     };
+    let outcome = outcome(&sent, attempt, clock.0 + clock.1.elapsed());
+    count(&lease.account, &sent, channel.is_none());
+    let recorded = record(worker, held, row, attempt, &outcome).await;
     if let SendOutcome::Sent { peer: Some(peer), .. } = &sent
         && let Err(error) = worker.store.also_known_as(lease, peer).await
     {
         // Their answer would be a conversation of its own; the next send tells it again.
         tracing::warn!(outbox.id = %row.id, %error, "the platform's own id of a chat was not kept");
     }
-    let outcome = outcome(&sent, attempt, clock.0 + clock.1.elapsed());
-    count(&lease.account, &sent, channel.is_none());
-    let recorded = record(worker, held, row, attempt, &outcome).await;
     if let Some(unasked) = part.as_ref().ok().and_then(|part| part.unasked.as_ref())
         && recorded != Recorded::KnownAlready
     {

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Path, State},
     response::Response,
     routing::get,
@@ -14,15 +15,20 @@ use axum::{
 use bytes::Bytes;
 use domain::Tenant;
 use file_store::{FileHash, FileStoreError};
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_LENGTH};
 use service_kit::download::Download;
 use sha2::{Digest as _, Sha256};
 use store::{StoreError, StoredFile, media::FILE_BYTES_MAX};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{Shared, respond};
 
-/// Files read at the same time; each may take its size of memory.
+/// Files given at the same time, to their readers' last bytes; each may take its size of memory.
 pub(crate) const AT_ONCE_MAX: usize = 16;
+/// Longest that a reader may take.
+const GIVING_TIME_MAX: Duration = Duration::from_secs(120);
+/// Bytes of a file that a connection gets at once.
+const PIECE_BYTES: usize = 64 * 1024;
 /// When to come again if others read as many as there may be.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Digits of a token.
@@ -38,31 +44,44 @@ async fn handle(State(shared): State<Arc<Shared>>, Path(token): Path<String>) ->
     if !is_token {
         return gone();
     }
+    let Some(place) = place(&shared) else { return busy() };
     let found = shared.store.find_linked_file(&hex::encode(Sha256::digest(&token))).await;
     match found {
-        Ok(Some((tenant, sha256, file))) => give(&shared, &tenant, &sha256, &file, true).await,
+        Ok(Some((tenant, sha256, file))) => give(&shared, &tenant, &sha256, &file, true, place).await,
         Ok(None) => gone(),
         Err(error) => unavailable(&error),
     }
 }
 
-/// A file of a tenant. `exact_type`: see [`Download`].
+/// A place for a file that is read for somebody, before it is read.
+pub(crate) fn place(shared: &Shared) -> Option<OwnedSemaphorePermit> {
+    shared.giving.clone().try_acquire_owned().ok()
+}
+
+/// 503: others read as many as there may be.
+pub(crate) fn busy() -> Response {
+    let busy = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "too many files are read at the moment");
+    respond::retry_after(busy, BUSY_WAIT)
+}
+
+/// A file of a tenant. `exact_type`: see [`Download`]. `held`: what is given back when the reader has its last byte, went
+/// away or was too slow.
 pub(crate) async fn give(
     shared: &Shared,
     tenant: &Tenant,
     sha256: &str,
     file: &StoredFile,
     exact_type: bool,
+    held: impl Send + 'static,
 ) -> Response {
-    let Ok(_place) = shared.giving.try_acquire() else {
-        let busy = respond::problem(StatusCode::SERVICE_UNAVAILABLE, "too many files are read at the moment");
-        return respond::retry_after(busy, BUSY_WAIT);
-    };
     match content(shared, tenant, sha256, file).await {
         Ok(Some(content)) => {
             let else_named = sha256.get(..12).unwrap_or("file");
             let (media_type, name) = (file.media_type.as_str(), file.name.as_deref());
-            Download { media_type, name, else_named, exact_type }.response(content)
+            let length = content.len();
+            let mut response = Download { media_type, name, else_named, exact_type }.response(in_pieces(content, held));
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+            response
         }
         Ok(None) => gone(),
         Err(()) => respond::retry_after(
@@ -70,6 +89,21 @@ pub(crate) async fn give(
             BUSY_WAIT,
         ),
     }
+}
+
+/// The file as its reader takes it; a reader that is too slow gets no more of it.
+fn in_pieces(content: Bytes, held: impl Send + 'static) -> Body {
+    let until = Instant::now() + GIVING_TIME_MAX;
+    Body::from_stream(futures::stream::unfold((content, held), move |(mut left, held)| async move {
+        if left.is_empty() {
+            return None;
+        }
+        if Instant::now() > until {
+            return Some((Err(std::io::Error::from(std::io::ErrorKind::TimedOut)), (Bytes::new(), held)));
+        }
+        let piece = left.split_to(PIECE_BYTES.min(left.len()));
+        Some((Ok(piece), (left, held)))
+    }))
 }
 
 /// The bytes; none where they are gone. What failed is logged.
@@ -103,4 +137,38 @@ fn unavailable(error: &StoreError) -> Response {
         respond::problem(StatusCode::SERVICE_UNAVAILABLE, "the service cannot answer now"),
         Duration::from_secs(5),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_given_back_with_the_last_byte_or_the_reader() {
+        let places = Arc::new(tokio::sync::Semaphore::new(1));
+        let place = || places.clone().try_acquire_owned().expect("a place");
+        let body = |bytes| in_pieces(Bytes::from(vec![7; bytes]), place()).into_data_stream();
+
+        let mut read = body(2 * PIECE_BYTES + 1);
+        for length in [PIECE_BYTES, PIECE_BYTES, 1] {
+            assert_eq!(read.next().await.expect("a piece").expect("bytes").len(), length);
+            assert_eq!(places.available_permits(), 0);
+        }
+        assert!(read.next().await.is_none());
+        assert_eq!(places.available_permits(), 1);
+
+        let mut left = body(2 * PIECE_BYTES);
+        assert!(left.next().await.is_some());
+        drop(left);
+        assert_eq!(places.available_permits(), 1);
+
+        let mut slow = body(2 * PIECE_BYTES);
+        assert!(slow.next().await.is_some());
+        tokio::time::advance(GIVING_TIME_MAX + Duration::from_millis(1)).await;
+        assert!(slow.next().await.expect("an end").is_err());
+        assert!(slow.next().await.is_none());
+        assert_eq!(places.available_permits(), 1);
+    }
 }

@@ -25,12 +25,15 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{Instrument as _, field};
 
 /// Longest request head, in bytes; a longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Longest that a client may take nothing of an answer; it is cut then.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after a failed accept: out of file descriptors does not get better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -78,6 +81,9 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, limits: Li
     let Ok(app) = app.into_make_service_with_connect_info::<SocketAddr>().oneshot(peer).await;
     // Only costs latency if it fails.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let stream = Box::pin(stream);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()

@@ -93,7 +93,7 @@ struct Shared {
     /// Places for uploads under way.
     uploading: Semaphore,
     /// Places for files that are read for somebody.
-    giving: Semaphore,
+    giving: Arc<Semaphore>,
     /// Cancelled when the service stops: streams end.
     stopping: CancellationToken,
 }
@@ -131,7 +131,7 @@ impl App {
             streams: chat::Streams::default(),
             uploading: Semaphore::new(config.chat.uploads.at_once_max.min(Semaphore::MAX_PERMITS)),
             stopping: CancellationToken::new(),
-            giving: Semaphore::new(files::AT_ONCE_MAX),
+            giving: Arc::new(Semaphore::new(files::AT_ONCE_MAX)),
             files: config.files.open()?,
             config,
         };

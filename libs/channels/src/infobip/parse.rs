@@ -96,14 +96,16 @@ fn notice(tenant: &Tenant, account: &Account, body: &Value) -> Option<Told> {
     })))
 }
 
-/// What a WhatsApp number gets in the form of the Messages API: the event's name, and what was said.
+/// What a WhatsApp number gets in the form of the Messages API: the event's name, and what was said. Reports of that form
+/// (`DELIVERY`, `SEEN`) are read as all others are.
 ///
 /// Source: the models of Infobip's own clients (`MessagesApiWebhookEvent`).
 fn messages_api(result: &Value) -> Option<(String, &[Value])> {
     let event = text(result.get("event"))?;
     let is_whatsapp = text(result.get("channel")).is_some_and(|channel| channel.eq_ignore_ascii_case("WHATSAPP"));
+    let is_report = result.get("status").is_some() || result.get("seenAt").is_some();
     let contents = result.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    is_whatsapp.then_some((label(&event), contents))
+    (is_whatsapp && !is_report).then_some((label(&event), contents))
 }
 
 /// A message for each thing that was said; none where the event is no message.
@@ -126,7 +128,13 @@ fn of_messages_api(
             0 => whole.provider_message_id.clone(),
             n => hashed(&format!("{}/{n}", whole.provider_message_id)),
         },
-        content: content_of_messages_api(item),
+        content: match (text(item.get("type")).as_deref(), &whole.quoted) {
+            (Some("REACTION"), Some(of)) => {
+                let removed = text(item.get("action")).is_some_and(|action| action.eq_ignore_ascii_case("REMOVED"));
+                Content::Reaction { of: of.clone(), emoji: text(item.get("emoji")).filter(|_| !removed) }
+            }
+            _ => content_of_messages_api(item),
+        },
         ..whole.clone()
     };
     Ok(Some(contents.iter().take(LINES_MAX).enumerate().map(message).collect()))

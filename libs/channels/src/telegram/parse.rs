@@ -92,7 +92,16 @@ fn message(to: &To<'_>, message: &Value) -> Option<Incoming> {
     let id = address.message(number);
     let incoming = to.incoming(&address, sender(message)?, id, content(message))?;
     let (written_at, phone) = (seconds(message.get("date")), own_number(message));
-    Some(Incoming { written_at, phone, quoted: quoted(&address, message), ..incoming })
+    let incoming = Incoming { written_at, phone, quoted: quoted(&address, message), ..incoming };
+    Some(match message.get("migrate_from_chat_id").and_then(Value::as_i64) {
+        // The same is told in both chats, and either may come first: both are about the old one.
+        Some(old) => Incoming {
+            peer: Address { chat: old, thread: None }.peer(),
+            content: Content::Moved { kind: "migrate_from_chat_id".to_owned(), to: address.peer() },
+            ..incoming
+        },
+        None => incoming,
+    })
 }
 
 /// The number of whoever shares their own contact: the platform vouches for it by their id.

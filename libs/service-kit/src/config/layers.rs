@@ -285,6 +285,7 @@ const SECTIONS: &[&str] = &[
     "files",
     "grpc",
     "http",
+    "media",
     "model",
     "ops",
     "qdrant",

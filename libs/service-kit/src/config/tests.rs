@@ -239,6 +239,14 @@ fn sections_of_other_services_are_left_to_them_and_unknown_ones_are_refused() {
     assert!(read(shared, &[]).is_ok());
     let errors = read("[chatt]\nanonymous = true\n", &[]).expect_err("refused");
     assert!(errors[0].contains("chatt") && errors[0].contains("is no known key"), "{errors:?}");
+    let services = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../services")).expect("the services");
+    for service in services.map(|entry| entry.expect("a folder").path().join("config.toml")) {
+        let Ok(defaults) = std::fs::read_to_string(&service) else { continue };
+        for section in defaults.parse::<toml::Table>().expect("TOML").keys() {
+            let errors = read(&format!("[{section}]\n"), &[]).err().unwrap_or_default();
+            assert!(!errors.iter().any(|error| error.contains("is no known key")), "{}: {errors:?}", service.display());
+        }
+    }
     // The one process has all of them.
     let (_file, args) = file(shared);
     let errors = load::<Sample>("dragoman", DEFAULTS, &args, std::iter::empty()).expect_err("refused").to_string();

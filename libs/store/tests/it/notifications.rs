@@ -352,6 +352,11 @@ async fn what_the_platform_calls_a_chat_leads_to_the_same_conversation_and_perso
     assert_eq!((of(0), of(1)), (lease.conversation, elsewhere.conversation), "one that leads elsewhere stays");
     let rows = db.store.inbox_range(&lease, 1, 10).await.expect("rows");
     assert_eq!((rows.len(), rows[0].person), (2, rows[1].person));
+    // What they do not want under their other name, they do not want here.
+    let theirs = db.claim(elsewhere.conversation).await;
+    db.store.commit(&theirs, &changing(1, Scope::All, true)).await.expect("a commit");
+    db.store.also_known_as(&lease, "other").await.expect("kept");
+    assert_eq!(forbidden(db, &lease).await, [true, true, false]);
     let found = db.store.find_conversation(&tenant("other"), &account(), "also").await.expect("a look");
     assert_eq!(found, None, "another tenant's");
 }
@@ -379,6 +384,12 @@ async fn who_has_another_number_keeps_conversation_person_and_what_they_do_not_w
     let there = Lease { peer: "r".to_owned(), ..lease.clone() };
     assert_eq!(forbidden(db, &there).await, [true, true, false], "they still want none");
     assert_eq!(reach(db, &there).await.wrote_at, rows.last().map(|row| row.accepted_at), "the notice does not count");
+    // Whoever has the old number now is somebody else, whose word is their own.
+    let stranger = db.say("p", "m7").await.conversation;
+    assert!(stranger != lease.conversation && stranger != elsewhere);
+    let theirs = db.claim(stranger).await;
+    let person = db.store.inbox_range(&theirs, 1, 10).await.expect("rows")[0].person;
+    assert_ne!(person, rows[0].person);
 }
 
 async fn a_part_that_may_not_be_said_is_a_failed_one_that_nobody_reads(db: &Db) {

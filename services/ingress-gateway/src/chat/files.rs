@@ -33,11 +33,12 @@ pub(crate) async fn handle(
     let Ok(conversation) = conversation.parse::<ConversationId>() else { return events::no_conversation() };
     let Some(hash) = FileHash::parse(&sha256) else { return files::gone() };
     let owner = [(format!("files of {}", caller.subject), AT_ONCE_OF_ONE)];
-    let Some(_slot) = shared.streams.open(&owner) else {
+    let Some(slot) = shared.streams.open(&owner) else {
         let busy = respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many files at the same time");
         return respond::retry_after(busy, Duration::from_secs(1));
     };
-    let answer = give(&shared, &caller, conversation, hash.as_str()).await;
+    let Some(place) = files::place(&shared) else { return caller.signed(files::busy()) };
+    let answer = give(&shared, &caller, conversation, hash.as_str(), (slot, place)).await;
     caller.signed(answer.unwrap_or_else(|error| unavailable(&error)))
 }
 
@@ -46,13 +47,14 @@ async fn give(
     caller: &Caller<'_>,
     conversation: ConversationId,
     sha256: &str,
+    held: impl Send + 'static,
 ) -> Result<Response, StoreError> {
     if caller.find_conversation(shared, conversation).await?.is_none() {
         return Ok(events::no_conversation());
     }
     let tenant = &caller.account.tenant;
     Ok(match shared.store.find_file_of(tenant, conversation, sha256).await? {
-        Some(file) => files::give(shared, tenant, sha256, &file, false).await,
+        Some(file) => files::give(shared, tenant, sha256, &file, false, held).await,
         None => files::gone(),
     })
 }
