@@ -316,6 +316,11 @@ impl Kernel {
         dispatch!(self, signs(values, words));
     }
 
+    /// Lays the [`key`]s of scores, as many as there is room for, and gives the least and the greatest of them.
+    pub fn keys(self, scores: &[f32], keys: &mut [i32]) -> (i32, i32) {
+        dispatch!(self, keys(scores, keys))
+    }
+
     /// How many keys are greater than `than`.
     pub fn count_greater(self, keys: &[i32], than: i32) -> usize {
         dispatch!(self, count_greater(keys, than))

@@ -241,6 +241,17 @@ pub fn signs(values: &[f32], words: &mut [u64]) {
     }
 }
 
+/// Lays the keys of scores, and gives the least and the greatest of them.
+#[inline(always)]
+pub fn keys(scores: &[f32], keys: &mut [i32]) -> (i32, i32) {
+    let mut ends = (i32::MAX, i32::MIN);
+    for (key, score) in keys.iter_mut().zip(scores) {
+        *key = super::key(*score);
+        ends = (ends.0.min(*key), ends.1.max(*key));
+    }
+    ends
+}
+
 /// How many are greater.
 #[inline(always)]
 pub fn count_greater(keys: &[i32], than: i32) -> usize {

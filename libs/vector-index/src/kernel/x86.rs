@@ -25,6 +25,7 @@ pub mod avx2 {
         fn quantise(values: &[f32], steps: &mut [i8]) -> f32;
         fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32;
         fn signs(values: &[f32], words: &mut [u64]);
+        fn keys(scores: &[f32], keys: &mut [i32]) -> (i32, i32);
         fn count_greater(keys: &[i32], than: i32) -> usize;
         fn keep_greater(found: &mut Found, than: i32);
     }
@@ -56,6 +57,7 @@ pub mod avx512 {
         fn squares(values: &[f32]) -> f64;
         fn scale(values: &[f32], scale: f64, scaled: &mut [f32]);
         fn leave(values: &mut [f32], steps: &[i8], scale: f32, bytes: &mut [u8]) -> i32;
+        fn keys(scores: &[f32], keys: &mut [i32]) -> (i32, i32);
         fn count_greater(keys: &[i32], than: i32) -> usize;
     }
 
