@@ -25,8 +25,8 @@ fn shop() -> Value {
     })
 }
 
-/// The deployment with the shop beside its own backend, and the shop's backend.
-async fn open_shop(deployment: Deployment, stop: &CancellationToken) -> (World, mock::Backend) {
+/// The deployment with the shop beside its own backend, the shop's backend, and the folder of its document.
+async fn open_shop(deployment: Deployment, stop: &CancellationToken) -> (World, mock::Backend, tempfile::TempDir) {
     service_kit::install_crypto();
     let backend = mock::Backend::new(shop(), mock::Config::default());
     for (operation, title) in [("GET /orders/open", "A table"), ("GET /orders/late", "A lamp")] {
@@ -36,8 +36,8 @@ async fn open_shop(deployment: Deployment, stop: &CancellationToken) -> (World, 
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let (serving, stop) = (backend.clone(), stop.clone());
     tokio::spawn(async move { serving.serve(listener, stop).await });
-    let folder = tempfile::tempdir().expect("a folder").keep();
-    let document = folder.join("shop.json").display().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let document = folder.path().join("shop.json").display().to_string();
     std::fs::write(&document, shop().to_string()).expect("written");
     let services: &[&str] = match deployment {
         Deployment::One => &["DRAGOMAN"],
@@ -51,12 +51,12 @@ async fn open_shop(deployment: Deployment, stop: &CancellationToken) -> (World, 
         })
         .collect();
     let environment: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    (World::start_in(deployment, &[], &environment).await, backend)
+    (World::start_in(deployment, &[], &environment).await, backend, folder)
 }
 
 async fn what_one_person_chose_the_next_one_is_not_asked(deployment: Deployment) {
     let stop = CancellationToken::new();
-    let (world, backend) = open_shop(deployment, &stop).await;
+    let (world, backend, _folder) = open_shop(deployment, &stop).await;
     let called = |path: &str| backend.calls().iter().filter(|call| call.target == path).count();
     let mut ana = world.person(ANA);
     ana.says("which orders 4711?").await;

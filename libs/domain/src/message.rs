@@ -160,6 +160,8 @@ pub enum Category {
     Service,
     /// To sell something.
     Marketing,
+    /// In place of a part of an answer that did not arrive: wanted as the answer is.
+    Answer,
 }
 
 impl Category {
@@ -168,6 +170,7 @@ impl Category {
         match self {
             Self::Service => "service",
             Self::Marketing => "marketing",
+            Self::Answer => "answer",
         }
     }
 }

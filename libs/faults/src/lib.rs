@@ -8,7 +8,8 @@
 //!   cut would; `DRAGOMAN_CRASHED=<file>` names a file that is written before, so that a test knows that it happened.
 //! - `DRAGOMAN_PLANTED=no_fence,no_dedupe` plants bugs.
 //! - A simulation takes the place of the network for its thread ([`send`], `wire`).
-//! - A test in the same process gives a store a [`Process`] of its own, which hears of each point and may let it wait.
+//! - A test in the same process gives a store a [`Process`] of its own, which hears of each point, may let it wait, and
+//!   may lose what the database answers.
 
 #[cfg(all(feature = "on", not(debug_assertions)))]
 compile_error!("the feature `on` of `faults` is for tests and never part of a release");

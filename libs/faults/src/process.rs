@@ -12,6 +12,11 @@ pub struct Process {
 pub trait Watch: Send + Sync {
     /// It came to `point`.
     fn at<'a>(&'a self, point: &'static str) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// It loses the answer to what it wrote before `point`.
+    fn loses(&self, _point: &'static str) -> bool {
+        false
+    }
 }
 
 impl Process {
@@ -19,6 +24,13 @@ impl Process {
     #[cfg(not(feature = "on"))]
     #[inline(always)]
     pub async fn at(&self, _point: &'static str) {}
+
+    /// Passes a point behind a write; false where the answer to it is lost.
+    #[cfg(not(feature = "on"))]
+    #[inline(always)]
+    pub async fn answered(&self, _point: &'static str) -> bool {
+        true
+    }
 
     /// Passes the beginning of a statement or transaction.
     #[cfg(not(feature = "on"))]
@@ -40,6 +52,12 @@ impl Process {
         if let Some(watch) = &self.watch {
             watch.at(point).await;
         }
+    }
+
+    /// Passes a point behind a write; false where the answer to it is lost.
+    pub async fn answered(&self, point: &'static str) -> bool {
+        self.at(point).await;
+        self.watch.as_ref().is_none_or(|watch| !watch.loses(point))
     }
 
     /// Passes the beginning of a statement or transaction: no point of the list, but `watch` hears of it.

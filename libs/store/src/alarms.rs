@@ -105,7 +105,7 @@ impl Store {
         }
         self.at("ripen.inside").await;
         tx.commit().await?; // before anybody rings
-        self.at("ripen.after").await;
+        self.answered("ripen.after").await?;
         Ok(rung)
     }
 }

@@ -286,6 +286,15 @@ impl Store {
         self.process.at(point).await;
     }
 
+    /// Passes a named point behind a write. A test may have the database's answer lost there: what was written stands, and
+    /// nobody was told.
+    pub(crate) async fn answered(&self, point: &'static str) -> Result<(), StoreError> {
+        match self.process.answered(point).await {
+            true => Ok(()),
+            false => Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))),
+        }
+    }
+
     /// The same store as another process of a test has it.
     #[cfg(feature = "faults")]
     pub fn of_process(&self, process: faults::Process) -> Self {

@@ -1,6 +1,6 @@
 //! What was said: conversations and messages, for people and programs that read them.
 
-use domain::{Account, ConversationId, Micros, PersonId, Tenant};
+use domain::{Account, ConversationId, Incoming, Micros, PersonId, Tenant};
 use serde_json::Value;
 
 use crate::{
@@ -103,6 +103,24 @@ impl Store {
             )
             .await?;
         row.as_ref().map(conversation).transpose()
+    }
+
+    /// The peer of the oldest message that a conversation still has: its name when it began, whatever it is called now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first_peer(
+        &self,
+        tenant: &Tenant,
+        conversation: ConversationId,
+    ) -> Result<Option<String>, StoreError> {
+        let row = self
+            .read_one(
+                sql!("select payload from inbox where conversation = $1 and tenant = $2 order by seq limit 1"),
+                args![conversation, tenant],
+            )
+            .await?;
+        row.map(|row| row.json("payload").map(|first: Incoming| first.peer)).transpose()
     }
 
     /// Conversations of this tenant, newest first, older than `before`.

@@ -145,7 +145,7 @@ impl Store {
         }
         self.at("accept.inside").await;
         tx.commit().await?;
-        self.at("accept.after").await;
+        self.answered("accept.after").await?;
         let ring = |a: Accepted| Accepted { ring: a.ring || grown.contains(&a.conversation), ..a };
         Ok(Some(accepted.into_iter().flatten().map(ring).collect()))
     }

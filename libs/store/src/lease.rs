@@ -91,7 +91,7 @@ impl Store {
                 args![conversation, owner, micros(LEASE)],
             )
             .await;
-        self.at("claim.after").await;
+        self.answered("claim.after").await?;
         match claimed {
             Ok(rows) if planted(Bug::TokenFromRedis) => {
                 Ok(self.token_that_went_back(&rows, owner).await?.map(|lease| (lease, None)))
@@ -174,7 +174,7 @@ impl Store {
             }
             tx.commit().await?;
         }
-        self.at("renew.after").await;
+        self.answered("renew.after").await?;
         Ok(renewed)
     }
 
@@ -207,7 +207,7 @@ impl Store {
                 args![lease.conversation, lease.epoch, &lease.tenant],
             )
             .await;
-        self.at("release.after").await;
+        self.answered("release.after").await?;
         left
     }
 
@@ -231,7 +231,7 @@ impl Store {
                 args![lease.conversation, lease.epoch, due, seen.next_seq, seen.wake_at, &lease.tenant],
             )
             .await;
-        self.at("park.after").await;
+        self.answered("park.after").await?;
         left
     }
 
@@ -246,7 +246,7 @@ impl Store {
             args![lease.conversation, lease.epoch, &lease.tenant],
         )
         .await;
-        self.at("yield.after").await;
+        self.answered("yield.after").await?;
         left
     }
 
@@ -282,7 +282,7 @@ impl Store {
             .await?;
         self.at("sweep.inside").await;
         tx.commit().await?; // before anybody rings
-        self.at("sweep.after").await;
+        self.answered("sweep.after").await?;
         rows.iter().map(|row| Ok(ConversationId(row.uuid("id")?))).collect::<Result<_, _>>().map(Some)
     }
 

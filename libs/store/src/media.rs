@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Lease, Store, StoreError,
+    batch::Batch,
     engine::{Row, Tx, args, clean, sql},
     lease::micros,
 };
@@ -251,6 +252,18 @@ impl Store {
             return Err(StoreError::NotFound("part with a file"));
         }
         tx.commit().await
+    }
+
+    /// Notes that the sentence in place of its file is sent for a part: what fails from here on is the sentence.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    pub async fn tell_instead(&self, lease: &Lease, id: OutboxId) -> Result<(), StoreError> {
+        let batch = Batch::fenced(lease).and(
+            sql!("update outbox set file_sha256 = null where id = $1 and conversation = $2" and_held " returning 1 as v"),
+            args![id, lease.conversation],
+        );
+        self.write_fenced(batch).await.map(drop)
     }
 
     /// The file that the token with this SHA-256 opens, with its tenant and its own SHA-256; none when the link's time is

@@ -1,6 +1,7 @@
-//! Messages that nobody asked for: how far one has come, and the template that follows one that came too late.
+//! Messages that nobody asked for: how far one has come, the template that follows one that came too late, and the
+//! sentence that follows a file that did not arrive.
 
-use domain::{Content, ConversationId, Incoming, OutboxId, Outgoing, PersonId, Tenant};
+use domain::{Category, Content, ConversationId, Incoming, OutboxId, Outgoing, PersonId, Tenant, Unasked};
 
 use crate::{
     Accepted, Store, StoreError,
@@ -119,46 +120,94 @@ impl Store {
 /// the conversation has: once, since its key is accepted once. The conversation is locked. False: it has no template,
 /// was one, or is followed already.
 pub(crate) async fn follow(tx: &mut Tx, conversation: ConversationId, id: OutboxId) -> Result<bool, StoreError> {
-    let row = tx
-        .optional(
-            sql!(
-                "select o.reply, i.payload, i.person, c.next_seq from outbox o "
-                "join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
-                "join conversations c on c.id = o.conversation where o.id = $1 and o.conversation = $2"
-            ),
-            args![id, conversation],
+    let Some(refused) = Refused::find(tx, conversation, id).await? else { return Ok(false) };
+    match &refused.outgoing.unasked {
+        Some(unasked) if unasked.template.is_some() && !refused.outgoing.reply.text.is_empty() => {
+            let content = Content::Notification { text: String::new(), unasked: unasked.clone() };
+            refused.follow_with(tx, conversation, format!("template:{id}"), content).await
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The same for a file that the platform took and then did not deliver: the sentence in its place follows it, where that
+/// was not what was sent, and no report says that the file is there.
+pub(crate) async fn follow_file(tx: &mut Tx, conversation: ConversationId, id: OutboxId) -> Result<bool, StoreError> {
+    let Some(refused) = Refused::find(tx, conversation, id).await? else { return Ok(false) };
+    match &refused.outgoing.reply.file {
+        Some(file) if !file.instead.is_empty() && refused.is_file => {
+            let unasked = Unasked { category: Category::Answer, template: None };
+            let content = Content::Notification { text: file.instead.clone(), unasked };
+            refused.follow_with(tx, conversation, format!("instead:{id}"), content).await
+        }
+        _ => Ok(false),
+    }
+}
+
+/// A part that did not arrive, and what it answered.
+struct Refused {
+    outgoing: Outgoing,
+    /// It was sent as its file, and not reported delivered by another attempt.
+    is_file: bool,
+    payload: String,
+    person: PersonId,
+    next_seq: i64,
+}
+
+impl Refused {
+    async fn find(tx: &mut Tx, conversation: ConversationId, id: OutboxId) -> Result<Option<Self>, StoreError> {
+        let row = tx
+            .optional(
+                sql!(
+                    "select o.reply, i.payload, i.person, c.next_seq, o.file_sha256 is not null and not exists "
+                    "(select 1 from receipts r where r.outbox_id = o.id and r.tenant = o.tenant "
+                    "and r.status in ('delivered', 'read')) as is_file from outbox o "
+                    "join inbox i on i.conversation = o.conversation and i.seq = o.in_seq "
+                    "join conversations c on c.id = o.conversation where o.id = $1 and o.conversation = $2"
+                ),
+                args![id, conversation],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let Ok(outgoing) = serde_json::from_value(row.json("reply")?) else { return Ok(None) };
+        Ok(Some(Self {
+            outgoing,
+            is_file: row.bool("is_file")?,
+            payload: row.text("payload")?,
+            person: PersonId(row.uuid("person")?),
+            next_seq: row.int("next_seq")?,
+        }))
+    }
+
+    /// False: there is a message of this key, or what was answered cannot be read by this program.
+    async fn follow_with(
+        self,
+        tx: &mut Tx,
+        conversation: ConversationId,
+        key: String,
+        content: Content,
+    ) -> Result<bool, StoreError> {
+        let Ok(before) = serde_json::from_str::<Incoming>(&self.payload) else { return Ok(false) };
+        let message =
+            Incoming { provider: PROVIDER.to_owned(), provider_message_id: key, content, quoted: None, ..before };
+        let payload = serde_json::to_string(&message).map_err(|error| StoreError::Payload(error.to_string()))?;
+        let seq = self.next_seq + 1;
+        let new = inbox::NewRow {
+            tenant: message.tenant,
+            person: self.person,
+            provider: message.provider,
+            account: message.account,
+            provider_message_id: message.provider_message_id,
+            payload,
+        };
+        if !inbox::insert_row(tx, conversation, seq, &new).await? {
+            return Ok(false);
+        }
+        tx.execute(
+            sql!("update conversations set next_seq = $2, wake_at = " now ", rung_at = " now " where id = $1"),
+            args![conversation, seq],
         )
         .await?;
-    let Some(row) = row else { return Ok(false) };
-    let Ok(outgoing) = serde_json::from_value::<Outgoing>(row.json("reply")?) else { return Ok(false) };
-    let Some(unasked) = outgoing.unasked.filter(|unasked| unasked.template.is_some()) else { return Ok(false) };
-    if outgoing.reply.text.is_empty() {
-        return Ok(false);
+        Ok(true)
     }
-    let before: Incoming = row.json("payload")?;
-    let message = Incoming {
-        provider: PROVIDER.to_owned(),
-        provider_message_id: format!("template:{id}"),
-        content: Content::Notification { text: String::new(), unasked },
-        ..before
-    };
-    let payload = serde_json::to_string(&message).map_err(|error| StoreError::Payload(error.to_string()))?;
-    let seq = row.int("next_seq")? + 1;
-    let new = inbox::NewRow {
-        tenant: message.tenant,
-        person: PersonId(row.uuid("person")?),
-        provider: message.provider,
-        account: message.account,
-        provider_message_id: message.provider_message_id,
-        payload,
-    };
-    if !inbox::insert_row(tx, conversation, seq, &new).await? {
-        return Ok(false);
-    }
-    tx.execute(
-        sql!("update conversations set next_seq = $2, wake_at = " now ", rung_at = " now " where id = $1"),
-        args![conversation, seq],
-    )
-    .await?;
-    Ok(true)
 }

@@ -77,7 +77,7 @@ impl Reach {
     /// The opt-out that forbids a message: one of this category, or the answer to a person's own message.
     pub fn forbidden(&self, category: Option<Category>) -> Option<&OptOut> {
         self.opt_outs.iter().find(|out| match out.scope {
-            Scope::All => category.is_some(),
+            Scope::All => category.is_some_and(|category| category != Category::Answer),
             Scope::Marketing => category == Some(Category::Marketing),
             Scope::Blocked => self.wrote_at.is_none_or(|at| at <= out.since),
         })
@@ -180,7 +180,7 @@ pub(crate) fn push(batch: &mut Batch, lease: &Lease, changes: &[OptChange], at: 
         let sql = if change.out {
             sql!(
                 "insert into opt_outs (tenant, account, peer, scope, how, since) "
-                "select $1, $2, $3, $4, $5, t.at from "
+                "select $1, $2, (select peer from conversations where id = $3), $4, $5, t.at from "
                 // To the end of the second: what was accepted within it was written before.
                 "(select " ("least" | "min") "(coalesce($6 + 999999, " now "), " now ") as at) t" if_held
                 " on conflict (tenant, account, peer, scope) do update "
@@ -191,12 +191,14 @@ pub(crate) fn push(batch: &mut Batch, lease: &Lease, changes: &[OptChange], at: 
         } else {
             sql!(
                 "insert into opt_outs (tenant, account, peer, scope, how, since, ended_at) "
-                "select $1, $2, $3, $4, $5, t.at, t.at from (select " ("least" | "min") "(coalesce($6, " now "), " now ") as at) t" if_held
+                "select $1, $2, (select peer from conversations where id = $3), $4, $5, t.at, t.at from (select " ("least" | "min") "(coalesce($6, " now "), " now ") as at) t" if_held
                 " on conflict (tenant, account, peer, scope) do update set ended_at = excluded.ended_at "
                 "where excluded.ended_at / 1000000 >= coalesce(opt_outs.ended_at, opt_outs.since) / 1000000 returning 1 as v"
             )
         };
-        let args = args![&lease.tenant, &lease.account, &lease.peer, change.scope.as_str(), short(&change.how), at];
+        // The chat may have another id by now than when the lease began.
+        let args =
+            args![&lease.tenant, &lease.account, lease.conversation, change.scope.as_str(), short(&change.how), at];
         batch.push(sql, args);
     }
 }

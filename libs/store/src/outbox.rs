@@ -79,8 +79,6 @@ pub struct OutboxRow {
     pub sending_at: Option<Micros>,
     /// When it was recorded sent.
     pub sent_at: Option<Micros>,
-    /// The platform's id of the message that it answers, for read marks.
-    pub quoted_provider_message_id: Option<String>,
     /// W3C `traceparent` of the message that it answers.
     pub traceparent: Option<String>,
     /// When the person's own message was accepted that it answers; none where they did not write.
@@ -136,7 +134,7 @@ pub enum UnknownPolicy {
 
 impl Store {
     /// Begins an attempt at the head of the line; gives its number. `None`: it is not pending, not due or not the head
-    /// any more, or a proof says that it was taken (then it is `sent` now).
+    /// any more, the chat has another peer, or a proof says that it was taken (then it is `sent` now).
     ///
     /// # Errors
     /// [`StoreError::Fenced`].
@@ -149,14 +147,15 @@ impl Store {
                     " where id = $2 and status = 'pending' and due_at <= " now " and id = "
                     "(select id from outbox where conversation = $1 and status in ('pending', 'sending', 'unknown') "
                     "order by in_seq, part limit 1) "
-                    "and not exists (select 1 from receipts where outbox_id = $2 and tenant = $3)" and_held
+                    "and not exists (select 1 from receipts where outbox_id = $2 and tenant = $3) "
+                    "and exists (select 1 from conversations where id = $1 and peer = $4)" and_held
                     " returning attempt as v"
                 ),
-                args![lease.conversation, id, &lease.tenant],
+                args![lease.conversation, id, &lease.tenant, &lease.peer],
             ))
             .await?;
         if let Some(attempt) = values.first().copied().flatten() {
-            self.at("sending.after").await;
+            self.answered("sending.after").await?;
             return i32::try_from(attempt).map(Some).map_err(|_| StoreError::corrupt("attempt", "number out of range"));
         }
         let mut tx = self.fenced(lease).await?;
@@ -236,7 +235,7 @@ impl Store {
         };
         wake_and_count(&mut tx, conversation, ended && status != OutboxStatus::Held, wake).await?;
         tx.commit().await?;
-        self.at("record.after").await;
+        self.answered("record.after").await?;
         Ok(true)
     }
 
@@ -277,7 +276,7 @@ impl Store {
             );
             let recorded = self.write_batch(batch).await?.and_then(|values| values.get(1).copied().flatten());
             if let Some(released) = recorded {
-                self.at("record.after").await;
+                self.answered("record.after").await?;
                 return Ok(if released == 1 { Recorded::AndReleased } else { Recorded::Kept });
             }
         }
@@ -338,7 +337,7 @@ impl Store {
         }
         self.at("resolve.inside").await;
         tx.commit().await?;
-        self.at("resolve.after").await;
+        self.answered("resolve.after").await?;
         Ok(status)
     }
 
@@ -363,7 +362,6 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
         due_at: row.micros("due_at")?,
         sending_at: row.opt_micros("sending_at")?,
         sent_at: row.opt_micros("sent_at")?,
-        quoted_provider_message_id: row.opt_text("quoted")?,
         traceparent: row.opt_text("traceparent")?,
         asked_at: row.opt_micros("asked_at")?,
     })

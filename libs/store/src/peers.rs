@@ -42,8 +42,8 @@ impl Store {
 
 /// Moves the conversation of `message` to the peer that the platform calls it by from now on, with what its people do not
 /// want; in a chat of two the person goes with it. The old key of a group stays; that of one person ends, because the number
-/// will be somebody else's. Where a conversation is there already, it stays as well, and this one where it is. The
-/// conversation is locked.
+/// will be somebody else's. Where a conversation is there already, it stays as well, and this one where it is. Whoever works
+/// on it sees that in the next snapshot and hands it over; no send begins to the old peer. The conversation is locked.
 pub(crate) async fn follow(
     tx: &mut Tx,
     message: &Incoming,

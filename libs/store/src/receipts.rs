@@ -20,8 +20,9 @@ fn reason(words: &str) -> String {
 impl Store {
     /// Records a platform's reports in one transaction. One that names a message of ours is a proof that the platform
     /// took it: the message becomes `sent` and its conversation is woken. One that says that words came too late has a
-    /// message with a template follow as that, once; one that says that the person wants nothing that sells is kept as an
-    /// opt-out. Gives the conversations to ring.
+    /// message with a template follow as that, once; one that says that a file did not arrive has the sentence in its place
+    /// follow; one that says that the person wants nothing that sells is kept as an opt-out. Gives the conversations to
+    /// ring.
     ///
     /// # Errors
     /// [`StoreError::Busy`] for a lock; nothing was kept then.
@@ -91,21 +92,26 @@ impl Store {
             if outbox::prove(&mut tx, conversation, id, Some(&receipt.provider_message_id)).await? {
                 ring.insert(conversation);
             }
-            match &receipt.failure {
+            let followed = match &receipt.failure {
                 Some(Failure { class: FailureClass::WindowClosed, .. }) => {
-                    if notifications::follow(&mut tx, conversation, id).await? {
-                        ring.insert(conversation);
-                    }
+                    notifications::follow(&mut tx, conversation, id).await?
+                }
+                Some(Failure { class: FailureClass::Other, .. }) => {
+                    notifications::follow_file(&mut tx, conversation, id).await?
                 }
                 Some(Failure { class: FailureClass::NoMarketing, reason }) => {
                     opt_outs::no_marketing(&mut tx, conversation, reason, receipt.at).await?;
+                    false
                 }
-                Some(Failure { class: FailureClass::Other, .. }) | None => {}
+                None => false,
+            };
+            if followed {
+                ring.insert(conversation);
             }
         }
         self.at("receipt.inside").await;
         tx.commit().await?;
-        self.at("receipt.after").await;
+        self.answered("receipt.after").await?;
         Ok(ring.into_iter().collect())
     }
 }

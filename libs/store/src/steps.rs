@@ -92,7 +92,7 @@ impl Store {
             push_step(&mut batch, lease, seq, range);
         }
         let values = self.write_fenced(batch).await.map_err(conflict)?;
-        self.at("attempt.after").await;
+        self.answered("attempt.after").await?;
         let attempts = values.first().copied().flatten().ok_or(StoreError::NotFound("message"))?;
         i32::try_from(attempts).map_err(|_| StoreError::corrupt("attempts", "number out of range"))
     }
@@ -140,7 +140,7 @@ impl Store {
             push_orderly(&mut batch, lease, seq);
         }
         self.write_fenced(batch).await.map_err(conflict)?;
-        self.at("journal.after").await;
+        self.answered("journal.after").await?;
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl Store {
         push_orderly(&mut batch, lease, seq);
         let values = self.write_fenced(batch).await?;
         values.first().copied().flatten().ok_or(StoreError::NotFound("step"))?;
-        self.at("finish.after").await;
+        self.answered("finish.after").await?;
         Ok(())
     }
 

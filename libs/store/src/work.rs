@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub epoch: i64,
     /// The database's clock.
     pub now: Micros,
+    /// What the chat is called now; another than the lease's once it has moved.
+    pub peer: String,
     /// The dialogue's own state.
     pub state: Value,
     /// The only row that may be sent now.
@@ -166,9 +168,9 @@ impl Store {
         let row = self
             .read_one(
                 sql!(
-                    "select c.next_seq, c.done_seq, c.unsent, c.wake_at, c.epoch, c.state, " now " as now, "
+                    "select c.next_seq, c.done_seq, c.unsent, c.wake_at, c.epoch, c.peer, c.state, " now " as now, "
                     "o.id, o.in_seq, o.part, o.attempt, o.status, o.reply, o.due_at, o.sending_at, o.sent_at, "
-                    "i.provider_message_id as quoted, " traceparent " as traceparent, "
+                    traceparent " as traceparent, "
                     "case when i.provider = $3 then i.accepted_at end as asked_at from conversations c "
                     "left join outbox o on o.id = (select id from outbox where conversation = c.id "
                     "and status in ('pending', 'sending', 'unknown') order by in_seq, part limit 1) "
@@ -220,23 +222,26 @@ impl Store {
         self.at("commit.before").await;
         let to_send = commit.replies.iter().filter(|reply| reply.is_to_send()).count();
         let to_send = i64::try_from(to_send).unwrap_or(i64::MAX);
-        // The lock, the fence and the order in one: the row that is locked has the counters.
+        // The lock, the fence and the order in one: the row that is locked has the counters. Nothing begins to be sent to
+        // a peer that the chat had before.
         let counters = if planted(Bug::NoFence) {
             sql!(
                 "update conversations set done_seq = $6, unsent = unsent + $5, state = $7 "
-                "where id = $1 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 returning unsent as v"
+                "where id = $1 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 "
+                "returning case when peer = $8 then unsent else -1 end as v"
             )
         } else if planted(Bug::FenceByExists) {
             sql!(
                 "update conversations set done_seq = $6, unsent = unsent + $5, state = $7 "
                 "where id = $1 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 and exists "
-                "(select 1 from conversations c where c.id = $1 and c.epoch = $2 and c.tenant = $3) returning unsent as v"
+                "(select 1 from conversations c where c.id = $1 and c.epoch = $2 and c.tenant = $3) "
+                "returning case when peer = $8 then unsent else -1 end as v"
             )
         } else {
             sql!(
                 "update conversations set done_seq = $6, unsent = unsent + $5, state = $7 "
                 "where id = $1 and epoch = $2 and tenant = $3 and done_seq = $4 - 1 and $6 >= $4 and next_seq >= $6 "
-                "returning unsent as v"
+                "returning case when peer = $8 then unsent else -1 end as v"
             )
         };
         let mut batch = Batch::new(
@@ -248,7 +253,8 @@ impl Store {
                 commit.first_seq,
                 to_send,
                 commit.last_seq,
-                &commit.state
+                &commit.state,
+                &lease.peer
             ],
         );
         let mut ids = Vec::with_capacity(commit.replies.len());
@@ -289,7 +295,7 @@ impl Store {
             let mine = self.read_one(is_mine, args![lease.conversation, lease.epoch, &lease.tenant]).await?;
             return Err(if mine.is_some() { StoreError::OutOfOrder } else { StoreError::Fenced });
         };
-        self.at("commit.after").await;
+        self.answered("commit.after").await?;
         Ok(Committed { sending: !ids.is_empty() && values.first() == Some(&Some(1)), ids })
     }
 
@@ -324,12 +330,13 @@ pub(crate) fn snapshot(row: &Row) -> Result<Snapshot, StoreError> {
         wake_at: row.micros("wake_at")?,
         epoch: row.int("epoch")?,
         now: row.micros("now")?,
+        peer: row.text("peer")?,
         state: row.json("state")?,
         first_unsent: None,
     })
 }
 
-/// `alone`: its sending begins now, if so many rows are to be sent with it.
+/// `alone`: its sending begins now, if so many rows are to be sent with it, to the peer of the lease.
 fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply: &OutboxNew, alone: Option<i64>) {
     batch.push(
         sql!(
@@ -340,7 +347,7 @@ fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply
             "case when t.begun then 1 else 0 end, case when t.begun then t.at end, "
             "case when $8 and $10 is null then t.at end, $10, $11 "
             "from (select " now " as at, not $8 and $10 is null and coalesce($9 = "
-            ("(select max(v) from held)" | "(select unsent from conversations where id = $2)")
+            ("(select max(v) from held where $12 <> '')" | "(select unsent from conversations where id = $2 and peer = $12)")
             ", false) as begun) t" if_held " returning attempt as v"
         ),
         args![
@@ -354,7 +361,8 @@ fn push_reply(batch: &mut Batch, lease: &Lease, in_seq: i64, id: OutboxId, reply
             reply.sent_already,
             alone,
             reply.refused.as_deref().map(clean),
-            reply.file.as_deref()
+            reply.file.as_deref(),
+            &lease.peer
         ],
     );
     if reply.refused.is_some() {

@@ -109,7 +109,6 @@ pub async fn answer(
         due_at: Micros(0),
         sending_at: None,
         sent_at: None,
-        quoted_provider_message_id: Some(first.incoming.provider_message_id.clone()),
         traceparent: first.incoming.traceparent.clone(),
         asked_at: Some(first.accepted_at).filter(|_| first.incoming.provider == held.lease.account.channel()),
     }))

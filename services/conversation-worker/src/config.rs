@@ -6,7 +6,7 @@ use coordination::CoordinationConfig;
 use domain::Tenant;
 use file_store::FilesConfig;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use service_kit::{
     cli::Settings,
     config::{DatabaseConfig, OpsConfig, Problems, Validate},
@@ -163,7 +163,19 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// The gateway's address as the platforms reach it, `http` or `https`, for those that fetch files by a link; none:
     /// they get a sentence in place of a file.
+    #[serde(deserialize_with = "url_or_nothing")]
     pub public_url: Option<Url>,
+}
+
+/// An empty text is no address.
+fn url_or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(from)?;
+    match text.trim() {
+        "" => Ok(None),
+        text => {
+            text.parse().map(Some).map_err(|_| D::Error::custom("needs an address such as https://bot.example.org"))
+        }
+    }
 }
 
 impl Default for WorkerConfig {

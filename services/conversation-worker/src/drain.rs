@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{Micros, telemetry::metric};
+use domain::{Micros, OutboxId, telemetry::metric};
 use store::{OutboxRow, OutboxStatus, Outcome, Seen, Snapshot, StoreError, outbox::IN_FLIGHT};
 use tokio::time::Instant;
 
@@ -36,7 +36,15 @@ pub enum Step {
 
 /// Works until the conversation is released, parked or lost. `seen`: what the claim saw.
 pub async fn run(worker: Arc<Worker>, held: Arc<Held>, seen: Option<Snapshot>) {
-    let mut drain = Drain { worker: &worker, held: &held, seen, started: Instant::now(), turns: 0, broken_off: None };
+    let mut drain = Drain {
+        worker: &worker,
+        held: &held,
+        seen,
+        started: Instant::now(),
+        turns: 0,
+        broken_off: None,
+        unheard: None,
+    };
     let mut errors = 0;
     while !held.is_fenced() {
         match drain.step().await {
@@ -69,6 +77,8 @@ struct Drain<'a> {
     turns: u32,
     /// A seq whose attempt was counted and ended with an error of the store: an orderly end, to be noted.
     broken_off: Option<i64>,
+    /// A part and its attempt, of which we did not hear that it was begun: it was not sent then.
+    unheard: Option<(OutboxId, i32)>,
 }
 
 impl Drain<'_> {
@@ -76,6 +86,10 @@ impl Drain<'_> {
     async fn step(&mut self) -> Result<bool, StoreError> {
         let (worker, lease) = (self.worker, &self.held.lease);
         if worker.stop.is_cancelled() {
+            if self.broken_off.is_some() || self.unheard.is_some() {
+                let seen = worker.store.snapshot(lease).await?;
+                self.settle(&seen).await?;
+            }
             return self.hand_over().await;
         }
         let seen = match self.seen.take() {
@@ -83,20 +97,12 @@ impl Drain<'_> {
             None => worker.store.snapshot(lease).await?,
         };
         let looked_at = Instant::now();
-        if seen.epoch != lease.epoch {
-            return Err(StoreError::Fenced);
+        if self.settle(&seen).await? {
+            return Ok(false);
         }
-        if let Some(seq) = self.broken_off {
-            worker.store.reset_attempts(lease, seq).await?;
-            let never_left = seen.first_unsent.as_ref().filter(|row| never_left(row, seq));
-            if let Some(row) = never_left {
-                let again = Outcome::Pending { due_at: seen.now };
-                worker.store.record_outcome(lease.conversation, row.id, row.attempt, &again).await?;
-            }
-            self.broken_off = None;
-            if never_left.is_some() {
-                return Ok(false);
-            }
+        // The lease has the old peer.
+        if seen.peer != lease.peer {
+            return self.hand_over().await;
         }
         let mut due: Option<Micros> = None;
         if let Some(row) = &seen.first_unsent {
@@ -132,7 +138,32 @@ impl Drain<'_> {
         }
     }
 
-    async fn outbox(&self, seen: &Snapshot, row: &OutboxRow) -> Result<Step, StoreError> {
+    /// Puts right what a write of ours left whose end we did not hear. True: what was seen is not so any more.
+    async fn settle(&mut self, seen: &Snapshot) -> Result<bool, StoreError> {
+        let (store, lease) = (&self.worker.store, &self.held.lease);
+        if seen.epoch != lease.epoch {
+            return Err(StoreError::Fenced);
+        }
+        let never_left = seen.first_unsent.as_ref().filter(|row| self.never_left(row));
+        if let Some(row) = never_left {
+            let again = Outcome::Pending { due_at: seen.now };
+            store.record_outcome(lease.conversation, row.id, row.attempt, &again).await?;
+        }
+        if let Some(seq) = self.broken_off {
+            store.reset_attempts(lease, seq).await?;
+            self.broken_off = None;
+        }
+        Ok(never_left.is_some())
+    }
+
+    /// True for a part whose sending began with a write of ours that we did not hear the end of: with the commit of a turn,
+    /// or alone. It was not sent then.
+    fn never_left(&self, row: &OutboxRow) -> bool {
+        let by_commit = row.attempt == 1 && Some(row.in_seq) == self.broken_off;
+        row.status == OutboxStatus::Sending && (by_commit || Some((row.id, row.attempt)) == self.unheard)
+    }
+
+    async fn outbox(&mut self, seen: &Snapshot, row: &OutboxRow) -> Result<Step, StoreError> {
         let due = match row.status {
             OutboxStatus::Sending => row.sending_at.unwrap_or(row.due_at) + IN_FLIGHT,
             _ => row.due_at,
@@ -141,7 +172,13 @@ impl Drain<'_> {
             return Ok(Step::Wait(due));
         }
         match row.status {
-            OutboxStatus::Pending => send::send(self.worker, self.held, row, seen.now).await,
+            OutboxStatus::Pending => {
+                let sent = send::send(self.worker, self.held, row, seen.now).await;
+                if sent.is_err() {
+                    self.unheard = Some((row.id, row.attempt + 1));
+                }
+                sent
+            }
             _ => {
                 send::resolve(self.worker, self.held, row).await?;
                 Ok(Step::Again)
@@ -188,10 +225,4 @@ impl Drain<'_> {
         self.worker.coordination.ring(lease.conversation, service_kit::telemetry::traceparent().as_deref());
         Ok(true)
     }
-}
-
-/// True for a part whose sending began with the commit of `seq`, when we did not hear that it was committed: then it was
-/// not sent.
-fn never_left(row: &OutboxRow, seq: i64) -> bool {
-    row.status == OutboxStatus::Sending && row.attempt == 1 && row.in_seq == seq
 }

@@ -36,8 +36,10 @@ pub async fn send(
 ) -> (SendOutcome, bool) {
     let source = match source(worker, held, channel, row, file).await {
         Ok(Some(source)) => source,
-        Ok(None) => return instead(held, channel, row, file, "it is gone, or has no way to this platform").await,
-        Err(reason) if attempt >= ATTEMPTS_MAX => return instead(held, channel, row, file, &reason).await,
+        Ok(None) => {
+            return instead(worker, held, channel, row, file, "it is gone, or has no way to this platform").await;
+        }
+        Err(reason) if attempt >= ATTEMPTS_MAX => return instead(worker, held, channel, row, file, &reason).await,
         Err(reason) => return (SendOutcome::NotSent { reason }, false),
     };
     if !held.outlives(DEADLINE) {
@@ -48,9 +50,11 @@ pub async fn send(
     let told = match &sent {
         // Surely not sent: the person is told at least.
         SendOutcome::Rejected { class: RejectClass::Content, reason } => {
-            instead(held, channel, row, file, reason).await.0
+            instead(worker, held, channel, row, file, reason).await.0
         }
-        SendOutcome::NotSent { reason } if attempt >= ATTEMPTS_MAX => instead(held, channel, row, file, reason).await.0,
+        SendOutcome::NotSent { reason } if attempt >= ATTEMPTS_MAX => {
+            instead(worker, held, channel, row, file, reason).await.0
+        }
         _ => sent,
     };
     (told, true)
@@ -58,6 +62,7 @@ pub async fn send(
 
 /// The sentence in place of the file. True where the platform was asked.
 async fn instead(
+    worker: &Worker,
     held: &Held,
     channel: &Channel,
     row: &OutboxRow,
@@ -70,6 +75,9 @@ async fn instead(
     }
     if !held.outlives(DEADLINE) {
         return (SendOutcome::NotSent { reason: "the lease ends too soon".to_owned() }, false);
+    }
+    if let Err(error) = worker.store.tell_instead(&held.lease, row.id).await {
+        return (SendOutcome::NotSent { reason: error.to_string() }, false);
     }
     let words = Reply { text: file.instead.clone(), ..Reply::default() };
     (within_deadline(channel, channel.send(&held.lease.peer, row.id, &words, DEADLINE)).await, true)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use channels::Channel;
 use domain::{
-    Content, Micros, Reply,
+    Category, Content, Micros, Reply,
     telemetry::{metric, span},
 };
 use faults::{Bug, planted};
@@ -340,7 +340,7 @@ impl Turn<'_> {
         Some(Answer {
             replies: vec![Reply { text: text.clone(), ..Reply::default() }],
             question: self.envelope.question_seq.is_some(),
-            state: State { unasked: true, ..input.state.clone() },
+            state: State { unasked: unasked.category != Category::Answer, ..input.state.clone() },
             unasked: Some(unasked.clone()),
             ..Answer::default()
         })

@@ -159,8 +159,9 @@ pub async fn transmit(
                 at: None,
                 failure: Some(Failure { reason, class: FailureClass::Other }),
             };
-            if let Err(error) = worker.store.record_receipts(&lease.tenant, &[receipt]).await {
-                tracing::warn!(outbox.id = %row.id, %error, "the refusal was not kept");
+            match worker.store.record_receipts(&lease.tenant, &[receipt]).await {
+                Ok(more) => more.into_iter().for_each(|id| worker.coordination.ring(id, row.traceparent.as_deref())),
+                Err(error) => tracing::warn!(outbox.id = %row.id, %error, "the refusal was not kept"),
             }
         }
         SendOutcome::Rejected { class: class @ (RejectClass::OptedOut | RejectClass::NoMarketing), reason }
@@ -364,6 +365,9 @@ fn count(account: &domain::Account, sent: &SendOutcome, unconfigured: bool) {
 
 /// Counts a message that nobody asked for, when it has an end.
 fn count_notification(category: Category, outcome: &Outcome, posted: Option<Form<'_>>) {
+    if category == Category::Answer {
+        return;
+    }
     let end = match (outcome, posted) {
         (Outcome::Sent { .. }, Some(Form::Template(_))) => "template",
         (Outcome::Sent { .. }, _) => "sent",

@@ -17,6 +17,7 @@ on_both_engines!(
     a_notification_that_was_given_up_has_failed,
     words_that_came_too_late_are_followed_by_their_template_once,
     a_closed_window_at_the_send_has_the_template_follow,
+    a_file_that_did_not_arrive_is_followed_by_the_sentence_in_its_place_once,
     what_has_no_template_or_was_one_is_not_followed,
     when_a_person_wrote_last_is_told_and_notices_do_not_count,
     an_opt_out_holds_until_it_is_taken_back,
@@ -154,6 +155,37 @@ async fn words_that_came_too_late_are_followed_by_their_template_once(db: &Db) {
     assert_eq!(state(db, &lease, 1).await, is("failed", Some("131047 Re-engagement message"), true));
 }
 
+async fn a_file_that_did_not_arrive_is_followed_by_the_sentence_in_its_place_once(db: &Db) {
+    let lease = db.held().await;
+    let part = |part: i32, instead: &str| {
+        let file = json!({ "sha256": "aa", "media_type": "application/pdf", "size_bytes": 7, "instead": instead });
+        let (reply, file) = (json!({ "text": "", "file": file }), Some("aa".to_owned()));
+        OutboxNew { part, reply, sent_already: false, refused: None, question: false, file }
+    };
+    let sentence = "The plan could not be sent.";
+    let replies = vec![part(1, sentence), part(2, ""), part(3, sentence), part(4, sentence)];
+    let ids = db.store.commit(&lease, &Commit { replies, ..answer(1, 1, 0) }).await.expect("a commit").ids;
+    let failed = |id: OutboxId, n: &str| {
+        let failure = Failure { reason: "7 REJECTED".to_owned(), class: FailureClass::Other };
+        domain::Receipt { failure: Some(failure), ..receipt(Some(id), n, ReceiptStatus::Failed) }
+    };
+    let reported = async |id, n| db.store.record_receipts(&lease.tenant, &[failed(id, n)]).await.expect("kept");
+    assert_eq!(reported(ids[0], "p1").await, [lease.conversation]);
+    reported(ids[0], "p1").await;
+    // One that nothing stands for, one whose sentence was sent itself, and one that arrived by another attempt.
+    reported(ids[1], "p2").await;
+    db.store.tell_instead(&lease, ids[2]).await.expect("noted");
+    reported(ids[2], "p3").await;
+    let arrived = receipt(Some(ids[3]), "p4", ReceiptStatus::Delivered);
+    db.store.record_receipts(&lease.tenant, &[arrived]).await.expect("kept");
+    reported(ids[3], "p5").await;
+    let rows = db.store.inbox_range(&lease, 2, 10).await.expect("rows");
+    let unasked = Unasked { category: Category::Answer, template: None };
+    let expected = Content::Notification { text: sentence.to_owned(), unasked };
+    assert_eq!(rows.iter().map(|row| &row.incoming.content).collect::<Vec<_>>(), [&expected]);
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").next_seq, 2);
+}
+
 async fn a_closed_window_at_the_send_has_the_template_follow(db: &Db) {
     let (lease, id) = waiting(db, "hello", true).await;
     assert_eq!(db.store.begin_send(&lease, id).await.expect("an answer"), Some(1));
@@ -275,19 +307,18 @@ async fn a_refusal_that_is_kept_late_takes_nothing_back_that_came_after_it(db: &
     assert_eq!(reached.opt_outs, []);
     // Nor one that lies between the block that is known and the word that took it back.
     let before = |seconds: u64| began - Duration::from_secs(seconds);
-    let third = Lease { peer: "r".to_owned(), ..lease.clone() };
+    let third = db.claim(db.say("r", "m3").await.conversation).await;
     let refused = async |at| db.store.note_opt_out(&third, Scope::Blocked, "403 blocked", at).await.expect("kept");
     refused(before(30)).await;
-    let back = Commit { opted_at: Some(before(10)), ..changing(2, Scope::Blocked, false) };
-    db.say("p", "m3").await;
+    let back = Commit { opted_at: Some(before(10)), ..changing(1, Scope::Blocked, false) };
     db.store.commit(&third, &back).await.expect("a commit");
     refused(before(20)).await;
     assert_eq!(reach(db, &third).await.opt_outs, []);
     refused(before(5)).await;
     assert_eq!(reach(db, &third).await.opt_outs.len(), 1, "one that came after it counts");
     // Also where there was nothing to take back.
-    let other = Lease { peer: "q".to_owned(), ..lease.clone() };
-    let none = Commit { opted_at: None, ..changing(3, Scope::Blocked, false) };
+    let other = db.claim(db.say("q", "m4").await.conversation).await;
+    let none = Commit { opted_at: None, ..changing(1, Scope::Blocked, false) };
     db.store.commit(&other, &none).await.expect("a commit");
     db.store.note_opt_out(&other, Scope::Blocked, "403 blocked", began).await.expect("kept");
     assert_eq!(reach(db, &other).await.opt_outs, []);
@@ -377,6 +408,19 @@ async fn who_has_another_number_keeps_conversation_person_and_what_they_do_not_w
     };
     assert_eq!((peer().await.as_str(), db.say("q", "m4").await.conversation), ("p", elsewhere));
     db.store.accept(&[moved("r", "m5")]).await.expect("accepted");
+    // Who works on it finishes the turn, and sends nothing to the old number.
+    assert_eq!(db.store.snapshot(&lease).await.expect("a snapshot").peer, "r");
+    let mut commit = changing(2, Scope::Marketing, true);
+    commit.replies = answer(2, 2, 1).replies;
+    commit.begin_send = true;
+    let committed = db.store.commit(&lease, &commit).await.expect("a commit");
+    assert!(!committed.sending);
+    assert_eq!(db.store.begin_send(&lease, committed.ids[0]).await.expect("an answer"), None);
+    assert!(reach(db, &Lease { peer: "r".to_owned(), ..lease.clone() }).await.opt_outs.len() == 2, "of the new one");
+    assert!(db.store.yield_now(&lease).await.expect("an answer"));
+    let there = db.claim(lease.conversation).await;
+    assert_eq!(there.peer, "r");
+    assert_eq!(db.store.begin_send(&there, committed.ids[0]).await.expect("an answer"), Some(1));
     assert_eq!(db.say("r", "m6").await.conversation, lease.conversation);
     let rows = db.store.inbox_range(&lease, 1, 10).await.expect("rows");
     assert!(rows.len() == 4 && rows.iter().all(|row| row.person == rows[0].person), "{rows:?}");

@@ -6,7 +6,7 @@ use domain::{Account, Category, Content, ConversationId, Incoming, Template, Ten
 use proto::conversation::v1::{self as pb, send_notification_request::Recipient};
 use service_kit::{grpc::GrpcError, telemetry};
 use sha2::{Digest as _, Sha256};
-use store::{Accepted, Reach, StoreError, alarms::PROVIDER};
+use store::{Accepted, Reach, Store, StoreError, alarms::PROVIDER, history::ConversationRow};
 use tonic::Code;
 use tracing::Instrument as _;
 
@@ -20,6 +20,8 @@ const NAME_BYTES_MAX: usize = 512;
 const LANGUAGE_BYTES_MAX: usize = 15;
 const PARAMETERS_MAX: usize = 100;
 const PARAMETER_CHARS_MAX: usize = 1_024;
+/// People who had a number one after the other.
+const HOLDERS_MAX: usize = 8;
 
 /// Why a notification was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -108,18 +110,20 @@ async fn accept(
     unasked: Unasked,
 ) -> Result<Accepted, SendNotificationError> {
     let to = find(service, tenant, request.recipient.as_ref()).await?;
-    let message = message_id(&to, &request.idempotency_key);
     // A repeat is one whatever has changed since.
     let content = Content::Notification { text: text.clone(), unasked: unasked.clone() };
-    if let Some((accepted, said)) = service.store.find_notification(tenant, &to.account, &message).await? {
-        if said != content {
-            return Err(SendNotificationError::KeyTaken);
+    let message = match key(&service.store, tenant, &to, &request.idempotency_key).await? {
+        Key::Free(message) => message,
+        Key::Accepted(accepted, said) => {
+            if said != content {
+                return Err(SendNotificationError::KeyTaken);
+            }
+            if accepted.ring {
+                service.coordination.ring(accepted.conversation, telemetry::traceparent().as_deref());
+            }
+            return Ok(accepted);
         }
-        if accepted.ring {
-            service.coordination.ring(accepted.conversation, telemetry::traceparent().as_deref());
-        }
-        return Ok(accepted);
-    }
+    };
     if to.channel.window().is_none() && text.is_empty() {
         return Err(SendNotificationError::NoTemplates);
     }
@@ -175,6 +179,8 @@ struct To {
     account: Account,
     channel: Channel,
     peer: String,
+    /// The peer when the conversation began: it stays when the chat is called otherwise.
+    first_peer: String,
     conversation: Option<ConversationId>,
 }
 
@@ -189,7 +195,7 @@ async fn find(
             let id: ConversationId = id.parse().map_err(|_| SendNotificationError::NoConversation)?;
             let row = store.conversation(tenant, id).await?.ok_or(SendNotificationError::NoConversation)?;
             let channel = service.tenants.channel(tenant, &row.account).ok_or(SendNotificationError::NoAccount)?;
-            Ok(To { account: row.account, channel, peer: row.peer, conversation: Some(id) })
+            in_conversation(store, tenant, row, channel).await
         }
         Some(Recipient::Address(to)) => {
             let known = (1..=ADDRESS_BYTES_MAX).contains(&to.address.len()) && !to.address.contains('\0');
@@ -205,16 +211,26 @@ async fn find(
             if let Some(id) = store.find_conversation(tenant, &account, asked).await?
                 && let Some(row) = store.conversation(tenant, id).await?
             {
-                return Ok(To { account, channel, peer: row.peer, conversation: Some(id) });
+                return in_conversation(store, tenant, row, channel).await;
             }
             match number {
-                Some(peer) => Ok(To { account, channel, peer, conversation: None }),
+                Some(peer) => Ok(To { account, channel, first_peer: peer.clone(), peer, conversation: None }),
                 None if channel.window().is_some() => Err(SendNotificationError::Address),
                 None => Err(SendNotificationError::NoChat),
             }
         }
         None => Err(SendNotificationError::Recipient),
     }
+}
+
+async fn in_conversation(
+    store: &Store,
+    tenant: &Tenant,
+    row: ConversationRow,
+    channel: Channel,
+) -> Result<To, SendNotificationError> {
+    let first_peer = store.first_peer(tenant, row.id).await?.unwrap_or_else(|| row.peer.clone());
+    Ok(To { account: row.account, channel, peer: row.peer, first_peer, conversation: Some(row.id) })
 }
 
 /// Text and what is known of it.
@@ -266,10 +282,38 @@ fn template(template: &pb::Template) -> Result<Template, SendNotificationError> 
     Ok(Template { name: name.clone(), language: language.clone(), parameters: template.body_parameters.clone() })
 }
 
-/// The key that is accepted once: one recipient's keys are no other's. Tenant and account stand beside it.
-fn message_id(to: &To, key: &str) -> String {
+/// What a key stands for.
+enum Key {
+    /// Nothing yet; it will be accepted under this message id.
+    Free(String),
+    /// This.
+    Accepted(Accepted, Content),
+}
+
+/// A number may have been somebody's who has another one now: their keys stay theirs.
+async fn key(store: &Store, tenant: &Tenant, to: &To, key: &str) -> Result<Key, StoreError> {
+    let mut message = message_id(&to.first_peer, key, None);
+    for _ in 0..HOLDERS_MAX {
+        let Some((accepted, said)) = store.find_notification(tenant, &to.account, &message).await? else { break };
+        let here = match to.conversation {
+            Some(id) => Some(id),
+            // It may have begun with this very notification since we looked.
+            None => store.find_conversation(tenant, &to.account, &to.peer).await?,
+        };
+        if here == Some(accepted.conversation) {
+            return Ok(Key::Accepted(accepted, said));
+        }
+        message = message_id(&to.first_peer, key, Some(accepted.conversation));
+    }
+    Ok(Key::Free(message))
+}
+
+/// The key that is accepted once: one recipient's keys are no other's. Tenant and account stand beside it. `before`: whose
+/// number it was.
+fn message_id(first_peer: &str, key: &str, before: Option<ConversationId>) -> String {
     let mut hash = Sha256::new();
-    for part in [to.peer.as_str(), key] {
+    let before = before.map(|id| id.to_string());
+    for part in [first_peer, key].into_iter().chain(before.as_deref()) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }

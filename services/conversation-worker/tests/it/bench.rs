@@ -55,6 +55,7 @@ pub struct Bench {
     pub catalog: Catalog,
     url: String,
     variables: Vec<(String, String)>,
+    _folder: tempfile::TempDir,
     _sqlite: Option<Sqlite>,
     _postgres: Option<Postgres>,
 }
@@ -125,8 +126,8 @@ impl Bench {
             platform.start().await,
             backend.start().await,
         );
-        let folder = tempfile::tempdir().unwrap().keep();
-        let path = folder.join("worker.toml");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.toml");
         std::fs::write(&path, file).unwrap();
         all.push(("CONFIG_FILE".to_owned(), path.display().to_string()));
         let store = connect(&url).await;
@@ -139,6 +140,7 @@ impl Bench {
             catalog,
             url,
             variables: all,
+            _folder: folder,
             _sqlite: sqlite,
             _postgres: postgres,
         }

@@ -17,6 +17,7 @@ on_both_engines!(
     a_stranger_on_whatsapp_gets_the_template_in_a_conversation_of_their_own,
     the_same_key_is_taken_once_by_each_recipient,
     the_same_key_with_other_content_is_refused,
+    a_key_stays_taken_when_the_person_has_another_number,
     in_the_web_chat_an_opt_out_of_the_turn_before_stops_it,
     an_open_question_stays_open,
     the_window_is_judged_when_it_is_sent,
@@ -207,6 +208,38 @@ async fn the_same_key_is_taken_once_by_each_recipient(engine: Engine) {
     worker.stop().await;
     let texts = bench.platform.texts();
     assert_eq!(texts.iter().filter(|text| *text == "Your parcel is here.").count(), 2, "{texts:?}");
+}
+
+async fn a_key_stays_taken_when_the_person_has_another_number(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let mut client = rpc::client(&worker).await;
+    let id = bench.say("385911", "m-1", "one").await.conversation;
+    bench.quiet(id).await;
+    let first = notify(&mut client, to_number("385911")).await;
+    done(&bench, &first).await;
+    let content = Content::Moved { kind: "user_changed_number".to_owned(), to: "385912".to_owned() };
+    bench.store.accept(&[Incoming { content, ..incoming("385911", "m-2", "") }]).await.unwrap();
+    bench.coordination.ring(id, None);
+    bench.quiet(id).await;
+    for again in [to_number("385912"), to_conversation(&id.to_string())] {
+        let again = notify(&mut client, again).await;
+        assert_eq!((&again.conversation_id, again.seq, again.duplicate), (&first.conversation_id, 2, true));
+    }
+    let new = pb::SendNotificationRequest { idempotency_key: "k2".to_owned(), ..to_number("385912") };
+    done(&bench, &notify(&mut client, new).await).await;
+    // Whoever has the old number now is somebody else, before they write and after.
+    let theirs = pb::SendNotificationRequest { template: template(), ..to_number("385911") };
+    let stranger = notify(&mut client, theirs.clone()).await;
+    assert!(!stranger.duplicate && stranger.conversation_id != first.conversation_id);
+    done(&bench, &stranger).await;
+    let again = notify(&mut client, theirs).await;
+    assert_eq!((again.conversation_id, again.duplicate), (stranger.conversation_id, true));
+    worker.stop().await;
+    let (sends, texts) = (bench.platform.sends(), bench.platform.texts());
+    let parcels = sends.iter().zip(&texts).filter(|(_, text)| *text == "Your parcel is here.");
+    let to: Vec<&str> = parcels.map(|(send, _)| send.to.as_str()).collect();
+    assert_eq!(to, ["385911", "385912"], "each key once, and the later one to the new number: {texts:?}");
 }
 
 async fn an_open_question_stays_open(engine: Engine) {

@@ -2,7 +2,10 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,8 @@ on_both_engines!(
     a_message_that_ended_a_process_waits_until_it_is_alone,
     a_watch_reads_after_it_has_subscribed,
     words_of_a_turn_that_runs_again_are_taken_back,
+    a_part_whose_beginning_was_kept_unheard_is_sent_at_once_and_once,
+    what_was_written_unheard_is_found_and_not_done_again,
 );
 
 /// A process that is halted whenever it comes to one of its points, and notes which it has passed.
@@ -72,6 +77,69 @@ impl Watch for Halt {
                 let _ = self.go_on.subscribe().wait_for(|go_on| *go_on).await;
             }
         })
+    }
+}
+
+/// A process that loses the database's answer at a point, once.
+struct Deaf {
+    at: &'static str,
+    was: AtomicBool,
+}
+
+impl Deaf {
+    fn at(at: &'static str) -> Arc<Self> {
+        Arc::new(Self { at, was: AtomicBool::new(false) })
+    }
+}
+
+impl Watch for Deaf {
+    fn at<'a>(&'a self, _point: &'static str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn loses(&self, point: &'static str) -> bool {
+        point == self.at && !self.was.swap(true, Ordering::SeqCst)
+    }
+}
+
+async fn a_part_whose_beginning_was_kept_unheard_is_sent_at_once_and_once(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    // Nobody waits as long as an unknown end takes: what we did not send we know.
+    for (point, peer, paused) in [("commit.after", "385911", false), ("sending.after", "385912", true)] {
+        let deaf = Deaf::at(point);
+        let worker = bench.start_as(Process::watched(deaf.clone())).await;
+        if paused {
+            // So that the commit does not begin the send.
+            bench.coordination.pause("send:default:infobip:main", Duration::from_secs(2)).await;
+        }
+        let conversation = bench.say(peer, peer, "hello").await.conversation;
+        bench.quiet(conversation).await;
+        worker.stop().await;
+        assert!(deaf.was.load(Ordering::SeqCst), "{point}");
+        assert_eq!(bench.told(conversation).await, [("hello".to_owned(), "sent".to_owned())], "{point}");
+    }
+    assert_eq!(bench.platform.texts(), ["hello", "hello"], "one each");
+}
+
+async fn what_was_written_unheard_is_found_and_not_done_again(engine: Engine) {
+    for point in ["claim.after", "attempt.after", "journal.after", "finish.after", "record.after"] {
+        let bench = Bench::new(engine).await;
+        let deaf = Deaf::at(point);
+        let worker = bench.start_as(Process::watched(deaf.clone())).await;
+        let conversation = bench.say("385911", "m-1", "keyed").await.conversation;
+        if point == "claim.after" {
+            // Its lease has to end.
+            eventually("it was lost", async || deaf.was.load(Ordering::SeqCst)).await;
+            bench.meddle("update conversations set lease_until = 0").await;
+        }
+        bench.quiet(conversation).await;
+        worker.stop().await;
+        assert!(deaf.was.load(Ordering::SeqCst), "{point}");
+        assert_eq!(
+            (bench.platform.texts(), bench.backend.requests().len()),
+            (vec!["keyed: 201".to_owned()], 1),
+            "{point}"
+        );
     }
 }
 

@@ -110,4 +110,14 @@ impl Watch for Proc {
             }
         })
     }
+
+    fn loses(&self, point: &'static str) -> bool {
+        let world = &self.world;
+        let loses = !world.is_calm() && world.chance(&self.label("lose"), world.plan.answer_lost);
+        if loses {
+            world.count(|stats| stats.answers_lost += 1);
+            world.log(|| format!("LOSE {} {point}", self.name));
+        }
+        loses
+    }
 }

@@ -43,6 +43,7 @@ pub struct Plan {
     pub hold: bool,
     pub kill: f64,
     pub stop: f64,
+    pub answer_lost: f64,
     pub platform_fails: f64,
     pub backend_fails: f64,
     pub bell_lost: f64,
@@ -60,6 +61,7 @@ pub struct Stats {
     pub messages: u64,
     pub kills: u64,
     pub stops: u64,
+    pub answers_lost: u64,
     pub restarts: u64,
     pub redelivered: u64,
     pub bells_lost: u64,
@@ -75,12 +77,13 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn fields(&mut self) -> [&mut u64; 16] {
+    fn fields(&mut self) -> [&mut u64; 17] {
         [
             &mut self.seeds,
             &mut self.messages,
             &mut self.kills,
             &mut self.stops,
+            &mut self.answers_lost,
             &mut self.restarts,
             &mut self.redelivered,
             &mut self.bells_lost,
@@ -109,6 +112,7 @@ impl Stats {
         vec![
             ("kill", self.kills),
             ("pause", self.stops),
+            ("lost answer of the database", self.answers_lost),
             ("restart", self.restarts),
             ("redelivery", self.redelivered),
             ("lost bell", self.bells_lost),
@@ -164,6 +168,7 @@ impl World {
                 hold: false,
                 kill: 0.0,
                 stop: 0.0,
+                answer_lost: 0.0,
                 platform_fails: 0.0,
                 backend_fails: 0.0,
                 bell_lost: 0.0,
@@ -187,6 +192,7 @@ impl World {
             hold: world.chance("hold", 0.33),
             kill: world.pick("kill rate", &[0.0, 0.002, 0.006, 0.015]),
             stop: world.pick("stop rate", &[0.0, 0.002, 0.006]),
+            answer_lost: world.pick("answer rate", &[0.0, 0.01, 0.05]),
             platform_fails: world.pick("platform rate", &[0.0, 0.1, 0.35]),
             backend_fails: world.pick("backend rate", &[0.0, 0.1, 0.4]),
             bell_lost: world.pick("bell rate", &[0.0, 0.1, 0.5]),
