@@ -8,6 +8,7 @@ mod download;
 mod exchange;
 mod fields;
 mod form;
+mod handed;
 pub mod infobip;
 mod json;
 mod marks;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::{Value, json as value};
 
 use super::Telegram;
 use crate::{
     exchange::{MAX_RETRY_AFTER, cause, read},
-    json,
+    handed, json,
 };
 
 /// Kinds of updates that are asked for: what is not in here does not come.
@@ -38,7 +38,7 @@ pub enum ApiError {
         /// The group is another chat now.
         migrate_to_chat_id: Option<i64>,
     },
-    /// Nothing was asked: no connection.
+    /// Nothing was asked: no connection, or no whole request.
     #[error("{0}")]
     NotSent(String),
     /// It may have been done.
@@ -86,15 +86,20 @@ impl Telegram {
         self.exchange(self.0.client.post(self.url(&[], &[method])).json(body), timeout).await
     }
 
-    /// Calls `method` with a form that brings a file.
+    /// Calls `method` with a form that brings a file. What ends before all of the form has left was not asked.
     pub(super) async fn call_with_file(
         &self,
         method: &str,
         (content_type, body): (String, Vec<u8>),
         timeout: Duration,
     ) -> Result<Value, ApiError> {
-        let request = self.0.client.post(self.url(&[], &[method])).header(CONTENT_TYPE, content_type).body(body);
-        self.exchange(request, timeout).await
+        let request = self.0.client.post(self.url(&[], &[method]));
+        let request = request.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, body.len());
+        let (body, handed) = handed::body(body);
+        match self.exchange(request.body(body), timeout).await {
+            Err(ApiError::Unknown(reason)) if handed.take_back() => Err(ApiError::NotSent(reason)),
+            end => end,
+        }
     }
 
     async fn exchange(&self, request: reqwest::RequestBuilder, timeout: Duration) -> Result<Value, ApiError> {

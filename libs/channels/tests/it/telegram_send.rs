@@ -18,7 +18,7 @@ use channels::{
 };
 use domain::{Location, OutboxId, Reply, ReplyFile, Span, Style};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 const TOKEN: &str = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
 
@@ -119,7 +119,7 @@ fn file(media_type: &str, caption: &str) -> ReplyFile {
 
 async fn send_file(channel: &Channel, file: &ReplyFile, content: Vec<u8>) -> SendOutcome {
     let source = FileSource::Bytes(content.into());
-    channel.send_file("-100#7", OutboxId::new(), file, source, Duration::from_secs(5)).await
+    channel.send_file("-100#7", OutboxId::new(), file, source, Duration::from_secs(30)).await
 }
 
 /// Method and form of what the server got.
@@ -158,6 +158,37 @@ async fn a_picture_that_is_refused_or_too_large_for_one_goes_as_a_document() {
     let methods: Vec<String> = forms(&seen).into_iter().map(|(method, _)| method).collect();
     assert_eq!(methods, ["sendPhoto", "sendDocument", "sendDocument"]);
     assert!(forms(&seen).iter().all(|(_, form)| !form.contains("caption")), "an empty one is none");
+}
+
+/// A bot whose server hangs up after all of a form, or after its first bytes.
+async fn bot_that_hangs_up(after_all: bool) -> Channel {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await?;
+        let mut taken = Vec::new();
+        while connection.read_buf(&mut taken).await? > 0 && after_all && !taken.ends_with(b"--\r\n") {}
+        Ok::<_, std::io::Error>(())
+    });
+    let config = Config { base_url, token: TOKEN.into(), webhook_secrets: Vec::new() };
+    Channel::Telegram(Telegram::new(config).expect("a bot"))
+}
+
+#[tokio::test]
+async fn a_file_whose_end_has_not_left_was_not_sent() {
+    const FILE_BYTES: usize = 32 * 1024 * 1024;
+    let send = async |after_all| {
+        let (channel, file) = (bot_that_hangs_up(after_all).await, file("application/zip", ""));
+        send_file(&channel, &file, vec![0; FILE_BYTES]).await
+    };
+    let end = send(false).await;
+    assert!(matches!(end, SendOutcome::NotSent { .. }), "{end:?}");
+    let end = send(true).await;
+    assert!(
+        matches!(&end, SendOutcome::Unknown { reason } if !reason.contains("deadline")),
+        "{end:?}: it may have been taken"
+    );
 }
 
 #[tokio::test]
