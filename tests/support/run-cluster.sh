@@ -43,7 +43,8 @@ until [ -s "$work/tenants.toml" ]; do
     sleep 0.1
 done
 EMBEDDING_SERVICE__FILES__FOLDER="$work/embedding" start "$bin/embedding-service" --config "$work/tenants.toml"
-CONVERSATION_WORKER__CATALOG__API_KEY="$key" start "$bin/conversation-worker" --config "$work/tenants.toml"
+CONVERSATION_WORKER__WORKER__PUBLIC_URL=http://127.0.0.1:8000 CONVERSATION_WORKER__CATALOG__API_KEY="$key" \
+    start "$bin/conversation-worker" --config "$work/tenants.toml"
 start "$bin/ingress-gateway" --config "$work/tenants.toml"
 ADMIN_SERVICE__CATALOG__API_KEY="$key" start "$bin/admin-service"
 ready "$bin/embedding-service" --config "$work/tenants.toml"

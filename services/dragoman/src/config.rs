@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use coordination::CoordinationConfig;
+use domain::{Tenant, id::NameError};
 use file_store::FilesConfig;
 use ingress_gateway::ChatConfig;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -47,6 +48,22 @@ pub struct Config {
     /// Set by the command line, where a real account cannot do without a document.
     #[serde(default)]
     pub needs_document: bool,
+    /// Set by the command line that brings a document of its own, for [`main_tenant`].
+    #[serde(default)]
+    pub has_document: bool,
+}
+
+/// Whose the document and the time zone of the command line are: `default` where it is configured or nothing is; else the
+/// first, whatever its name.
+///
+/// # Errors
+/// Never: `default` is a name.
+pub fn main_tenant(tenants: &Tenants) -> Result<Tenant, NameError> {
+    let default = Tenant::new("default")?;
+    Ok(match tenants.0.keys().next() {
+        Some(first) if !tenants.0.contains_key(&default) => first.clone(),
+        _ => default,
+    })
 }
 
 /// `[console]`
@@ -88,11 +105,14 @@ impl Validate for Config {
             chat.validate(&self.tenants, problems);
         }
         conversation_worker::check_documents(&self.tenants, problems);
-        let (tenants, is_demo) = (&self.tenants.0, self.tenants.0.values().all(|tenant| tenant.documents.is_empty()));
+        let tenants = &self.tenants.0;
+        let is_demo = !self.has_document && tenants.values().all(|tenant| tenant.documents.is_empty());
         for (name, tenant) in tenants {
             let real = tenant.accounts.values().any(|account| !account.is_simulated());
+            let given = self.has_document && main_tenant(&self.tenants).as_ref() == Ok(name);
+            let none = tenant.documents.is_empty() && !given;
             // Where there is none at all, simulated accounts have the demo fleet.
-            if real && tenant.documents.is_empty() && (self.needs_document || !is_demo) {
+            if real && none && (self.needs_document || !is_demo) {
                 let said = conversation_worker::no_document(tenant);
                 problems.add(&format!("tenants.{name}.documents"), format!("{said}; or give --document <file or URL>"));
             }
@@ -154,6 +174,9 @@ mod tests {
             let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             load::<Config>(SERVICE, DEFAULTS, &args, env).map_err(|errors| errors.to_string())
         };
+        let of_acme = [("DRAGOMAN__TENANTS__ACME__DOCUMENTS__SHOP__SOURCE", "shop.yaml"), bot];
+        let error = read(&["check-config"], &of_acme).expect_err("refused");
+        assert!(error.contains("tenants.default.documents: there is none"), "{error}");
         for line in [&["check-config"][..], &[], &["run"]] {
             let error = read(line, &[bot]).expect_err("refused");
             assert!(
@@ -167,6 +190,7 @@ mod tests {
             (&["check-config"], &[("DASHBOARD_ALLOWED_ORIGINS", "https://acme.com")]),
             (&["check-config"], &[bot, ("SWAGGER_URL", "api.yaml")]),
             (&given, &[bot]),
+            (&given, &of_acme),
             (&["channels", "status"], &[bot]),
         ] {
             read(line, env).unwrap_or_else(|error| panic!("{line:?} {env:?}: {error}"));

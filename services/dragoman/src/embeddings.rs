@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use domain::{SystemClock, Tenant};
+use domain::SystemClock;
 use embedding_service::{Parts, moving};
 
 use crate::{
     Config, compose,
+    config::main_tenant,
     options::RunOptions,
     running::{connect, document},
 };
@@ -21,7 +22,7 @@ pub async fn run(command: &moving::Command, config: &Config, options: &RunOption
         .with_context(|| format!("cannot make the folder {}; --data names another", options.data.display()))?;
     let mut tenants = config.tenants.clone();
     if let Some(source) = &options.document {
-        let name = tenants.0.keys().next().cloned().map_or_else(|| Tenant::new("default"), Ok)?;
+        let name = main_tenant(&tenants)?;
         let document = document(source, options).await?;
         tenants.0.entry(name).or_default().documents.insert(options.name.clone(), document);
     }

@@ -191,7 +191,9 @@ impl Cli {
         let fallbacks = vec![(vec!["database".to_owned(), "url".to_owned()], url.into())];
         let serves = matches!(self.command, None | Some(Command::Run | Command::CheckConfig));
         let needs_document = serves && self.run.document.is_none();
-        let overrides = needs_document.then(|| (vec!["needs_document".to_owned()], true.into())).into_iter().collect();
+        let set = |name: &str, is: bool| is.then(|| (vec![name.to_owned()], true.into()));
+        let has_document = set("has_document", self.run.document.is_some());
+        let overrides = set("needs_document", needs_document).into_iter().chain(has_document).collect();
         config::Args { config: self.config.clone(), command: Some(command), fallbacks, overrides }
     }
 }

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    Config, Console, SERVICE, compose, console, credential, fakes, inside::Journals, options::RunOptions,
-    private_hosts, session_key,
+    Config, Console, SERVICE, compose, config::main_tenant, console, credential, fakes, inside::Journals,
+    options::RunOptions, private_hosts, session_key,
 };
 
 /// Pause between two looks at the parts' readiness.
@@ -261,12 +261,7 @@ async fn others(
     let simulated = accounts().all(AccountConfig::is_simulated);
     let demo = options.document.is_none() && tenants.0.values().all(|tenant| tenant.documents.is_empty());
     let platform_is_configured = accounts().any(|account| !matches!(account, AccountConfig::Web(_)));
-    let name = Tenant::new("default")?;
-    // `default` where it is configured or nothing is; else the first, whatever its name.
-    let tenant = match tenants.0.keys().next() {
-        Some(first) if !tenants.0.contains_key(&name) => first.clone(),
-        _ => name,
-    };
+    let tenant = main_tenant(tenants)?;
     let settings = tenants.0.entry(tenant.clone()).or_default();
     if let Some(source) = &options.document {
         settings.documents.insert(options.name.clone(), document(source, options).await?);

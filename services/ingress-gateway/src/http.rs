@@ -32,8 +32,8 @@ use tracing::{Instrument as _, field};
 
 /// Longest request head, in bytes; a longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Longest that a client may take nothing of an answer; it is cut then.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// See [`Limits::write_timeout`].
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after a failed accept: out of file descriptors does not get better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -41,6 +41,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub header_read_timeout: Duration,
+    /// Longest that a client may take nothing of an answer; it is cut then.
+    pub write_timeout: Duration,
     pub connections_max: usize,
 }
 
@@ -82,7 +84,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, limits: Li
     // Only costs latency if it fails.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    stream.set_write_timeout(Some(limits.write_timeout));
     let stream = Box::pin(stream);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
@@ -188,15 +190,39 @@ impl Drop for Active {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, sync::Mutex};
 
     use ::http::header::HeaderName;
     use axum::{body::Body, middleware::from_fn, routing::get};
     use opentelemetry::trace::TracerProvider as _;
     use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tokio::{io::AsyncWriteExt as _, sync::oneshot};
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
+        let (held, given_up) = oneshot::channel::<()>();
+        let held = Arc::new(Mutex::new(Some(held)));
+        let endless = move || {
+            let held = held.lock().expect("no panic").take();
+            let chunks = std::iter::repeat(vec![0; 64 * 1024]).map(move |chunk| {
+                let _ = &held;
+                Ok::<_, io::Error>(chunk)
+            });
+            std::future::ready(Body::from_stream(futures::stream::iter(chunks)))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let second = Duration::from_secs(1);
+        let limits = Limits { header_read_timeout: second, write_timeout: second / 10, connections_max: 1 };
+        tokio::spawn(serve(listener, Router::new().route("/", get(endless)), limits, CancellationToken::new()));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("asked");
+        // The answer is dropped, with what it held.
+        tokio::time::timeout(30 * second, given_up).await.expect("in time").expect_err("nothing is said");
+        drop(client);
+    }
 
     /// What is logged inside of a request with these headers.
     async fn logged(headers: &[(HeaderName, &'static str)]) -> String {

@@ -183,6 +183,7 @@ impl App {
         let stop = tokio::spawn(stop);
         let limits = http::Limits {
             header_read_timeout: self.shared.config.webhook.header_read_timeout,
+            write_timeout: http::WRITE_TIMEOUT,
             connections_max: self.shared.config.webhook.connections_max,
         };
         http::serve(http, router, limits, shutdown).await;

@@ -14,6 +14,7 @@
   // Tries to bring one message through, and to listen for what comes later, before the person is asked.
   const SEND_TRIES = 6;
   const LISTEN_TRIES = 20;
+  const FILE_TRIES = 5;
   const WAIT_MAX_MS = 30000;
   const FILES_MAX = 5;
   const BUFFER_MAX = 1 << 20;
@@ -229,17 +230,27 @@
     const button = make("button", { type: "button", className: "download", textContent: `📄 ${T.download}: ${name}` });
     const box = make("div", { className: "file" }, button);
     const address = async () => {
-      const answer = await call(file.url.slice("/api/v1/chat".length));
-      return URL.createObjectURL(await answer.blob());
+      for (let attempt = 0; ; attempt++) {
+        try {
+          const answer = await call(file.url.slice("/api/v1/chat".length));
+          return URL.createObjectURL(await answer.blob());
+        } catch (error) {
+          // Of many pictures at once some have to wait.
+          if (![429, 503].includes(error.status) || attempt + 1 >= FILE_TRIES) throw error;
+          await pause(attempt);
+        }
+      }
     };
     const missing = (error) => error instanceof Refused && error.status === 404 ? T.gone : words(error);
     button.addEventListener("click", async () => {
       calm();
+      button.disabled = true;
       try {
         const url = await address();
         make("a", { href: url, download: name }).click();
         setTimeout(() => URL.revokeObjectURL(url), 60000);
       } catch (error) { fail(missing(error)); }
+      button.disabled = false;
     });
     if (PICTURES.includes(file.media_type)) {
       address().then((url) => {

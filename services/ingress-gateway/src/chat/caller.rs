@@ -154,7 +154,8 @@ impl<'a> Caller<'a> {
         newcomer.into_iter().chain([(self.key(), config.streams_max)]).collect()
     }
 
-    fn key(&self) -> String {
+    /// What this caller's own limits are counted under: a session or a key, of one tenant.
+    pub fn key(&self) -> String {
         format!("chat:{}:{}:{}", self.account.tenant, self.account.account, self.subject)
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn handle(
     };
     let Ok(conversation) = conversation.parse::<ConversationId>() else { return events::no_conversation() };
     let Some(hash) = FileHash::parse(&sha256) else { return files::gone() };
-    let owner = [(format!("files of {}", caller.subject), AT_ONCE_OF_ONE)];
+    let owner = [(format!("files of {}", caller.key()), AT_ONCE_OF_ONE)];
     let Some(slot) = shared.streams.open(&owner) else {
         let busy = respond::problem(StatusCode::TOO_MANY_REQUESTS, "too many files at the same time");
         return respond::retry_after(busy, Duration::from_secs(1));

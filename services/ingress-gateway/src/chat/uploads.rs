@@ -48,7 +48,7 @@ pub(crate) async fn handle(
         Err(error) => return error.respond(),
     };
     let owners = [
-        (format!("uploads of {}", caller.subject), AT_ONCE_OF_ONE),
+        (format!("uploads of {}", caller.key()), AT_ONCE_OF_ONE),
         (format!("uploads of {}", newcomer_key(from.ip())), shared.config.chat.uploads.at_once_max.div_ceil(2)),
     ];
     let Some(_slot) = shared.streams.open(&owners) else { return busy() };
