@@ -88,20 +88,20 @@ fn main() {
     // All rows are looked at. What twice the rows take longer is the scan alone, when the vectors that are compared after
     // it are in the cache for both: each question is asked until they are.
     let flat = Config { list_rows: usize::MAX, ..config };
-    let near_p50 = |snapshot: &Snapshot| {
-        let time = |query: &&[f32]| {
-            let asked = (0..5).map(|_| {
-                let started = Instant::now();
-                std::hint::black_box(snapshot.search(&Search::new(query, K)).unwrap());
-                started.elapsed().as_secs_f64() * 1e6
-            });
-            asked.fold(f64::INFINITY, f64::min)
-        };
-        median(&mut queries.iter().map(time).collect::<Vec<_>>())
+    let near = |snapshot: &Snapshot, query: &[f32]| {
+        let asked = (0..9).map(|_| {
+            let started = Instant::now();
+            std::hint::black_box(snapshot.search(&Search::new(query, K)).unwrap());
+            started.elapsed().as_secs_f64() * 1e6
+        });
+        asked.fold(f64::INFINITY, f64::min)
     };
     let width = dimension.next_multiple_of(64);
     let (small, smaller) = (filled_with(1_000, flat).snapshot(), filled_with(500, flat).snapshot());
-    rounds("bandwidth_share_int8", || read_us(500 * width, 1_000 * width) / (near_p50(&small) - near_p50(&smaller)));
+    rounds("bandwidth_share_int8", || {
+        let longer = |query: &&[f32]| near(&small, query) - near(&smaller, query);
+        read_us(500 * width, 1_000 * width) / median(&mut queries.iter().map(longer).collect::<Vec<_>>())
+    });
     // More than the caches hold: each vector is there several times, since only the codes' number matters.
     let ids: Vec<String> = (0..FAR_ROWS).map(|row| row.to_string()).collect();
     let far = Index::in_memory(flat).unwrap();

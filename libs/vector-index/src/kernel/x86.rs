@@ -227,9 +227,9 @@ pub mod avx512 {
                     continue;
                 }
                 let blocks = &lines[(first + 2 * pair) * lines_of_block..][..masks.len() * lines_of_block];
-                // The processor alone does not look past a page; every other line, because it fetches them in pairs.
+                // The processor alone does not look past a page, and from memory it fetches no line's neighbour.
                 let soon = (first + 2 * pair) * lines_of_block + PREFETCH_LINES;
-                for line in lines.get(soon..soon + 2 * lines_of_block).unwrap_or_default().iter().step_by(2) {
+                for line in lines.get(soon..soon + 2 * lines_of_block).unwrap_or_default() {
                     _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
                 }
                 // The last block may have no neighbour, and is its own then.
