@@ -35,6 +35,10 @@ fn main() {
         .zip(base.chunks_exact(dimension))
         .map(|(id, vector)| Point { id, tenant: 0, payload: &[], vector })
         .collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--files") {
+        files(&arguments[at + 1], &points, flag("--lists-only"));
+        return;
+    }
     let config = Config::new(dimension, Distance::Cosine);
     let config = Config { list_rows: option("--lists").unwrap_or(config.list_rows), ..config };
     let index = Index::in_memory(config).unwrap();
@@ -62,10 +66,6 @@ fn main() {
                 None => println!("{:.2}", median(&mut round(&search, &queries))),
             }
         }
-        return;
-    }
-    if let Some(at) = arguments.iter().position(|argument| argument == "--files") {
-        files(&arguments[at + 1], &points);
         return;
     }
 
@@ -104,7 +104,7 @@ fn round(search: &impl Fn(&[f32]) -> Vec<String>, queries: &[&[f32]]) -> Vec<f64
 
 /// Prints the milliseconds that opening takes, the seconds that building took, the milliseconds of opening with a first
 /// search, the bytes a row takes in its file, and the seconds that the graph took.
-fn files(folder: &str, points: &[Point<'_>]) {
+fn files(folder: &str, points: &[Point<'_>], lists_only: bool) {
     let folder = std::path::Path::new(folder).join(format!("bench-{}", std::process::id()));
     let config = Config::new(points[0].vector.len(), Distance::Cosine);
     let started = Instant::now();
@@ -114,7 +114,7 @@ fn files(folder: &str, points: &[Point<'_>]) {
     }
     index.compact_fully().unwrap();
     let built = started.elapsed().as_secs_f64();
-    while index.tidy(&|| false).unwrap() {}
+    while !lists_only && index.tidy(&|| false).unwrap() {}
     let linked = started.elapsed().as_secs_f64() - built;
     let bytes = index.snapshot().stats().bytes as usize / points.len();
     drop(index);

@@ -7,7 +7,8 @@ the rounds. Peers are called from Python, as their users do; a call costs them a
 process of its own on the same core, which waits while others run.
 
 100k adds what is measured of our index alone: opening, building, filters, deleted rows, batches, writes beside searches,
-and the share of the read rate that scans reach. 1m with 100k gives the growth. curves.svg, beside DATA, has each engine's
+and the share of the read rate that scans reach. 1m gives the opening of a million without their graph (open_1m_ms), and
+with 100k the growth. curves.svg, beside DATA, has each engine's
 recall against searches a second, up to the setting after the one that was taken; ours has one setting.
 """
 import atexit, math, os, shutil, statistics, subprocess, sys, tempfile, time
@@ -246,18 +247,28 @@ def compare(label, rows, dimension):
     return p50, lines
 
 
+def files(base, rows, runs, *options):
+    """What `bench --files` prints, of each run: with all cores, as a service has them."""
+    inputs = [os.path.join(DATA, base), os.path.join(DATA, "query_384.f32")]
+    command = [BENCH, *inputs, "--rows", str(rows), "--files", DATA, *options]
+    run = lambda: subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=all_cores()).stdout
+    return [run().split() for _ in range(runs)]
+
+
+def all_cores():
+    return (lambda: os.sched_setaffinity(0, range(os.cpu_count()))) if hasattr(os, "sched_setaffinity") else None
+
+
 def one_off(rows):
-    """Opening and building: medians of five; and what the index costs beside plain searches, with all cores."""
+    """Opening and building: medians of five; and what the index costs beside plain searches."""
     inputs = [os.path.join(DATA, "base_384.f32"), os.path.join(DATA, "query_384.f32")]
-    command = [BENCH, *inputs, "--rows", str(rows), "--files", DATA]
-    runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(ROUNDS)]
+    runs = files("base_384.f32", rows, ROUNDS)
     names = [("open_100k_ms", "ms"), ("build_100k_s", "s"), ("restart_100k_ms", "ms"), ("bytes_a_row", ""), ("graph_100k_s", "s")]
     for at, (name, unit) in enumerate(names):
         values = sorted(float(run[at]) for run in runs)
         print(f"{name}: {values[0]:.3f} to {values[-1]:.3f}\nfigure {name} {statistics.median(values):.3f} {unit}".rstrip())
-    free = (lambda: os.sched_setaffinity(0, range(os.cpu_count()))) if hasattr(os, "sched_setaffinity") else None
     measures = os.path.join(os.path.dirname(BENCH), "measures")
-    subprocess.run([measures, *inputs, DATA, str(rows)], check=True, preexec_fn=free)
+    subprocess.run([measures, *inputs, DATA, str(rows)], check=True, preexec_fn=all_cores())
 
 
 def growth(times):
@@ -307,5 +318,8 @@ if __name__ == "__main__":
             times[label] = p50
         if label == "100k":
             one_off(rows)
+        if label == "1m":
+            # The median of the openings of one index.
+            print(f"figure open_1m_ms {files('base1m_384.f32', rows, 1, '--lists-only')[0][0]} ms", flush=True)
     growth(times)
     curves(os.path.join(os.path.dirname(DATA.rstrip("/")), "curves.svg"), panels)

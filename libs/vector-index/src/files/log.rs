@@ -51,7 +51,8 @@ pub enum Change {
 
 /// The record of points that come.
 pub fn upserts(points: &[Point<'_>]) -> Vec<u8> {
-    let mut record = Vec::new();
+    let bytes = |point: &Point<'_>| 11 + point.id.len() + point.payload.len() + size_of_val(point.vector);
+    let mut record = Vec::with_capacity(points.iter().map(bytes).sum());
     for point in points {
         record.push(UPSERT);
         record.extend_from_slice(&point.tenant.to_le_bytes());
@@ -103,12 +104,11 @@ impl Log {
     pub fn append(&mut self, record: &[u8], sync: bool) -> io::Result<()> {
         let length = u32::try_from(record.len()).ok().filter(|length| *length as usize <= RECORD_BYTES_MAX);
         let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "too many points at once"))?;
-        let mut bytes = Vec::with_capacity(RECORD_HEAD + record.len());
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(&length.to_le_bytes()).to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(record).to_le_bytes());
-        bytes.extend_from_slice(record);
-        self.file.write_all(&bytes)?;
+        let length = length.to_le_bytes();
+        let checks = [crc32fast::hash(&length), crc32fast::hash(record)].map(u32::to_le_bytes);
+        // A crash between the two leaves a record that is cut.
+        self.file.write_all([length, checks[0], checks[1]].as_flattened())?;
+        self.file.write_all(record)?;
         if sync { self.file.sync_data() } else { Ok(()) }
     }
 

@@ -185,8 +185,9 @@ pub mod avx512 {
         counts
     }
 
-    /// How far ahead lines are fetched.
-    const PREFETCH_LINES: usize = 128;
+    /// How far ahead lines are fetched, into the second level of the cache: 32 KiB. The first level has too few places
+    /// for lines under way: a scan from memory took half as long again.
+    const PREFETCH_LINES: usize = 512;
     /// Blocks whose scores are made before the best of them are kept: so that no score is waited for.
     const AHEAD: usize = 32;
 
@@ -230,7 +231,7 @@ pub mod avx512 {
                 // The processor alone does not look past a page, and from memory it fetches no line's neighbour.
                 let soon = (first + 2 * pair) * lines_of_block + PREFETCH_LINES;
                 for line in lines.get(soon..soon + 2 * lines_of_block).unwrap_or_default() {
-                    _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+                    _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
                 }
                 // The last block may have no neighbour, and is its own then.
                 let (low, high) = (&blocks[..lines_of_block], &blocks[blocks.len() - lines_of_block..]);
