@@ -40,7 +40,6 @@ pub const POINTS: &[&str] = &[
     "yield.after",
     "ack.before",
     "sweep.before",
-    "sweep.inside",
     "sweep.after",
     "ripen.before",
     "ripen.inside",

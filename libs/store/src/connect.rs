@@ -103,7 +103,8 @@ pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions
     let lock_timeout = if role == Role::Gateway { "200ms" } else { "500ms" };
     // Every statement of gateway and worker finds few rows by an index. While a table is young, or grew since it was
     // analysed, a plan would read all of it, and stay.
-    let plans = if role == Role::Admin { "on" } else { "off" };
+    // Nor do the values that are looked for decide which index finds them: a statement is planned once.
+    let (plans, planned) = if role == Role::Admin { ("on", "auto") } else { ("off", "force_generic_plan") };
     options
         .application_name(match role {
             Role::Gateway => "dragoman gateway",
@@ -122,6 +123,10 @@ pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions
             ("enable_seqscan", plans),
             ("enable_hashjoin", plans),
             ("enable_mergejoin", plans),
+            ("plan_cache_mode", planned),
+            // A plan that has to do what is off looks dear enough to be compiled, for which each new backend loads the
+            // compiler. Nothing that finds few rows gains by it.
+            ("jit", "off"),
         ])
 }
 
@@ -338,6 +343,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::PgConnection;
+
     use super::*;
 
     #[test]
@@ -354,6 +361,25 @@ mod tests {
         for url in ["", "mysql://a:secret@h/db", "sqlite:", "sqlite::memory:", "postgres://a:secret@h:port/db"] {
             let error = Target::parse(url).err().expect("an error").to_string();
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_role_has_its_session() {
+        let server = testkit::Postgres::shared().await.expect("a PostgreSQL server");
+        let options: PgConnectOptions = server.database().await.expect("a database").parse().expect("a URL");
+        let few = [("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan"), ("jit", "off")];
+        let many = [("enable_seqscan", "on"), ("plan_cache_mode", "auto"), ("jit", "off")];
+        let roles = [(Role::Gateway, "200ms", few), (Role::Worker, "500ms", few), (Role::Admin, "500ms", many)];
+        for (role, lock_timeout, settings) in roles {
+            let options = session(options.clone(), role);
+            let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
+            for (name, value) in settings.into_iter().chain([("lock_timeout", lock_timeout)]) {
+                let query = sqlx::query_scalar("select current_setting($1)").bind(name);
+                let found: String = query.fetch_one(&mut connection).await.expect("a setting");
+                assert_eq!(found, value, "{name} of {role:?}");
+            }
+            connection.close().await.expect("closed");
         }
     }
 }

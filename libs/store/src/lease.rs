@@ -257,33 +257,33 @@ impl Store {
     /// When the database fails.
     pub async fn sweep(&self, input: &SweepInput) -> Result<Option<Vec<ConversationId>>, StoreError> {
         self.at("sweep.before").await;
-        let mut tx = self.begin().await?;
-        let free = tx
-            .optional(
-                sql!(("select pg_try_advisory_xact_lock($1) as free" | "select $1 = $1 as free")),
-                args![SWEEP_LOCK],
-            )
-            .await?;
-        if !free.map(|row| row.bool("free")).transpose()?.unwrap_or(false) {
-            tx.rollback().await?;
-            return Ok(None);
-        }
         let certainly_lost = input.recreated || input.lag == Some(0) || planted(Bug::SweeperWithoutRungAt);
         let delivered_until = input.last_delivered_at.map_or(i64::MIN, |at| at.0.saturating_sub(BELL_ORDER));
-        let rows = tx
-            .all(
+        // One statement, which is committed before anybody rings: a sweeper whose link is slow, or that is stopped, must
+        // not keep the lock meanwhile from the others.
+        let rows = self
+            .write(
                 sql!(
-                    "with lost as (select id from conversations where " runnable
-                    " and ($1 or rung_at < $2) order by wake_at limit $3" skip_locked ") "
+                    ("with free as materialized (select pg_try_advisory_xact_lock($1) as free), " | "with ")
+                    "lost as (select id from conversations where "
+                    ("(select free from free)" | "$1 = $1")
+                    " and " runnable " and ($2 or rung_at < $3) order by wake_at limit $4" skip_locked ")"
+                    (", rung as (" | " ")
                     "update conversations set rung_at = " now " from lost where conversations.id = lost.id returning conversations.id"
+                    (") select free, id from free left join rung on true" | ", true as free")
                 ),
-                args![certainly_lost, delivered_until, input.limit.max(0)],
+                args![SWEEP_LOCK, certainly_lost, delivered_until, input.limit.max(0)],
             )
             .await?;
-        self.at("sweep.inside").await;
-        tx.commit().await?; // before anybody rings
         self.answered("sweep.after").await?;
-        rows.iter().map(|row| Ok(ConversationId(row.uuid("id")?))).collect::<Result<_, _>>().map(Some)
+        let mut lost = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if !row.bool("free")? {
+                return Ok(None);
+            }
+            lost.extend(row.opt_uuid("id")?.map(ConversationId));
+        }
+        Ok(Some(lost))
     }
 
     /// How many conversations wait for a worker: the true backlog.

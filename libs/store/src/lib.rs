@@ -39,6 +39,7 @@ pub mod roles;
 pub mod steps;
 pub mod switches;
 pub mod timeline;
+pub mod unreadable;
 pub mod uploads;
 pub mod work;
 
@@ -59,5 +60,6 @@ pub use outbox::{OutboxRow, OutboxStatus, Outcome, Recorded, UnknownPolicy};
 pub use people::UserMapping;
 pub use reports::ReportNew;
 pub use steps::{Step, StepKind, StepStatus};
+pub use unreadable::{Unreadable, Why};
 pub use uploads::{Upload, UploadNew, UploadPut, UploadQuota};
 pub use work::{AuditRow, Commit, DeadLetterNew, InboxRow, ModelUse, OutboxNew, Snapshot};

@@ -55,6 +55,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_files"),
     migration!(10, "0010_reply_files"),
     migration!(11, "0011_uploads_outside"),
+    migration!(12, "0012_unreadable_index"),
 ];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \

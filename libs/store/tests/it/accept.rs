@@ -17,7 +17,6 @@ on_both_engines!(
     an_accepted_message_stands_as_it_came,
     a_key_that_leads_elsewhere_now_is_still_known,
     people_are_made_once_and_keep_their_id,
-    unreadable_bodies_are_kept,
     a_taken_seq_is_an_error_and_never_a_skip,
     an_accepted_message_wakes_its_conversation,
 );
@@ -164,11 +163,6 @@ async fn people_are_made_once_and_keep_their_id(db: &Db) {
     assert_eq!(rows[0].person, rows[2].person);
     assert_ne!(rows[0].person, rows[1].person);
     assert_eq!(db.number("select count(*) from person".to_owned()).await, 2);
-}
-
-async fn unreadable_bodies_are_kept(db: &Db) {
-    db.store.store_unreadable(&tenant("acme"), &account(), b"\0\xff{", "no JSON\0").await.expect("kept");
-    assert_eq!(db.number("select count(*) from unreadable where reason = 'no JSON'".to_owned()).await, 1);
 }
 
 async fn a_taken_seq_is_an_error_and_never_a_skip(db: &Db) {

@@ -19,5 +19,6 @@ mod send;
 mod switches;
 mod tenants;
 mod turn;
+mod unreadable;
 mod uploads;
 mod walk;

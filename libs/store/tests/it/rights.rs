@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use store::{
     AuditRow, DeadLetterNew, FileNew, ModelUse, Outcome, ReportNew, Role, Seen, Step, Store, UnknownPolicy,
-    UserMapping,
+    UserMapping, Why,
     ai_services::AiService,
     audit::Actor,
     catalogue::CatalogDocument,
@@ -148,7 +148,7 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     store.record_receipts(&acme, &[receipt(Some(ids[0]), "p1", ReceiptStatus::Read)]).await.expect("recorded");
     assert!(store.release_idle(&lease).await.expect("an answer"));
     store.sweep(&store::SweepInput { recreated: true, limit: 9, ..Default::default() }).await.expect("swept");
-    store.store_unreadable(&acme, &account(), b"x", "r").await.expect("kept");
+    store.store_unreadable(&acme, &account(), b"x", &Why::Unread("r".to_owned())).await.expect("kept");
     assert_eq!(store.messages(&acme, lease.conversation, None, 9, None).await.expect("messages").len(), 2);
     assert_eq!(store.find_api_key("x").await.expect("an answer"), None);
     let document = CatalogDocument {

@@ -1,0 +1,1 @@
+drop index unreadable_by_kind;

@@ -1,0 +1,2 @@
+-- An operator reads a platform's events apart from the rest, page by page, the newest first.
+create index unreadable_by_kind on unreadable (tenant, (substr(reason, 1, 6) = 'event '), id);
