@@ -12,6 +12,9 @@ use crate::{
     town::Town,
 };
 
+/// Seconds after a kill, behind which a takeover is told.
+const LATE_S: f64 = 35.0;
+
 /// What a run came to.
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -272,10 +275,10 @@ fn events(records: &Records, kills: &[Kill], verdict: &mut Verdict) {
             if let Some(kill) = kill {
                 let seconds = (pair[1].at - kill.at) as f64 / 1e6;
                 verdict.recoveries.push(seconds);
-                if seconds > 60.0 {
+                if seconds > LATE_S {
                     verdict.example(format!(
-                        "{} was taken over {seconds:.0} s after its holder's kill",
-                        pair[0].conversation
+                        "{} of {} was taken over by {} {seconds:.1} s after the kill at {}",
+                        pair[0].conversation, kill.process, pair[1].process, kill.at
                     ));
                 }
             }

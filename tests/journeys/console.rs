@@ -13,7 +13,7 @@ use chromiumoxide::{
 use domain::{Content, ConversationId, Incoming, Tenant};
 use serde_json::json;
 use simulator::fleet::{ANA, MARKO};
-use store::{Commit, DeadLetterNew, Role, Store, StoreConfig};
+use store::{Commit, DeadLetterNew, Role, Store, StoreConfig, Why};
 
 use crate::{
     browser::{Chromium, text, until, write},
@@ -180,6 +180,10 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter(world
     ] {
         give_up(&store, message, reason, unknown_effect).await;
     }
+    let account = "infobip:main".parse().expect("an account");
+    let rejected = br#"{"messageTemplateName":"order_sent","change":{"newStatus":"REJECTED"}}"#;
+    let event = Why::Event("TEMPLATE_STATUS_UPDATE.REJECTED".to_owned());
+    store.store_unreadable(&Tenant::new("default").expect("a name"), &account, rejected, &event).await.expect("kept");
 
     let chromium = Chromium::start().await;
     let page = chromium.open(format!("http://{}/", world.console)).await;
@@ -226,6 +230,11 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter(world
     follow(&page, "Overview", "Overview").await;
     until(&page, "document.querySelector('[data-figure=dead_letters] .value').textContent === '2'").await;
 
+    follow(&page, "Platforms", "Platforms").await;
+    page.evaluate("document.querySelector('tbody summary').click()").await.expect("opened");
+    until(&page, "document.querySelector('details[open] pre').textContent.includes('order_sent')").await;
+    look(&page, of, "platforms").await;
+
     follow(&page, "Switches", "Switches").await;
     until(&page, "document.querySelectorAll('.switch').length === 4").await;
     look(&page, of, "switches").await;
@@ -246,6 +255,7 @@ async fn an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter(world
         "catalogue.search",
         "dead_letter.look",
         "dead_letter.replay",
+        "platforms.look",
         "switch.set",
         "switch.clear",
     ] {

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Status, transport::Channel};
 
-use crate::world::{Deployment, KEY, PATIENCE, World, change};
+use crate::world::{Deployment, KEY, World, change};
 
 const NUMBER: &str = "106540352242922";
 const TOKEN: &str = "meta-token-of-the-journeys";
@@ -79,9 +79,7 @@ impl There {
     }
 
     async fn quiet(&self) {
-        assert!(self.meta.settled(PATIENCE).await, "the platform's webhooks were taken");
-        self.world.quiet().await;
-        assert!(self.meta.settled(PATIENCE).await, "the platform's reports were taken");
+        self.world.quiet_with(&self.meta).await;
     }
 
     async fn says(&self, words: &str) {

@@ -71,9 +71,7 @@ impl OnMeta {
     }
 
     pub async fn quiet(&self) {
-        assert!(self.meta.settled(PATIENCE).await, "the platform's webhooks were taken");
-        self.world.quiet().await;
-        assert!(self.meta.settled(PATIENCE).await, "the platform's reports were taken");
+        self.world.quiet_with(&self.meta).await;
     }
 
     pub async fn hears(&self, words: &[&str]) -> Bubble {

@@ -374,6 +374,16 @@ impl World {
         assert!(self.platform.infobip.settled(PATIENCE).await, "the platform's reports were taken");
     }
 
+    /// As [`World::quiet`], with Meta's platform beside: what it took it may refuse in a report later, and what then
+    /// follows is waited for too.
+    pub async fn quiet_with(&self, meta: &simulator::Meta) {
+        for _ in 0..2 {
+            assert!(meta.settled(PATIENCE).await, "the platform's webhooks were taken");
+            self.quiet().await;
+        }
+        assert!(meta.settled(PATIENCE).await, "the platform's reports were taken");
+    }
+
     /// True while a message waits for its answer or an answer for its send.
     pub async fn is_busy(&self) -> bool {
         count(&self.database, "select count(*) from conversations where next_seq > done_seq or unsent > 0").await > 0

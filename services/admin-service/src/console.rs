@@ -17,6 +17,7 @@ mod keys;
 mod letters;
 mod mask;
 mod overview;
+mod platforms;
 mod posted;
 mod query;
 mod room;
@@ -125,6 +126,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/console/t/{tenant}/catalogue/operation", get(catalogue::operation))
         .route("/console/t/{tenant}/catalogue/remove-example", post(catalogue::remove_example))
         .route("/console/t/{tenant}/catalogue/search", get(catalogue::ask).post(catalogue::search))
+        .route("/console/t/{tenant}/platforms", get(platforms::list))
         .route("/console/t/{tenant}/switches", get(switches::list))
         .route("/console/t/{tenant}/switches/confirm", get(switches::confirm))
         .route("/console/t/{tenant}/switches/change", post(switches::change))

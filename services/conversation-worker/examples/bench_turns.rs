@@ -99,6 +99,8 @@ struct Outcome {
     in_flight: f64,
     /// From accept to the first byte to the platform, less the model's time.
     overhead_p99_ms: f64,
+    /// The same for half of them.
+    overhead_p50_ms: f64,
     /// Answers a second, from the first accept to the last record.
     per_s: f64,
 }
@@ -234,8 +236,9 @@ impl Ours {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
         let outcome = self.run(MODEL, (rate * RUN) as usize, rate).await?;
         println!(
-            "{rate:.0}/s: {:.0} at a time, overhead p99 {:.1} ms, the worker had {:.0} MiB at most",
+            "{rate:.0}/s: {:.0} at a time, overhead p50 {:.1} ms, p99 {:.1} ms, the worker had {:.0} MiB at most",
             outcome.in_flight,
+            outcome.overhead_p50_ms,
             outcome.overhead_p99_ms,
             peak_mib(self.worker)?
         );
@@ -288,9 +291,13 @@ impl Ours {
         let from = rows.iter().map(|row| row.0).min().unwrap_or_default();
         let to = rows.iter().map(|row| row.2).max().unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let overhead_ms =
+            |share: usize| overhead[overhead.len() * share / 100] as f64 / 1e3 - model.as_secs_f64() * 1e3;
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         Ok(Outcome {
             in_flight: f64::from(most),
-            overhead_p99_ms: overhead[overhead.len() * 99 / 100] as f64 / 1e3 - model.as_secs_f64() * 1e3,
+            overhead_p99_ms: overhead_ms(99),
+            overhead_p50_ms: overhead_ms(50),
             per_s: count as f64 / ((to - from) as f64 / 1e6),
         })
     }

@@ -20,7 +20,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use service_kit::telemetry;
-use store::{Accepted, StoreError};
+use store::{Accepted, StoreError, Why};
 use tracing::{Instrument as _, Span};
 
 use crate::{Shared, accounts::WebhookAccount, body, respond};
@@ -133,7 +133,7 @@ pub(crate) async fn take(shared: &Shared, account: &WebhookAccount, body: &Bytes
         Ok(parsed) => parsed,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a webhook cannot be read; stored");
-            store_unreadable(shared, account, body, &error.to_string()).await?;
+            store_unreadable(shared, account, body, Why::Unread(error.to_string())).await?;
             return Ok("unreadable");
         }
     };
@@ -169,17 +169,17 @@ async fn store_parsed(
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "reports cannot be stored; kept as text");
                 let kept = serde_json::to_vec(&parsed.receipts).unwrap_or_default();
-                store_unreadable(shared, account, &kept, &error.to_string()).await?;
+                store_unreadable(shared, account, &kept, Why::Unread(error.to_string())).await?;
             }
         }
     }
     for event in &parsed.events {
         tracing::info!(kind = %event.kind, "the platform tells about the account; stored");
-        store_unreadable(shared, account, &event.payload, &format!("event {}", event.kind)).await?;
+        store_unreadable(shared, account, &event.payload, Why::Event(event.kind.clone())).await?;
     }
     for part in &parsed.unknown {
         tracing::info!(reason = %part.reason, "a part of a webhook is unknown; stored");
-        store_unreadable(shared, account, &part.payload, &part.reason).await?;
+        store_unreadable(shared, account, &part.payload, Why::Unread(part.reason.clone())).await?;
     }
     for message in &late {
         tracing::warn!("a message was written too long ago to be answered; stored");
@@ -225,14 +225,9 @@ async fn accept(
 
 async fn keep(shared: &Shared, account: &WebhookAccount, message: &Incoming, reason: &str) -> Result<(), StoreError> {
     let body = serde_json::to_vec(message).map_err(|error| StoreError::Payload(error.to_string()))?;
-    store_unreadable(shared, account, &body, reason).await
+    store_unreadable(shared, account, &body, Why::Unread(reason.to_owned())).await
 }
 
-async fn store_unreadable(
-    shared: &Shared,
-    account: &WebhookAccount,
-    body: &[u8],
-    reason: &str,
-) -> Result<(), StoreError> {
-    shared.store.store_unreadable(&account.tenant, &account.account, body, reason).await
+async fn store_unreadable(shared: &Shared, account: &WebhookAccount, body: &[u8], why: Why) -> Result<(), StoreError> {
+    shared.store.store_unreadable(&account.tenant, &account.account, body, &why).await
 }

@@ -1,6 +1,8 @@
 //! WhatsApp through Infobip.
 
+mod content;
 mod fetch;
+mod messages_api;
 mod parse;
 mod send;
 

@@ -1,16 +1,13 @@
 //! Infobip's webhook bodies: inbound messages, delivery reports and seen reports, mixed in one batch.
 
-use domain::{
-    Account, Contact, Content, Failure, FailureClass, Incoming, Micros, OrderItem, OutboxId, Receipt, ReceiptStatus,
-    Tenant,
-};
+use domain::{Account, Content, Failure, FailureClass, Incoming, Micros, OutboxId, Receipt, ReceiptStatus, Tenant};
 use serde_json::Value;
 
-use super::NAME;
+use super::{NAME, content::content, messages_api};
 use crate::{
     ParseError, Parsed,
-    fields::{LINES_MAX, MAX_ID_BYTES, MAX_SENDER_BYTES, degrees, event, hashed, id, is_phone, items, label, unparsed},
-    json::{self, clean, text},
+    fields::{MAX_ID_BYTES, MAX_SENDER_BYTES, event, hashed, is_phone, label, unparsed},
+    json::{self, text},
 };
 
 /// Takes a body apart, result by result: one that no rule reads does not touch the others.
@@ -29,8 +26,8 @@ pub fn parse(tenant: &Tenant, account: &Account, body: &[u8], received_at: Micro
         return Ok(parsed);
     };
     for result in results {
-        if let Some((name, contents)) = messages_api(result) {
-            match of_messages_api(tenant, account, result, received_at, (&name, contents)) {
+        if let Some((name, contents)) = messages_api::event(result) {
+            match messages_api::messages(tenant, account, result, received_at, (&name, contents)) {
                 Ok(Some(messages)) => parsed.messages.extend(messages),
                 Ok(None) => parsed.events.push(event(&format!("event.{name}"), result)),
                 Err(reason) => parsed.unknown.push(unparsed(&reason, result)),
@@ -96,65 +93,6 @@ fn notice(tenant: &Tenant, account: &Account, body: &Value) -> Option<Told> {
     })))
 }
 
-/// What a WhatsApp number gets in the form of the Messages API: the event's name, and what was said. Reports of that form
-/// (`DELIVERY`, `SEEN`) are read as all others are.
-///
-/// Source: the models of Infobip's own clients (`MessagesApiWebhookEvent`).
-fn messages_api(result: &Value) -> Option<(String, &[Value])> {
-    let event = text(result.get("event"))?;
-    let is_whatsapp = text(result.get("channel")).is_some_and(|channel| channel.eq_ignore_ascii_case("WHATSAPP"));
-    let is_report = result.get("status").is_some() || result.get("seenAt").is_some();
-    let contents = result.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    (is_whatsapp && !is_report).then_some((label(&event), contents))
-}
-
-/// A message for each thing that was said; none where the event is no message.
-fn of_messages_api(
-    tenant: &Tenant,
-    account: &Account,
-    result: &Value,
-    received_at: Micros,
-    (event, contents): (&str, &[Value]),
-) -> Result<Option<Vec<Incoming>>, String> {
-    if event != "MO" {
-        return Ok(None);
-    }
-    if contents.is_empty() {
-        return Err("a message without content".to_owned());
-    }
-    let whole = inbound(tenant, account, result, received_at)?;
-    let message = |(n, item): (usize, &Value)| Incoming {
-        provider_message_id: match n {
-            0 => whole.provider_message_id.clone(),
-            n => hashed(&format!("{}/{n}", whole.provider_message_id)),
-        },
-        content: match (text(item.get("type")).as_deref(), &whole.quoted) {
-            (Some("REACTION"), Some(of)) => {
-                let removed = text(item.get("action")).is_some_and(|action| action.eq_ignore_ascii_case("REMOVED"));
-                Content::Reaction { of: of.clone(), emoji: text(item.get("emoji")).filter(|_| !removed) }
-            }
-            _ => content_of_messages_api(item),
-        },
-        ..whole.clone()
-    };
-    Ok(Some(contents.iter().take(LINES_MAX).enumerate().map(message).collect()))
-}
-
-/// The kinds that have another name or other fields there.
-fn content_of_messages_api(item: &Value) -> Content {
-    let kind = text(item.get("type")).unwrap_or_default().to_ascii_uppercase();
-    match kind.as_str() {
-        "BUTTON_REPLY" => choice(item, "payload").unwrap_or(Content::Unknown { kind }),
-        "LIST_REPLY" => choice(item, "id").unwrap_or(Content::Unknown { kind }),
-        "IMAGE" | "DOCUMENT" | "AUDIO" | "VOICE" | "VIDEO" | "STICKER" => Content::Media {
-            media: kind.to_ascii_lowercase(),
-            url: text(item.get("url")),
-            caption: text(item.get("caption")).or_else(|| text(item.get("text"))),
-        },
-        _ => content(item),
-    }
-}
-
 fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) -> Result<Item, String> {
     if !result.is_object() {
         return Err("a result that is no object".to_owned());
@@ -181,7 +119,8 @@ fn one(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) 
     }
 }
 
-fn inbound(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) -> Result<Incoming, String> {
+/// A message and who wrote it.
+pub fn inbound(tenant: &Tenant, account: &Account, result: &Value, received_at: Micros) -> Result<Incoming, String> {
     let contact = result.get("contact").unwrap_or(&Value::Null);
     let user = [
         result.get("from"),
@@ -218,83 +157,6 @@ fn inbound(tenant: &Tenant, account: &Account, result: &Value, received_at: Micr
         content: content(message),
         traceparent: None,
     })
-}
-
-fn content(message: &Value) -> Content {
-    let kind = text(message.get("type")).map_or_else(|| "untyped".to_owned(), |kind| label(&kind));
-    let unknown = || Content::Unknown { kind: kind.clone() };
-    match kind.to_ascii_uppercase().as_str() {
-        "TEXT" => match message.get("text") {
-            Some(Value::String(words)) => Content::Text { text: clean(words) },
-            _ => unknown(),
-        },
-        "INTERACTIVE_BUTTON_REPLY" | "INTERACTIVE_LIST_REPLY" => choice(message, "id").unwrap_or_else(unknown),
-        "INTERACTIVE_FLOW_REPLY" => match message.get("response") {
-            Some(fields @ Value::Object(_)) => Content::Form { fields: clean(&fields.to_string()) },
-            _ => unknown(),
-        },
-        "INTERACTIVE_PAYMENT_CONFIRMATION" => {
-            Content::Notice { kind: kind.to_ascii_lowercase(), text: text(message.get("status")) }
-        }
-        "REACTION" => match id(message.pointer("/context/id")) {
-            Some(of) => {
-                let removed = text(message.get("action")).is_some_and(|action| action.eq_ignore_ascii_case("REMOVED"));
-                Content::Reaction { of, emoji: text(message.get("emoji")).filter(|_| !removed) }
-            }
-            None => unknown(),
-        },
-        "CONTACT" => contacts(message).unwrap_or_else(unknown),
-        "ORDER" => order(message).unwrap_or_else(unknown),
-        "INFECTED_CONTENT" | "UNSUPPORTED" => Content::Other { kind: kind.clone() },
-        "BUTTON" => choice(message, "payload").unwrap_or_else(unknown),
-        media @ ("IMAGE" | "DOCUMENT" | "AUDIO" | "VOICE" | "VIDEO" | "STICKER") => Content::Media {
-            media: media.to_ascii_lowercase(),
-            url: text(message.get("url")),
-            caption: text(message.get("caption")),
-        },
-        "LOCATION" => match (degrees(message.get("latitude"), 90.0), degrees(message.get("longitude"), 180.0)) {
-            (Some(latitude), Some(longitude)) => Content::Location {
-                latitude,
-                longitude,
-                name: text(message.get("name")).or_else(|| text(message.get("address"))),
-            },
-            _ => unknown(),
-        },
-        _ => unknown(),
-    }
-}
-
-fn contacts(message: &Value) -> Option<Content> {
-    let contact = |contact: &Value| Contact {
-        name: text(contact.pointer("/name/formattedName"))
-            .or_else(|| text(contact.pointer("/name/firstName")))
-            .map(|name| label(&name))
-            .unwrap_or_default(),
-        phones: items(contact.get("phones")).filter_map(|phone| text(phone.get("phone"))).take(LINES_MAX).collect(),
-    };
-    let contacts: Vec<Contact> = items(message.get("contacts")).map(contact).take(LINES_MAX).collect();
-    (!contacts.is_empty()).then_some(Content::Contacts { contacts })
-}
-
-fn order(message: &Value) -> Option<Content> {
-    let products = message.get("productItems").or_else(|| message.pointer("/order/productItems"));
-    let item = |item: &Value| {
-        let product = text(item.get("productRetailerId")).or_else(|| text(item.get("catalogProductId")))?;
-        let quantity = item.get("quantity").and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok());
-        Some(OrderItem { product, quantity: quantity.unwrap_or(1) })
-    };
-    let items: Vec<OrderItem> = items(products).filter_map(item).take(LINES_MAX).collect();
-    (!items.is_empty()).then(|| Content::Order { items, text: text(message.get("text")) })
-}
-
-/// A button or row of ours that was chosen; one without our id is taken for the words on it.
-fn choice(message: &Value, id_key: &str) -> Option<Content> {
-    let title = text(message.get("title")).or_else(|| text(message.get("text")));
-    match (text(message.get(id_key)), title) {
-        (Some(id), title) => Some(Content::Choice { title: title.unwrap_or_else(|| id.clone()), id }),
-        (None, Some(title)) => Some(Content::Text { text: title }),
-        (None, None) => None,
-    }
 }
 
 fn delivery(account: &Account, result: &Value) -> Result<Receipt, String> {
@@ -362,6 +224,7 @@ fn without_plus(sender: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::{Contact, OrderItem};
     use proptest::prelude::*;
     use serde_json::json;
 

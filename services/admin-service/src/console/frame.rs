@@ -16,6 +16,8 @@ pub enum Place {
     Conversations,
     /// The catalogue.
     Catalogue,
+    /// What platforms tell, and what of it nothing reads.
+    Platforms,
     /// What operators may change while everything runs.
     Switches,
     /// What operators did.
@@ -58,6 +60,7 @@ impl Frame {
             (Place::DeadLetters, "Dead letters", "/dead-letters"),
             (Place::Conversations, "Conversations", "/conversations"),
             (Place::Catalogue, "Catalogue", "/catalogue"),
+            (Place::Platforms, "Platforms", "/platforms"),
             (Place::Switches, "Switches", "/switches"),
             (Place::Audit, "Audit", "/audit"),
         ]

@@ -53,12 +53,18 @@ const PERSONAL_FIELDS: [&str; 20] = [
     "secret",
 ];
 /// Fields that name things, not people.
-const PLAIN_FIELDS: [&str; 5] = ["filename", "document_name", "operation_name", "model_name", "hostname"];
+const PLAIN_FIELDS: [&str; 7] =
+    ["filename", "document_name", "operation_name", "model_name", "hostname", "template_name", "templatename"];
+
+/// Fields of webhooks that name an account of ours.
+const OWN_FIELDS: [&str; 3] = ["phone_number_id", "display_phone_number", "waba_id"];
 
 /// Replaces personal data, or shows it all.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
     names: Vec<Regex>,
+    /// [`OWN_FIELDS`] are shown.
+    webhook: bool,
     off: bool,
 }
 
@@ -75,12 +81,20 @@ impl Mask {
         known.sort_by_key(|name| std::cmp::Reverse(name.len()));
         known.dedup();
         let names = known.iter().filter_map(|name| Regex::new(&format!(r"(?i)\b{}\b", regex::escape(name))).ok());
-        Self { names: names.collect(), off: false }
+        Self { names: names.collect(), ..Self::default() }
     }
 
     /// Shows everything.
     pub fn off() -> Self {
-        Self { names: Vec::new(), off: true }
+        Self { off: true, ..Self::default() }
+    }
+
+    /// For a webhook: the names that its fields hold are replaced in its texts as well, and what names an account of
+    /// ours is shown.
+    pub fn of_webhook(body: &Value) -> Self {
+        let mut names = Vec::new();
+        names_in(body, &mut names);
+        Self { webhook: true, ..Self::new(names) }
     }
 
     /// True when everything is shown.
@@ -127,7 +141,11 @@ impl Mask {
             return value.clone();
         }
         match value {
-            Value::String(text) => Value::from(self.text(text)),
+            // A form's answers are JSON in a text.
+            Value::String(text) => match serde_json::from_str(text) {
+                Ok(inner @ (Value::Object(_) | Value::Array(_))) => Value::from(self.json(&inner).to_string()),
+                _ => Value::from(self.text(text)),
+            },
             Value::Number(number) => match self.text(&number.to_string()) {
                 text if text == number.to_string() => value.clone(),
                 text => Value::from(text),
@@ -137,6 +155,9 @@ impl Mask {
                 fields
                     .iter()
                     .map(|(key, value)| {
+                        if self.webhook && OWN_FIELDS.contains(&key.as_str()) {
+                            return (key.clone(), value.clone());
+                        }
                         let hidden = is_personal(key) && !matches!(value, Value::Null | Value::Bool(_));
                         (self.text(key), if hidden { Value::from(HIDDEN) } else { self.json(value) })
                     })
@@ -144,6 +165,22 @@ impl Mask {
             ),
             Value::Null | Value::Bool(_) => value.clone(),
         }
+    }
+}
+
+/// Texts in fields for names of people.
+fn names_in<'v>(value: &'v Value, names: &mut Vec<&'v str>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| names_in(one, names)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(name) if key.to_lowercase().contains("name") && is_personal(key) => names.push(name),
+                    value => names_in(value, names),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -198,16 +235,33 @@ mod tests {
     fn values_in_json_are_masked_by_look_and_by_field() {
         let value = json!({
             "query:driver_name": "Zo", "body": { "note": "ring 385911234567", "phones": ["1"], "km": 84300 },
-            "id": 385_911_234_567_u64, "named": null, "385911234567": true, "filename": "a.pdf",
+            "id": 385_911_234_567_u64, "named": null, "385911234567": true, "filename": "a.pdf", "messageTemplateName": "order_sent",
         });
         assert_eq!(
             Mask::default().json(&value),
             json!({
                 "query:driver_name": "[hidden]",
                 "body": { "note": "ring [number]", "phones": "[hidden]", "km": 84300 },
-                "id": "[number]", "named": null, "[number]": true, "filename": "a.pdf",
+                "id": "[number]", "named": null, "[number]": true, "filename": "a.pdf", "messageTemplateName": "order_sent",
             })
         );
         assert_eq!(Mask::off().json(&value), value);
+        let form = json!({ "fields": r#"{"street":"Ilica 1"}"# });
+        assert_eq!(Mask::default().json(&form), json!({ "fields": r#"{"street":"[hidden]"}"# }));
+    }
+
+    #[test]
+    fn a_webhook_hides_the_names_it_holds_and_shows_our_own_account() {
+        let body = json!({
+            "metadata": { "phone_number_id": "106540352242922", "display_phone_number": 385_990_000_000_u64 },
+            "profile": { "name": "Ana Horvat" }, "text": "Ana here", "display_phone": "385910000001",
+        });
+        let masked = json!({
+            "metadata": { "phone_number_id": "106540352242922", "display_phone_number": 385_990_000_000_u64 },
+            "profile": { "name": "[hidden]" }, "text": "[name] here", "display_phone": "[hidden]",
+        });
+        assert_eq!(Mask::of_webhook(&body).json(&body), masked);
+        let otherwise = Mask::default().json(&body);
+        assert_eq!(otherwise["metadata"], json!({ "phone_number_id": "[hidden]", "display_phone_number": "[hidden]" }));
     }
 }

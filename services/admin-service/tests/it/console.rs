@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{ConversationId, Incoming};
 use reqwest::StatusCode;
 use serde_json::json;
-use store::{Commit, OutboxNew, Step, StepKind, StepStatus};
+use store::{Commit, OutboxNew, Step, StepKind, StepStatus, Why};
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
@@ -22,10 +22,11 @@ on_both_engines!(
     nothing_is_changed_without_the_sessions_token,
     operators_see_their_own_tenants_only,
     conversations_and_audit_are_read_page_by_page,
+    what_platforms_tell_is_shown_masked_page_by_page,
 );
 
 /// Pages of a tenant.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "",
     "/figures",
     "/events",
@@ -34,6 +35,7 @@ const PAGES: [&str; 10] = [
     "/conversations",
     "/audit",
     "/catalogue/search",
+    "/platforms",
     "/switches",
     "/switches/confirm?name=AI_ENABLED&value=false",
 ];
@@ -394,6 +396,38 @@ async fn conversations_and_audit_are_read_page_by_page(engine: Engine) {
     let before = rest.split('"').next().expect("a place");
     let older = browser.get(&format!("/console/t/acme/audit?before={before}")).await;
     assert_eq!((older.text.matches("conversation.look").count(), older.has("console.sign_in")), (2, true));
+}
+
+async fn what_platforms_tell_is_shown_masked_page_by_page(engine: Engine) {
+    let running = start_with(engine, &[]).await;
+    let account = incoming("acme", "m").account;
+    let keep = async |name: &str, body: &[u8], why: Why| {
+        running.store.store_unreadable(&tenant(name), &account, body, &why).await.expect("kept");
+    };
+    for number in 0..51 {
+        let body = json!({ "event": "REJECTED", "phone": "385911234567", "number": number });
+        keep("acme", body.to_string().as_bytes(), Why::Event(format!("template.{number:02}"))).await;
+    }
+    keep("acme", b"Ana Horvat <b>now", Why::Unread("no JSON: <i>".to_owned())).await;
+    let late = json!({ "contact_name": "Ana Horvat", "content": { "text": "Ana here, ring 385911234567" } });
+    keep("acme", late.to_string().as_bytes(), Why::Unread("written too long ago".to_owned())).await;
+    keep("acme", &vec![b'x'; 20_000], Why::Unread("too deep".to_owned())).await;
+    keep("other", b"{}", Why::Event("theirs".to_owned())).await;
+
+    let browser = Browser::signed_in(running.http, "acme-key").await;
+    let first = browser.get("/console/t/acme/platforms").await;
+    assert!(first.has("template.50") && first.has("template.01") && !first.has("template.00"), "{}", first.text);
+    assert!(first.has("REJECTED") && !first.has("385911234567") && !first.has("theirs") && !first.has("no JSON"));
+    let (_, rest) = first.text.split_once("/console/t/acme/platforms?before=").expect("a link to the next page");
+    let before = rest.split('"').next().expect("an id");
+    let older = browser.get(&format!("/console/t/acme/platforms?before={before}")).await;
+    assert!(older.has("template.00") && !older.has("template.01") && older.has(">Newest</a>"));
+    let unread = browser.get("/console/t/acme/platforms?show=unread").await;
+    assert!(unread.has("no JSON: &#60;i&#62;") && unread.has("[name] here, ring [number]"), "{}", unread.text);
+    assert!(unread.has("20000 bytes") && unread.has("17 bytes") && !unread.has("xxxx") && !unread.has("template"));
+    assert!(!unread.has("Ana") && !unread.has("Horvat"), "{}", unread.text);
+    let looks = actions(&running, "acme").await;
+    assert_eq!(looks.iter().filter(|action| action.ends_with("platforms.look")).count(), 3);
 }
 
 #[tokio::test]

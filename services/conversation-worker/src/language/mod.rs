@@ -14,9 +14,11 @@ pub mod texts;
 pub mod token;
 pub mod verbs;
 pub mod when;
+mod whether;
 
 pub use fold::fold;
 pub use token::{Token, tokens};
+pub use whether::asks_whether;
 
 /// A dialogue language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

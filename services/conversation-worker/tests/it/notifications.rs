@@ -7,7 +7,7 @@ use proto::conversation::v1::{
 use tonic::{Code, transport::Channel};
 
 use crate::{
-    bench::{Bench, Engine, eventually, incoming, tenant},
+    bench::{Bench, Engine, Running, eventually, incoming, tenant},
     on_both_engines, rpc,
 };
 
@@ -60,6 +60,23 @@ async fn state(client: &mut Client, sent: &pb::SendNotificationResponse) -> (Str
     (state.status, state.reason)
 }
 
+/// A worker, and a conversation of 385911 in which these words were answered.
+struct Talk {
+    bench: Bench,
+    worker: Running,
+    client: Client,
+    id: ConversationId,
+}
+
+async fn talk(engine: Engine, words: &str) -> Talk {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let client = rpc::client(&worker).await;
+    let id = bench.say("385911", "m-1", words).await.conversation;
+    bench.quiet(id).await;
+    Talk { bench, worker, client, id }
+}
+
 async fn done(bench: &Bench, sent: &pb::SendNotificationResponse) -> ConversationId {
     let id = sent.conversation_id.parse().unwrap();
     bench.quiet(id).await;
@@ -72,11 +89,7 @@ async fn a_day_passes(bench: &Bench) {
 }
 
 async fn within_the_window_the_words_are_sent_and_shown_as_the_assistants(engine: Engine) {
-    let bench = Bench::new(engine).await;
-    let worker = bench.start().await;
-    let mut client = rpc::client(&worker).await;
-    let id = bench.say("385911", "m-1", "hello").await.conversation;
-    bench.quiet(id).await;
+    let Talk { bench, worker, mut client, id } = talk(engine, "hello").await;
     let sent = notify(&mut client, pb::SendNotificationRequest { template: template(), ..to_number("+385911") }).await;
     assert_eq!((sent.conversation_id.as_str(), sent.seq, sent.duplicate), (id.to_string().as_str(), 2, false));
     done(&bench, &sent).await;
@@ -93,11 +106,7 @@ async fn within_the_window_the_words_are_sent_and_shown_as_the_assistants(engine
 }
 
 async fn outside_of_the_window_the_template_is_sent(engine: Engine) {
-    let bench = Bench::new(engine).await;
-    let worker = bench.start().await;
-    let mut client = rpc::client(&worker).await;
-    let id = bench.say("385911", "m-1", "hello").await.conversation;
-    bench.quiet(id).await;
+    let Talk { bench, worker, mut client, id } = talk(engine, "hello").await;
     a_day_passes(&bench).await;
     let sent =
         notify(&mut client, pb::SendNotificationRequest { template: template(), ..to_conversation(&id.to_string()) })
@@ -135,11 +144,7 @@ async fn blocks(bench: &Bench, id: ConversationId, how: &str) {
 }
 
 async fn the_same_key_with_other_content_is_refused(engine: Engine) {
-    let bench = Bench::new(engine).await;
-    let worker = bench.start().await;
-    let mut client = rpc::client(&worker).await;
-    let id = bench.say("385911", "m-1", "one").await.conversation;
-    bench.quiet(id).await;
+    let Talk { bench, worker, mut client, id } = talk(engine, "one").await;
     let first = notify(&mut client, to_number("385911")).await;
     done(&bench, &first).await;
     let mut marketing = to_number("385911");
@@ -211,11 +216,7 @@ async fn the_same_key_is_taken_once_by_each_recipient(engine: Engine) {
 }
 
 async fn a_key_stays_taken_when_the_person_has_another_number(engine: Engine) {
-    let bench = Bench::new(engine).await;
-    let worker = bench.start().await;
-    let mut client = rpc::client(&worker).await;
-    let id = bench.say("385911", "m-1", "one").await.conversation;
-    bench.quiet(id).await;
+    let Talk { bench, worker, mut client, id } = talk(engine, "one").await;
     let first = notify(&mut client, to_number("385911")).await;
     done(&bench, &first).await;
     let content = Content::Moved { kind: "user_changed_number".to_owned(), to: "385912".to_owned() };
@@ -243,11 +244,7 @@ async fn a_key_stays_taken_when_the_person_has_another_number(engine: Engine) {
 }
 
 async fn an_open_question_stays_open(engine: Engine) {
-    let bench = Bench::new(engine).await;
-    let worker = bench.start().await;
-    let mut client = rpc::client(&worker).await;
-    let id = bench.say("385911", "m-1", "ask").await.conversation;
-    bench.quiet(id).await;
+    let Talk { bench, worker, mut client, id } = talk(engine, "ask").await;
     assert_eq!(bench.snapshot(id).await.state["question_seq"], 1);
     done(&bench, &notify(&mut client, to_conversation(&id.to_string())).await).await;
     worker.stop().await;
@@ -301,11 +298,7 @@ async fn an_answer_that_comes_too_late_is_not_sent(engine: Engine) {
 }
 
 async fn whoever_blocked_us_gets_nothing_until_they_write_again(engine: Engine) {
-    let bench = Bench::new(engine).await;
-    let worker = bench.start().await;
-    let mut client = rpc::client(&worker).await;
-    let id = bench.say("385911", "m-1", "hello").await.conversation;
-    bench.quiet(id).await;
+    let Talk { bench, worker, mut client, id } = talk(engine, "hello").await;
     blocks(&bench, id, "403 blocked").await;
     let refused = client.send_notification(to_conversation(&id.to_string())).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
+use store::Why;
 
 use crate::support::{Database, Gateway, PATIENCE, infobip, signature, tenant};
 
@@ -155,6 +156,31 @@ async fn a_message_of_ten_days_ago_is_kept_and_not_answered() {
     assert_eq!(gateway.webhook("/webhook", batch(&[old, recent])).await, 200);
     assert!(gateway.find_conversation("385910000001").await.is_none());
     assert!(gateway.find_conversation("385910000002").await.is_some());
+}
+
+#[tokio::test]
+async fn what_becomes_no_message_is_kept_and_events_apart() {
+    let gateway = Gateway::start().await;
+    let mut old = message("m1", "385910000001", "Hello");
+    old["receivedAt"] = json!(days_ago(10));
+    let (told, strange) = (json!({ "event": { "type": "QUALITY" } }), json!({ "weather": "fair" }));
+    assert_eq!(gateway.webhook("/webhook", batch(&[told, strange, old])).await, 200);
+    assert_eq!(gateway.webhook("/webhook", "no JSON").await, 200);
+    let kept = async |events| {
+        let kept = gateway.store.list_unreadable(&tenant(), events, None, 10).await.expect("a list");
+        kept.into_iter().map(|one| (one.why, one.account == infobip())).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(true).await, [(Why::Event("event.QUALITY".to_owned()), true)]);
+    let unread = kept(false).await;
+    let reasons: Vec<_> = unread
+        .iter()
+        .map(|(why, _)| match why {
+            Why::Unread(reason) => reason.as_str(),
+            Why::Event(kind) => panic!("{kind} is an event"),
+        })
+        .collect();
+    assert_eq!(reasons[1..], ["written too long ago", "neither a message nor a report"]);
+    assert!(reasons[0].contains("JSON"), "{reasons:?}");
 }
 
 #[tokio::test]
