@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{Account, Content, ConversationId, Incoming, PersonId, Tenant};
 use serde::Serialize;

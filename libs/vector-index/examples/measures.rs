@@ -1,7 +1,9 @@
-//! What the index costs beside plain searches: `measures BASE QUERIES FOLDER [ROWS]`, files as for `bench`.
+//! What the index costs beside plain searches: `measures searches BASE QUERIES [ROWS]` for what one core does, and
+//! `measures serving BASE QUERIES [ROWS]` for searches beside a writer, with the index in the folder of `BASE`. Files as
+//! for `bench`.
 //!
 //! Every figure is the median of five rounds, in each of which both sides of a ratio are measured in turn; the range of
-//! the rounds stands beside it. Leave it two cores: one searches, one writes.
+//! the rounds stands beside it. Leave `serving` two cores: one searches, one writes.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -34,8 +36,13 @@ const WRITE: usize = 500;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (base, dimension) = matrix(&arguments[0]);
-    let (queries, _) = matrix(&arguments[1]);
+    let serves = match arguments[0].as_str() {
+        "searches" => false,
+        "serving" => true,
+        other => panic!("`{other}` is neither searches nor serving"),
+    };
+    let (base, dimension) = matrix(&arguments[1]);
+    let (queries, _) = matrix(&arguments[2]);
     let rows = arguments.get(3).map_or(100_000, |rows| rows.parse().unwrap()).min(base.len() / dimension);
     let queries: Vec<&[f32]> = queries.chunks_exact(dimension).take(300).collect();
     let ids: Vec<String> = (0..rows).map(|row| row.to_string()).collect();
@@ -66,6 +73,10 @@ fn main() {
         median(&mut queries.iter().map(time).collect::<Vec<_>>())
     };
 
+    if serves {
+        let folder = Path::new(&arguments[1]).parent().unwrap();
+        return serving(folder, dimension, &vectors, &point, &p50);
+    }
     let (whole, gaps) = (filled(rows), filled(rows));
     let gone: Vec<&str> = (3..rows).step_by(10).map(|row| ids[row].as_str()).collect();
     gaps.remove(&gone).unwrap();
@@ -112,9 +123,6 @@ fn main() {
     far.compact_fully().unwrap();
     let (far, codes) = (far.snapshot(), FAR_ROWS * (width / 8 + 8));
     rounds("bandwidth_share", || read_us(codes, codes) / p50(&far, None));
-    drop(far);
-
-    serving(Path::new(&arguments[2]), dimension, &vectors, &point, &p50);
 }
 
 /// Searches alone, and while a thread inserts and another compacts.
@@ -147,6 +155,9 @@ fn serving<'a>(
                     }
                     let rows = (0..WRITE).map(|at| (before + write * WRITE + at) % vectors.len());
                     index.upsert(&rows.map(point).collect::<Vec<_>>()).unwrap();
+                    if index.snapshot().stats().tail >= 2 * index.config().seal_rows {
+                        index.seal().unwrap();
+                    }
                     written.fetch_add(WRITE, Relaxed);
                     let due = Duration::from_secs_f64(((write + 1) * WRITE) as f64 / INSERTS_PER_S as f64);
                     thread::sleep(due.saturating_sub(started.elapsed()));
@@ -195,16 +206,21 @@ fn print(name: &str, rounds: &mut [f64]) {
 
 /// The time that reading so many bytes takes, in us, when `all` of them are read again and again.
 fn read_us(bytes: usize, all: usize) -> f64 {
-    let words: Vec<u64> = (0..all as u64 / 8).collect();
+    // In large pages, as the codes are.
+    let mut words = memmap2::MmapMut::map_anon(all).unwrap();
+    #[cfg(target_os = "linux")]
+    let _ = words.advise(memmap2::Advice::HugePage);
+    words.fill(1);
+    let words: &[u64] = bytemuck::cast_slice(&words);
     let read = || {
         let started = Instant::now();
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has what the function is compiled for.
-            std::hint::black_box(unsafe { mixed_wide(&words) });
+            std::hint::black_box(unsafe { mixed_wide(words) });
             return started.elapsed().as_secs_f64() * 1e6;
         }
-        std::hint::black_box(mixed(&words));
+        std::hint::black_box(mixed(words));
         started.elapsed().as_secs_f64() * 1e6
     };
     median(&mut (0..200).map(|_| read()).collect::<Vec<_>>()) * bytes as f64 / all as f64

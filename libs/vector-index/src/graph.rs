@@ -265,7 +265,7 @@ pub fn walk(
         let query = BitQuery { offset: here, ..question.planes };
         desk.found.clear();
         kernel.bits(
-            &BitRows { blocks: links, head_lines: HEAD_LINES, first: 0 },
+            &BitRows { blocks: links, head_lines: HEAD_LINES, first: 0, far: false },
             &[0xff; BLOCKS],
             &query,
             floor,

@@ -106,8 +106,10 @@ pub struct Index {
     shape: Arc<Shape>,
     current: ArcSwap<Snapshot>,
     writer: Mutex<Writer>,
-    /// Held by whoever compacts.
+    /// Held by whoever makes a segment of others.
     compacting: Mutex<()>,
+    /// Held by whoever makes one of the tail. Taken after `compacting`, where both are.
+    sealing: Mutex<()>,
 }
 
 /// The rotation's seed for new indexes.
@@ -157,6 +159,7 @@ impl Index {
             current: ArcSwap::from_pointee(writer.snapshot()),
             writer: Mutex::new(writer),
             compacting: Mutex::new(()),
+            sealing: Mutex::new(()),
         }
     }
 

@@ -132,6 +132,9 @@ pub struct BitRows<'a> {
     pub head_lines: usize,
     /// Number of the first row.
     pub first: u32,
+    /// They are part of what a cache does not hold: lines are fetched ahead.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "other processors fetch ahead by themselves"))]
+    pub far: bool,
 }
 
 /// A query in 1 to 4 planes of bits; a value is `step * (number - middle)`.

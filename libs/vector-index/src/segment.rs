@@ -73,12 +73,13 @@ impl Segment {
                 return Err(SegmentError::Damaged("runs or centres"));
             }
         }
-        let mut end = 0;
+        let (mut end, mut before) = (0, None);
         for run in segment.runs() {
-            if run.start != end || run.end <= run.start || run.list as usize >= segment.header.lists {
+            let at = Some((run.tenant, run.list));
+            if run.start != end || run.end <= run.start || run.list as usize >= segment.header.lists || at <= before {
                 return Err(SegmentError::Damaged("runs"));
             }
-            end = run.end;
+            (end, before) = (run.end, at);
         }
         if end as usize != segment.header.rows {
             return Err(SegmentError::Damaged("runs"));
@@ -122,8 +123,18 @@ impl Segment {
         self.header.rows
     }
 
+    /// All runs, by tenant and list.
     pub fn runs(&self) -> impl DoubleEndedIterator<Item = Run> + ExactSizeIterator + '_ {
-        let numbers = self.view::<u32>(Section::Runs).as_chunks::<4>().0;
+        self.runs_of(None)
+    }
+
+    /// The runs of a tenant, or all; by tenant and list.
+    pub fn runs_of(&self, tenant: Option<u32>) -> impl DoubleEndedIterator<Item = Run> + ExactSizeIterator + '_ {
+        let mut numbers = self.view::<u32>(Section::Runs).as_chunks::<4>().0;
+        if let Some(tenant) = tenant {
+            numbers = &numbers[numbers.partition_point(|run| run[0] < tenant)..];
+            numbers = &numbers[..numbers.partition_point(|run| run[0] == tenant)];
+        }
         numbers.iter().map(|[tenant, list, start, end]| Run { tenant: *tenant, list: *list, start: *start, end: *end })
     }
 

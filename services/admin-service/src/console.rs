@@ -127,6 +127,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/console/t/{tenant}/catalogue/remove-example", post(catalogue::remove_example))
         .route("/console/t/{tenant}/catalogue/search", get(catalogue::ask).post(catalogue::search))
         .route("/console/t/{tenant}/platforms", get(platforms::list))
+        .route("/console/t/{tenant}/platforms/reveal", post(platforms::reveal))
         .route("/console/t/{tenant}/switches", get(switches::list))
         .route("/console/t/{tenant}/switches/confirm", get(switches::confirm))
         .route("/console/t/{tenant}/switches/change", post(switches::change))

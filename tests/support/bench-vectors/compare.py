@@ -268,7 +268,8 @@ def one_off(rows):
         values = sorted(float(run[at]) for run in runs)
         print(f"{name}: {values[0]:.3f} to {values[-1]:.3f}\nfigure {name} {statistics.median(values):.3f} {unit}".rstrip())
     measures = os.path.join(os.path.dirname(BENCH), "measures")
-    subprocess.run([measures, *inputs, DATA, str(rows)], check=True, preexec_fn=all_cores())
+    subprocess.run([measures, "searches", *inputs, str(rows)], check=True)
+    subprocess.run([measures, "serving", *inputs, str(rows)], check=True, preexec_fn=all_cores())
 
 
 def growth(times):

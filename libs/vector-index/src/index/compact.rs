@@ -1,6 +1,9 @@
 //! Keeping an index in few, large segments.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+};
 
 use super::{Index, IndexError};
 use crate::{
@@ -39,13 +42,32 @@ impl Index {
     /// }
     /// # Ok::<(), IndexError>(())
     /// ```
-    /// Two at once do no harm: the second waits for the first. What is written meanwhile is in the tail, or taken out of
-    /// the new segment at the end.
+    /// Two at once do no harm: the second waits for the first, except for a tail that is full. What is written meanwhile is
+    /// in the tail, or taken out of the new segment at the end. While several segments become one, which may take seconds,
+    /// the tail grows, and searches look through all of it: who writes much can [`seal`](Self::seal) it.
     ///
     /// # Errors
     /// As [`IndexError`] says; the index is as it was then.
     pub fn compact(&self) -> Result<bool, IndexError> {
-        self.compact_once(Piece::Next)
+        Ok(self.seal()? || self.compact_once(Piece::Alike)?)
+    }
+
+    /// Makes a segment of the tail when it has `seal_rows`: the more urgent part of [`compact`](Self::compact), which waits
+    /// for no merge. True when it did.
+    ///
+    /// # Errors
+    /// As [`IndexError`] says; the index is as it was then.
+    pub fn seal(&self) -> Result<bool, IndexError> {
+        let _one = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer();
+        if writer.tail_rows() < self.config.seal_rows.max(1) {
+            return Ok(false);
+        }
+        let pages = writer.pages.clone();
+        let logs_from = writer.freeze_tail()?;
+        let file = writer.new_segment();
+        drop(writer);
+        self.make(&pages, logs_from, file)
     }
 
     /// Puts an index in order that nobody writes to for a while, so that it is searched fastest: makes one segment of all,
@@ -80,22 +102,16 @@ impl Index {
 
     fn compact_once(&self, piece: Piece) -> Result<bool, IndexError> {
         let _one = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _all = (piece == Piece::All).then(|| self.sealing.lock().unwrap_or_else(PoisonError::into_inner));
         let (parts, logs_from, file) = {
             let mut writer = self.writer();
-            let tail_min = match piece {
-                Piece::All => 1,
-                Piece::Next => self.config.seal_rows.max(1),
-                Piece::Quiet => usize::MAX,
-            };
-            let seals = writer.tail_rows() >= tail_min;
             let mut parts = match piece {
                 Piece::All => writer.segments.clone(),
-                Piece::Next if seals => Vec::new(),
-                Piece::Next => worth_merging(&writer.segments),
+                Piece::Alike => worth_merging(&writer.segments),
                 Piece::Quiet => worth_tidying(&writer.segments),
             };
             let mut logs_from = 0;
-            if seals {
+            if piece == Piece::All && writer.tail_rows() > 0 {
                 parts.extend_from_slice(&writer.pages);
                 logs_from = writer.freeze_tail()?;
             }
@@ -104,12 +120,17 @@ impl Index {
             }
             (parts, logs_from, writer.new_segment())
         };
-        let mut segment = self.merge(&parts)?;
+        self.make(&parts, logs_from, file)
+    }
+
+    /// Makes a segment of these parts and puts it in their place.
+    fn make(&self, parts: &[Part], logs_from: u64, file: Option<(PathBuf, u64)>) -> Result<bool, IndexError> {
+        let mut segment = self.merge(parts)?;
         if let (Some(made), Some((path, number))) = (&segment, file) {
             segment = Some(write_segment(&path, number, made)?);
         }
         let mut writer = self.writer();
-        let replaced = writer.replace(&parts, segment.map(Arc::new), logs_from);
+        let replaced = writer.replace(parts, segment.map(Arc::new), logs_from);
         self.current.store(Arc::new(writer.snapshot()));
         Ok(replaced.map(|()| true)?)
     }
@@ -171,7 +192,7 @@ impl Index {
 /// What of the upkeep is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece {
-    Next,
+    Alike,
     Quiet,
     All,
 }

@@ -125,7 +125,7 @@ proptest! {
         let (_, rows) = check(|kernel| {
             gathered(blocks, |done, found| {
                 let stride = (head_lines + words) * 8;
-                let rows = BitRows { blocks: &lines[done * stride..], head_lines, first: (done * 8) as u32 };
+                let rows = BitRows { blocks: &lines[done * stride..], head_lines, first: (done * 8) as u32, far: done % 2 == 0 };
                 kernel.bits(&rows, &masks[done..], &query, floor, found)
             })
         });

@@ -1,5 +1,7 @@
 //! Kernels for x86-64: the portable bodies compiled for wider registers, and the scans by hand where it pays.
 
+mod scan;
+
 /// For processors with AVX2.
 pub mod avx2 {
     use super::super::{BitQuery, BitRows, ByteQuery, ByteRows, Found, portable};
@@ -40,7 +42,8 @@ pub mod avx2 {
 pub mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::super::{BLOCK, BitQuery, BitRows, ByteQuery, ByteRows, Found, portable};
+    use super::super::{Found, portable};
+    pub use super::scan::{bits, bytes};
 
     macro_rules! compiled {
         ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $gives:ty)?;)*) => {$(
@@ -63,7 +66,7 @@ pub mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn load<T: bytemuck::Pod, const N: usize>(values: &[T; N]) -> __m512i {
+    pub(super) fn load<T: bytemuck::Pod, const N: usize>(values: &[T; N]) -> __m512i {
         const { assert!(size_of::<[T; N]>() == 64) }
         // SAFETY: 64 readable bytes; no alignment is asked for.
         unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
@@ -71,7 +74,7 @@ pub mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512vl")]
-    fn load8(values: &[f32; 8]) -> __m256 {
+    pub(super) fn load8(values: &[f32; 8]) -> __m256 {
         // SAFETY: 32 readable bytes; no alignment is asked for.
         unsafe { _mm256_loadu_ps(values.as_ptr()) }
     }
@@ -83,202 +86,6 @@ pub mod avx512 {
             sum = _mm512_dpbusd_epi32(sum, load(row), load(query));
         }
         _mm512_reduce_add_epi32(sum)
-    }
-
-    /// Sums of eight registers, one in each lane.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2")]
-    fn sums(parts: [__m512i; 8]) -> __m256i {
-        let halve = |part| _mm256_add_epi32(_mm512_castsi512_si256(part), _mm512_extracti64x4_epi64::<1>(part));
-        let [a, b, c, d, e, f, g, h] = parts.map(halve);
-        let low = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-        let high = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
-        // Each has the sums of four in its lower half and, to be added, in its upper half.
-        _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high))
-    }
-
-    /// Adds the rows of a block that are above the floor.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512vl")]
-    fn keep(found: &mut Found, scores: __m256, above: __mmask8, first: u32) {
-        let numbers = _mm256_add_epi32(_mm256_set1_epi32(first as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-        let at = found.len;
-        let (scores_out, rows_out) = (&mut found.scores[at..at + BLOCK], &mut found.rows[at..at + BLOCK]);
-        // SAFETY: both slices have room for eight values of four bytes; no alignment is asked for.
-        unsafe {
-            _mm256_storeu_ps(scores_out.as_mut_ptr(), _mm256_maskz_compress_ps(above, scores));
-            _mm256_storeu_si256(rows_out.as_mut_ptr().cast(), _mm256_maskz_compress_epi32(above, numbers));
-        }
-        found.len = at + above.count_ones() as usize;
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,popcnt")]
-    pub fn bytes(rows: &ByteRows<'_>, masks: &[u8], query: &ByteQuery<'_>, floor: f32, found: &mut Found) -> usize {
-        let (scales, biases) = (rows.scales.as_chunks::<8>().0, rows.biases.as_chunks::<8>().0);
-        let lines = query.values.len() / 64;
-        let values = query.values.as_chunks::<64>().0;
-        let blocks = rows.values.as_chunks::<64>().0.chunks_exact(lines * BLOCK);
-        let correction = _mm256_set1_epi32(query.correction);
-        let (scale, offset, floor) = (_mm256_set1_ps(query.scale), _mm256_set1_ps(query.offset), _mm256_set1_ps(floor));
-        for (block, ((mask, scales), lines_of_block)) in masks.iter().zip(scales).zip(blocks).enumerate() {
-            if *mask == 0 {
-                continue;
-            }
-            if found.is_full() {
-                return block;
-            }
-            let mut parts = [_mm512_setzero_si512(); 8];
-            let (r0, rest) = lines_of_block.split_at(lines);
-            let (r1, rest) = rest.split_at(lines);
-            let (r2, rest) = rest.split_at(lines);
-            let (r3, rest) = rest.split_at(lines);
-            let (r4, rest) = rest.split_at(lines);
-            let (r5, rest) = rest.split_at(lines);
-            let (r6, r7) = rest.split_at(lines);
-            let rows_of_block = [r0, r1, r2, r3, r4, r5, r6, &r7[..lines]];
-            for (line, value) in values.iter().enumerate().take(lines) {
-                let value = load(value);
-                for row in 0..8 {
-                    parts[row] = _mm512_dpbusd_epi32(parts[row], load(&rows_of_block[row][line]), value);
-                }
-            }
-            let sums = _mm256_cvtepi32_ps(_mm256_sub_epi32(sums(parts), correction));
-            let mut scores = _mm256_add_ps(_mm256_mul_ps(sums, _mm256_mul_ps(load8(scales), scale)), offset);
-            if let Some(biases) = biases.get(block) {
-                scores = _mm256_add_ps(scores, load8(biases));
-            }
-            let above = _mm256_mask_cmp_ps_mask::<_CMP_GT_OQ>(*mask, scores, floor);
-            if above != 0 {
-                keep(found, scores, above, rows.first + (block * BLOCK) as u32);
-            }
-        }
-        masks.len()
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,popcnt")]
-    pub fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, found: &mut Found) -> usize {
-        match (query.count, query.words()) {
-            (1, 6) => scan_bits::<1, 6>(rows, masks, query, floor, found),
-            (1, _) => scan_bits::<1, 0>(rows, masks, query, floor, found),
-            (2, 6) => scan_bits::<2, 6>(rows, masks, query, floor, found),
-            (2, 12) => scan_bits::<2, 12>(rows, masks, query, floor, found),
-            (2, 16) => scan_bits::<2, 16>(rows, masks, query, floor, found),
-            (2, 24) => scan_bits::<2, 24>(rows, masks, query, floor, found),
-            (2, _) => scan_bits::<2, 0>(rows, masks, query, floor, found),
-            (3, _) => scan_bits::<3, 0>(rows, masks, query, floor, found),
-            _ => scan_bits::<4, 0>(rows, masks, query, floor, found),
-        }
-    }
-
-    /// Bits that the lines of a block and each plane have in common, a row in each lane.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512vpopcntdq")]
-    fn common<const PLANES: usize>(codes: &[[u64; 8]], planes: &[[u64; PLANES]]) -> [__m512i; PLANES] {
-        let mut counts = [_mm512_setzero_si512(); PLANES];
-        for (line, words) in codes.iter().zip(planes) {
-            let line = load(line);
-            for plane in 0..PLANES {
-                let both = _mm512_and_si512(line, _mm512_set1_epi64(words[plane] as i64));
-                counts[plane] = _mm512_add_epi64(counts[plane], _mm512_popcnt_epi64(both));
-            }
-        }
-        counts
-    }
-
-    /// How far ahead lines are fetched, into the second level of the cache: 32 KiB. The first level has too few places
-    /// for lines under way: a scan from memory took half as long again.
-    const PREFETCH_LINES: usize = 512;
-    /// Blocks whose scores are made before the best of them are kept: so that no score is waited for.
-    const AHEAD: usize = 32;
-
-    /// The scan for a fixed number of planes, and of words where that is not zero.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,popcnt")]
-    fn scan_bits<const PLANES: usize, const WORDS: usize>(
-        rows: &BitRows<'_>,
-        masks: &[u8],
-        query: &BitQuery<'_>,
-        floor: f32,
-        found: &mut Found,
-    ) -> usize {
-        let planes = query.planes.as_chunks::<PLANES>().0;
-        let fixed: Option<&[[u64; PLANES]; WORDS]> = planes.try_into().ok();
-        let sum = _mm512_set1_epi32(query.sum);
-        let (step, middle) = (_mm512_set1_ps(query.step), _mm512_set1_ps(query.middle));
-        let (offset, floor) = (_mm512_set1_ps(query.offset), _mm512_set1_ps(floor));
-        let (lines, lines_of_block) = (rows.blocks.as_chunks::<8>().0, rows.head_lines + planes.len());
-        let count = |codes: &[[u64; 8]]| {
-            // Of known lengths the loop is unrolled, and the planes stay in registers.
-            let counts = match (fixed, <&[[u64; 8]; WORDS]>::try_from(codes)) {
-                (Some(planes), Ok(codes)) if WORDS > 0 => common(codes, planes),
-                _ => common(codes, planes),
-            };
-            let mut whole = counts[0];
-            for (plane, count) in counts.iter().enumerate().skip(1) {
-                whole = _mm512_add_epi64(whole, _mm512_sll_epi64(*count, _mm_cvtsi32_si128(plane as i32)));
-            }
-            _mm512_cvtepi64_epi32(whole)
-        };
-        let pair_of =
-            |low: &[f32; 8], high: &[f32; 8]| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(load8(low)), load8(high));
-        let mut scores = [[0.0f32; 16]; AHEAD / 2];
-        for (first, masks) in (0..).step_by(AHEAD).zip(masks.chunks(AHEAD)) {
-            for (pair, (masks, scores)) in masks.chunks(2).zip(&mut scores).enumerate() {
-                if masks.iter().all(|mask| *mask == 0) {
-                    continue;
-                }
-                let blocks = &lines[(first + 2 * pair) * lines_of_block..][..masks.len() * lines_of_block];
-                // The processor alone does not look past a page, and from memory it fetches no line's neighbour.
-                let soon = (first + 2 * pair) * lines_of_block + PREFETCH_LINES;
-                for line in lines.get(soon..soon + 2 * lines_of_block).unwrap_or_default() {
-                    _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
-                }
-                // The last block may have no neighbour, and is its own then.
-                let (low, high) = (&blocks[..lines_of_block], &blocks[blocks.len() - lines_of_block..]);
-                let (low_head, low) = low.split_at(rows.head_lines);
-                let (high_head, high) = high.split_at(rows.head_lines);
-                let whole = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(count(low)), count(high));
-                let whole = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_add_epi32(whole, whole), sum));
-                let (low, high): (&[[f32; 8]; 2], &[[f32; 8]; 2]) =
-                    (bytemuck::cast_ref(&low_head[0]), bytemuck::cast_ref(&high_head[0]));
-                let (factors, surplus) = (pair_of(&low[0], &high[0]), pair_of(&low[1], &high[1]));
-                let score = _mm512_sub_ps(_mm512_mul_ps(factors, whole), _mm512_mul_ps(middle, surplus));
-                let mut score = _mm512_add_ps(_mm512_mul_ps(step, score), offset);
-                if let (Some(low), Some(high)) = (low_head.get(1), high_head.get(1)) {
-                    let (low, high): (&[[f32; 8]; 2], &[[f32; 8]; 2]) =
-                        (bytemuck::cast_ref(low), bytemuck::cast_ref(high));
-                    score = _mm512_add_ps(score, pair_of(&low[0], &high[0]));
-                }
-                // SAFETY: 64 writable bytes; no alignment is asked for.
-                unsafe { _mm512_storeu_ps(scores.as_mut_ptr(), score) };
-            }
-            for (pair, (masks, scores)) in masks.chunks(2).zip(&scores).enumerate() {
-                if found.is_full() {
-                    return first + 2 * pair;
-                }
-                let mask = u16::from_le_bytes([masks[0], masks.get(1).copied().unwrap_or_default()]);
-                let scores = _mm512_castsi512_ps(load(scores));
-                let above = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(mask, scores, floor);
-                keep_pair(found, scores, above, rows.first + ((first + 2 * pair) * BLOCK) as u32);
-            }
-        }
-        masks.len()
-    }
-
-    /// Adds the rows of two blocks that are above the floor. Which there are cannot be foretold: so no branch asks.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512vl,popcnt")]
-    fn keep_pair(found: &mut Found, scores: __m512, above: __mmask16, first: u32) {
-        let places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        let numbers = _mm512_add_epi32(_mm512_set1_epi32(first as i32), places);
-        let at = found.len;
-        let (scores_out, rows_out) = (&mut found.scores[at..at + 2 * BLOCK], &mut found.rows[at..at + 2 * BLOCK]);
-        // SAFETY: both slices have room for sixteen values of four bytes; no alignment is asked for.
-        unsafe {
-            _mm512_storeu_ps(scores_out.as_mut_ptr(), _mm512_maskz_compress_ps(above, scores));
-            _mm512_storeu_si512(rows_out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(above, numbers));
-        }
-        found.len = at + above.count_ones() as usize;
     }
 
     /// Sums and differences of values that lie `half` lanes apart, for `half` = 1, 2, 4 and 8, one after the other.

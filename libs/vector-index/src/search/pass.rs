@@ -6,6 +6,8 @@ mod exact;
 mod lists;
 mod walk;
 
+use std::ops::Range;
+
 use buffers::Buffers;
 
 use super::{Hit, Search, SearchError, order};
@@ -19,6 +21,8 @@ use crate::{
 
 /// Bytes of 8-bit codes up to which they are scanned at once; above, the 1-bit codes are scanned first.
 const BYTES_SCAN_MAX: usize = 400_000;
+/// Bytes of a segment's 1-bit codes up to which they are believed to be in the cache still; more are fetched ahead.
+const CACHED_BYTES: usize = 8 << 20;
 /// Rows up to which vectors are compared at once.
 const VECTORS_SCAN_MAX: usize = 64;
 /// Vectors that are fetched before they are compared.
@@ -185,13 +189,9 @@ impl<'q> Pass<'q> {
                 let piece = piece * PIECE_ROWS..rows.min((piece + 1) * PIECE_ROWS);
                 for pass in passes.iter_mut() {
                     run(pass, |pass| {
-                        for range in pass.ranges(&part.store) {
-                            let range = range.start.max(piece.start)..range.end.min(piece.end);
-                            if !range.is_empty() {
-                                pass.scan_piece(snapshot, number, range)?;
-                            }
-                        }
-                        Ok(())
+                        let range = pass.range(&part.store);
+                        let range = range.start.max(piece.start)..range.end.min(piece.end);
+                        if range.is_empty() { Ok(()) } else { pass.scan_piece(snapshot, number, range) }
                     });
                 }
             }
@@ -255,35 +255,23 @@ impl<'q> Pass<'q> {
             return self.scan_lists(snapshot, number, segment);
         }
         self.aim(snapshot, number, 0);
-        for range in self.ranges(store) {
-            self.scan_range(snapshot, number, range)?;
-        }
-        Ok(())
+        self.scan_range(snapshot, number, self.range(store))
     }
 
     /// The rows of a part that may be looked at.
-    fn ranges(&self, store: &Store) -> Vec<std::ops::Range<usize>> {
+    fn range(&self, store: &Store) -> Range<usize> {
         match (self.search.tenant, store) {
             (Some(tenant), Store::Segment(segment)) => {
-                let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
-                for run in segment.runs().filter(|run| run.tenant == tenant) {
-                    match ranges.last_mut() {
-                        Some(last) if last.end == run.start as usize => last.end = run.end as usize,
-                        _ => ranges.push(run.start as usize..run.end as usize),
-                    }
-                }
-                ranges
+                let mut runs = segment.runs_of(Some(tenant));
+                let first = runs.next();
+                let last = runs.next_back().or(first);
+                first.zip(last).map_or(0..0, |(first, last)| first.start as usize..last.end as usize)
             }
-            _ => std::iter::once(0..store.rows()).collect(),
+            _ => 0..store.rows(),
         }
     }
 
-    fn scan_range(
-        &mut self,
-        snapshot: &Snapshot,
-        part: usize,
-        range: std::ops::Range<usize>,
-    ) -> Result<(), SearchError> {
+    fn scan_range(&mut self, snapshot: &Snapshot, part: usize, range: Range<usize>) -> Result<(), SearchError> {
         let mut start = range.start;
         while start < range.end {
             let end = range.end.min((start / PIECE_ROWS + 1) * PIECE_ROWS);
@@ -294,12 +282,7 @@ impl<'q> Pass<'q> {
     }
 
     /// Scans rows of one piece.
-    fn scan_piece(
-        &mut self,
-        snapshot: &Snapshot,
-        number: usize,
-        range: std::ops::Range<usize>,
-    ) -> Result<(), SearchError> {
+    fn scan_piece(&mut self, snapshot: &Snapshot, number: usize, range: Range<usize>) -> Result<(), SearchError> {
         self.unchecked += range.len();
         if self.unchecked >= PIECE_ROWS {
             self.search.stop.check()?;
@@ -333,12 +316,14 @@ impl<'q> Pass<'q> {
                     offset: self.planes_offset,
                 };
                 let stage = &mut self.coarse;
+                let far = size_of_val(segment.bits(0)) > CACHED_BYTES;
                 let mut done = 0;
                 while done < masks.len() {
                     let rows = BitRows {
                         blocks: segment.bits(first_block + done),
                         head_lines: segment.header().head_lines(),
                         first: base + ((first_block + done) * BLOCK) as u32,
+                        far,
                     };
                     done += kernel.bits(&rows, &masks[done..], &query, stage.floor, &mut stage.found);
                     if stage.found.is_full() {
@@ -367,7 +352,7 @@ impl<'q> Pass<'q> {
     }
 
     /// What is alive, selected and of the tenant in a piece; none where nothing is.
-    fn masks(&self, snapshot: &Snapshot, number: usize, piece: usize, range: &std::ops::Range<usize>) -> Option<Piece> {
+    fn masks(&self, snapshot: &Snapshot, number: usize, piece: usize, range: &Range<usize>) -> Option<Piece> {
         let part = &snapshot.parts[number];
         let mut masks = *part.live.piece(piece)?;
         if let Some(selection) = self.search.among {

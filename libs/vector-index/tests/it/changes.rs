@@ -225,6 +225,9 @@ fn writes_go_on_while_a_graph_is_made() {
             if !asked.swap(true, Ordering::Relaxed) {
                 index.remove(&["p100"]).expect("removed");
                 index.upsert(&[point("p200", &all[300].1), point("new", &all[100].1)]).expect("stored");
+                let again: Vec<_> = all[1_000..1_048].iter().map(|(id, vector)| point(id, vector)).collect();
+                index.upsert(&again).expect("stored");
+                assert!(index.seal().expect("sealed"), "a full tail waits for no other piece of upkeep");
             }
             false
         };
@@ -269,6 +272,9 @@ fn writes_go_on_while_a_thread_compacts() {
             model.extend(vectors);
             let gone = format!("p{:04}", round % 900);
             assert_eq!(index.remove(&[&gone]).expect("removed"), usize::from(model.remove(&gone).is_some()));
+            if round % 5 == 0 {
+                index.seal().expect("sealed or not due");
+            }
             let snapshot = index.snapshot();
             assert_eq!(snapshot.len(), model.len());
             assert!(snapshot.get(&gone).is_none());

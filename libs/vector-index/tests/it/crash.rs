@@ -55,6 +55,9 @@ fn child() {
                 let points = names.iter().map(|id| Point { id, tenant: 0, payload: &payload, vector: &vector });
                 index.upsert(&points.collect::<Vec<_>>()).expect("stored");
             }
+            if number % 9 == 0 {
+                index.seal().expect("sealed or not due");
+            }
             writeln!(out, "done {number}").expect("said");
             out.flush().expect("said");
         }

@@ -17,6 +17,7 @@ use super::{
     posted::Posted,
     query::{Query, link},
     room::Room,
+    session::Personal,
     timeline::TurnView,
     times::When,
 };
@@ -25,8 +26,6 @@ use super::{
 const TURNS: usize = 10;
 /// Files of a conversation that have links at most, the newest.
 const FILES_MAX: i64 = 1_000;
-/// Longest reason for asking, in characters.
-const REASON_CHARS_MAX: usize = 300;
 
 #[derive(Template)]
 #[template(path = "conversation.html")]
@@ -59,7 +58,7 @@ pub async fn page(room: Room, path: RawPathParams, query: Query) -> Result<Respo
     let store = &room.console.store;
     let row = store.conversation(&room.tenant, id).await?.ok_or(ConsoleError::NotFound)?;
     let before = query.parse::<i64>("before").filter(|seq| *seq > 1 && *seq <= row.next_seq);
-    let revealed = room.console.sessions.is_revealed(&room.session.id, id);
+    let revealed = room.console.sessions.is_revealed(&room.session.id, &Personal::Conversation(id));
     room.record("conversation.look", id, json!({ "before": before, "revealed": revealed })).await?;
     let limit = i64::try_from(TURNS + 1).unwrap_or(i64::MAX);
     let mut turns = store.timeline(&room.tenant, id, before, limit).await?;
@@ -102,13 +101,10 @@ pub async fn page(room: Room, path: RawPathParams, query: Query) -> Result<Respo
 /// `POST /console/t/{tenant}/conversations/{id}/reveal`
 pub async fn reveal(room: Room, path: RawPathParams, Posted(fields): Posted) -> Result<Redirect, ConsoleError> {
     let id = id(&path)?;
-    let reason: String = fields.get("why").unwrap_or_default().trim().chars().take(REASON_CHARS_MAX).collect();
-    if reason.is_empty() {
-        return Err(ConsoleError::Bad("say why personal data has to be seen".to_owned()));
-    }
+    let reason = fields.reason()?;
     room.console.store.conversation(&room.tenant, id).await?.ok_or(ConsoleError::NotFound)?;
     room.record("conversation.reveal", id, json!({ "reason": reason })).await?;
-    room.console.sessions.reveal(&room.session.id, id);
+    room.console.sessions.reveal(&room.session.id, Personal::Conversation(id));
     Ok(Redirect::to(&address(&room, id, None)))
 }
 

@@ -24,7 +24,7 @@ use super::{
     error::ConsoleError,
     query::{Query, link},
     room::Room,
-    session::Sessions,
+    session::{Personal, Sessions},
 };
 
 /// So long a signed link opens its file: a browser follows it at once.
@@ -62,7 +62,7 @@ fn is_good(sessions: &Sessions, text: &str, until: &str, signature: &str, now: u
 /// `GET /console/t/{tenant}/conversations/{id}/files/{sha256}`: to the signed link, while the session sees personal data.
 pub async fn open(room: Room, path: RawPathParams) -> Result<Redirect, ConsoleError> {
     let (id, hash) = (conversation::id(&path)?, hash(&path)?);
-    if !room.console.sessions.is_revealed(&room.session.id, id) {
+    if !room.console.sessions.is_revealed(&room.session.id, &Personal::Conversation(id)) {
         return Err(ConsoleError::Hidden);
     }
     Ok(Redirect::to(&signed_address(&room, id, hash.as_str(), SystemTime::now())))

@@ -1,9 +1,10 @@
 //! What platforms tell about the accounts (a template was rejected, a number's quality fell), and what of their webhooks
-//! became neither a message nor a report. Each look is written down, and personal data is masked: a body may hold what
-//! people said. So what is no JSON, whose fields cannot be told apart, is not shown.
+//! became neither a message nor a report. A body may hold what people said: each look is written down, and personal data
+//! is masked until an operator says why it has to be seen. What is no JSON, whose fields cannot be told apart, is not shown
+//! before.
 
 use askama::Template;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Value, json};
 use store::Why;
 
@@ -11,8 +12,10 @@ use super::{
     error::ConsoleError,
     frame::{self, Frame, Place},
     mask::Mask,
+    posted::Posted,
     query::{Query, link},
     room::Room,
+    session::Personal,
     times::When,
 };
 
@@ -23,7 +26,7 @@ struct Row {
     at: When,
     account: String,
     what: String,
-    /// Masked; none for one that is too long or no JSON.
+    /// None for one that is too long, or cannot be masked.
     body: Option<String>,
     bytes: i64,
 }
@@ -38,6 +41,8 @@ struct Tab {
 #[template(path = "platforms.html")]
 struct PlatformsPage {
     frame: Frame,
+    path: String,
+    revealed: bool,
     tabs: [Tab; 2],
     rows: Vec<Row>,
     next: Option<String>,
@@ -48,15 +53,17 @@ struct PlatformsPage {
 pub async fn list(room: Room, query: Query) -> Result<Response, ConsoleError> {
     let unread = query.get("show") == Some("unread");
     let before = query.parse("before");
+    let revealed = room.console.sessions.is_revealed(&room.session.id, &Personal::Webhooks(room.tenant.clone()));
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
     let store = &room.console.store;
     let mut kept = store.list_unreadable(&room.tenant, !unread, before, limit).await?;
     let is_more = kept.len() > ROWS;
     kept.truncate(ROWS);
     if !kept.is_empty() {
-        room.record("platforms.look", &room.tenant, json!({ "unread": unread, "before": before })).await?;
+        let detail = json!({ "unread": unread, "before": before, "revealed": revealed });
+        room.record("platforms.look", &room.tenant, detail).await?;
     }
-    let (now, mask) = (store.now().await?, Mask::default());
+    let (now, mask) = (store.now().await?, if revealed { Mask::off() } else { Mask::default() });
     let address = |unread: bool, before: Option<&str>| {
         link(&room.path("/platforms"), &[("show", unread.then_some("unread")), ("before", before)])
     };
@@ -77,16 +84,29 @@ pub async fn list(room: Room, query: Query) -> Result<Response, ConsoleError> {
                     Why::Event(kind) if kind.is_empty() => "an event without a kind".to_owned(),
                     Why::Event(words) | Why::Unread(words) => mask.text(&words),
                 },
-                body: one.body.and_then(|body| shown(&body)),
+                body: one.body.and_then(|body| shown(&body, revealed)),
                 bytes: one.bytes,
             })
             .collect(),
+        path: room.path("/platforms"),
+        revealed,
         frame: room.frame(Place::Platforms, "Platforms").await?,
     };
     Ok(frame::html(&page)?.into_response())
 }
 
-fn shown(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    serde_json::to_string_pretty(&Mask::of_webhook(&body).json(&body)).ok()
+/// `POST /console/t/{tenant}/platforms/reveal`
+pub async fn reveal(room: Room, Posted(fields): Posted) -> Result<Redirect, ConsoleError> {
+    let reason = fields.reason()?;
+    room.record("platforms.reveal", &room.tenant, json!({ "reason": reason })).await?;
+    room.console.sessions.reveal(&room.session.id, Personal::Webhooks(room.tenant.clone()));
+    Ok(Redirect::to(&room.path("/platforms")))
+}
+
+fn shown(body: &[u8], revealed: bool) -> Option<String> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(body) if revealed => serde_json::to_string_pretty(&body).ok(),
+        Ok(body) => serde_json::to_string_pretty(&Mask::of_webhook(&body).json(&body)).ok(),
+        Err(_) => revealed.then(|| String::from_utf8_lossy(body).into_owned()),
+    }
 }

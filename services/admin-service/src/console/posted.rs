@@ -10,6 +10,9 @@ use axum::{
 
 use super::{Console, error::ConsoleError, session::Session};
 
+/// Longest reason for seeing personal data, in characters.
+const REASON_CHARS_MAX: usize = 300;
+
 /// The fields of a form.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(String, String)>);
@@ -18,6 +21,18 @@ impl Fields {
     /// The first field of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Why personal data has to be seen.
+    ///
+    /// # Errors
+    /// When nothing is said.
+    pub fn reason(&self) -> Result<String, ConsoleError> {
+        let reason: String = self.get("why").unwrap_or_default().trim().chars().take(REASON_CHARS_MAX).collect();
+        match reason.is_empty() {
+            true => Err(ConsoleError::Bad("say why personal data has to be seen".to_owned())),
+            false => Ok(reason),
+        }
     }
 
     /// All fields of this name.

@@ -64,13 +64,22 @@ pub struct Notice {
     pub bad: bool,
 }
 
+/// Personal data that a session sees when it says why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Personal {
+    /// Of a conversation.
+    Conversation(ConversationId),
+    /// In what is kept of a tenant's webhooks.
+    Webhooks(Tenant),
+}
+
 struct Open {
     session: Session,
     opened: Instant,
     seen: Instant,
     checked: Instant,
     notice: Option<Notice>,
-    revealed: HashMap<ConversationId, Instant>,
+    revealed: HashMap<Personal, Instant>,
 }
 
 /// All sessions of this process.
@@ -159,18 +168,18 @@ impl Sessions {
         self.lock().get_mut(id)?.notice.take()
     }
 
-    /// From now on the session sees personal data of a conversation, for a while.
-    pub fn reveal(&self, id: &str, conversation: ConversationId) {
+    /// From now on the session sees this, for a while.
+    pub fn reveal(&self, id: &str, what: Personal) {
         if let Some(one) = self.lock().get_mut(id) {
             one.revealed.retain(|_, at| at.elapsed() < REVEALED);
-            one.revealed.insert(conversation, Instant::now());
+            one.revealed.insert(what, Instant::now());
         }
     }
 
     /// True when it does.
-    pub fn is_revealed(&self, id: &str, conversation: ConversationId) -> bool {
+    pub fn is_revealed(&self, id: &str, what: &Personal) -> bool {
         let open = self.lock();
-        open.get(id).and_then(|one| one.revealed.get(&conversation)).is_some_and(|at| at.elapsed() < REVEALED)
+        open.get(id).and_then(|one| one.revealed.get(what)).is_some_and(|at| at.elapsed() < REVEALED)
     }
 
     /// HMAC-SHA256 of a text for one purpose, in hex.
@@ -246,15 +255,16 @@ mod tests {
     async fn a_key_is_looked_up_again_and_personal_data_hidden_again_after_a_while() {
         let sessions = Sessions::new(Duration::from_secs(3_600), Duration::from_secs(3_600));
         let session = sessions.find(&open(&sessions), true).expect("open");
-        let conversation = ConversationId::new();
-        sessions.reveal(&session.id, conversation);
+        let (shown, hidden) =
+            (Personal::Conversation(ConversationId::new()), Personal::Webhooks(session.tenant.clone()));
+        sessions.reveal(&session.id, shown.clone());
         assert!(!sessions.must_check(&session.id), "it was looked up when it signed in");
         tokio::time::advance(KEY_BELIEVED).await;
         assert!(sessions.must_check(&session.id) && !sessions.must_check(&session.id), "by one of those who ask");
         tokio::time::advance(REVEALED - KEY_BELIEVED * 2).await;
-        assert!(sessions.is_revealed(&session.id, conversation));
+        assert!(sessions.is_revealed(&session.id, &shown) && !sessions.is_revealed(&session.id, &hidden));
         tokio::time::advance(KEY_BELIEVED).await;
-        assert!(!sessions.is_revealed(&session.id, conversation));
+        assert!(!sessions.is_revealed(&session.id, &shown));
     }
 
     #[test]

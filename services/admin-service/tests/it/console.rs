@@ -39,11 +39,12 @@ const PAGES: [&str; 11] = [
     "/switches",
     "/switches/confirm?name=AI_ENABLED&value=false",
 ];
-const FORMS: [&str; 5] = [
+const FORMS: [&str; 6] = [
     "/dead-letters/replay",
     "/dead-letters/discard",
     "/conversations/00000000-0000-0000-0000-000000000001/reveal",
     "/catalogue/search",
+    "/platforms/reveal",
     "/switches/change",
 ];
 
@@ -426,8 +427,21 @@ async fn what_platforms_tell_is_shown_masked_page_by_page(engine: Engine) {
     assert!(unread.has("no JSON: &#60;i&#62;") && unread.has("[name] here, ring [number]"), "{}", unread.text);
     assert!(unread.has("20000 bytes") && unread.has("17 bytes") && !unread.has("xxxx") && !unread.has("template"));
     assert!(!unread.has("Ana") && !unread.has("Horvat"), "{}", unread.text);
-    let looks = actions(&running, "acme").await;
-    assert_eq!(looks.iter().filter(|action| action.ends_with("platforms.look")).count(), 3);
+
+    let (path, reveal) = ("/console/t/acme/platforms", "/console/t/acme/platforms/reveal");
+    assert_eq!(browser.submit(path, reveal, &[("why", " ")]).await.status, StatusCode::BAD_REQUEST);
+    assert!(!browser.get("/console/t/acme/platforms?show=unread").await.has("Horvat"));
+    let answer = browser.submit(path, reveal, &[("why", "ticket 7")]).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, path));
+    let unread = browser.get("/console/t/acme/platforms?show=unread").await;
+    assert!(unread.has("Ana Horvat &#60;b&#62;now") && unread.has("Ana here, ring 385911234567"), "{}", unread.text);
+    assert!(unread.has("20000 bytes") && !unread.has("xxxx"));
+    let other = Browser::signed_in(running.http, "acme-key").await;
+    assert!(!other.get("/console/t/acme/platforms?show=unread").await.has("Horvat"), "another session");
+
+    let did = actions(&running, "acme").await;
+    let count = |what: &str| did.iter().filter(|action| action.ends_with(what)).count();
+    assert_eq!((count("platforms.look"), count("platforms.reveal")), (8, 1), "{did:?}");
 }
 
 #[tokio::test]

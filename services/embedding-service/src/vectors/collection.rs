@@ -30,6 +30,8 @@ use super::{
 const SEAL_VALUES: usize = 1 << 20;
 /// As many points, but within these.
 const SEAL_POINTS: RangeInclusive<usize> = 256..=4096;
+/// When the tail has so many times what upkeep makes a segment of, whoever writes makes it.
+const TAIL_BEHIND: usize = 2;
 /// Points in no segment from which writers wait for upkeep.
 const TAIL_MAX: usize = 65_536;
 /// Most that an encoded hit or point has beside its id, payload and vector: score, tags and lengths.
@@ -264,6 +266,10 @@ impl Collection {
             vector: &point.vector,
         });
         let new = self.index.upsert(&rows.collect::<Vec<_>>()).map_err(refused)?;
+        if self.index.snapshot().stats().tail >= TAIL_BEHIND * self.index.config().seal_rows {
+            // Upkeep is busy with a large piece; searches would become slower until it is done.
+            self.note(&self.index.seal());
+        }
         self.measure();
         Ok(points.len() - new)
     }
@@ -307,7 +313,15 @@ impl Collection {
             return false;
         }
         let outcome = how(&self.index);
-        match &outcome {
+        self.note(&outcome);
+        self.measure();
+        self.upkept.notify_waiters();
+        outcome.unwrap_or(false)
+    }
+
+    /// Notes how a piece of upkeep ended.
+    fn note(&self, outcome: &Result<bool, IndexError>) {
+        match outcome {
             Ok(true) => self.selections.forget_unused(),
             Ok(false) => {}
             Err(error) => {
@@ -316,9 +330,6 @@ impl Collection {
             }
         }
         self.upkeep_failed.store(outcome.is_err(), Ordering::Release);
-        self.measure();
-        self.upkept.notify_waiters();
-        outcome.unwrap_or(false)
     }
 
     /// What is asked in these calls, all in one pass.

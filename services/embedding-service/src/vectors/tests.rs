@@ -173,6 +173,25 @@ fn dead_points_are_cleared_away() {
     assert_eq!(answer(&collections, "acme", &asked([3.0, 0.0], 1, None), 1_000).expect("found")[0].score, 0.0);
 }
 
+/// Upkeep makes a large segment of others, say: whoever writes makes one of the tail meanwhile.
+#[test]
+fn a_tail_does_not_grow_while_upkeep_is_busy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let collections = collections(folder.path());
+    let acme = tenant("acme");
+    collections.create(&acme, "notes", &flat()).expect("created");
+    let collection = collections.find(&acme, "notes").expect("a collection");
+    let _busy = collection.hurry();
+    let mut tails = Vec::new();
+    for _ in 0..4 {
+        let points = (0..3_000).map(|number| point(&format!("p{number}"), [1.0, 0.0]));
+        collections.upsert(&acme, "notes", &points.collect::<Vec<_>>()).expect("stored");
+        tails.push(stats(&collections).tail);
+    }
+    assert_eq!(tails, [3_000, 6_000, 0, 3_000], "a segment is made of 4,096, and by writers of twice as many");
+    assert_eq!((stats(&collections).points, stats(&collections).segments), (3_000, 1));
+}
+
 #[test]
 fn partition_field_is_a_filter_like_any_other() {
     let folder = tempfile::tempdir().expect("a folder");

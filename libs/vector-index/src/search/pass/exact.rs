@@ -20,15 +20,13 @@ impl Pass<'_> {
         self.fine.keep = usize::MAX;
         for number in 0..snapshot.parts.len() {
             let part = &snapshot.parts[number];
-            for range in self.ranges(&part.store) {
-                self.aim(snapshot, number, 0);
-                self.fine.floor = (rank - self.slack(snapshot, &part.store, score.abs())).next_down();
-                for start in (range.start / PIECE_ROWS..range.end.div_ceil(PIECE_ROWS)).map(|piece| piece * PIECE_ROWS)
-                {
-                    let piece = range.start.max(start)..range.end.min(start + PIECE_ROWS);
-                    self.scan_piece(snapshot, number, piece)?;
-                    self.compare_fine(snapshot);
-                }
+            let range = self.range(&part.store);
+            self.aim(snapshot, number, 0);
+            self.fine.floor = (rank - self.slack(snapshot, &part.store, score.abs())).next_down();
+            for start in (range.start / PIECE_ROWS..range.end.div_ceil(PIECE_ROWS)).map(|piece| piece * PIECE_ROWS) {
+                let piece = range.start.max(start)..range.end.min(start + PIECE_ROWS);
+                self.scan_piece(snapshot, number, piece)?;
+                self.compare_fine(snapshot);
             }
         }
         Ok(())

@@ -11,6 +11,8 @@ use crate::{
 
 /// Lists that are nearer than this part of the reach are scanned first.
 const NEAREST_SHARE: f32 = 4.0;
+/// Runs of a tenant that are scanned without choosing among them. A tenant that is too small for lists has one.
+const RUNS_FEW: usize = 8;
 
 impl Pass<'_> {
     /// Scans the lists whose centres are near.
@@ -30,18 +32,22 @@ impl Pass<'_> {
     /// The lists whose centres are near, in the order of the scan: first the nearest, for a high floor, then the others;
     /// both as they lie, because memory is read fastest so.
     fn choose_lists(&mut self, snapshot: &Snapshot, segment: &Segment) -> (Vec<Run>, Vec<Run>) {
+        let tenant = self.search.tenant;
+        let of_tenant = || segment.runs_of(tenant);
+        if tenant.is_some() && of_tenant().len() <= RUNS_FEW {
+            self.products.clear();
+            return (of_tenant().collect(), Vec::new());
+        }
         let centres = segment.near(snapshot.shape.kernel).centres(&snapshot.shape, &self.query);
         self.products = centres.products;
-        let of_tenant = |run: &Run| self.search.tenant.is_none_or(|tenant| tenant == run.tenant);
         // A few rows of many are farther away than what the reach was measured with: all lists are looked at for them.
-        let rows = || segment.runs().filter(of_tenant).map(|run| (run.end - run.start) as usize).sum::<usize>();
-        let few = self.search.among.is_some()
-            || self.wanted > WANTED_MAX
-            || self.search.tenant.is_some() && rows() < segment.rows() / 4;
+        let rows = || of_tenant().map(|run| (run.end - run.start) as usize).sum::<usize>();
+        let few =
+            self.search.among.is_some() || self.wanted > WANTED_MAX || tenant.is_some() && rows() < segment.rows() / 4;
         let reach = if few { f32::INFINITY } else { segment.header().reach };
         // Runs come as they lie.
         let (mut near, mut far) = (Vec::<Run>::new(), Vec::<Run>::new());
-        for run in segment.runs().filter(of_tenant) {
+        for run in of_tenant() {
             let behind = centres.behind.get(run.list as usize).copied().unwrap_or_default();
             let runs = if behind > reach / NEAREST_SHARE { &mut far } else { &mut near };
             match runs.last_mut() {
