@@ -12,7 +12,7 @@ use crate::{
     town::Town,
 };
 
-/// Seconds after a kill, behind which a takeover is told.
+/// Seconds after a kill, behind which a takeover is told: what a lease lasts, and the sweep that finds it over.
 const LATE_S: f64 = 35.0;
 
 /// What a run came to.

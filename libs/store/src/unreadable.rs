@@ -94,10 +94,10 @@ impl Store {
                 sql!(
                     "select id, account, reason, received_at, cast(length(body) as bigint) as bytes, "
                     "case when length(body) <= $1 then body end as body from unreadable "
-                    "where tenant = $2 and (substr(reason, 1, 6) = 'event ') = $3 and id < $4 "
+                    "where tenant = $2 and cast(substr(reason, 1, 6) = 'event ' as integer) = $3 and id < $4 "
                     "order by id desc limit $5"
                 ),
-                args![SHOWN_BYTES_MAX, tenant, events, before.unwrap_or(Uuid::max()), limit.max(0)],
+                args![SHOWN_BYTES_MAX, tenant, i64::from(events), before.unwrap_or(Uuid::max()), limit.max(0)],
             )
             .await?;
         rows.iter().map(unreadable).collect()

@@ -169,12 +169,13 @@ impl Files {
         if self.broken {
             return Err(FileError::Broken);
         }
+        if let Some(Err(source)) = self.log.as_ref().map(Log::sync) {
+            self.broken = true;
+            return Err(FileError::Io { path: log_path(&self.folder, self.log_number), source });
+        }
         let number = self.next_number;
         let path = log_path(&self.folder, number);
-        let log = Log::create(&path).map_err(at(&path))?;
-        if let Some(old) = self.log.replace(log) {
-            old.sync().map_err(at(&log_path(&self.folder, self.log_number)))?;
-        }
+        self.log = Some(Log::create(&path).map_err(at(&path))?);
         self.older_logs.push(self.log_number);
         self.log_number = number;
         self.next_number = number + 1;
@@ -280,7 +281,10 @@ fn replace(path: &Path, pieces: &[&[u8]]) -> Result<(), FileError> {
         fs::rename(&beside, path)?;
         sync_folder(path)
     };
-    write().map_err(at(path))
+    write().map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        FileError::Io { path: path.to_owned(), source }
+    })
 }
 
 /// Brings the names in a file's folder to the disk.

@@ -263,8 +263,7 @@ impl Collections {
             return Ok(0);
         }
         self.check_bytes(tenant, 0)?;
-        let replaced = collection.upsert(points, self.limits.points_max)?;
-        if replaced > 0 || collection.wants_upkeep() {
+        if collection.upsert(points, self.limits.points_max)? {
             self.upkeep.look_at(&collection);
         }
         Ok(points.len())
@@ -421,7 +420,7 @@ impl Import {
                     let made = made.as_ref().ok_or(BackupError::Damaged)?;
                     collections.check_bytes(tenant, made.disk_bytes())?;
                     made.upsert(&points, collections.limits.points_max)?;
-                    while made.wants_upkeep() && made.keep_up() {}
+                    while made.keep_up() {}
                 }
             }
             Ok(())

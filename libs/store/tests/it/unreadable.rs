@@ -1,5 +1,6 @@
 //! What is no message is kept as it came, and read page by page by the tenant alone.
 
+use sqlx::{AssertSqlSafe, Executor as _};
 use store::{Why, unreadable::SHOWN_BYTES_MAX};
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ on_both_engines!(
     bodies_are_kept_as_they_came,
     events_and_what_cannot_be_read_are_listed_apart_page_by_page,
     a_long_body_is_not_in_the_list,
+    each_list_is_an_index_scan,
 );
 
 async fn bodies_are_kept_as_they_came(db: &Db) {
@@ -53,4 +55,24 @@ async fn a_long_body_is_not_in_the_list(db: &Db) {
     let kept = db.store.list_unreadable(&acme, true, None, 10).await.expect("a list");
     let seen: Vec<_> = kept.iter().map(|one| (one.bytes - SHOWN_BYTES_MAX, one.body.is_some())).collect();
     assert_eq!(seen, [(1, false), (0, true)]);
+}
+
+/// PostgreSQL turns a comparison of a comparison round, and an index of it would serve one of the lists alone.
+async fn each_list_is_an_index_scan(db: &Db) {
+    if !db.is_postgres() {
+        return;
+    }
+    let mut connection = db.raw_postgres().await;
+    connection.execute("set enable_seqscan = off").await.expect("set");
+    for kind in [0, 1] {
+        let list = format!(
+            "explain select id from unreadable where tenant = 'acme' \
+             and cast(substr(reason, 1, 6) = 'event ' as integer) = {kind} and id < '{}' order by id desc limit 10",
+            Uuid::max()
+        );
+        let plan: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(list)).fetch_all(&mut connection).await.expect("a plan");
+        let plan = plan.join("\n");
+        assert!(plan.contains("unreadable_by_kind") && !plan.contains("Sort") && !plan.contains("Filter"), "{plan}");
+    }
 }

@@ -53,7 +53,8 @@ impl Index {
     }
 
     /// Makes a segment of the tail when it has `seal_rows`: the more urgent part of [`compact`](Self::compact), which waits
-    /// for no merge. True when it did.
+    /// for no other piece of upkeep but [`compact_fully`](Self::compact_fully). True when it did. Takes some milliseconds
+    /// for a thousand rows, in which searches and writes go on.
     ///
     /// # Errors
     /// As [`IndexError`] says; the index is as it was then.

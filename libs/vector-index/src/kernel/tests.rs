@@ -81,7 +81,7 @@ proptest! {
 
     #[test]
     fn byte_scans_are_equal_to_the_bit(
-        (groups, blocks) in (1usize..4, 1usize..12),
+        (groups, blocks) in (prop_oneof![1usize..4, Just(6), Just(12), Just(16), Just(24)], 1usize..80),
         seed in any::<u64>(), floor in -2.0f32..2.0, biased in any::<bool>(),
     ) {
         let mut random = Random(seed);
@@ -107,7 +107,7 @@ proptest! {
 
     #[test]
     fn bit_scans_are_equal_to_the_bit(
-        (words, blocks, planes) in (prop_oneof![1usize..4, Just(6), Just(24)], 1usize..80, 1usize..=4),
+        (words, blocks, planes) in (prop_oneof![1usize..4, Just(6), Just(12), Just(16), Just(24)], 1usize..80, 1usize..=4),
         seed in any::<u64>(), floor in -2.0f32..2.0, biased in any::<bool>(),
     ) {
         let mut random = Random(seed);

@@ -37,7 +37,7 @@ pub enum Section {
     Table,
     /// The segment's centre, then for each list its centre and that centre rotated: f32.
     Centres,
-    /// Rows that belong together: tenant, list, first row, end: u32 each.
+    /// Rows that belong together, by tenant and list, each once: tenant, list, first row, end: u32 each.
     Runs,
     /// 1-bit codes with their factors, in blocks of eight rows.
     Bits,

@@ -245,6 +245,30 @@ proptest! {
     }
 }
 
+#[test]
+fn tenants_out_of_their_order_are_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config::new(2, Distance::Euclidean);
+    let open = || Index::open(folder.path(), config, Durability::System);
+    let index = open().expect("an index");
+    let of = |tenant: u32, id| Point { id, tenant, payload: b"", vector: &[1.0, 2.0] };
+    index.upsert(&[of(1, "a"), of(2, "b")]).expect("stored");
+    index.compact_fully().expect("compacted");
+    drop(index);
+    let mut entries = fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let path = entries.find(|path| path.extension().is_some_and(|ending| ending == "seg")).expect("a segment");
+    let mut bytes = fs::read(&path).expect("a file");
+    let place = 56 + 6 * 24;
+    let start = u64::from_le_bytes(bytes[place..place + 8].try_into().expect("eight")) as usize;
+    assert_eq!((bytes[start], bytes[start + 16]), (1, 2), "the runs' tenants");
+    bytes[start] = 3;
+    sign("seg", &mut bytes);
+    fs::write(&path, &bytes).expect("written");
+    let error = open().expect_err("a tenant's rows would not be found");
+    let words = std::error::Error::source(&error).map_or_else(|| error.to_string(), |why| format!("{error}: {why}"));
+    assert!(words.contains("runs"), "{words}");
+}
+
 /// Links to anywhere, and scores that are no numbers.
 #[test]
 fn graph_of_chance_with_right_checksums_breaks_nothing() {

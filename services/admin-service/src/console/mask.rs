@@ -93,8 +93,8 @@ impl Mask {
     /// ours is shown.
     pub fn of_webhook(body: &Value) -> Self {
         let mut names = Vec::new();
-        names_in(body, &mut names);
-        Self { webhook: true, ..Self::new(names) }
+        names_in(body, false, &mut names);
+        Self { webhook: true, ..Self::new(names.iter().map(String::as_str)) }
     }
 
     /// True when everything is shown.
@@ -141,10 +141,9 @@ impl Mask {
             return value.clone();
         }
         match value {
-            // A form's answers are JSON in a text.
-            Value::String(text) => match serde_json::from_str(text) {
-                Ok(inner @ (Value::Object(_) | Value::Array(_))) => Value::from(self.json(&inner).to_string()),
-                _ => Value::from(self.text(text)),
+            Value::String(text) => match inside(text) {
+                Some(inner) => Value::from(self.json(&inner).to_string()),
+                None => Value::from(self.text(text)),
             },
             Value::Number(number) => match self.text(&number.to_string()) {
                 text if text == number.to_string() => value.clone(),
@@ -168,20 +167,27 @@ impl Mask {
     }
 }
 
-/// Texts in fields for names of people.
-fn names_in<'v>(value: &'v Value, names: &mut Vec<&'v str>) {
+/// Texts in fields for names of people; `named`: of such a field.
+fn names_in(value: &Value, named: bool, names: &mut Vec<String>) {
     match value {
-        Value::Array(all) => all.iter().for_each(|one| names_in(one, names)),
+        Value::String(text) => match inside(text) {
+            Some(inner) => names_in(&inner, named, names),
+            None if named => names.push(text.clone()),
+            None => {}
+        },
+        Value::Array(all) => all.iter().for_each(|one| names_in(one, named, names)),
         Value::Object(fields) => {
             for (key, value) in fields {
-                match value {
-                    Value::String(name) if key.to_lowercase().contains("name") && is_personal(key) => names.push(name),
-                    value => names_in(value, names),
-                }
+                names_in(value, key.to_lowercase().contains("name") && is_personal(key), names);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The JSON in a text, such as a form's answers.
+fn inside(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().filter(|inner: &Value| inner.is_object() || inner.is_array())
 }
 
 fn is_personal(key: &str) -> bool {
@@ -261,6 +267,9 @@ mod tests {
             "profile": { "name": "[hidden]" }, "text": "[name] here", "display_phone": "[hidden]",
         });
         assert_eq!(Mask::of_webhook(&body).json(&body), masked);
+        let form = json!({ "text": "Eva or Ivo here", "names": ["Ivo"], "fields": r#"{"full_name":"Eva Kos"}"# });
+        let masked = Mask::of_webhook(&form).json(&form);
+        assert_eq!(masked["text"], "[name] or [name] here");
         let otherwise = Mask::default().json(&body);
         assert_eq!(otherwise["metadata"], json!({ "phone_number_id": "[hidden]", "display_phone_number": "[hidden]" }));
     }

@@ -19,6 +19,8 @@ use super::{
     times::When,
 };
 
+/// What nothing reads, in an address.
+const UNREAD: &str = "unread";
 /// Rows of a page.
 const ROWS: usize = 50;
 
@@ -42,6 +44,8 @@ struct Tab {
 struct PlatformsPage {
     frame: Frame,
     path: String,
+    /// Of the form, what is shown.
+    show: &'static str,
     revealed: bool,
     tabs: [Tab; 2],
     rows: Vec<Row>,
@@ -51,7 +55,7 @@ struct PlatformsPage {
 
 /// `GET /console/t/{tenant}/platforms`: `show=unread` for what nothing reads.
 pub async fn list(room: Room, query: Query) -> Result<Response, ConsoleError> {
-    let unread = query.get("show") == Some("unread");
+    let unread = query.get("show") == Some(UNREAD);
     let before = query.parse("before");
     let revealed = room.console.sessions.is_revealed(&room.session.id, &Personal::Webhooks(room.tenant.clone()));
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
@@ -65,7 +69,7 @@ pub async fn list(room: Room, query: Query) -> Result<Response, ConsoleError> {
     }
     let (now, mask) = (store.now().await?, if revealed { Mask::off() } else { Mask::default() });
     let address = |unread: bool, before: Option<&str>| {
-        link(&room.path("/platforms"), &[("show", unread.then_some("unread")), ("before", before)])
+        link(&room.path("/platforms"), &[("show", unread.then_some(UNREAD)), ("before", before)])
     };
     let page = PlatformsPage {
         tabs: [("Told", false), ("Not read", true)].map(|(label, of)| Tab {
@@ -89,6 +93,7 @@ pub async fn list(room: Room, query: Query) -> Result<Response, ConsoleError> {
             })
             .collect(),
         path: room.path("/platforms"),
+        show: if unread { UNREAD } else { "" },
         revealed,
         frame: room.frame(Place::Platforms, "Platforms").await?,
     };
@@ -100,7 +105,8 @@ pub async fn reveal(room: Room, Posted(fields): Posted) -> Result<Redirect, Cons
     let reason = fields.reason()?;
     room.record("platforms.reveal", &room.tenant, json!({ "reason": reason })).await?;
     room.console.sessions.reveal(&room.session.id, Personal::Webhooks(room.tenant.clone()));
-    Ok(Redirect::to(&room.path("/platforms")))
+    let show = fields.get("show").filter(|show| *show == UNREAD);
+    Ok(Redirect::to(&link(&room.path("/platforms"), &[("show", show)])))
 }
 
 fn shown(body: &[u8], revealed: bool) -> Option<String> {

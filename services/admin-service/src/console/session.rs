@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const KEY_BELIEVED: Duration = Duration::from_secs(10);
 /// Most sessions at the same time; the one that was idle longest goes first.
 const SESSIONS_MAX: usize = 1_000;
-/// So long personal data of a conversation stays shown.
+/// So long personal data stays shown.
 const REVEALED: Duration = Duration::from_secs(10 * 60);
 
 /// Which tenants an operator may see.

@@ -34,6 +34,8 @@ const SEAL_POINTS: RangeInclusive<usize> = 256..=4096;
 const TAIL_BEHIND: usize = 2;
 /// Points in no segment from which writers wait for upkeep.
 const TAIL_MAX: usize = 65_536;
+/// Segments from which writers wait for upkeep. Those of very different sizes, which are not merged, are half as many.
+const SEGMENTS_MAX: usize = 64;
 /// Most that an encoded hit or point has beside its id, payload and vector: score, tags and lengths.
 pub(super) const HIT_BYTES: usize = 16;
 
@@ -213,11 +215,6 @@ impl Collection {
         self.index.snapshot().len() * self.index.config().dimension
     }
 
-    /// True when upkeep has something to do.
-    pub(super) fn wants_upkeep(&self) -> bool {
-        self.index.snapshot().stats().tail >= self.index.config().seal_rows
-    }
-
     /// Waits until upkeep is near enough to take more points.
     ///
     /// # Errors
@@ -225,7 +222,8 @@ impl Collection {
     pub(super) async fn wait_for_upkeep(&self) -> Result<(), CollectionError> {
         loop {
             let upkept = self.upkept.notified();
-            if self.index.snapshot().stats().tail < TAIL_MAX {
+            let stats = self.index.snapshot().stats();
+            if stats.tail < TAIL_MAX && stats.segments < SEGMENTS_MAX {
                 return Ok(());
             }
             if self.upkeep_failed.load(Ordering::Acquire) {
@@ -235,8 +233,8 @@ impl Collection {
         }
     }
 
-    /// Inserts or replaces points: all of them on disk afterwards, or none. Gives how many were replaced.
-    pub(super) fn upsert(&self, points: &[Point], points_max: usize) -> Result<usize, CollectionError> {
+    /// Inserts or replaces points: all of them on disk afterwards, or none. True when upkeep should look at it.
+    pub(super) fn upsert(&self, points: &[Point], points_max: usize) -> Result<bool, CollectionError> {
         for point in points {
             check_point(point)?;
         }
@@ -266,12 +264,14 @@ impl Collection {
             vector: &point.vector,
         });
         let new = self.index.upsert(&rows.collect::<Vec<_>>()).map_err(refused)?;
-        if self.index.snapshot().stats().tail >= TAIL_BEHIND * self.index.config().seal_rows {
-            // Upkeep is busy with a large piece; searches would become slower until it is done.
+        let (tail, full) = (self.index.snapshot().stats().tail, self.index.config().seal_rows);
+        if tail >= TAIL_BEHIND * full && !self.upkeep_failed.load(Ordering::Acquire) {
+            // Upkeep is busy with a large piece, and searches would become slower until it is done. Other writers wait
+            // meanwhile: they would only fill the next tail.
             self.note(&self.index.seal());
         }
         self.measure();
-        Ok(points.len() - new)
+        Ok(new < points.len() || tail >= full)
     }
 
     /// Removes points; how many were there.
@@ -313,9 +313,8 @@ impl Collection {
             return false;
         }
         let outcome = how(&self.index);
-        self.note(&outcome);
         self.measure();
-        self.upkept.notify_waiters();
+        self.note(&outcome);
         outcome.unwrap_or(false)
     }
 
@@ -330,6 +329,7 @@ impl Collection {
             }
         }
         self.upkeep_failed.store(outcome.is_err(), Ordering::Release);
+        self.upkept.notify_waiters();
     }
 
     /// What is asked in these calls, all in one pass.

@@ -192,6 +192,34 @@ fn a_tail_does_not_grow_while_upkeep_is_busy() {
     assert_eq!((stats(&collections).points, stats(&collections).segments), (3_000, 1));
 }
 
+/// What is acknowledged stays so, nobody tries again and again, and upkeep does it as soon as it can.
+#[test]
+fn a_segment_that_cannot_be_written_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let collections = collections(folder.path());
+    let acme = tenant("acme");
+    collections.create(&acme, "notes", &flat()).expect("created");
+    let home = folder.path().join("acme/notes");
+    let in_the_way: Vec<_> = (0..100).map(|number| home.join(format!("{number:08}.new"))).collect();
+    in_the_way.iter().for_each(|path| std::fs::create_dir(path).expect("a folder"));
+    let collection = collections.find(&acme, "notes").expect("a collection");
+    let busy = collection.hurry();
+    let write = |x: f32| {
+        let points = (0..5_000).map(|number| point(&format!("p{number}"), [x, 0.0])).collect::<Vec<_>>();
+        collections.upsert(&acme, "notes", &points).expect("stored");
+        std::fs::read_dir(&home).expect("the files").count()
+    };
+    let before = write(1.0);
+    let tried = write(2.0);
+    assert_eq!((tried, write(3.0)), (before + 1, tried), "one log more, and no other try");
+    assert_eq!(stats(&collections).tail, 15_000);
+    in_the_way.iter().for_each(|path| std::fs::remove_dir(path).expect("an empty folder"));
+    drop(busy);
+    kept_up(&collections);
+    assert_eq!((stats(&collections).points, stats(&collections).tail), (5_000, 0));
+    assert_eq!(answer(&collections, "acme", &asked([3.0, 0.0], 1, None), 1_000).expect("found")[0].score, 0.0);
+}
+
 #[test]
 fn partition_field_is_a_filter_like_any_other() {
     let folder = tempfile::tempdir().expect("a folder");

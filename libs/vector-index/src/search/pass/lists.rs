@@ -11,8 +11,6 @@ use crate::{
 
 /// Lists that are nearer than this part of the reach are scanned first.
 const NEAREST_SHARE: f32 = 4.0;
-/// Runs of a tenant that are scanned without choosing among them. A tenant that is too small for lists has one.
-const RUNS_FEW: usize = 8;
 
 impl Pass<'_> {
     /// Scans the lists whose centres are near.
@@ -34,7 +32,8 @@ impl Pass<'_> {
     fn choose_lists(&mut self, snapshot: &Snapshot, segment: &Segment) -> (Vec<Run>, Vec<Run>) {
         let tenant = self.search.tenant;
         let of_tenant = || segment.runs_of(tenant);
-        if tenant.is_some() && of_tenant().len() <= RUNS_FEW {
+        if tenant.is_some() && of_tenant().len() <= 1 {
+            // Too small for lists of its own: nothing is to be chosen.
             self.products.clear();
             return (of_tenant().collect(), Vec::new());
         }
