@@ -161,6 +161,17 @@ impl Snapshot {
         })
     }
 
+    /// Rows that a search of a tenant may look through, dead ones and the tail among them.
+    pub fn rows_of(&self, tenant: u32) -> usize {
+        let rows = |part: &Part| match &part.store {
+            Store::Segment(segment) => {
+                segment.runs_of(Some(tenant)).map(|run| (run.end - run.start) as usize).sum::<usize>()
+            }
+            Store::Page(page) => page.rows(),
+        };
+        self.parts.iter().map(rows).sum()
+    }
+
     /// The point of an id.
     pub fn get(&self, id: &str) -> Option<Point<'_>> {
         self.parts.iter().rev().find_map(|part| {

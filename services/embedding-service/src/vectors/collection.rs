@@ -210,9 +210,19 @@ impl Collection {
         self.index.snapshot()
     }
 
-    /// Values that a search may have to look through.
-    pub(super) fn values(&self) -> usize {
-        self.index.snapshot().len() * self.index.config().dimension
+    /// Values that the search of a question may have to look through; none where only its payloads tell.
+    pub(super) fn values(&self, question: &Question) -> Option<usize> {
+        let snapshot = self.index.snapshot();
+        let rows = match &question.filter {
+            None => snapshot.len(),
+            Some(filter) if filter.fields.len() == 1 => {
+                let partitions = self.partitions.as_ref()?;
+                let partition = partitions.find(filter.fields.get(partitions.field())?)?;
+                partition.map_or(0, |partition| snapshot.rows_of(partition))
+            }
+            Some(_) => return None,
+        };
+        Some(rows * self.index.config().dimension)
     }
 
     /// Waits until upkeep is near enough to take more points.

@@ -23,8 +23,9 @@ use crate::work::{Place, Work, WorkError};
 
 /// Searches of a pass.
 const PASS_MAX: usize = 16;
-/// Values of a collection up to which a search is answered where it arrives: some 30 us.
-const QUICK_VALUES: usize = 2_000_000;
+/// Values to be looked through, of a collection or one of its partitions, up to which a search is answered where it
+/// arrives: some 30 us.
+const QUICK_VALUES: usize = 4_000_000;
 /// Passes before a thread is given back, so that other collections have their turn.
 const PASSES_MAX: usize = 16;
 
@@ -89,8 +90,8 @@ pub async fn ask(
     until: Option<Instant>,
 ) -> Result<Answers, WorkError> {
     let place = work.place()?;
-    if let [Question { exact: false, filter: None, .. }] = &questions[..]
-        && collection.values() <= QUICK_VALUES
+    if let [question @ Question { exact: false, .. }] = &questions[..]
+        && collection.values(question).is_some_and(|values| values <= QUICK_VALUES)
     {
         let asked = Asked { questions: &questions, stop: Stop { at: until, flag: None }, room };
         return Ok(collection.answer(&[asked]).into_iter().next().unwrap_or_else(|| Ok(Vec::new())));
