@@ -18,6 +18,9 @@ const PREFETCH_LINES: usize = 128;
 /// How far ahead lines of 8-bit codes are fetched, which lie in the second level of the cache: 3 KiB.
 const PREFETCH_NEAR_LINES: usize = 48;
 
+/// Rows of a pair that are read alone, as a filter leaves them, and not with those beside them.
+const FEW: u32 = 4;
+
 type Line = [u64; 8];
 
 /// Two blocks' eight values each.
@@ -136,19 +139,27 @@ fn scan_bytes<const LINES: usize>(
     let mut scores = [[0.0; PAIR]; PAIRS];
     for (first, masks) in (0..).step_by(2 * PAIRS).zip(masks.chunks(2 * PAIRS)) {
         for (pair, (masks, score)) in masks.chunks(2).zip(&mut scores).enumerate() {
-            if mask_of(masks) == 0 {
+            let mask = mask_of(masks);
+            if mask == 0 {
                 continue;
             }
             let block = first + 2 * pair;
             // Of a last block without a neighbour the other half is left out by its mask. The rows are read as they lie: in
             // any other order they come slower.
             let mut parts = [_mm512_setzero_si512(); PAIR];
-            for (part, row) in parts.iter_mut().zip(lines[block * BLOCK * width..].chunks_exact(width)) {
-                let soon = row.as_ptr().wrapping_add(PREFETCH_NEAR_LINES);
-                for line in 0..width {
-                    _mm_prefetch::<_MM_HINT_T0>(soon.wrapping_add(line).cast());
+            let both = parts.iter_mut().zip(lines[block * BLOCK * width..].chunks_exact(width));
+            if mask.count_ones() <= FEW {
+                for (_, (part, row)) in both.enumerate().filter(|(at, _)| mask >> at & 1 == 1) {
+                    *part = product(row, values);
                 }
-                *part = product(row, values);
+            } else {
+                for (part, row) in both {
+                    let soon = row.as_ptr().wrapping_add(PREFETCH_NEAR_LINES);
+                    for line in 0..width {
+                        _mm_prefetch::<_MM_HINT_T0>(soon.wrapping_add(line).cast());
+                    }
+                    *part = product(row, values);
+                }
             }
             let mut fours = [_mm512_setzero_si512(); PAIR / 4];
             for (four, parts) in fours.iter_mut().zip(parts.as_chunks::<4>().0) {
