@@ -62,29 +62,31 @@ fn sums([a, b, c, d]: [__m512i; 4]) -> __m512i {
     _mm512_add_epi32(low, high)
 }
 
-/// Adds the rows that are above the floor. Which there are cannot be foretold: so no branch asks. Gives the block to go
-/// on with when there is no room for more.
+/// Adds the rows that are above the floor, of the pairs' rows a bit each. Where there are some, which they are cannot be
+/// foretold: so no branch asks. Late in a long scan there are hardly any, and four pairs are passed over at once. Gives the
+/// block to go on with when there is no room for more.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-fn keep(found: &mut Found, masks: &[u8], scores: &[[f32; PAIR]; PAIRS], floor: __m512, first: u32) -> Option<usize> {
+fn keep(found: &mut Found, above: &[u64; PAIRS / 4], scores: &[[f32; PAIR]; PAIRS], first: u32) -> Option<usize> {
     let places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    let mut numbers = _mm512_add_epi32(_mm512_set1_epi32(first as i32), places);
     let mut len = found.len;
-    for (pair, (masks, scores)) in masks.chunks(2).zip(scores).enumerate() {
-        let (scores_out, rows_out) = (found.scores.get_mut(len..len + PAIR), found.rows.get_mut(len..len + PAIR));
-        let (Some(scores_out), Some(rows_out)) = (scores_out, rows_out) else {
-            found.len = len;
-            return Some(2 * pair);
-        };
-        let scores = _mm512_castsi512_ps(load(scores));
-        let above = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(mask_of(masks), scores, floor);
-        // SAFETY: both slices have room for sixteen values of four bytes; no alignment is asked for.
-        unsafe {
-            _mm512_storeu_ps(scores_out.as_mut_ptr(), _mm512_maskz_compress_ps(above, scores));
-            _mm512_storeu_si512(rows_out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(above, numbers));
+    for (four, above) in above.iter().enumerate().filter(|(_, above)| **above != 0) {
+        for at in 0..4 {
+            let pair = 4 * four + at;
+            let (scores_out, rows_out) = (found.scores.get_mut(len..len + PAIR), found.rows.get_mut(len..len + PAIR));
+            let (Some(scores_out), Some(rows_out)) = (scores_out, rows_out) else {
+                found.len = len;
+                return Some(2 * pair);
+            };
+            let (above, scores) = ((above >> (16 * at)) as u16, _mm512_castsi512_ps(load(&scores[pair])));
+            let rows = _mm512_add_epi32(_mm512_set1_epi32((first as usize + pair * PAIR) as i32), places);
+            // SAFETY: both slices have room for sixteen values of four bytes; no alignment is asked for.
+            unsafe {
+                _mm512_storeu_ps(scores_out.as_mut_ptr(), _mm512_maskz_compress_ps(above, scores));
+                _mm512_storeu_si512(rows_out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(above, rows));
+            }
+            len += above.count_ones() as usize;
         }
-        len += above.count_ones() as usize;
-        numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(PAIR as i32));
     }
     found.len = len;
     None
@@ -138,6 +140,7 @@ fn scan_bytes<const LINES: usize>(
     let (offset, floor) = (_mm512_set1_ps(query.offset), _mm512_set1_ps(floor));
     let mut scores = [[0.0; PAIR]; PAIRS];
     for (first, masks) in (0..).step_by(2 * PAIRS).zip(masks.chunks(2 * PAIRS)) {
+        let mut above = [0; PAIRS / 4];
         for (pair, (masks, score)) in masks.chunks(2).zip(&mut scores).enumerate() {
             let mask = mask_of(masks);
             if mask == 0 {
@@ -171,9 +174,10 @@ fn scan_bytes<const LINES: usize>(
             if !biases.is_empty() {
                 both = _mm512_add_ps(both, next(biases));
             }
+            above[pair / 4] |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(mask, both, floor)) << (pair % 4 * 16);
             store(score, both);
         }
-        if let Some(block) = keep(found, masks, &scores, floor, rows.first + (first * BLOCK) as u32) {
+        if let Some(block) = keep(found, &above, &scores, rows.first + (first * BLOCK) as u32) {
             return first + block;
         }
     }
@@ -198,10 +202,10 @@ pub fn bits(rows: &BitRows<'_>, masks: &[u8], query: &BitQuery<'_>, floor: f32, 
     }
 }
 
-/// Of a block's rows, twice the bits that they and the planes have in common, each plane by its weight.
+/// Of a block's rows, the bits that they and the planes have in common, each plane by its weight.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
-fn common<const PLANES: usize>(codes: &[Line], planes: &[[u64; PLANES]]) -> __m256i {
+fn common<const PLANES: usize>(codes: &[Line], planes: &[[u64; PLANES]]) -> __m512i {
     let mut counts = [_mm512_setzero_si512(); PLANES];
     for (line, words) in codes.iter().zip(planes) {
         let line = load(line);
@@ -214,7 +218,7 @@ fn common<const PLANES: usize>(codes: &[Line], planes: &[[u64; PLANES]]) -> __m2
     for count in counts[..PLANES - 1].iter().rev() {
         whole = _mm512_add_epi64(_mm512_add_epi64(whole, whole), *count);
     }
-    _mm512_cvtepi64_epi32(_mm512_add_epi64(whole, whole))
+    whole
 }
 
 /// The scan for a number of planes, and fixed numbers of a block's lines where these are not zero: the loop is unrolled
@@ -231,6 +235,7 @@ fn scan_bits<const HEAD: usize, const PLANES: usize, const WORDS: usize>(
     let planes = query.planes.as_chunks::<PLANES>().0;
     let (head_lines, planes) = if WORDS > 0 { (HEAD, &planes[..WORDS]) } else { (rows.head_lines, planes) };
     let lines_of_block = head_lines + planes.len();
+    let evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     let sum = _mm512_set1_epi32(query.sum);
     let (step, middle) = (_mm512_set1_ps(query.step), _mm512_set1_ps(query.middle));
     let (offset, floor) = (_mm512_set1_ps(query.offset), _mm512_set1_ps(floor));
@@ -238,8 +243,10 @@ fn scan_bits<const HEAD: usize, const PLANES: usize, const WORDS: usize>(
     let mut scores = [[0.0; PAIR]; PAIRS];
     for (first, masks) in (0..).step_by(2 * PAIRS).zip(masks.chunks(2 * PAIRS)) {
         let blocks = lines[first * lines_of_block..].chunks(2 * lines_of_block);
-        for ((masks, score), blocks) in masks.chunks(2).zip(&mut scores).zip(blocks) {
-            if mask_of(masks) == 0 {
+        let mut above = [0; PAIRS / 4];
+        for (pair, ((masks, score), blocks)) in masks.chunks(2).zip(&mut scores).zip(blocks).enumerate() {
+            let mask = mask_of(masks);
+            if mask == 0 {
                 continue;
             }
             if rows.far {
@@ -253,9 +260,8 @@ fn scan_bits<const HEAD: usize, const PLANES: usize, const WORDS: usize>(
             let (low, high) = blocks.split_at(lines_of_block);
             let high = if high.len() == lines_of_block { high } else { low };
             let ((low_head, low), (high_head, high)) = (low.split_at(head_lines), high.split_at(head_lines));
-            let whole = _mm512_castsi256_si512(common(low, planes));
-            let whole = _mm512_inserti64x4::<1>(whole, common(high, planes));
-            let whole = _mm512_cvtepi32_ps(_mm512_sub_epi32(whole, sum));
+            let whole = _mm512_permutex2var_epi32(common(low, planes), evens, common(high, planes));
+            let whole = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_add_epi32(whole, whole), sum));
             let values = |line: &Line| -> [[f32; BLOCK]; 2] { bytemuck::cast(*line) };
             let (low, high) = (values(&low_head[0]), values(&high_head[0]));
             let (factors, surplus) = (pair_of(&low[0], &high[0]), pair_of(&low[1], &high[1]));
@@ -264,9 +270,10 @@ fn scan_bits<const HEAD: usize, const PLANES: usize, const WORDS: usize>(
             if let (Some(low), Some(high)) = (low_head.get(1), high_head.get(1)) {
                 both = _mm512_add_ps(both, pair_of(&values(low)[0], &values(high)[0]));
             }
+            above[pair / 4] |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(mask, both, floor)) << (pair % 4 * 16);
             store(score, both);
         }
-        if let Some(block) = keep(found, masks, &scores, floor, rows.first + (first * BLOCK) as u32) {
+        if let Some(block) = keep(found, &above, &scores, rows.first + (first * BLOCK) as u32) {
             return first + block;
         }
     }
