@@ -1,5 +1,6 @@
--- What really happened, written down by the database itself: who took, committed and let go which conversation, which
--- sends had an end that nobody knew, and which messages were tried again after an attempt that nobody explained.
+-- What really happened, written down by the database itself: who took, committed and let go which conversation, when one
+-- had something to do again, which sends had an end that nobody knew, and which messages were tried again after an attempt
+-- that nobody explained.
 create table chaos_log (
     n bigserial primary key,
     at bigint not null default (extract(epoch from clock_timestamp()) * 1000000)::bigint,
@@ -12,12 +13,18 @@ create table chaos_log (
 );
 
 create function chaos_conversation() returns trigger language plpgsql as $$
+declare
+    had constant boolean := old.next_seq > old.done_seq or old.unsent > 0;
+    has constant boolean := new.next_seq > new.done_seq or new.unsent > 0;
 begin
     if new.epoch <> old.epoch then
         insert into chaos_log (kind, conversation, epoch, owner) values ('claim', new.id, new.epoch, new.owner);
     end if;
     if new.done_seq <> old.done_seq then
         insert into chaos_log (kind, conversation, epoch, owner) values ('commit', new.id, new.epoch, new.owner);
+    end if;
+    if has and not had then
+        insert into chaos_log (kind, conversation) values ('work', new.id);
     end if;
     if old.owner is not null and new.owner is null then
         insert into chaos_log (kind, conversation, epoch, owner) values ('release', new.id, new.epoch, old.owner);

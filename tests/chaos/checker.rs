@@ -244,10 +244,13 @@ fn effects(acted: &[u64], written: &[Written], verdict: &mut Verdict) {
     }
 }
 
-/// Who committed what, and how soon somebody went on where the holder was killed.
+/// Who committed what, and how soon somebody went on where the holder was killed: from the kill on, or from when there was
+/// something to do again, as nobody takes a conversation without.
 fn events(records: &Records, kills: &[Kill], verdict: &mut Verdict) {
     let mut holder: HashMap<(Uuid, i64), &str> = HashMap::new();
-    let mut by_conversation: BTreeMap<Uuid, Vec<&Event>> = BTreeMap::new();
+    // Claims and releases, and since when there was something to do.
+    let mut by_conversation: BTreeMap<Uuid, Vec<(&Event, i64)>> = BTreeMap::new();
+    let mut work_since: HashMap<Uuid, i64> = HashMap::new();
     for event in &records.events {
         match event.kind.as_str() {
             "unknown" => verdict.unknown += 1,
@@ -264,21 +267,32 @@ fn events(records: &Records, kills: &[Kill], verdict: &mut Verdict) {
             }
             _ => {}
         }
-        if matches!(event.kind.as_str(), "claim" | "release") {
-            by_conversation.entry(event.conversation).or_default().push(event);
+        match event.kind.as_str() {
+            "claim" | "release" => {
+                let since = work_since.get(&event.conversation).copied().unwrap_or(i64::MIN);
+                by_conversation.entry(event.conversation).or_default().push((event, since));
+            }
+            "work" => {
+                work_since.insert(event.conversation, event.at);
+            }
+            _ => {}
         }
     }
     for events in by_conversation.values() {
-        for pair in events.windows(2).filter(|pair| pair[0].kind == "claim" && pair[1].kind == "claim") {
-            let held = pair[0].at..pair[1].at;
-            let kill = kills.iter().find(|kill| kill.process == pair[0].process && held.contains(&kill.at));
+        for pair in events.windows(2) {
+            let [(first, _), (second, work_since)] = pair else { continue };
+            if first.kind != "claim" || second.kind != "claim" {
+                continue;
+            }
+            let held = first.at..second.at;
+            let kill = kills.iter().find(|kill| kill.process == first.process && held.contains(&kill.at));
             if let Some(kill) = kill {
-                let seconds = (pair[1].at - kill.at) as f64 / 1e6;
+                let seconds = (second.at - kill.at.max(*work_since)) as f64 / 1e6;
                 verdict.recoveries.push(seconds);
                 if seconds > LATE_S {
                     verdict.example(format!(
-                        "{} of {} was taken over by {} {seconds:.1} s after the kill at {}",
-                        pair[0].conversation, kill.process, pair[1].process, kill.at
+                        "{} waited {seconds:.1} s for {} after {} was killed at {}",
+                        first.conversation, second.process, kill.process, kill.at
                     ));
                 }
             }
@@ -346,6 +360,15 @@ mod tests {
             verdict.lost + verdict.repeated + verdict.reordered + verdict.double_effects + verdict.missing_effects;
         assert_eq!(wrong + verdict.foreign_commits + verdict.strange, 0, "{verdict:?}");
         assert_eq!(verdict.recoveries, [7.0]);
+    }
+
+    #[test]
+    fn a_conversation_without_work_waits_for_nobody() {
+        let (mut records, sent, written) = good();
+        let work = Event { at: 8_000_000, kind: "work".to_owned(), epoch: 0, ..records.events[0].clone() };
+        records.events.insert(1, work);
+        let kills = [Kill { process: "worker-1".to_owned(), at: 2_000_000 }];
+        assert_eq!(judge(&records, &sent, &[7], &written, &kills).recoveries, [1.0]);
     }
 
     #[test]
