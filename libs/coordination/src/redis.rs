@@ -127,7 +127,8 @@ impl Redis {
         let keys = vec![self.names.limit(key), self.names.pause(key)];
         let per_micros = i64::try_from(per.as_micros()).unwrap_or(i64::MAX).max(1);
         let arguments = vec![i64::from(burst.max(1)), per_micros];
-        match quick(&self.client).eval::<i64, _, _, _>(scripts::ALLOW, keys, arguments).await {
+        // In a box, as a turn holds room for it all the time that it waits for a model.
+        match Box::pin(quick(&self.client).eval::<i64, _, _, _>(scripts::ALLOW, keys, arguments)).await {
             Ok(0) => Ok(()),
             Ok(wait) => Err(Duration::from_micros(u64::try_from(wait).unwrap_or(0))),
             Err(_away) => self.limits.allow(key, burst, per),
@@ -138,8 +139,8 @@ impl Redis {
         // Here as well, for the time that Redis is away.
         self.limits.pause(key, wait);
         let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        let paused =
-            quick(&self.client).eval::<i64, _, _, _>(scripts::PAUSE, vec![self.names.pause(key)], vec![micros]).await;
+        let keys = vec![self.names.pause(key)];
+        let paused = Box::pin(quick(&self.client).eval::<i64, _, _, _>(scripts::PAUSE, keys, vec![micros])).await;
         if let Err(error) = paused {
             tracing::debug!(%error, "a pause is known to this process only");
         }

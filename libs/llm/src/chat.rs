@@ -173,7 +173,7 @@ impl Chat {
         let Inner { config, endpoint, dialect } = &*self.0;
         let body = wire::chat(request, self.model(), config.limits.max_output_tokens, settings);
         let until = if settings.stream { ends.first_token } else { ends.whole };
-        let response = match endpoint.post(&body, until).await.map_err(Failed::Before)? {
+        let response = match endpoint.post(body, until).await.map_err(Failed::Before)? {
             Ok(response) => response,
             Err(refusal) if refusal.is_filter() => return Ok(self.filtered(request)),
             Err(refusal) => {

@@ -185,7 +185,7 @@ impl Embedder {
     async fn attempt(&self, texts: &[String], ends: Instant) -> Result<(Vec<Vec<f32>>, Usage), LlmError> {
         let Inner { config, endpoint, .. } = &*self.0;
         let body = wire::embeddings(self.model(), texts.to_vec(), config.dimensions);
-        let mut response = endpoint.post(&body, ends).await?.map_err(|refusal| endpoint.error(&refusal))?;
+        let mut response = endpoint.post(body, ends).await?.map_err(|refusal| endpoint.error(&refusal))?;
         let mut body = Vec::new();
         loop {
             match tokio::time::timeout_at(ends, response.chunk()).await {

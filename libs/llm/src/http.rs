@@ -61,10 +61,11 @@ impl Endpoint {
     /// Posts and waits for the headers of a 2xx answer.
     pub async fn post(
         &self,
-        body: &impl Serialize,
+        body: impl Serialize,
         ends: Instant,
     ) -> Result<Result<reqwest::Response, Refusal>, LlmError> {
-        let request = self.authorized(self.client.post(self.url.clone())).json(body);
+        let request = self.authorized(self.client.post(self.url.clone())).json(&body);
+        drop(body); // only its bytes wait for the answer
         self.exchange(request, ends).await
     }
 

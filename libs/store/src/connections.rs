@@ -81,7 +81,8 @@ impl Connections {
             Some(known) => known,
             None => {
                 let _asking = Asking::new(&self.asking);
-                (self.pool.acquire().await?, Instant::now())
+                // In a box: it may have to connect, which would make every statement's future 15 KB larger, whoever waits.
+                (Box::pin(self.pool.acquire()).await?, Instant::now())
             }
         };
         Ok(InHand { connection, taken_at, home: self.clone(), _place: place, _in_use: InUse::begin() })

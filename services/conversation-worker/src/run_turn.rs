@@ -80,7 +80,7 @@ pub async fn run(worker: &Arc<Worker>, held: &Arc<Held>, seen: &Snapshot) -> Res
         began: (seen.now, seen_at),
     };
     let (rows, steps) = match turn.read().await {
-        Err(StoreError::Corrupt { column, reason }) => return turn.unreadable(&column, &reason).await,
+        Err(StoreError::Corrupt { column, reason }) => return Box::pin(turn.unreadable(&column, &reason)).await,
         read => read?,
     };
     turn.journal = Journal::new(steps);
@@ -170,7 +170,7 @@ impl Turn<'_> {
         let attempts = self.worker.store.begin_attempt(&self.held.lease, self.seq, None).await?;
         tracing::error!(seq = self.seq, attempts, column, reason, "a stored message or its journal cannot be read");
         if attempts > ATTEMPTS_MAX {
-            return self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read").await;
+            return Box::pin(self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read")).await;
         }
         Ok(Turned::Wait(self.now() + ALONE_PAUSE))
     }
@@ -191,7 +191,7 @@ impl Turn<'_> {
         if attempts > ATTEMPTS_MAX {
             let last = if self.journal.is_decided() { self.journal.last_seq().unwrap_or(seq) } else { seq };
             let reason = format!("{ATTEMPTS_MAX} attempts ended without an explanation");
-            return self.give_up(&rows, last, attempts - 1, &reason).await;
+            return Box::pin(self.give_up(&rows, last, attempts - 1, &reason)).await;
         }
         if attempts > 1 {
             tracing::warn!(seq, attempts, "an earlier attempt at this message ended without an explanation");
@@ -217,9 +217,9 @@ impl Turn<'_> {
             Err(Broken::Store(error)) => Err(error.into()),
             Err(Broken::Endless) => {
                 let last = rows.last().map_or(seq, |row| row.seq);
-                self.give_up(&rows, last, attempts, "the turn asked for too much").await
+                Box::pin(self.give_up(&rows, last, attempts, "the turn asked for too much")).await
             }
-            Err(Broken::Infrastructure(reason)) => self.back_off(&rows, &reason).await,
+            Err(Broken::Infrastructure(reason)) => Box::pin(self.back_off(&rows, &reason)).await,
             Err(Broken::Stopping) => {
                 store.reset_attempts(lease, seq).await?;
                 Ok(Turned::Again) // the drain hands the conversation over
@@ -408,7 +408,7 @@ impl Turn<'_> {
         let tried = began.map_or(age, |began| self.now().since(began));
         if is_too_old(age, tried, self.worker.config.retry_age_max) {
             let last = rows.last().map_or(self.seq, |row| row.seq);
-            return self.give_up(rows, last, 0, reason).await;
+            return Box::pin(self.give_up(rows, last, 0, reason)).await;
         }
         self.worker.store.reset_attempts(&self.held.lease, self.seq).await?;
         let wait = jitter((tried / 4).clamp(BACK_OFF.0, BACK_OFF.1));
