@@ -170,7 +170,7 @@ impl Turn<'_> {
         let attempts = self.worker.store.begin_attempt(&self.held.lease, self.seq, None).await?;
         tracing::error!(seq = self.seq, attempts, column, reason, "a stored message or its journal cannot be read");
         if attempts > ATTEMPTS_MAX {
-            return Box::pin(self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read")).await;
+            return self.give_up(&[], self.seq, attempts - 1, "what is stored of it cannot be read").await;
         }
         Ok(Turned::Wait(self.now() + ALONE_PAUSE))
     }
@@ -181,6 +181,7 @@ impl Turn<'_> {
         burst::reach(rows, self.worker.config.burst, web || attempts > 0 || self.envelope.question_seq.is_some())
     }
 
+    /// The ways on which a turn is not answered are boxed: a turn that waits for its model would hold room for them.
     async fn attempt(mut self, rows: Vec<InboxRow>, reached: i64) -> Result<Turned, TurnError> {
         let (store, lease, seq) = (&self.worker.store, &self.held.lease, self.seq);
         let range = self.new_range(&rows, reached).await?;
@@ -408,7 +409,7 @@ impl Turn<'_> {
         let tried = began.map_or(age, |began| self.now().since(began));
         if is_too_old(age, tried, self.worker.config.retry_age_max) {
             let last = rows.last().map_or(self.seq, |row| row.seq);
-            return Box::pin(self.give_up(rows, last, 0, reason)).await;
+            return self.give_up(rows, last, 0, reason).await;
         }
         self.worker.store.reset_attempts(&self.held.lease, self.seq).await?;
         let wait = jitter((tried / 4).clamp(BACK_OFF.0, BACK_OFF.1));
