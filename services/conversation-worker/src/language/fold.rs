@@ -40,21 +40,15 @@ pub fn mistyped(word: &str, wanted: &str) -> bool {
 
 /// True when one insertion, deletion, replacement or swap of neighbours leads from `a` to `b`.
 fn one_edit(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > 1 {
-        return false;
-    }
-    let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let (rest_a, rest_b) = (&a[same..], &b[same..]);
-    match a.len().cmp(&b.len()) {
-        std::cmp::Ordering::Less => rest_a == &rest_b[1..],
-        std::cmp::Ordering::Greater => &rest_a[1..] == rest_b,
-        std::cmp::Ordering::Equal => {
-            rest_a.is_empty()
-                || rest_a[1..] == rest_b[1..]
-                || (rest_a.len() >= 2 && rest_a[0] == rest_b[1] && rest_a[1] == rest_b[0] && rest_a[2..] == rest_b[2..])
-        }
-    }
+    let same: usize = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(x, _)| x.len_utf8()).sum();
+    let (a, b) = (&a[same..], &b[same..]);
+    let (mut rest_a, mut rest_b) = (a.chars(), b.chars());
+    let (first_a, first_b) = (rest_a.next(), rest_b.next());
+    let swapped = rest_a.clone().next() == first_b && rest_b.clone().next() == first_a && first_a.is_some();
+    a == rest_b.as_str()
+        || rest_a.as_str() == b
+        || rest_a.as_str() == rest_b.as_str()
+        || (swapped && rest_a.clone().skip(1).eq(rest_b.clone().skip(1)))
 }
 
 /// True when two folded words are forms of one word: equal, or a long common beginning and short different ends
