@@ -117,7 +117,7 @@ pub fn fits(step: &Step, wanted: &Action) -> bool {
         Action::Chat(_) => is(step, CHAT),
         Action::Fetch(_) => is(step, FETCH),
         Action::Call(_) => step.kind == StepKind::Call,
-        Action::Operation { .. } => false,
+        Action::Operations { .. } => false,
     }
 }
 

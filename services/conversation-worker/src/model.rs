@@ -82,14 +82,12 @@ impl Models {
         let Some(chat) = &self.chat else {
             return ChatOutcome::Failed { class: "none".to_owned(), reason: "no model".to_owned(), took_ms: 0 };
         };
-        let conversation = Some(performer.held.lease.conversation.to_string());
-        let request = llm::ChatRequest { conversation, ..question.request.clone() };
         let answered = match &question.speak {
-            None => within(question.within, chat.complete(&request, None)).await,
+            None => within(question.within, chat.complete(&question.request, None)).await,
             Some(speak) => {
                 let (deltas, received) = mpsc::channel(DELTAS);
                 let asking = async {
-                    let answered = chat.complete(&request, Some(&deltas)).await;
+                    let answered = chat.complete(&question.request, Some(&deltas)).await;
                     drop(deltas);
                     answered
                 };

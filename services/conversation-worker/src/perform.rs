@@ -11,7 +11,7 @@ use crate::{
     backends::{self, ANSWER_BYTES_MAX, Ended, WHOLE_BYTES_MAX, trim},
     catalog::CatalogError,
     files,
-    journal::{self, Lookup},
+    journal::{self, Journal, Lookup},
     lease::Held,
     turn::{Action, Call, CallOutcome, CallRef, Fetch, Outcome, Question, SearchQuery},
     worker::{Worker, jitter},
@@ -94,6 +94,22 @@ impl<'a> Performer<'a> {
         Ok(catalog.operation(id, content_hash).await?)
     }
 
+    /// The same for all that are wanted; what a journal keeps is as it was when it was written.
+    ///
+    /// # Errors
+    /// As [`Self::operation`].
+    pub async fn operations(&self, wanted: Vec<(String, String)>, journal: &Journal) -> Result<Vec<Lookup>, Broken> {
+        let mut all = Vec::with_capacity(wanted.len());
+        for (id, content_hash) in wanted {
+            let found = match journal.operation(&id, &content_hash) {
+                Some(kept) => kept,
+                None => self.operation(&id, &content_hash).await?,
+            };
+            all.push((id, content_hash, found));
+        }
+        Ok(all)
+    }
+
     /// Does step `n` for the first time, after these look-ups.
     ///
     /// # Errors
@@ -102,8 +118,11 @@ impl<'a> Performer<'a> {
         match action {
             Action::Search(query) => self.search(n, query).await,
             Action::Call(call) => self.call(n, call.clone(), lookups).await,
-            Action::Operation { id, content_hash } => self.operation(id, content_hash).await.map(Outcome::Operation),
-            Action::Chat(question) => self.chat(n, question).await,
+            Action::Operations { wanted } => {
+                let found = self.operations(wanted.clone(), &Journal::default()).await?;
+                Ok(Outcome::Operations(found.into_iter().map(|(_, _, found)| found).collect()))
+            }
+            Action::Chat(question) => self.chat(n, request_hash(action), question).await,
             Action::Fetch(fetch) => self.fetch(n, fetch).await,
         }
     }
@@ -167,7 +186,7 @@ impl<'a> Performer<'a> {
     }
 
     /// Asks the model. What it decides is journaled before anything is done with it.
-    async fn chat(&mut self, n: i32, question: &Question) -> Result<Outcome, Broken> {
+    async fn chat(&mut self, n: i32, hash: String, question: &Question) -> Result<Outcome, Broken> {
         // A model thinks for seconds: a process that ends meanwhile was not ended by this message.
         self.journal().await?;
         let outcome = self.worker.models.ask(self, question).await;
@@ -181,8 +200,7 @@ impl<'a> Performer<'a> {
             "tools": tools,
         });
         let result = serde_json::to_value(&outcome).map_err(unwritable)?;
-        let step = journal::decision(n, request_hash(&Action::Chat(Box::new(question.clone()))), request, result);
-        self.decided.push(step);
+        self.decided.push(journal::decision(n, hash, request, result));
         Ok(Outcome::Chat(outcome))
     }
 

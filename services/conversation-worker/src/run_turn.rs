@@ -361,16 +361,17 @@ impl Turn<'_> {
                 return Err(Broken::Stopping);
             }
             let outcome = match action {
-                Action::Operation { id, content_hash } => {
-                    let found = match self.journal.operation(&id, &content_hash) {
-                        Some(kept) => kept,
-                        None => performer.operation(&id, &content_hash).await?,
-                    };
-                    lookups.push((id, content_hash, found.clone()));
-                    Outcome::Operation(found)
+                Action::Operations { wanted } => {
+                    let found = performer.operations(wanted, &self.journal).await?;
+                    let all = found.iter().map(|(_, _, found)| found.clone()).collect();
+                    lookups.extend(found);
+                    Outcome::Operations(all)
                 }
-                decided => {
+                mut decided => {
                     n += 1;
+                    if let Action::Chat(question) = &mut decided {
+                        question.request.conversation = Some(self.held.lease.conversation.to_string());
+                    }
                     match self.journal.find(n) {
                         Some(step) if !journal::fits(step, &decided) && self.journal.effect_after(0).is_some() => {
                             return Ok(self.whole(0, input, Box::default()));

@@ -33,12 +33,10 @@ pub enum Next {
 pub enum Action {
     /// Which operations a sentence may mean.
     Search(SearchQuery),
-    /// One operation of the catalogue.
-    Operation {
-        /// `<document id>/<METHOD> <path template>`.
-        id: String,
-        /// Content hash it must have; empty means any.
-        content_hash: String,
+    /// Operations of the catalogue.
+    Operations {
+        /// Of each `<document id>/<METHOD> <path template>`, and the content hash it must have; empty means any.
+        wanted: Vec<(String, String)>,
     },
     /// A call of the backend.
     Call(Call),
@@ -139,8 +137,8 @@ pub enum Purpose {
 pub enum Outcome {
     /// Of [`Action::Search`].
     Search(SearchAnswer),
-    /// Of [`Action::Operation`]: the operation, or why it can't be had.
-    Operation(Result<Arc<Operation>, String>),
+    /// Of [`Action::Operations`]: each operation, or why it can't be had.
+    Operations(Vec<Result<Arc<Operation>, String>>),
     /// Of [`Action::Call`].
     Call(CallOutcome),
     /// Of [`Action::Chat`].

@@ -117,7 +117,10 @@ pub fn wish(scope: &mut Scope<'_>, sentence: &str, hits: &[Hit], others: &[Sugge
 fn offer(scope: &mut Scope<'_>, hits: &[Hit]) -> Step<Vec<Offered>> {
     let mut offered: Vec<Offered> = Vec::new();
     let mut tokens = 0;
-    for hit in hits.iter().filter(|hit| hit.not_callable.is_none()) {
+    let hits: Vec<&Hit> = hits.iter().filter(|hit| hit.not_callable.is_none()).collect();
+    let wanted = hits.iter().take(TOOLS_MAX).map(|hit| (hit.operation_id.clone(), hit.content_hash.clone()));
+    scope.look_up(wanted.collect())?;
+    for hit in hits {
         if offered.len() == TOOLS_MAX {
             break;
         }

@@ -223,7 +223,7 @@ fn may_have_acted(scope: &Scope<'_>, history: &[Outcome]) -> bool {
     let mut purposes = scope.trace.calls.iter().map(|call| call.purpose);
     let calls = history.iter().filter_map(|outcome| match outcome {
         Outcome::Call(outcome) => Some(outcome),
-        Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) | Outcome::File(_) => None,
+        Outcome::Search(_) | Outcome::Operations(_) | Outcome::Chat(_) | Outcome::File(_) => None,
     });
     calls.into_iter().any(|outcome| {
         let purpose = purposes.next();

@@ -117,7 +117,7 @@ impl<'a> Scope<'a> {
             return Err(Stop::Broken);
         }
         // An operation that is looked up is no step of its own.
-        self.steps += i32::from(!matches!(action, Action::Operation { .. }));
+        self.steps += i32::from(!matches!(action, Action::Operations { .. }));
         self.history.next().ok_or_else(|| Stop::Need(Box::new(action)))
     }
 
@@ -158,7 +158,7 @@ impl<'a> Scope<'a> {
     fn searched(&mut self, query: SearchQuery) -> Step<SearchAnswer> {
         match self.next(Action::Search(SearchQuery { language: self.lang.tag().to_owned(), ..query }))? {
             Outcome::Search(answer) => Ok(answer.clone()),
-            Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) | Outcome::File(_) => Err(Stop::Broken),
+            Outcome::Operations(_) | Outcome::Call(_) | Outcome::Chat(_) | Outcome::File(_) => Err(Stop::Broken),
         }
     }
 
@@ -167,13 +167,23 @@ impl<'a> Scope<'a> {
         if let Some(known) = self.operations.get(id) {
             return Ok(known.clone());
         }
-        let action = Action::Operation { id: id.to_owned(), content_hash: hash.to_owned() };
-        let found = match self.next(action)? {
-            Outcome::Operation(found) => found.as_ref().ok().cloned(),
-            Outcome::Search(_) | Outcome::Call(_) | Outcome::Chat(_) | Outcome::File(_) => return Err(Stop::Broken),
+        self.look_up(vec![(id.to_owned(), hash.to_owned())])?;
+        Ok(self.operations.get(id).cloned().flatten())
+    }
+
+    /// Has all of them looked up at once, so that the turn is not run again for each.
+    pub fn look_up(&mut self, mut wanted: Vec<(String, String)>) -> Step<()> {
+        wanted.retain(|(id, _)| !self.operations.contains_key(id));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = match self.next(Action::Operations { wanted: wanted.clone() })? {
+            Outcome::Operations(found) if found.len() == wanted.len() => found,
+            _ => return Err(Stop::Broken),
         };
-        self.operations.insert(id.to_owned(), found.clone());
-        Ok(found)
+        self.operations
+            .extend(wanted.into_iter().zip(found).map(|((id, _), found)| (id, found.as_ref().ok().cloned())));
+        Ok(())
     }
 
     /// The operation of a frame.
@@ -227,7 +237,7 @@ impl<'a> Scope<'a> {
         };
         let mut outcome = match self.next(Action::Call(call))? {
             Outcome::Call(outcome) => outcome.clone(),
-            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Chat(_) | Outcome::File(_) => {
+            Outcome::Search(_) | Outcome::Operations(_) | Outcome::Chat(_) | Outcome::File(_) => {
                 return Err(Stop::Broken);
             }
         };
@@ -277,7 +287,7 @@ impl<'a> Scope<'a> {
                 self.trace.models.push(ModelTrace { model: String::new(), tokens: 0, took_ms, error });
                 Ok(None)
             }
-            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) | Outcome::File(_) => Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Operations(_) | Outcome::Call(_) | Outcome::File(_) => Err(Stop::Broken),
         }
     }
 
@@ -285,7 +295,7 @@ impl<'a> Scope<'a> {
     pub fn fetch(&mut self, fetch: Fetch) -> Step<FileOutcome> {
         match self.next(Action::Fetch(fetch))? {
             Outcome::File(outcome) => Ok(outcome.clone()),
-            Outcome::Search(_) | Outcome::Operation(_) | Outcome::Call(_) | Outcome::Chat(_) => Err(Stop::Broken),
+            Outcome::Search(_) | Outcome::Operations(_) | Outcome::Call(_) | Outcome::Chat(_) => Err(Stop::Broken),
         }
     }
 

@@ -78,9 +78,10 @@ fn perform(input: &Input, probability: f64, status: u16, body: &Value) -> Answer
             Next::Do(Action::Search(_)) => {
                 Outcome::Search(SearchAnswer { hits: hits(probability), coverage: 1.0, ..SearchAnswer::default() })
             }
-            Next::Do(Action::Operation { id, .. }) => Outcome::Operation(
-                OPERATIONS.iter().find(|operation| operation.id == id).cloned().ok_or_else(|| "gone".to_owned()),
-            ),
+            Next::Do(Action::Operations { wanted }) => {
+                let find = |id: &str| OPERATIONS.iter().find(|operation| operation.id == id).cloned();
+                Outcome::Operations(wanted.iter().map(|(id, _)| find(id).ok_or_else(|| "gone".to_owned())).collect())
+            }
             Next::Do(Action::Chat(_)) => {
                 Outcome::Chat(ChatOutcome::Failed { class: "away".to_owned(), reason: "test".to_owned(), took_ms: 1 })
             }

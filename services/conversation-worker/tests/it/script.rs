@@ -134,9 +134,9 @@ fn act(input: &Input, word: &str, history: &[Outcome]) -> Next {
 
 fn looked(input: &Input, history: &[Outcome]) -> Next {
     match history {
-        [] => Next::Do(Action::Operation { id: "demo/POST /once".to_owned(), content_hash: "hash-of-once".to_owned() }),
-        [Outcome::Operation(Ok(_))] => Next::Do(call("once")),
-        [Outcome::Operation(Err(_))] => done(input, "looked: gone", false),
+        [] => Next::Do(Action::Operations { wanted: vec![("demo/POST /once".to_owned(), "hash-of-once".to_owned())] }),
+        [Outcome::Operations(found)] if found[0].is_ok() => Next::Do(call("once")),
+        [Outcome::Operations(_)] => done(input, "looked: gone", false),
         [_, Outcome::Call(outcome)] => done(input, &format!("looked: {}", end(outcome)), false),
         other => panic!("unexpected history {other:?}"),
     }

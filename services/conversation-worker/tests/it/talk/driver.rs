@@ -433,7 +433,7 @@ impl Talk {
                 Next::Done(answer) => return (*answer, history),
                 Next::Do(action) => action,
             };
-            n += i32::from(!matches!(action, Action::Operation { .. }));
+            n += i32::from(!matches!(action, Action::Operations { .. }));
             let most = if input.model { 3 * ACTIONS_MAX } else { ACTIONS_MAX };
             assert!(history.len() < most, "the turn goes round in circles at {action:?}\n{}", self.transcript);
             history.push(match action {
@@ -449,11 +449,14 @@ impl Talk {
                     );
                     Outcome::Search(self.catalogue.search(&query))
                 }
-                Action::Operation { id, content_hash } => {
-                    let found = OPERATIONS.iter().find(|operation| operation.id == id);
-                    let found =
-                        found.filter(|operation| content_hash.is_empty() || operation.content_hash == content_hash);
-                    Outcome::Operation(found.cloned().ok_or_else(|| "it is not in the catalogue".to_owned()))
+                Action::Operations { wanted } => {
+                    let find = |(id, content_hash): &(String, String)| {
+                        let found = OPERATIONS.iter().find(|operation| operation.id == *id);
+                        let found = found
+                            .filter(|operation| content_hash.is_empty() || operation.content_hash == *content_hash);
+                        found.cloned().ok_or_else(|| "it is not in the catalogue".to_owned())
+                    };
+                    Outcome::Operations(wanted.iter().map(find).collect())
                 }
                 Action::Chat(question) => {
                     assert!(input.model, "no model is asked where there is none\n{}", self.transcript);

@@ -452,7 +452,7 @@ fn turned(history: &[Outcome]) -> Vec<Outcome> {
     let mut turned = history.to_vec();
     turned.reverse();
     let first = match turned.first() {
-        Some(Outcome::Search(_)) => Outcome::Operation(Err("gone".to_owned())),
+        Some(Outcome::Search(_)) => Outcome::Operations(vec![Err("gone".to_owned())]),
         _ => Outcome::Search(SearchAnswer::default()),
     };
     turned.insert(0, first);
