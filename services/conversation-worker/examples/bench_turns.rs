@@ -2,8 +2,10 @@
 //! Celery: `bench_turns <folder of our binaries> <python> <celery_turns.py>`, with `TEST_DATABASE_URL` and
 //! `TEST_REDIS_URL`.
 //!
-//! The model is a fake that answers after two seconds, or at once. How many turns are in flight is sought: as many as
-//! the worker has while it adds 50 ms to the model's time at most. A message goes the whole way: webhook, disk, bell,
+//! The model is a fake that answers after two seconds, or at once. First a wave: a thousand people write within two
+//! seconds, so that all of them wait at one time, and the answers come in the two seconds after. Then messages come
+//! steadily, and the rate is sought up to which the worker adds 50 ms to the model's time at most; there it begins as many
+//! turns as it ends in the same second. A message goes the whole way: webhook, disk, bell,
 //! search, model, commit, send to a fake of the platform. Celery's task does what the predecessors' did: it waits for the
 //! model, writes one row, and posts the answer. `RATE=<messages a second>` makes one run of ours alone.
 
@@ -29,6 +31,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const MODEL: Duration = Duration::from_secs(2);
+/// Messages of a wave, and how many of them come a second.
+const WAVE: usize = 1_000;
+const WAVE_RATE: f64 = 500.0;
 /// What a worker may add to the model's time, for 99 of 100.
 const OVERHEAD: f64 = 50.0;
 /// How long messages come at a rate; the first, the least and the most messages a second, and by how much a rate is more
@@ -64,6 +69,17 @@ async fn main() -> anyhow::Result<()> {
         ours.at_rate(rate.parse().context("RATE is a number of messages a second")?).await?;
         return Ok(());
     }
+    for round in 0..rounds()? {
+        let wave = ours.run(MODEL, WAVE, WAVE_RATE).await?;
+        in_flight.push(wave.in_flight);
+        overhead.push(wave.overhead_p99_ms);
+        rss.push(peak_mib(ours.worker)?);
+        println!("wave {round}: {}", ours.line(&wave)?);
+    }
+    figure("turns_in_flight", "", &mut in_flight);
+    figure("worker_rss_mib", "MiB", &mut rss);
+    figure("turn_overhead_p99_ms", "ms", &mut overhead);
+    let (mut in_flight, mut rss, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
     let mut rate_before = FIRST;
     for round in 0..rounds()? {
         let outcome;
@@ -86,9 +102,9 @@ async fn main() -> anyhow::Result<()> {
         ratios.push(rate / gevent.max(prefork));
         slow_ratios.push(slow / gevent_slow.max(prefork_slow));
     }
-    figure("turns_in_flight", "", &mut in_flight);
-    figure("worker_rss_mib", "MiB", &mut rss);
-    figure("turn_overhead_p99_ms", "ms", &mut overhead);
+    figure("turns_steady_in_flight", "", &mut in_flight);
+    figure("turns_steady_rss_mib", "MiB", &mut rss);
+    figure("turns_steady_overhead_p99_ms", "ms", &mut overhead);
     figure("turns_per_s", "per_s", &mut rates);
     figure("turns_ratio_celery", "", &mut ratios);
     figure("turns_ratio_celery_2s", "", &mut slow_ratios);
@@ -237,14 +253,17 @@ impl Ours {
     async fn at_rate(&mut self, rate: f64) -> anyhow::Result<Outcome> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
         let outcome = self.run(MODEL, (rate * RUN) as usize, rate).await?;
-        println!(
-            "{rate:.0}/s: {:.0} at a time, overhead p50 {:.1} ms, p99 {:.1} ms, the worker had {:.0} MiB at most",
-            outcome.in_flight,
-            outcome.overhead_p50_ms,
-            outcome.overhead_p99_ms,
-            peak_mib(self.worker)?
-        );
+        println!("{rate:.0}/s: {}", self.line(&outcome)?);
         Ok(outcome)
+    }
+
+    fn line(&self, outcome: &Outcome) -> anyhow::Result<String> {
+        let Outcome { in_flight, overhead_p50_ms, overhead_p99_ms, .. } = outcome;
+        let peak = peak_mib(self.worker)?;
+        Ok(format!(
+            "{in_flight:.0} at a time, overhead p50 {overhead_p50_ms:.1} ms, p99 {overhead_p99_ms:.1} ms, the worker had \
+             {peak:.0} MiB at most"
+        ))
     }
 
     /// Sends messages of as many people at a rate, and waits until all are answered.
