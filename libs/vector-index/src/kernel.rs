@@ -319,7 +319,8 @@ impl Kernel {
         dispatch!(self, signs(values, words));
     }
 
-    /// Lays the [`key`]s of scores, as many as there is room for, and gives the least and the greatest of them.
+    /// Lays the greatest [`key`] of each of as many groups of scores as there is room for, and gives the least and the
+    /// greatest of them. A score is of the group that its place gives when it is divided by their number.
     pub fn keys(self, scores: &[f32], keys: &mut [i32]) -> (i32, i32) {
         dispatch!(self, keys(scores, keys))
     }

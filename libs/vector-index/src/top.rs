@@ -5,12 +5,16 @@ use crate::kernel::{Found, Kernel, key};
 /// Halvings by the scores themselves, before those by their keys.
 const SCORES_HALVINGS: u32 = 16;
 
+/// Groups for each row that is kept. Of rows that lie anyhow, some 15 % more than are kept exceed as many groups' bests.
+const GROUPS: usize = 4;
+/// Rows of a group, from which on groups pay.
+const GROUP_ROWS: usize = 4;
+
 /// Cuts `found` down to its best: `keep` of them and up to an eighth more, in their order. Among equal scores the first
 /// stay. Gives the score that others must exceed from now on.
 ///
-/// The boundary is found by halving the range of the scores and counting. Whenever half of them are below it they are
-/// left out, so that all passes together cost about as much as three over the keys where scores lie about evenly, and no
-/// sorting.
+/// Of very many, the bests of groups come first: what `keep` of these exceed, `keep` rows exceed as well, and hardly more.
+/// So all rows are read twice, and nothing is sorted.
 pub fn cut(found: &mut Found, keep: usize, kernel: Kernel, keys: &mut Vec<i32>) -> f32 {
     if found.len() <= keep {
         return f32::NEG_INFINITY;
@@ -19,7 +23,38 @@ pub fn cut(found: &mut Found, keep: usize, kernel: Kernel, keys: &mut Vec<i32>) 
         found.retain(|_| false);
         return f32::INFINITY;
     }
-    keys.resize(found.len(), 0);
+    let groups = GROUPS * keep;
+    if found.len() >= GROUP_ROWS * groups {
+        let (low, _) = boundary(found, groups, keep, kernel, keys);
+        kernel.keep_greater(found, low);
+        if found.len() <= keep + keep / 8 {
+            return score(low);
+        }
+    }
+    let (low, high) = boundary(found, found.len(), keep, kernel, keys);
+    if low.abs_diff(high) > 1 {
+        kernel.keep_greater(found, low);
+        return score(low);
+    }
+    // Many are equal to the worst that is kept.
+    let mut equal = keep - kernel.count_greater(keys, high);
+    found.retain(|score| {
+        let key = key(score);
+        let keeps = key > high || key == high && equal > 0;
+        equal -= usize::from(key == high && equal > 0);
+        keeps
+    });
+    score(high)
+}
+
+/// A key that the bests of `keep` groups or more exceed, of an eighth more at most, and one that fewer exceed: its
+/// neighbour, where too many are equal to it.
+///
+/// It is found by halving the range of the scores and counting. Where each row is a group, whenever half of them are below
+/// they are left out, so that all passes together cost about as much as three over the keys where scores lie about evenly.
+fn boundary(found: &mut Found, groups: usize, keep: usize, kernel: Kernel, keys: &mut Vec<i32>) -> (i32, i32) {
+    let alone = groups == found.len();
+    keys.resize(groups, 0);
     let (low, mut high) = kernel.keys(found.scores(), keys);
     // At least `keep` are greater than `low`, fewer are greater than `high`.
     let mut low = low.saturating_sub(1);
@@ -32,28 +67,19 @@ pub fn cut(found: &mut Found, keep: usize, kernel: Kernel, keys: &mut Vec<i32>) 
         let count = kernel.count_greater(keys, middle);
         if count < keep {
             high = middle;
-        } else {
-            low = middle;
-            if count <= keep + keep / 8 {
-                kernel.keep_greater(found, low);
-                return score(low);
-            }
-            if count <= found.len() / 2 {
-                kernel.keep_greater(found, low);
-                keys.truncate(found.len());
-                kernel.keys(found.scores(), keys);
-            }
+            continue;
+        }
+        low = middle;
+        if count <= keep + keep / 8 {
+            break;
+        }
+        if alone && count <= found.len() / 2 {
+            kernel.keep_greater(found, low);
+            keys.truncate(found.len());
+            kernel.keys(found.scores(), keys);
         }
     }
-    // Many are equal to the worst that is kept.
-    let mut equal = keep - kernel.count_greater(keys, high);
-    found.retain(|score| {
-        let key = key(score);
-        let keeps = key > high || key == high && equal > 0;
-        equal -= usize::from(key == high && equal > 0);
-        keeps
-    });
-    score(high)
+    (low, high)
 }
 
 /// The key of the score in the middle of two keys' scores; between them, which are no neighbours.

@@ -241,7 +241,7 @@ pub fn signs(values: &[f32], words: &mut [u64]) {
     }
 }
 
-/// Lays the keys of scores, and gives the least and the greatest of them.
+/// Lays the greatest key of each group of scores, and gives the least and the greatest of them.
 #[inline(always)]
 pub fn keys(scores: &[f32], keys: &mut [i32]) -> (i32, i32) {
     let mut ends = (i32::MAX, i32::MIN);
@@ -249,7 +249,16 @@ pub fn keys(scores: &[f32], keys: &mut [i32]) -> (i32, i32) {
         *key = super::key(*score);
         ends = (ends.0.min(*key), ends.1.max(*key));
     }
-    ends
+    let others = scores.get(keys.len()..).unwrap_or_default();
+    if others.is_empty() || keys.is_empty() {
+        return ends;
+    }
+    for scores in others.chunks(keys.len()) {
+        for (key, score) in keys.iter_mut().zip(scores) {
+            *key = super::key(*score).max(*key);
+        }
+    }
+    keys.iter().fold((i32::MAX, i32::MIN), |(least, greatest), key| (least.min(*key), greatest.max(*key)))
 }
 
 /// How many are greater.
