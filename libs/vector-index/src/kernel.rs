@@ -320,7 +320,7 @@ impl Kernel {
     }
 
     /// Lays the greatest [`key`] of each of as many groups of scores as there is room for, and gives the least and the
-    /// greatest of them. A score is of the group that its place gives when it is divided by their number.
+    /// greatest of them. A score's group is the remainder of its place by their number.
     pub fn keys(self, scores: &[f32], keys: &mut [i32]) -> (i32, i32) {
         dispatch!(self, keys(scores, keys))
     }

@@ -5,7 +5,7 @@ use crate::kernel::{Found, Kernel, key};
 /// Halvings by the scores themselves, before those by their keys.
 const SCORES_HALVINGS: u32 = 16;
 
-/// Groups for each row that is kept. Of rows that lie anyhow, some 15 % more than are kept exceed as many groups' bests.
+/// Groups for each row that is kept. Of rows that lie anyhow, up to a third more than are kept exceed what as many bests do.
 const GROUPS: usize = 4;
 /// Rows of a group, from which on groups pay.
 const GROUP_ROWS: usize = 4;

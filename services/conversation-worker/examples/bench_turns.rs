@@ -37,7 +37,7 @@ const WAVE_RATE: f64 = 500.0;
 /// What a worker may add to the model's time, for 99 of 100.
 const OVERHEAD: f64 = 50.0;
 /// How long messages come at a rate; the first, the least and the most messages a second, and by how much a rate is more
-/// than the one before. Ten steps from the first are 507, with 1,000 and some in flight.
+/// than the one before. Nine steps from the first are 507, with 1,000 and some in flight.
 const RUN: f64 = 10.0;
 const FIRST: f64 = 68.0;
 const LEAST: f64 = 16.0;
@@ -79,20 +79,19 @@ async fn main() -> anyhow::Result<()> {
     figure("turns_in_flight", "", &mut in_flight);
     figure("worker_rss_mib", "MiB", &mut rss);
     figure("turn_overhead_p99_ms", "ms", &mut overhead);
-    let (mut in_flight, mut rss, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut in_flight, mut overhead) = (Vec::new(), Vec::new());
     let mut rate_before = FIRST;
     for round in 0..rounds()? {
         let outcome;
         (rate_before, outcome) = ours.highest(rate_before).await?;
         in_flight.push(outcome.in_flight);
         overhead.push(outcome.overhead_p99_ms);
-        rss.push(peak_mib(ours.worker)?);
         let slow = ours.run(MODEL, AT_ONCE, f64::INFINITY).await?.per_s;
         let rate = ours.run(Duration::ZERO, AT_ONCE, f64::INFINITY).await?.per_s;
         let peer = Celery { python: &python, app: &celery, database: &database, redis: &redis, sink: ours.platform };
-        let gevent = peer.run("gevent", 1_000, Duration::ZERO).await?;
+        let gevent = peer.run("gevent", SLOTS, Duration::ZERO).await?;
         let prefork = peer.run("prefork", 4, Duration::ZERO).await?;
-        let gevent_slow = peer.run("gevent", 1_000, MODEL).await?;
+        let gevent_slow = peer.run("gevent", SLOTS, MODEL).await?;
         let prefork_slow = peer.run("prefork", 64, MODEL).await?;
         println!(
             "round {round}: ours {rate:.0}/s and {slow:.0}/s with a model of 2 s; Celery gevent {gevent:.0} and \
@@ -103,7 +102,6 @@ async fn main() -> anyhow::Result<()> {
         slow_ratios.push(slow / gevent_slow.max(prefork_slow));
     }
     figure("turns_steady_in_flight", "", &mut in_flight);
-    figure("turns_steady_rss_mib", "MiB", &mut rss);
     figure("turns_steady_overhead_p99_ms", "ms", &mut overhead);
     figure("turns_per_s", "per_s", &mut rates);
     figure("turns_ratio_celery", "", &mut ratios);

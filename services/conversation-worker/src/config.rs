@@ -150,7 +150,7 @@ impl MediaConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
-    /// Conversations worked on at the same time, 1 to 4,000; each takes about 100 KB while it waits for a model.
+    /// Conversations worked on at the same time, 1 to 2,000. While it waits for a model each takes about 100 KB and a connection.
     pub slots: usize,
     /// Texts of one person within this time are answered together; zero answers each alone.
     #[serde(with = "humantime_serde")]
@@ -200,8 +200,8 @@ impl Validate for Config {
         if let Some(problem) = self.files.problem(matches!(self.coordination, CoordinationConfig::Redis { .. })) {
             problems.add("files", problem);
         }
-        if !(1..=4_000).contains(&self.worker.slots) {
-            problems.add("worker.slots", "must be 1 to 4000");
+        if !(1..=2_000).contains(&self.worker.slots) {
+            problems.add("worker.slots", "must be 1 to 2000");
         }
         if self.worker.burst > Duration::from_secs(2) {
             problems.add("worker.burst", "must be at most 2s");
@@ -365,5 +365,7 @@ mod tests {
         for name in ["worker.slots", "worker.burst", "media.meta_bytes_max", "media.timeout"] {
             assert!(error.contains(name), "{error}");
         }
+        let error = read(&[("CONVERSATION_WORKER__WORKER__SLOTS", "2001")]).expect_err("refused");
+        assert!(error.contains("worker.slots"), "{error}");
     }
 }

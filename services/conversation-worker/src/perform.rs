@@ -84,23 +84,23 @@ impl Ready<'_> {
 }
 
 impl<'a> Performer<'a> {
-    /// Looks an operation up. No step of its own: a call with an effect keeps the look-ups that led to it.
-    ///
-    /// # Errors
-    /// [`Broken::Infrastructure`] when the catalogue is away.
-    pub async fn operation(&self, id: &str, content_hash: &str) -> Result<Result<Arc<Operation>, String>, Broken> {
+    async fn operation(&self, id: &str, content_hash: &str) -> Result<Result<Arc<Operation>, String>, Broken> {
         let catalog = self.worker.tenants.catalog(&self.held.lease.tenant);
         let Some(catalog) = catalog else { return Ok(Err("the tenant is not configured".to_owned())) };
         Ok(catalog.operation(id, content_hash).await?)
     }
 
-    /// The same for all that are wanted; what a journal keeps is as it was when it was written.
+    /// Looks operations up; what a journal keeps is as it was when it was written. No step of its own: a call with an
+    /// effect keeps the look-ups that led to it.
     ///
     /// # Errors
-    /// As [`Self::operation`].
+    /// [`Broken::Infrastructure`] when the catalogue is away, [`Broken::Stopping`] when the worker stops meanwhile.
     pub async fn operations(&self, wanted: Vec<(String, String)>, journal: &Journal) -> Result<Vec<Lookup>, Broken> {
         let mut all = Vec::with_capacity(wanted.len());
         for (id, content_hash) in wanted {
+            if self.worker.stop.is_cancelled() {
+                return Err(Broken::Stopping);
+            }
             let found = match journal.operation(&id, &content_hash) {
                 Some(kept) => kept,
                 None => self.operation(&id, &content_hash).await?,
@@ -113,15 +113,13 @@ impl<'a> Performer<'a> {
     /// Does step `n` for the first time, after these look-ups.
     ///
     /// # Errors
-    /// [`StoreError::JournalConflict`] when it stands in the journal already.
+    /// [`StoreError::JournalConflict`] when it stands in the journal already; [`Broken::Endless`] for look-ups, which are
+    /// no step.
     pub async fn perform(&mut self, n: i32, action: &Action, lookups: &[Lookup]) -> Result<Outcome, Broken> {
         match action {
             Action::Search(query) => self.search(n, query).await,
             Action::Call(call) => self.call(n, call.clone(), lookups).await,
-            Action::Operations { wanted } => {
-                let found = self.operations(wanted.clone(), &Journal::default()).await?;
-                Ok(Outcome::Operations(found.into_iter().map(|(_, _, found)| found).collect()))
-            }
+            Action::Operations { .. } => Err(Broken::Endless),
             Action::Chat(question) => self.chat(n, request_hash(action), question).await,
             Action::Fetch(fetch) => self.fetch(n, fetch).await,
         }

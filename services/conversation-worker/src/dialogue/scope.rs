@@ -181,8 +181,9 @@ impl<'a> Scope<'a> {
             Outcome::Operations(found) if found.len() == wanted.len() => found,
             _ => return Err(Stop::Broken),
         };
-        self.operations
-            .extend(wanted.into_iter().zip(found).map(|((id, _), found)| (id, found.as_ref().ok().cloned())));
+        for ((id, _), found) in wanted.into_iter().zip(found) {
+            self.operations.entry(id).or_insert_with(|| found.as_ref().ok().cloned());
+        }
         Ok(())
     }
 

@@ -44,7 +44,7 @@ fn one_edit(a: &str, b: &str) -> bool {
     let (a, b) = (&a[same..], &b[same..]);
     let (mut rest_a, mut rest_b) = (a.chars(), b.chars());
     let (first_a, first_b) = (rest_a.next(), rest_b.next());
-    let swapped = rest_a.clone().next() == first_b && rest_b.clone().next() == first_a && first_a.is_some();
+    let swapped = rest_a.clone().next() == first_b && rest_b.clone().next() == first_a;
     a == rest_b.as_str()
         || rest_a.as_str() == b
         || rest_a.as_str() == rest_b.as_str()
@@ -100,6 +100,11 @@ mod tests {
             ("yas", "yes", false),
             ("cacnle", "cancel", false),
             ("hlp", "help", false),
+            ("отмнеа", "отмена", true),
+            ("отмна", "отмена", true),
+            ("отмнеы", "отмена", false),
+            ("odsutani", "odustani", true),
+            ("odsutali", "odustani", false),
         ] {
             assert_eq!(near(word, wanted), is, "{word} {wanted}");
         }

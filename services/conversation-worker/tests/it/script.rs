@@ -133,9 +133,11 @@ fn act(input: &Input, word: &str, history: &[Outcome]) -> Next {
 }
 
 fn looked(input: &Input, history: &[Outcome]) -> Next {
+    let wanted = [("demo/POST /once", "hash-of-once"), ("demo/POST /nowhere", "")];
+    let wanted = || wanted.map(|(id, content_hash)| (id.to_owned(), content_hash.to_owned())).into();
     match history {
-        [] => Next::Do(Action::Operations { wanted: vec![("demo/POST /once".to_owned(), "hash-of-once".to_owned())] }),
-        [Outcome::Operations(found)] if found[0].is_ok() => Next::Do(call("once")),
+        [] => Next::Do(Action::Operations { wanted: wanted() }),
+        [Outcome::Operations(found)] if matches!(found[..], [Ok(_), Err(_)]) => Next::Do(call("once")),
         [Outcome::Operations(_)] => done(input, "looked: gone", false),
         [_, Outcome::Call(outcome)] => done(input, &format!("looked: {}", end(outcome)), false),
         other => panic!("unexpected history {other:?}"),

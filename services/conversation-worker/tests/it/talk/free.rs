@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use conversation_worker::turn::ChatOutcome;
+use conversation_worker::turn::{ChatOutcome, Outcome};
 use llm::{ChatAnswer, ChatRequest, Finish, Message, ToolCall, Usage};
 use serde_json::{Value, json};
 
@@ -61,6 +61,14 @@ fn a_look_up_that_the_model_chooses_is_told_in_its_words() {
     talk.says("which loans do I still have at home?").expect(&["You have Dune out"]);
     assert_eq!(talk.called(), ["GET /loans"], "{}", talk.transcript());
     assert_eq!(talk.answer().trace.models.len(), 2);
+    let before = talk.last_run().1.iter().take_while(|outcome| !matches!(outcome, Outcome::Chat(_)));
+    let looked_up: Vec<usize> = before
+        .filter_map(|outcome| match outcome {
+            Outcome::Operations(found) => Some(found.len()),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(looked_up[..], [several] if several > 1), "the tools are looked up at once: {looked_up:?}");
     talk.says("the first one").expect(&["Dune"]);
 }
 
