@@ -38,7 +38,7 @@ pub struct Plan {
     pub db_outages: usize,
     /// `CHAOS_SLOW_MESSAGES`: that are timed, with calls that hang beside them and without.
     pub slow_messages: usize,
-    /// `CHAOS_PARTS`: which parts are run, by name; all by default.
+    /// `CHAOS_PARTS`: which parts are run, by name; all by default. Of the four providers one alone is `providers/echo_hold`.
     pub parts: Vec<String>,
 }
 

@@ -17,7 +17,8 @@ pub async fn all(plan: &Plan) -> anyhow::Result<()> {
         println!("part {part}");
         let problems = match part.as_str() {
             "storm" => storm::storm(plan).await?,
-            "providers" => storm::providers(plan).await?,
+            "providers" => storm::providers(plan, "").await?,
+            one if one.starts_with("providers/") => storm::providers(plan, &one["providers/".len()..]).await?,
             "pauses" => storm::pauses(plan).await?,
             "redis" => storm::redis(plan).await?,
             "sentinel" => storm::sentinel(plan).await?,

@@ -17,10 +17,9 @@ const BELLS: &str = "process bells";
 const TRIES: u32 = 3;
 
 /// Span, kind and service in a cluster, and the name of its parent. The first of such a name counts.
-const TREE: [(&str, &str, &str, Option<&str>); 11] = [
+const TREE: [(&str, &str, &str, Option<&str>); 10] = [
     ("POST /webhook", "server", "ingress-gateway", None),
-    ("webhook", "internal", "ingress-gateway", Some("POST /webhook")),
-    ("send inbox", "producer", "ingress-gateway", Some("webhook")),
+    ("send inbox", "producer", "ingress-gateway", Some("POST /webhook")),
     (BELLS, "consumer", "conversation-worker", Some("send inbox")),
     ("process inbox", "consumer", "conversation-worker", Some("send inbox")),
     (SEARCH, "client", "conversation-worker", Some("process inbox")),
@@ -154,7 +153,12 @@ fn check_fields(trace: &[Span]) {
         (
             "POST /webhook",
             "server",
-            &[("http.request.method", "POST"), ("http.route", "/webhook"), ("http.response.status_code", "200")][..],
+            &[
+                ("http.request.method", "POST"),
+                ("http.route", "/webhook"),
+                ("http.response.status_code", "200"),
+                ("account", "infobip:main"),
+            ][..],
         ),
         (
             "send inbox",

@@ -43,9 +43,13 @@ macro_rules! sql_part {
     (lite for_update) => { "" };
     (pg skip_locked) => { " for update skip locked" };
     (lite skip_locked) => { "" };
+    // Goes before what is true of owned or unfinished conversations alone: PostgreSQL finds them by its index then.
+    (pg active_and) => { "active and " };
+    (lite active_and) => { "" };
     // The one meaning of "somebody should work on this conversation now".
     ($engine:tt runnable) => {
         concat!(
+            $crate::engine::sql_part!($engine active_and),
             "(next_seq > done_seq or unsent > 0) and wake_at <= ", $crate::engine::sql_part!($engine now),
             " and (owner is null or lease_until <= ", $crate::engine::sql_part!($engine now), ")"
         )
@@ -77,6 +81,8 @@ pub(crate) enum Arg {
     Bytes(Option<Vec<u8>>),
     Uuids(Vec<Uuid>),
     Ints(Vec<i64>),
+    Texts(Vec<String>),
+    Bools(Vec<bool>),
 }
 
 /// A text from outside as PostgreSQL takes it: without NUL, which no text of its may hold. JSON escapes its own.
@@ -127,6 +133,8 @@ arg_from! {
     Option<&[u8]>, v => Self::Bytes(v.map(<[u8]>::to_vec));
     Vec<Uuid>, v => Self::Uuids(v);
     Vec<i64>, v => Self::Ints(v);
+    Vec<String>, v => Self::Texts(v);
+    Vec<bool>, v => Self::Bools(v);
 }
 
 pub(crate) fn pg_args(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
@@ -140,6 +148,8 @@ pub(crate) fn pg_args(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
             Arg::Bytes(v) => bound.add(v),
             Arg::Uuids(v) => bound.add(v),
             Arg::Ints(v) => bound.add(v),
+            Arg::Texts(v) => bound.add(v),
+            Arg::Bools(v) => bound.add(v),
         }
         .map_err(|error| StoreError::Database(sqlx::Error::Encode(error)))?;
     }
@@ -159,6 +169,8 @@ pub(crate) fn lite_args(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
                 bound.add(Value::from(v.iter().map(|id| id.simple().to_string()).collect::<Vec<_>>()).to_string())
             }
             Arg::Ints(v) => bound.add(Value::from(v).to_string()),
+            Arg::Texts(v) => bound.add(Value::from(v).to_string()),
+            Arg::Bools(v) => bound.add(Value::from(v).to_string()),
         }
         .map_err(|error| StoreError::Database(sqlx::Error::Encode(error)))?;
     }

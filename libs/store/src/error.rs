@@ -106,6 +106,11 @@ impl StoreError {
     pub(crate) fn is_key_conflict(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// True when the unique key of this name refused an insert.
+    pub(crate) fn is_conflict_of(&self, key: &str) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.constraint() == Some(key))
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

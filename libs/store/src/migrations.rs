@@ -56,6 +56,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_reply_files"),
     migration!(11, "0011_uploads_outside"),
     migration!(12, "0012_unreadable_index"),
+    migration!(13, "0013_active"),
 ];
 
 const CREATE_TABLE: &str = "create table if not exists schema_migrations \

@@ -3,7 +3,7 @@
 //!
 //! An open loop: each request has its time, and its latency counts from then, however long the one before took. All
 //! systems take the same bodies with the same signatures on the same machine, the generator included, one after another
-//! in each round. `RATE=<webhooks a second>` makes one run of ours alone. What a system takes is the highest rate of
+//! in each round. `RATE=<webhooks a second>,..` makes such runs of ours alone. What a system takes is the highest rate of
 //! which 99 of 100 are answered within 30 ms, all with 2xx.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
@@ -22,6 +22,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use sqlx::{Connection as _, Executor as _};
 use system::{PEERS, System, WAIT};
 use testkit::load::{figure, migrate, open_loop, peak_mib, request, rounds};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -46,6 +47,18 @@ async fn gateway(binaries: &Path, folder: &Path, database: &str, redis: &str) ->
     System::gateway(Command::new(binaries.join("ingress-gateway")).env("REDIS_URL", redis), folder, database).await
 }
 
+/// Leaves the database as one that has run for long: nothing of the one before is left to be cleaned up, and its log has
+/// files enough. Each new one is 16 MiB of zeros that whoever writes waits for, at a rate of 12,000 once a second.
+async fn settle(database: &str) -> anyhow::Result<()> {
+    let mut connection = sqlx::PgConnection::connect(database).await?;
+    let logged =
+        "select count(pg_logical_emit_message(false, 'bench', repeat('x', 1000000))) from generate_series(1, 900)";
+    for statement in [logged, "vacuum analyze", "checkpoint"] {
+        connection.execute(statement).await.context(statement)?;
+    }
+    Ok(())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
@@ -56,19 +69,23 @@ async fn main() -> anyhow::Result<()> {
     let redis = std::env::var("TEST_REDIS_URL").context("TEST_REDIS_URL")?;
     let folder = tempfile::tempdir()?;
     if let Ok(rate) = std::env::var("RATE") {
-        // One run of ours, to look at.
-        let ours = gateway(&binaries, folder.path(), &database, &redis).await?;
-        let outcome = Runs::default().once(&ours, rate.parse().context("RATE is webhooks a second")?).await?;
-        println!(
-            "p50 {:.2} ms, p99 {:.2} ms, {} failed, {} late",
-            outcome.p50_ms, outcome.p99_ms, outcome.failed, outcome.late
-        );
+        // Runs of ours, to look at.
+        let (ours, mut runs) = (gateway(&binaries, folder.path(), &database, &redis).await?, Runs::default());
+        for rate in rate.split(',') {
+            let outcome =
+                runs.once(&ours, rate.parse().context("RATE is webhooks a second, or several rates")?).await?;
+            println!(
+                "{rate}/s: p50 {:.2} ms, p99 {:.2} ms, {} failed, {} late",
+                outcome.p50_ms, outcome.p99_ms, outcome.failed, outcome.late
+            );
+        }
         return Ok(());
     }
     let mut runs = Runs::default();
     let (mut rates, mut durable, mut fast, mut at_rate) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut beside_slow, mut memory) = (Vec::new(), Vec::new());
     for round in 0..rounds()? {
+        settle(&database).await?;
         let ours = gateway(&binaries, folder.path(), &database, &redis).await?;
         let rate = runs.highest(&ours, rates.last().copied()).await?;
         at_rate.push(runs.once(&ours, RATE).await?.p99_ms);
@@ -80,6 +97,7 @@ async fn main() -> anyhow::Result<()> {
         ensure!(slow_sockets.held() >= SLOW_SOCKETS / 2, "only {} slow sockets were open", slow_sockets.held());
         drop(slow_sockets);
         drop(ours);
+        settle(&database).await?;
         let python_durable = System::python(&python, &baseline, Some(&database)).await?;
         let slow = runs.highest(&python_durable, durable.last().map(|ratio| rate / ratio)).await?;
         drop(python_durable);

@@ -120,6 +120,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         http.response.status_code = field::Empty,
         error.type = field::Empty,
         trace_id = field::Empty,
+        account = field::Empty,
     );
     match request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         Some(parent) => telemetry::set_parent(&span, parent),

@@ -21,7 +21,7 @@ use http::{
 };
 use service_kit::telemetry;
 use store::{Accepted, StoreError, Why};
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, field::display};
 
 use crate::{Shared, accounts::WebhookAccount, body, respond};
 
@@ -93,8 +93,8 @@ fn asked(account: Option<&WebhookAccount>, uri: &Uri) -> Response {
     }
 }
 
-#[tracing::instrument(name = "webhook", skip_all, fields(account = %account.account))]
 async fn receive(shared: &Shared, account: &WebhookAccount, headers: &HeaderMap, body: Body) -> Response {
+    Span::current().record("account", display(&account.account));
     let limits = &shared.config.webhook;
     let bytes_max = limits.body_bytes_max.max(account.channel.webhook_bytes_min());
     let body = match body::read(headers, body, bytes_max, limits.body_read_timeout).await {

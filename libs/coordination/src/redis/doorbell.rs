@@ -33,7 +33,7 @@ impl Redis {
     pub fn ring(&self, conversation: ConversationId, traceparent: Option<&str>) {
         let ring = Ring { conversation, traceparent: traceparent.map(str::to_owned) };
         if self.rings.try_send(ring).is_err() {
-            count_dropped(&self.bells_dropped);
+            count_dropped(&self.bells_dropped, 1);
         }
     }
 
@@ -225,15 +225,15 @@ pub(super) async fn send_rings(
     dropped: Arc<AtomicU64>,
 ) {
     let mut batch = Vec::with_capacity(RINGS_AT_ONCE);
-    while rings.recv_many(&mut batch, RINGS_AT_ONCE).await > 0 {
+    loop {
+        let count = rings.recv_many(&mut batch, RINGS_AT_ONCE).await;
+        if count == 0 {
+            return;
+        }
         connected(&client).await;
-        // fred writes them one behind the other without waiting for answers between.
-        let sent = batch.drain(..).map(|ring| send_ring(&client, &names, ring));
-        for outcome in futures::future::join_all(sent).await {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a ring was dropped; the sweeper rings again");
-                count_dropped(&dropped);
-            }
+        if let Err(error) = send(&client, &names, batch.drain(..)).await {
+            tracing::debug!(%error, count, "rings were dropped; the sweeper rings again");
+            count_dropped(&dropped, count as u64);
         }
     }
 }
@@ -245,19 +245,24 @@ async fn connected(client: &Client) {
     }
 }
 
-async fn send_ring(client: &WithOptions<Client>, names: &Names, ring: Ring) -> Result<(), fred::error::Error> {
-    let mut fields = vec![("conversation", ring.conversation.to_string())];
-    fields.extend(ring.traceparent.map(|traceparent| ("traceparent", traceparent)));
-    let sent = client.xadd(names.stream.as_str(), false, None, "*", fields);
+/// All of them at once: a command each costs us and Redis several times as much.
+async fn send(
+    client: &WithOptions<Client>,
+    names: &Names,
+    rings: impl Iterator<Item = Ring>,
+) -> Result<(), fred::error::Error> {
+    let arguments: Vec<String> =
+        rings.flat_map(|ring| [ring.conversation.to_string(), ring.traceparent.unwrap_or_default()]).collect();
+    let sent = client.eval(scripts::RING, vec![names.stream.clone()], arguments);
     // fred's own timeout does not cover the wait for a place in its buffer.
     tokio::time::timeout(COMMAND_TIMEOUT * 2, sent)
         .await
         .unwrap_or_else(|_| Err(fred::error::Error::new(fred::error::ErrorKind::Timeout, "no place in the buffer")))
 }
 
-fn count_dropped(dropped: &AtomicU64) {
-    dropped.fetch_add(1, Ordering::Relaxed);
-    metrics::counter!(metric::BELLS_DROPPED).increment(1);
+fn count_dropped(dropped: &AtomicU64, count: u64) {
+    dropped.fetch_add(count, Ordering::Relaxed);
+    metrics::counter!(metric::BELLS_DROPPED).increment(count);
 }
 
 fn items(value: Value) -> Vec<Value> {

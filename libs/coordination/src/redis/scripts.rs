@@ -28,6 +28,18 @@ end
 return 0
 ";
 
+/// KEYS: stream. ARGV: by turns a conversation and its `traceparent`, which may be empty. Rings for each.
+pub const RING: &str = r"
+for i = 1, #ARGV, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('XADD', KEYS[1], '*', 'conversation', ARGV[i])
+  else
+    redis.call('XADD', KEYS[1], '*', 'conversation', ARGV[i], 'traceparent', ARGV[i + 1])
+  end
+end
+return 0
+";
+
 /// KEYS: stream. ARGV: group, entries counted at most. Gives the id that was delivered last, the lag (or nothing) and
 /// whether the lag had to be corrected: somebody's XDEL, XTRIM by length or group at an arbitrary id, or a restart, makes
 /// what `XINFO GROUPS` tells an autoscaler wrong or nothing at all. A stream with too many entries on both sides of the

@@ -10,6 +10,7 @@ use crate::support::{Db, account, answer, on_both_engines, tenant, text};
 on_both_engines!(
     sixteen_copies_at_once_make_one_row,
     a_key_twice_in_one_group_takes_one_seq,
+    a_group_of_known_people_strangers_and_repeats_goes_in_whole,
     concurrent_groups_leave_no_gaps,
     groups_in_opposite_order_both_go_in,
     a_repeat_rings_until_it_is_answered,
@@ -58,6 +59,30 @@ async fn a_key_twice_in_one_group_takes_one_seq(db: &Db) {
     let seen: Vec<_> = accepted.iter().map(|a| (a.seq, a.duplicate, a.ring)).collect();
     assert_eq!(seen, [(1, false, true), (2, false, true), (1, true, true), (3, false, true)]);
     assert_eq!(db.number("select next_seq from conversations".to_owned()).await, 3);
+}
+
+async fn a_group_of_known_people_strangers_and_repeats_goes_in_whole(db: &Db) {
+    let seen = async |group: &[_]| {
+        let accepted = db.store.accept(group).await.expect("accepted");
+        accepted.iter().map(|accepted| (accepted.seq, accepted.duplicate)).collect::<Vec<_>>()
+    };
+    db.say("p", "m1").await;
+    let words = |peer: &str, id: &str| text("acme", peer, id);
+    assert_eq!(
+        seen(&[words("p", "m2"), words("q", "m3"), words("p", "m4")]).await,
+        [(2, false), (1, false), (3, false)]
+    );
+    assert_eq!(
+        seen(&[words("q", "m5"), words("p", "m6"), words("q", "m7")]).await,
+        [(2, false), (4, false), (3, false)]
+    );
+    assert_eq!(
+        seen(&[words("q", "m8"), words("p", "m2"), words("q", "m9")]).await,
+        [(4, false), (2, true), (5, false)]
+    );
+    assert_eq!(db.number("select count(*) from inbox".to_owned()).await, 9);
+    assert_eq!(db.number("select count(*) from messages".to_owned()).await, 9);
+    assert_eq!(db.number("select cast(sum(next_seq) as bigint) from conversations".to_owned()).await, 9);
 }
 
 async fn concurrent_groups_leave_no_gaps(db: &Db) {

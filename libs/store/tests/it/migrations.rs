@@ -11,20 +11,20 @@ async fn goes_up_and_down(db: &Db) {
     assert!(!store.schema_ready().await.expect("an answer"));
     assert!(matches!(store.verify().await, Err(StoreError::SchemaOld)));
     assert!(matches!(store.runnable_count().await, Err(StoreError::SchemaOld)), "a missing table is named so");
-    assert_eq!(store.migrate_up().await.expect("up"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(store.migrate_up().await.expect("up"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     assert_eq!(store.migrate_up().await.expect("up"), [] as [i64; 0]);
     assert!(store.schema_ready().await.expect("an answer"));
     store.verify().await.expect("verified");
-    assert_eq!(store.migrate_down(1).await.expect("down"), [12]);
+    assert_eq!(store.migrate_down(1).await.expect("down"), [13]);
     assert!(!store.schema_ready().await.expect("an answer"));
-    assert_eq!(store.migrate_down(99).await.expect("down"), [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(store.migrate_down(99).await.expect("down"), [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     let left = if db.is_postgres() {
         "select count(*) from information_schema.tables where table_schema = 'public'"
     } else {
         "select count(*) from sqlite_master where type = 'table'"
     };
     assert_eq!(db.number(left.to_owned()).await, 1, "only schema_migrations is left");
-    assert_eq!(store.migrate_up().await.expect("up"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(store.migrate_up().await.expect("up"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     let status = store.migration_status().await.expect("a status");
     assert!(status.iter().all(|row| row.applied && row.unchanged));
 }
@@ -39,7 +39,7 @@ async fn two_runners_apply_each_once(db: &Db) {
         applied.extend(run.expect("no panic").expect("up"));
     }
     applied.sort_unstable(); // SQLite's lock is per migration, so runners may take turns
-    assert_eq!(applied, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(applied, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
 }
 
 async fn a_changed_or_later_schema_is_refused(db: &Db) {
@@ -48,7 +48,7 @@ async fn a_changed_or_later_schema_is_refused(db: &Db) {
     for result in
         [db.store.migrate_up().await.err(), db.store.migrate_down(1).await.err(), db.store.verify().await.err()]
     {
-        assert!(matches!(result, Some(StoreError::SchemaNewer { found: 99, known: 12 })), "{result:?}");
+        assert!(matches!(result, Some(StoreError::SchemaNewer { found: 99, known: 13 })), "{result:?}");
     }
     assert!(db.store.schema_ready().await.expect("an answer"), "releases expand first");
     assert!(db.store.migration_status().await.expect("a status").iter().any(|row| row.version == 99 && row.applied));

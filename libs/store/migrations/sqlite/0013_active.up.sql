@@ -1,0 +1,1 @@
+-- SQLite writes to an index only what changes in it.
