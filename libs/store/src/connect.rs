@@ -100,7 +100,7 @@ impl Target {
 
 /// The session settings of every PostgreSQL connection: a stopped process must not hold a row lock for hours.
 pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions {
-    let lock_timeout = if role == Role::Gateway { "200ms" } else { "500ms" };
+    let (lock_timeout, statement_timeout) = if role == Role::Gateway { ("200ms", "2s") } else { ("500ms", "10s") };
     // Every statement of gateway and worker finds few rows by an index. While a table is young, or grew since it was
     // analysed, a plan would read all of it, and stay.
     // Nor do the values that are looked for decide which index finds them: a statement is planned once.
@@ -113,7 +113,7 @@ pub(crate) fn session(options: PgConnectOptions, role: Role) -> PgConnectOptions
         })
         .options([
             ("idle_in_transaction_session_timeout", "5s"),
-            ("statement_timeout", "10s"),
+            ("statement_timeout", statement_timeout),
             ("lock_timeout", lock_timeout),
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "2"),

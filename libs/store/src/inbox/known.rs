@@ -17,8 +17,8 @@ use crate::{
 const MESSAGE_KEY: &str = "inbox_message_key";
 
 impl Store {
-    /// Accepts messages on PostgreSQL. None, and nothing is kept, when one of them was accepted before, is there twice,
-    /// moves a conversation, or has somebody new to be made or named.
+    /// Accepts messages on PostgreSQL. None, and nothing is kept or locked, when one of them was accepted before, is there
+    /// twice, moves a conversation, or has somebody new to be made or named.
     pub(super) async fn accept_known(
         &self,
         messages: &[Incoming],
@@ -32,9 +32,10 @@ impl Store {
         let bodies = messages.iter().map(|message| serde_json::to_string(&message.content)).collect::<Result<_, _>>();
         let bodies: Vec<String> = bodies.map_err(|error| StoreError::Payload(error.to_string()))?;
         let texts = |of: fn(&Incoming) -> &str| messages.iter().map(|m| of(m).to_owned()).collect::<Vec<String>>();
-        // A row is locked and read as it stands then, so its next number is right whoever counted meanwhile. What was
-        // accepted meanwhile is not seen, and its key refuses the whole statement. Rows go in by their keys' order, as on
-        // the long way: two groups with the same messages would wait for each other.
+        // A conversation is locked and read as it stands then, so its next number is right whoever counted meanwhile. What
+        // was accepted meanwhile is not seen, and its key refuses the whole statement. Conversations are locked, and rows
+        // go in, in one order, as on the long way: two groups would wait for each other. Each look is a subquery of its
+        // own, as a join lets the planner of a young table read all of it.
         let accept = sql!(
             "with n as (select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality "
             "as n(tenant, account, peer, channel, user_id, provider, message, is_named, payload, body, n)), "
@@ -44,10 +45,11 @@ impl Store {
             "as person from n), "
             "f as materialized (select * from k where conversation is not null and person is not null "
             "and not (is_named and (select q.contact_name is null from person q where q.id = k.person)) "
-            "and not exists (select 1 from inbox i where i.tenant = k.tenant and i.provider = k.provider "
-            "and i.account = k.account and i.provider_message_id = k.message)), "
-            "l as materialized (select f.*, c.next_seq from f join conversations c on c.id = f.conversation "
-            "order by c.id for update of c), "
+            "and (select true from inbox i where i.tenant = k.tenant and i.provider = k.provider "
+            "and i.account = k.account and i.provider_message_id = k.message) is null), "
+            "l as materialized (select f.*, c.next_seq from "
+            "(select * from f where (select count(*) from f) = cardinality($1) order by conversation) as f "
+            "cross join lateral (select next_seq from conversations where id = f.conversation for update) as c), "
             "g as materialized (select l.*, next_seq + row_number() over (partition by conversation order by n) as seq, "
             "(select " now ") as at from l), "
             "whole as materialized (select count(*) = cardinality($1) as yes from g), "
@@ -90,5 +92,60 @@ impl Store {
             Ok(Accepted { conversation, seq: row.int("seq")?, duplicate: false, ring: true })
         });
         accepted.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{Account, Tenant};
+
+    use super::*;
+    use crate::{Role, StoreConfig};
+
+    fn says(peer: &str, id: &str) -> Incoming {
+        Incoming {
+            tenant: Tenant::new("acme").expect("a tenant"),
+            account: "infobip:main".parse::<Account>().expect("an account"),
+            peer: peer.to_owned(),
+            user: peer.to_owned(),
+            provider: "infobip".to_owned(),
+            provider_message_id: id.to_owned(),
+            written_at: None,
+            contact_name: Some("Ana".to_owned()),
+            phone: None,
+            quoted: None,
+            content: Content::Text { text: id.to_owned() },
+            traceparent: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_goes_the_short_way_and_anything_else_the_long_one() {
+        let server = testkit::Postgres::shared().await.expect("a PostgreSQL server");
+        let url = server.database().await.expect("a database");
+        let connect_wait = Duration::from_secs(5);
+        let config = StoreConfig { url, max_connections: 2, connect_wait, role: Role::Gateway };
+        let store = Store::connect(&config).await.expect("a connection");
+        store.migrate_up().await.expect("the schema");
+        let short = async |group: &[Incoming]| {
+            let payloads: Vec<String> = group.iter().map(|_| "{}".to_owned()).collect();
+            let accepted = store.accept_known(group, &payloads).await.expect("an answer");
+            accepted.map(|accepted| accepted.iter().map(|accepted| accepted.seq).collect::<Vec<_>>())
+        };
+        assert_eq!(short(&[says("p", "m1")]).await, None, "a stranger");
+        let mut nameless = says("q", "m2");
+        nameless.contact_name = None;
+        store.accept(&[says("p", "m1"), nameless]).await.expect("accepted");
+        assert_eq!(short(&[says("p", "m3"), says("p", "m4")]).await, Some(vec![2, 3]));
+        assert_eq!(short(&[says("p", "m5"), says("r", "m6")]).await, None, "a stranger among them");
+        assert_eq!(short(&[says("p", "m5"), says("p", "m1")]).await, None, "a repeat");
+        assert_eq!(short(&[says("p", "m5"), says("p", "m5")]).await, None, "twice");
+        assert_eq!(short(&[says("p", "m5"), says("q", "m6")]).await, None, "somebody who has a name now");
+        let to = "s".to_owned();
+        let moved = Incoming { content: Content::Moved { kind: "changed_number".to_owned(), to }, ..says("p", "m7") };
+        assert_eq!(short(&[moved]).await, None, "a chat that moves");
+        assert_eq!(short(&[says("p", "m5")]).await, Some(vec![4]), "nothing of the others was kept");
     }
 }

@@ -111,12 +111,16 @@ async fn concurrent_groups_leave_no_gaps(db: &Db) {
 }
 
 async fn groups_in_opposite_order_both_go_in(db: &Db) {
-    for round in 0..20 {
-        let (a, b) = (format!("a{round}"), format!("b{round}"));
-        let one = [text("acme", &a, &format!("1{a}")), text("acme", &b, &format!("1{b}"))];
-        let two = [text("acme", &b, &format!("2{b}")), text("acme", &a, &format!("2{a}"))];
+    const PEOPLE: usize = 100;
+    for round in 0..10 {
+        // New people, and at every second time those of the time before.
+        let say = |way: &str, person: usize| {
+            text("acme", &format!("p{}-{person}", round / 2), &format!("{way}-{round}-{person}"))
+        };
+        let one: Vec<_> = (0..PEOPLE).map(|person| say("up", person)).collect();
+        let two: Vec<_> = (0..PEOPLE).rev().map(|person| say("down", person)).collect();
         let (one, two) = tokio::join!(db.store.accept(&one), db.store.accept(&two));
-        assert_eq!(one.expect("accepted").len() + two.expect("accepted").len(), 4);
+        assert_eq!(one.expect("accepted").len() + two.expect("accepted").len(), 2 * PEOPLE);
     }
 }
 
