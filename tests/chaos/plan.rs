@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+
+use crate::storm;
 
 /// Every part.
 const ALL: &str = "storm providers pauses redis sentinel partitions rolling slow outage";
@@ -12,7 +14,7 @@ const ALL: &str = "storm providers pauses redis sentinel partitions rolling slow
 pub struct Plan {
     /// `CHAOS_MESSAGES`: of the run with kills.
     pub messages: usize,
-    /// `CHAOS_KILLS`: of services, in the run with kills.
+    /// `CHAOS_KILLS`: of services, in the run with kills; those of PostgreSQL and Redis are counted on top.
     pub kills: usize,
     /// `CHAOS_MINUTES`: over which the messages of the run with kills are spread.
     pub over: Duration,
@@ -24,7 +26,8 @@ pub struct Plan {
     pub provider: (usize, usize),
     /// `CHAOS_PAUSES`: of workers past their lease, in the run with pauses.
     pub pauses: u32,
-    /// `CHAOS_FLUSHES`: FLUSHALL in the run without Redis' memory.
+    /// `CHAOS_FLUSHES`: FLUSHALL in the run without Redis' memory, at least: as often, in the time without the outage, and on
+    /// until all is answered.
     pub flushes: u32,
     /// `CHAOS_REDIS_OUTAGE_S`: once in that run.
     pub redis_outage: Duration,
@@ -46,10 +49,19 @@ impl Plan {
     /// Reads the variables.
     ///
     /// # Errors
-    /// The variable that is no number.
+    /// The variable that is no number, or names no part.
     pub fn from_environment() -> anyhow::Result<Self> {
         let minutes: f64 = variable("CHAOS_MINUTES", 0.5)?;
-        let parts = std::env::var("CHAOS_PARTS").unwrap_or_else(|_| ALL.to_owned());
+        let parts = std::env::var("CHAOS_PARTS").ok().filter(|parts| !parts.trim().is_empty());
+        let parts = parts.unwrap_or_else(|| ALL.to_owned());
+        let parts: Vec<String> = parts.split([' ', ',']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        for part in &parts {
+            let known = ALL.split(' ').any(|known| known == part)
+                || part
+                    .strip_prefix("providers/")
+                    .is_some_and(|one| storm::PROVIDERS.iter().any(|(.., name)| *name == one));
+            ensure!(known, "CHAOS_PARTS names {part}, which is no part: {ALL}, or providers/echo_hold");
+        }
         Ok(Self {
             messages: variable("CHAOS_MESSAGES", 150)?,
             kills: variable("CHAOS_KILLS", 12)?,
@@ -65,7 +77,7 @@ impl Plan {
             old_binaries: std::env::var_os("CHAOS_OLD_BINARIES").filter(|path| !path.is_empty()).map(PathBuf::from),
             db_outages: variable("CHAOS_DB_OUTAGES", 2)?,
             slow_messages: variable("CHAOS_SLOW_MESSAGES", 60)?,
-            parts: parts.split([' ', ',']).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
+            parts,
         })
     }
 }

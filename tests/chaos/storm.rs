@@ -72,20 +72,21 @@ fn cuts(over: Duration, messages: usize) -> Duration {
     over.mul_f64((50.0 / messages.max(1) as f64).min(0.3))
 }
 
+/// What becomes of our key, whether an end that nobody saw is held, and the name of the run.
+pub const PROVIDERS: [(Repeats, bool, &str); 4] = [
+    (Repeats::Echo, false, "echo_resend"),
+    (Repeats::Echo, true, "echo_hold"),
+    (Repeats::Forget, false, "forget_resend"),
+    (Repeats::Forget, true, "forget_hold"),
+];
+
 /// Providers that do not honour a key, under both policies; or the one of them that is named.
 pub async fn providers(plan: &Plan, only: &str) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     let (messages, kills) = plan.provider;
     let over = plan.over.mul_f64(messages as f64 / plan.messages.max(1) as f64);
     let every = over / u32::try_from(kills.max(1))?;
-    let all = [
-        (Repeats::Echo, false, "echo_resend"),
-        (Repeats::Echo, true, "echo_hold"),
-        (Repeats::Forget, false, "forget_resend"),
-        (Repeats::Forget, true, "forget_hold"),
-    ];
-    ensure!(only.is_empty() || all.iter().any(|(.., name)| *name == only), "providers/{only} is none of the four");
-    for (provider, hold, name) in all.into_iter().filter(|(.., name)| only.is_empty() || *name == only) {
+    for (provider, hold, name) in PROVIDERS.into_iter().filter(|(.., name)| only.is_empty() || *name == only) {
         let send = Some(cuts(over, messages));
         let schedule = Schedule { kill: Some(every), kills_max: kills, send, ..Schedule::default() };
         let load = Load { messages, people: plan.people, over, seed: plan.seed };

@@ -15,6 +15,7 @@ journeys! {
     sixteen_copies_are_answered_once,
     a_stranger_is_told_and_nothing_runs,
     what_is_missing_is_asked_one_by_one,
+    a_wish_that_names_something_of_the_list_is_a_wish,
     a_cancelled_effect_never_happens,
     a_change_of_language_is_followed,
 }
@@ -125,6 +126,19 @@ async fn what_is_missing_is_asked_one_by_one(world: World) {
     assert_eq!(effects.len(), 1, "{effects:?}");
     assert_eq!(effects[0].operation, "POST /vehicles/{vehicle_id}/damage-reports");
     assert_eq!(effects[0].body["severity"], "drivable");
+}
+
+async fn a_wish_that_names_something_of_the_list_is_a_wish(world: World) {
+    let mut ana = world.person(ANA);
+    ana.says("Which vehicles are free tomorrow?").await;
+    ana.hears(&["ZG 1234-AB"]).await;
+    ana.says("book the red Octavia tomorrow 9-12").await;
+    ana.hears(&["Octavia", "09:00", "12:00"]).await;
+    ana.says("cancel").await;
+    ana.hears(&["nothing"]).await;
+    ana.says("the red Octavia").await;
+    ana.hears(&["Savska"]).await;
+    assert!(world.effects().is_empty(), "{:?}", world.effects());
 }
 
 async fn a_cancelled_effect_never_happens(world: World) {

@@ -138,6 +138,7 @@ act-done-plain = Erledigt
 changed = Geändert: { $what }. Der Rest bleibt.
 number-is = Nummer { $number }.
 cancelled = Gut, es wurde nichts gemacht.
+lapsed = Wonach ich gefragt habe, hat sich inzwischen geändert; gemacht wurde nichts.
 opted-out = Gut, du bekommst keine Nachrichten mehr, um die du nicht gebeten hast. Auf das, was du schreibst, antworte ich weiterhin. Schreib START, um sie wieder zu bekommen.
 opted-in = Gut, du bekommst wieder Nachrichten. Schreib STOP, um sie zu beenden.
 left = Gut.

@@ -37,6 +37,7 @@ act-done-plain = Done
 changed = Changed: { $what }. The rest stays.
 number-is = Number { $number }.
 cancelled = Okay, nothing was done.
+lapsed = What I asked about has changed meanwhile, so nothing was done.
 opted-out = Okay, you get no more messages that you did not ask for. I still answer what you write. Write START to get them again.
 opted-in = Good, you get messages again. Write STOP at any time to end them.
 left = Okay.

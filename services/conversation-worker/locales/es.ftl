@@ -138,6 +138,7 @@ act-done-plain = Hecho
 changed = Cambiado: { $what }. Lo demás queda igual.
 number-is = Número { $number }.
 cancelled = De acuerdo, no se ha hecho nada.
+lapsed = Lo que te pregunté ha cambiado entretanto, así que no se ha hecho nada.
 opted-out = De acuerdo, no recibirás más mensajes que no hayas pedido. Sigo respondiendo a lo que escribas. Escribe START para volver a recibirlos.
 opted-in = Bien, volverás a recibir mensajes. Escribe STOP para dejar de recibirlos.
 left = De acuerdo.

@@ -85,6 +85,7 @@ act-done-plain = Gotovo
 changed = Promijenjeno: { $what }. Ostalo ostaje.
 number-is = Broj { $number }.
 cancelled = Dobro, ništa nije upisano.
+lapsed = To o čemu sam pitao u međuvremenu se promijenilo, pa ništa nije upisano.
 opted-out = Dobro, više ti neću slati poruke koje nisi tražio. I dalje odgovaram na ono što napišeš. Napiši KRENI ako ih opet želiš.
 opted-in = Dobro, opet ćeš dobivati poruke. Napiši STOP kad ih više ne želiš.
 left = Dobro.

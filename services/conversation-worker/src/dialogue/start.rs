@@ -15,7 +15,7 @@ use super::{
     words::{left_over, naming, pronoun},
 };
 use crate::{
-    language::{ordinal, verbs::inquires},
+    language::{choose::is_filler, ordinal, token::Kind, tokens, verbs::inquires},
     turn::{Hit, SearchAnswer, Suggestion},
 };
 
@@ -187,9 +187,12 @@ fn refers(scope: &mut Scope<'_>, sentence: &str) -> Step<bool> {
             return Ok(true);
         }
     }
-    // "The caddy": a row by its words, when they say nothing else.
+    // "The caddy": a row by its words, when they say nothing else; "book the caddy tomorrow" is a wish.
     let names = naming(sentence);
-    if last.list && !names.is_empty() && names.len() <= 4 {
+    let said_all = tokens(sentence)
+        .iter()
+        .all(|token| token.kind == Kind::Mark || is_filler(&token.text) || names.contains(&token.text));
+    if last.list && said_all && !names.is_empty() && names.len() <= 4 {
         let pick: Vec<_> = last
             .rows
             .iter()

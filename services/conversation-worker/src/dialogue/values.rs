@@ -60,11 +60,19 @@ fn is_new_wish(scope: &mut Scope<'_>, text: &str) -> Step<bool> {
     Ok(true)
 }
 
+/// The document changed since the question was asked: its words are a wish of their own.
+fn lapse(scope: &mut Scope<'_>, text: &str) -> Step<()> {
+    scope.state.open = None;
+    let told = scope.text("lapsed", &[]);
+    scope.lead.push(told);
+    start::wish(scope, text)
+}
+
 /// The answer to a question for a field.
 pub fn field(scope: &mut Scope<'_>, open: Open, key: &str, text: &str) -> Step<()> {
     let Some(mut task) = open.task.clone() else { return cancel(scope) };
     let Some(frame) = task.frames.last_mut() else { return cancel(scope) };
-    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return lapse(scope, text) };
     let Some(wanted) = operation.field(key).cloned() else { return cancel(scope) };
     let listed = schema::options(&wanted.schema);
     if !listed.is_empty() && wishes(text) && is_new_wish(scope, text)? {
@@ -167,7 +175,7 @@ pub fn at_confirm(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
     let led = leading(text);
     let rest = led.map_or(text, |(_, rest)| rest);
     let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
-    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return lapse(scope, text) };
     let said = Sentence::new(rest, &scope.place, None);
     let filled = fill::fill(&operation, frame, &said, &scope.place, true);
     if let Some((key, bad)) = filled.bad {
@@ -246,7 +254,7 @@ fn short(scope: &Scope<'_>, field: &openapi::Field, value: &Value, open: &Open) 
 pub fn at_change(scope: &mut Scope<'_>, open: Open, text: &str) -> Step<()> {
     let Some(mut task) = open.task.clone() else { return cancel(scope) };
     let Some(frame) = task.frames.first_mut() else { return cancel(scope) };
-    let Some(operation) = scope.operation_of(&frame.clone())? else { return cancel(scope) };
+    let Some(operation) = scope.operation_of(&frame.clone())? else { return lapse(scope, text) };
     let place = ordinal::ordinal(text).and_then(|n| ordinal::place(n, open.offers.len()));
     if let Some(offer) = place.and_then(|at| open.offers.get(at).cloned()) {
         return take(scope, open, offer);

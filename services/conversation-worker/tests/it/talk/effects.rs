@@ -21,6 +21,26 @@ fn the_words_of_a_name_outweigh_what_was_listed_before() {
 }
 
 #[test]
+fn a_wish_with_the_name_of_something_listed_is_a_wish() {
+    let mut talk = Talk::new();
+    talk.says("which rooms are free tomorrow?").expect(&["Krleža"]);
+    talk.says("book Krleža tomorrow 9-12").expect(&["Krleža", "09:00"]).expect_buttons(&["Yes"]);
+    talk.says("cancel").says("which rooms are free tomorrow?").says("the red one").expect(&["Krleža"]);
+    assert!(!talk.answer().question, "{}", talk.transcript());
+}
+
+#[test]
+fn a_wish_at_a_question_whose_operation_changed_is_answered() {
+    for question in ["book the red room tomorrow 9-12", "book the red room"] {
+        let mut talk = Talk::new();
+        talk.says(question);
+        assert!(talk.answer().question, "{}", talk.transcript());
+        talk.document_changes().says("show me the poetry books").expect(&["changed meanwhile", "Leaves of Grass"]);
+        talk.expect_effects(0);
+    }
+}
+
+#[test]
 fn a_field_that_is_named_with_its_new_value_is_changed() {
     for change in ["change the pages to 300", "set pages to 300", "change the number of pages to 300"] {
         let mut talk = Talk::new();
