@@ -1,6 +1,6 @@
 //! Reads what the platform, the backend and the database saw, and says what was lost, repeated, out of order or doubled.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use simulator::infobip::Send;
 use sqlx::{Connection as _, PgConnection};
@@ -157,7 +157,7 @@ fn judge(records: &Records, sent: &[Send], acted: &[u64], written: &[Written], k
     let mut verdict = Verdict { messages: written.len(), dead_letters: records.dead_letters, ..Verdict::default() };
     let shown = sends(sent, records, &mut verdict);
     answers(written, records, &shown, &mut verdict);
-    effects(acted, written, &mut verdict);
+    effects(acted, written, (records, &shown), &mut verdict);
     events(records, kills, &mut verdict);
     verdict
 }
@@ -224,23 +224,34 @@ fn answers(written: &[Written], records: &Records, shown: &HashMap<Uuid, String>
 }
 
 /// One effect for each confirmed wish, none for others.
-fn effects(acted: &[u64], written: &[Written], verdict: &mut Verdict) {
+fn effects(
+    acted: &[u64],
+    written: &[Written],
+    (records, shown): (&Records, &HashMap<Uuid, String>),
+    verdict: &mut Verdict,
+) {
     let mut effects: HashMap<u64, usize> = HashMap::new();
     for number in acted {
         *effects.entry(*number).or_default() += 1;
     }
-    let confirmed: BTreeSet<u64> = written.iter().filter(|one| one.wish == Wish::Yes).map(|one| one.number).collect();
+    let yes = written.iter().filter(|one| one.wish == Wish::Yes);
+    let confirmed: BTreeMap<u64, &str> = yes.map(|one| (one.number, &*one.message_id)).collect();
     for (number, count) in &effects {
-        let allowed = usize::from(confirmed.contains(number));
+        let allowed = usize::from(confirmed.contains_key(number));
         if *count > allowed {
             verdict.double_effects += count - allowed;
             verdict.example(format!("parcel {number} is picked up {count} times, confirmed {allowed}"));
         }
     }
     verdict.confirmed = confirmed.len();
-    for number in confirmed.iter().filter(|number| !effects.contains_key(number)) {
+    for (number, message) in confirmed.iter().filter(|(number, _)| !effects.contains_key(number)) {
         verdict.missing_effects += 1;
-        verdict.example(format!("parcel {number} is confirmed and not picked up"));
+        let told = records.inbox.get(*message).map(|(conversation, seq)| {
+            let first = (*conversation, records.first_of(*conversation, *seq));
+            let answers = records.outbox.iter().filter(|(_, row)| (row.conversation, row.order.0) == first);
+            answers.filter_map(|(id, _)| shown.get(id)).collect::<Vec<_>>()
+        });
+        verdict.example(format!("parcel {number} is confirmed and not picked up; the yes was answered {told:?}"));
     }
 }
 

@@ -88,6 +88,7 @@ async fn main() -> anyhow::Result<()> {
         settle(&database).await?;
         let ours = gateway(&binaries, folder.path(), &database, &redis).await?;
         let rate = runs.highest(&ours, rates.last().copied()).await?;
+        settle(&database).await?;
         at_rate.push(runs.once(&ours, RATE).await?.p99_ms);
         let slow_sockets = SlowSockets::open(ours.address, ours.path).await?;
         let beside = runs.once(&ours, RATE_BESIDE_SLOW).await?;
