@@ -7,7 +7,7 @@ use ingress_gateway::{App, Config, DEFAULTS, Parts, SERVICE};
 use service_kit::{cli, net, ops};
 use tokio_util::sync::CancellationToken;
 
-/// The allocator of the C library took a sixth of a gateway's time in `make bench-ingest`.
+/// The allocator of the C library took a fifth of a gateway's time in `make bench-ingest`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
