@@ -227,3 +227,20 @@ async fn whatever_a_person_sends_through_meta_is_answered_on_the_page() {
 async fn whatever_a_person_sends_on_telegram_is_answered_on_the_page() {
     a_day_on("telegram").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_words_after_a_restart_are_answered_on_every_platform() {
+    let mut started = DefaultStart::new();
+    let chromium = Chromium::start().await;
+    for again in [false, true] {
+        if again {
+            started = started.again();
+        }
+        for platform in ["infobip", "meta", "telegram"] {
+            let phone = Phone::open(&chromium, &started, platform).await;
+            phone.says("help").await;
+            phone.hears("I can help with").await;
+        }
+    }
+    chromium.close().await;
+}

@@ -552,7 +552,16 @@ impl DefaultStart {
 
     /// The same with arguments and variables.
     pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::in_folder(tempfile::tempdir().expect("a folder"), arguments, environment)
+    }
+
+    /// Ends it, and starts it again with the data that it left.
+    pub fn again(mut self) -> Self {
+        assert_eq!(self.process.terminate(), Some(0), "{}", self.process.log());
+        Self::in_folder(self.folder, &[], &[])
+    }
+
+    fn in_folder(folder: tempfile::TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let [http, console, ops] = [free_address(), free_address(), free_address()];
         let log = folder.path().join("dragoman.log");
         let mut command = Command::new(path_of("dragoman"));

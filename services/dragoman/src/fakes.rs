@@ -31,8 +31,6 @@ pub const FLEET_ZONE: &str = "Europe/Zagreb";
 
 /// Id of the sender's number on Meta's Cloud API.
 const META_NUMBER_ID: &str = "106540352242922";
-/// Id of the bot, with which its token begins.
-const BOT_ID: &str = "110201543";
 const BOT_NAME: &str = "dragoman_demo_bot";
 
 /// A simulated platform that serves.
@@ -265,9 +263,15 @@ pub fn account(platform: &Platform) -> AccountConfig {
     AccountConfig::Infobip(platform.account.clone())
 }
 
-/// A bot's token: its id, a colon, 35 characters.
+/// A bot's token: its id, a colon, 35 characters. Each is of another bot: a platform that starts counts its messages from
+/// one again, and the inbox, which outlasts it, knows messages by their bot and number.
 pub(crate) fn fresh_bot_token() -> String {
-    format!("{BOT_ID}:AAE{}", fresh_secret())
+    format!("{}:AAE{}", fresh_bot_id(), fresh_secret())
+}
+
+/// Ten digits, as bots have.
+fn fresh_bot_id() -> u128 {
+    1_000_000_000 + Uuid::new_v4().as_u128() % 9_000_000_000
 }
 
 /// 32 characters that nobody guesses.
