@@ -15,6 +15,9 @@ use crate::{
 /// Seconds after a kill, behind which a takeover is told: what a lease lasts, and the sweep that finds it over.
 const LATE_S: f64 = 35.0;
 
+/// Seconds after its question, behind which a yes is asked again.
+const YES_S: i64 = 90;
+
 /// What a run came to.
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -34,8 +37,10 @@ pub struct Verdict {
     pub unexplained: usize,
     /// Wishes that were confirmed.
     pub confirmed: usize,
-    /// Those without an effect.
+    /// Those without an effect, besides the late ones.
     pub missing_effects: usize,
+    /// Those whose yes was accepted so long after its question that the person was asked again.
+    pub late: usize,
     /// Sends whose end nobody knew, as the database saw it.
     pub unknown: usize,
     /// Sends of ours that ended held.
@@ -70,6 +75,16 @@ struct Outbox {
     conversation: Uuid,
     order: (i64, i64),
     status: String,
+    question: bool,
+    sent_at: Option<i64>,
+}
+
+struct Inbox {
+    conversation: Uuid,
+    seq: i64,
+    accepted_at: i64,
+    /// The message of ours that it answers.
+    quoted: Option<Uuid>,
 }
 
 #[derive(Clone)]
@@ -85,8 +100,8 @@ struct Event {
 #[derive(Default)]
 struct Records {
     outbox: HashMap<Uuid, Outbox>,
-    /// Conversation and seq by the platform's message id.
-    inbox: HashMap<String, (Uuid, i64)>,
+    /// By the platform's message id.
+    inbox: HashMap<String, Inbox>,
     /// Last seq by conversation and first seq.
     ranges: BTreeMap<(Uuid, i64), i64>,
     events: Vec<Event>,
@@ -98,12 +113,16 @@ struct Records {
 impl Records {
     async fn read(town: &Town) -> anyhow::Result<Self> {
         let mut db = PgConnection::connect(&town.database).await?;
-        let outbox: Vec<(Uuid, Uuid, i64, i64, String)> =
-            sqlx::query_as("select id, conversation, in_seq, part, status from outbox").fetch_all(&mut db).await?;
-        let inbox: Vec<(String, Uuid, i64)> =
-            sqlx::query_as("select provider_message_id, conversation, seq from inbox where provider = 'infobip'")
+        let outbox: Vec<(Uuid, Uuid, i64, i64, String, bool, Option<i64>)> =
+            sqlx::query_as("select id, conversation, in_seq, part, status, question, sent_at from outbox")
                 .fetch_all(&mut db)
                 .await?;
+        let inbox: Vec<(String, Uuid, i64, i64, Option<String>)> = sqlx::query_as(
+            "select provider_message_id, conversation, seq, accepted_at, payload::json ->> 'quoted' from inbox \
+             where provider = 'infobip'",
+        )
+        .fetch_all(&mut db)
+        .await?;
         let ranges: Vec<(Uuid, i64, i64)> = sqlx::query_as(
             "select conversation, seq, (request::json ->> 'last_seq')::bigint from steps where kind = 'range'",
         )
@@ -118,8 +137,12 @@ impl Records {
             .await?;
         let dead_letters = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&mut db).await?;
         db.close().await?;
-        let of =
-            |(id, conversation, in_seq, part, status)| (id, Outbox { conversation, order: (in_seq, part), status });
+        let of = |(id, conversation, in_seq, part, status, question, sent_at)| {
+            (id, Outbox { conversation, order: (in_seq, part), status, question, sent_at })
+        };
+        let accepted = |(id, conversation, seq, accepted_at, quoted): (String, Uuid, i64, i64, Option<String>)| {
+            (id, Inbox { conversation, seq, accepted_at, quoted: quoted.and_then(|id| id.parse().ok()) })
+        };
         let event = |(at, process, kind, conversation, epoch): (i64, String, String, Uuid, Option<i64>)| Event {
             at,
             process,
@@ -129,12 +152,24 @@ impl Records {
         };
         Ok(Self {
             outbox: outbox.into_iter().map(of).collect(),
-            inbox: inbox.into_iter().map(|(id, conversation, seq)| (id, (conversation, seq))).collect(),
+            inbox: inbox.into_iter().map(accepted).collect(),
             ranges: ranges.into_iter().map(|(conversation, first, last)| ((conversation, first), last)).collect(),
             events: events.into_iter().map(event).collect(),
             unknown: unknown.into_iter().collect(),
             dead_letters,
         })
+    }
+
+    /// The parts of the turn that answered this message.
+    fn answer(&self, message: &Inbox) -> impl Iterator<Item = (Uuid, &Outbox)> {
+        let first = (message.conversation, self.first_of(message.conversation, message.seq));
+        self.outbox.iter().filter(move |(_, row)| (row.conversation, row.order.0) == first).map(|(id, row)| (*id, row))
+    }
+
+    /// A yes that was accepted later than it counts, after the question that it answers.
+    fn is_late(&self, yes: &Inbox) -> bool {
+        let asked_at = yes.quoted.and_then(|id| self.outbox.get(&id)).and_then(|question| question.sent_at);
+        asked_at.is_some_and(|asked_at| yes.accepted_at - asked_at > YES_S * 1_000_000)
     }
 
     /// The first seq of the turn that answered this one.
@@ -198,7 +233,7 @@ fn answers(written: &[Written], records: &Records, shown: &HashMap<Uuid, String>
         parts.entry((row.conversation, row.order.0)).or_default().push((*id, &row.status));
     }
     for message in written {
-        let Some((conversation, seq)) = records.inbox.get(&message.message_id) else {
+        let Some(Inbox { conversation, seq, .. }) = records.inbox.get(&message.message_id) else {
             verdict.lost += 1;
             verdict.unexplained += 1;
             verdict.example(format!("{message:?} is not in the inbox"));
@@ -245,12 +280,15 @@ fn effects(
     }
     verdict.confirmed = confirmed.len();
     for (number, message) in confirmed.iter().filter(|(number, _)| !effects.contains_key(number)) {
-        verdict.missing_effects += 1;
-        let told = records.inbox.get(*message).map(|(conversation, seq)| {
-            let first = (*conversation, records.first_of(*conversation, *seq));
-            let answers = records.outbox.iter().filter(|(_, row)| (row.conversation, row.order.0) == first);
-            answers.filter_map(|(id, _)| shown.get(id)).collect::<Vec<_>>()
-        });
+        let yes = records.inbox.get(*message);
+        let answer: Vec<_> = yes.into_iter().flat_map(|yes| records.answer(yes)).collect();
+        let told: Vec<_> = answer.iter().filter_map(|(id, _)| shown.get(id)).collect();
+        let asked = answer.iter().any(|(id, row)| row.question && shown.contains_key(id));
+        if asked && yes.is_some_and(|yes| records.is_late(yes)) {
+            verdict.late += 1;
+        } else {
+            verdict.missing_effects += 1;
+        }
         verdict.example(format!("parcel {number} is confirmed and not picked up; the yes was answered {told:?}"));
     }
 }
@@ -317,6 +355,8 @@ mod tests {
     use super::*;
 
     const CHAT: Uuid = Uuid::from_u128(1);
+    /// A yes accepted then is late for the question of the first second.
+    const LATE: i64 = 92 * 1_000_000;
 
     /// Two messages and their answers, taken over once after a kill; all is well.
     fn good() -> (Records, Vec<Send>, Vec<Written>) {
@@ -325,8 +365,18 @@ mod tests {
         for (n, wish) in [(1, Wish::Pickup), (2, Wish::Yes)] {
             let id = Uuid::from_u128(10 + n);
             let seq = i64::try_from(n).expect("a seq");
-            records.outbox.insert(id, Outbox { conversation: CHAT, order: (seq, 0), status: "sent".to_owned() });
-            records.inbox.insert(n.to_string(), (CHAT, seq));
+            let outbox = Outbox {
+                conversation: CHAT,
+                order: (seq, 0),
+                status: "sent".to_owned(),
+                question: wish == Wish::Pickup,
+                sent_at: Some(seq * 1_000_000),
+            };
+            records.outbox.insert(id, outbox);
+            let quoted = (wish == Wish::Yes).then(|| Uuid::from_u128(11));
+            records
+                .inbox
+                .insert(n.to_string(), Inbox { conversation: CHAT, seq, accepted_at: seq * 1_000_000, quoted });
             records.ranges.insert((CHAT, seq), seq);
             sent.push(send(id, "parcel 7"));
             written.push(Written { message_id: n.to_string(), wish, number: 7 });
@@ -395,6 +445,20 @@ mod tests {
         check(|_, _, _, written| drop(written.pop()), |verdict| verdict.double_effects);
         check(|records, _, _, _| records.events[2].epoch = 1, |verdict| verdict.foreign_commits);
         check(|_, sent, _, _| sent[0].content = "another".into(), |verdict| verdict.strange);
+    }
+
+    #[test]
+    fn a_late_yes_that_is_asked_again_misses_no_effect() {
+        let misses = |change: fn(&mut Inbox, &mut Outbox)| {
+            let (mut records, sent, written) = good();
+            let yes = records.inbox.get_mut("2").expect("the yes");
+            change(yes, records.outbox.get_mut(&Uuid::from_u128(12)).expect("its answer"));
+            let verdict = judge(&records, &sent, &[], &written, &[]);
+            (verdict.missing_effects, verdict.late)
+        };
+        assert_eq!(misses(|yes, answer| (yes.accepted_at, answer.question) = (LATE, true)), (0, 1));
+        assert_eq!(misses(|yes, _| yes.accepted_at = LATE), (1, 0), "answered as if it were done");
+        assert_eq!(misses(|_, answer| answer.question = true), (1, 0), "asked again in time");
     }
 
     #[test]

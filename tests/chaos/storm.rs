@@ -239,13 +239,14 @@ impl Outcome {
              {unknown} ends unknown, {resumed} calls resumed"
         );
         println!(
-            "  {} turns begun again, {} held, {} dead letters, {} effects of {} confirmed missing, {} answers that name no \
-             parcel, {} left",
+            "  {} turns begun again, {} held, {} dead letters, {} effects of {} confirmed missing and {} asked again as \
+             their yes came late, {} answers that name no parcel, {} left",
             verdict.replays,
             verdict.held,
             verdict.dead_letters,
             verdict.missing_effects,
             verdict.confirmed,
+            verdict.late,
             verdict.strange,
             self.left
         );
