@@ -20,6 +20,10 @@ async fn a_person_books_on_the_page_and_sees_ticks_and_what_happened_inside() {
     write(&page, "#text", "book the red van tomorrow 9-12").await;
     until(&page, "[...document.querySelectorAll('.choices button')].some((one) => one.textContent.startsWith('Yes'))")
         .await;
+    // The marks of the platform are shown as it shows them.
+    until(&page, "[...document.querySelectorAll('#chat .theirs b')].some((one) => one.textContent === 'Vehicle')")
+        .await;
+    until(&page, "!document.querySelector('#chat').innerText.includes('*')").await;
     page.evaluate(
         "[...document.querySelectorAll('.choices button')].find((one) => one.textContent.startsWith('Yes')).click()",
     )

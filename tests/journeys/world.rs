@@ -558,6 +558,7 @@ impl DefaultStart {
     /// Ends it, and starts it again with the data that it left.
     pub fn again(mut self) -> Self {
         assert_eq!(self.process.terminate(), Some(0), "{}", self.process.log());
+        assert!(!self.process.log().contains("grace period is over"), "something held it up: {}", self.process.log());
         Self::in_folder(self.folder, &[], &[])
     }
 

@@ -52,6 +52,7 @@
 //!     phones: vec![phone],
 //!     title: "Fleet assistant".to_owned(),
 //!     suggestions: vec!["Which vehicles are free tomorrow?".to_owned()],
+//!     stop: shutdown.clone(),
 //! };
 //! let gateway = gateway.merge(simulator::phone_router(page));
 //! # let _ = gateway; Ok(()) }

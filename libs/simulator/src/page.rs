@@ -20,6 +20,7 @@ use axum::{
 use futures::{Stream, StreamExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::platform::{Act, Platform, control_router};
 
@@ -111,6 +112,8 @@ pub struct Page {
     pub title: String,
     /// Sentences to start with.
     pub suggestions: Vec<String>,
+    /// Ends what the page listens to, which a server that stops would wait for.
+    pub stop: CancellationToken,
 }
 
 struct Shared {
@@ -289,7 +292,8 @@ async fn events(State(shared): State<Arc<Shared>>, Path((platform, peer)): Path<
         let _held = &permit; // for as long as somebody listens
         Ok::<_, Infallible>(event)
     });
-    Sse::new(stream).keep_alive(KeepAlive::default()).into_response()
+    let stop = shared.page.stop.clone();
+    Sse::new(stream.take_until(stop.cancelled_owned())).keep_alive(KeepAlive::default()).into_response()
 }
 
 fn chats(platform: Platform, peer: String) -> impl Stream<Item = Event> {

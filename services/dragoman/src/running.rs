@@ -123,7 +123,7 @@ pub async fn start(config: Config, options: &RunOptions, shutdown: CancellationT
         ingress_gateway::App::new(services.gateway, gateway_parts).context("cannot use the configured accounts")?;
     let phone = others.demo.is_some();
     if let Some(demo) = &others.demo {
-        gateway_app = gateway_app.with_routes(phone_router(demo.page(&store)));
+        gateway_app = gateway_app.with_routes(phone_router(demo.page(&store, shutdown.clone())));
     }
 
     let mut running = Running {
@@ -230,7 +230,7 @@ struct Demo {
 
 impl Demo {
     /// The phone page over all of them.
-    fn page(&self, store: &Store) -> Page {
+    fn page(&self, store: &Store, stop: CancellationToken) -> Page {
         let phone = |(platform, account): &(Platform, Account)| Phone {
             people: Someone::demo(platform),
             platform: platform.clone(),
@@ -244,6 +244,7 @@ impl Demo {
             phones: self.platforms.iter().map(phone).collect(),
             title: self.title.clone(),
             suggestions: self.suggestions.clone(),
+            stop,
         }
     }
 }

@@ -70,6 +70,7 @@ pub async fn run(options: SimulateOptions, config: &Config, shutdown: Cancellati
         phones,
         title: "Fleet desk".to_owned(),
         suggestions: simulator::fleet::SENTENCES.map(str::to_owned).to_vec(),
+        stop: shutdown.clone(),
     });
     tracing::info!("write a message: http://{}/phone", page.local_addr()?);
     let stop = shutdown.clone();

@@ -9,6 +9,10 @@ const WHAT = {
 };
 const EMOJI = ["👍", "❤️", "😂"];
 
+// WhatsApp's marks and what they become: not within a word, not across lines, no space at their inner edges.
+const MARKS = { "*": "b", _: "i", "~": "s", "`": "code" };
+const MARKED = /(?<![\p{L}\p{N}])([*_~`])(?=\S)((?:(?!\1).)+)(?<=\S)\1(?![\p{L}\p{N}])/gu;
+
 /** Makes an element; strings become text, never HTML. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -18,6 +22,18 @@ export function make(tag, attributes = {}, ...children) {
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
+}
+
+/** The words of a bubble as the platform shows them. Telegram's come without marks. */
+function words(text, platform) {
+  if (platform === "telegram") return [text];
+  const parts = [];
+  let done = 0;
+  for (const found of text.matchAll(MARKED)) {
+    parts.push(text.slice(done, found.index), make(MARKS[found[1]], {}, found[2]));
+    done = found.index + found[0].length;
+  }
+  return [...parts, text.slice(done)];
 }
 
 const clock = (micros) => new Date(micros / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -74,12 +90,12 @@ function menu(bubble, doing) {
 export function draw(bubble, quoted, platform, doing) {
   const body = make("div", { class: "bubble" });
   body.append(make("span", { class: "hidden" }, bubble.mine ? "You: " : "They: "));
-  if (quoted) body.append(make("p", { class: "quote" }, brief(quoted)));
+  if (quoted) body.append(make("p", { class: "quote" }, ...words(brief(quoted), platform)));
   if (bubble.deleted) body.append(make("p", { class: "words gone" }, "This message was deleted"));
   else {
     if (bubble.kind === "other" && bubble.attached?.type !== "file") body.append(make("p", { class: "words" }, WHAT[bubble.what] ?? bubble.what));
     if (bubble.attached) body.append(attachment(bubble.attached, platform));
-    if (bubble.text) body.append(make("p", { class: "words" }, bubble.text));
+    if (bubble.text) body.append(make("p", { class: "words" }, ...words(bubble.text, platform)));
   }
   body.append(make("p", { class: "foot" }, ...foot(bubble)));
   const item = make("li", { class: bubble.mine ? "mine" : "theirs", "data-id": bubble.id, "data-tick": bubble.tick, "data-what": bubble.what ?? bubble.kind }, body);

@@ -8,6 +8,7 @@ use simulator::{
     phone::Tick,
     telegram,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{LIMIT, client, serve};
 
@@ -16,6 +17,10 @@ const ANA_ID: &str = "222222222";
 
 /// All three platforms on one page; nobody listens to their webhooks.
 async fn start() -> ([Platform; 3], String) {
+    start_until(CancellationToken::new()).await
+}
+
+async fn start_until(stop: CancellationToken) -> ([Platform; 3], String) {
     let bot = telegram::Config::local("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "bot");
     let platforms = [
         Platform::Infobip(Infobip::new(infobip::Config::new("key", "385911000000")).expect("a platform")),
@@ -28,7 +33,7 @@ async fn start() -> ([Platform; 3], String) {
         inside: Some(Arc::new(|peer: String| async move { json!({"turns": [{"said": peer}]}) })),
     };
     let page =
-        Page { phones: platforms.iter().map(phone).collect(), title: "Test".to_owned(), suggestions: Vec::new() };
+        Page { phones: platforms.iter().map(phone).collect(), title: "Test".to_owned(), suggestions: Vec::new(), stop };
     (platforms, serve(phone_router(page)).await)
 }
 
@@ -40,6 +45,19 @@ async fn act(base: &str, at: &str, act: &Value) -> (u16, Value) {
 
 async fn get(address: String) -> Value {
     client().get(address).send().await.expect("an answer").json().await.expect("JSON")
+}
+
+#[tokio::test]
+async fn a_page_that_is_open_does_not_hold_a_server_up() {
+    let stop = CancellationToken::new();
+    let (_, base) = start_until(stop.clone()).await;
+    let stream = client().get(format!("{base}/phone/infobip/events/{ANA}")).send().await.expect("a stream");
+    let mut chunks = stream.bytes_stream();
+    assert!(chunks.next().await.expect("events").is_ok());
+    stop.cancel();
+    while let Some(chunk) = chunks.next().await {
+        chunk.expect("the stream ends and is not cut by the client's limit");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use simulator::{
     page::{Page, Phone, phone_router},
     telegram,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{LIMIT, client, serve};
 
@@ -77,6 +78,7 @@ impl Side {
             phones: vec![Phone { platform: platform.clone(), people: Vec::new(), inside: None }],
             title: "Test".to_owned(),
             suggestions: Vec::new(),
+            stop: CancellationToken::new(),
         };
         let (listener, base) = crate::listen().await;
         let served = platform.clone();

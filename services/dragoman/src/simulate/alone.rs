@@ -50,6 +50,7 @@ pub(super) async fn run(
         phones: vec![Phone { people: Someone::demo(&platform), platform: platform.clone(), inside: None }],
         title: "Your bot".to_owned(),
         suggestions: Vec::new(),
+        stop: shutdown.clone(),
     });
     print(&base, &told)?;
     if let (Platform::Meta(meta), Some(webhook)) = (&platform, &options.webhook) {
