@@ -71,6 +71,9 @@ impl Verdict {
     }
 }
 
+/// As the query reads it; the first is its id.
+type OutboxRow = (Uuid, Uuid, i64, i64, String, bool, Option<i64>);
+
 struct Outbox {
     conversation: Uuid,
     order: (i64, i64),
@@ -113,7 +116,7 @@ struct Records {
 impl Records {
     async fn read(town: &Town) -> anyhow::Result<Self> {
         let mut db = PgConnection::connect(&town.database).await?;
-        let outbox: Vec<(Uuid, Uuid, i64, i64, String, bool, Option<i64>)> =
+        let outbox: Vec<OutboxRow> =
             sqlx::query_as("select id, conversation, in_seq, part, status, question, sent_at from outbox")
                 .fetch_all(&mut db)
                 .await?;

@@ -44,16 +44,15 @@ struct Cli {
     args: Args,
 }
 
-/// Runs a service: parses the command line, then [`execute`].
+/// Runs a service: parses the command line, then [`execute`]. `about` is the first line of its help.
 ///
 /// `run` gets the configuration and the token that a signal cancels; it returns when it has drained.
-pub fn main<C, F>(service: &'static str, defaults: &'static str, run: F) -> ExitCode
+pub fn main<C, F>(service: &'static str, about: &'static str, defaults: &'static str, run: F) -> ExitCode
 where
     C: Settings,
     F: AsyncFnOnce(C, CancellationToken) -> anyhow::Result<()>,
 {
-    let command = Cli::command().name(service).bin_name(service).version(env!("CARGO_PKG_VERSION"));
-    match command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+    match command(service, about).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => execute(service, defaults, &cli.args, run),
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -62,6 +61,10 @@ where
             ExitCode::from(code)
         }
     }
+}
+
+fn command(service: &'static str, about: &'static str) -> clap::Command {
+    Cli::command().name(service).bin_name(service).about(about).version(env!("CARGO_PKG_VERSION"))
 }
 
 /// Does what `args.command` says; for binaries with a command line of their own.
@@ -201,6 +204,12 @@ mod tests {
         let started = tokio::time::Instant::now();
         hanging.await.expect("no error");
         assert_eq!(started.elapsed(), Duration::from_secs(20));
+    }
+
+    #[test]
+    fn help_begins_with_what_the_service_is() {
+        let help = command("greeter", "Greets").render_help().to_string();
+        assert!(help.starts_with("Greets\n\nUsage: greeter "), "{help}");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use service_kit::{cli, net, ops};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    cli::main(SERVICE, DEFAULTS, run)
+    cli::main(SERVICE, "The operator's console, privacy and costs", DEFAULTS, run)
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::main(SERVICE, DEFAULTS, run)
+    cli::main(SERVICE, "Answers what people wrote: turns, calls to backends, sending", DEFAULTS, run)
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Finds operations and vectors: the catalogue, the vector cache and nearest neighbours
 #[derive(Debug, Parser)]
 #[command(name = SERVICE, version)]
 struct Cli {

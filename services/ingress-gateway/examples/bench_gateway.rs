@@ -41,7 +41,7 @@ const IDS_MAX: usize = 100_000;
 
 fn main() -> ExitCode {
     if std::env::var_os(SERVE).is_some() {
-        return cli::main(SERVICE, DEFAULTS, serve);
+        return cli::main(SERVICE, "One gateway of this bench", DEFAULTS, serve);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.context("a runtime").and_then(|runtime| runtime.block_on(measure())) {

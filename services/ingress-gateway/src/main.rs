@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::main(SERVICE, DEFAULTS, run)
+    cli::main(SERVICE, "Takes webhooks and web chat messages, stores them and rings", DEFAULTS, run)
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
