@@ -35,7 +35,7 @@ impl Store {
         // A conversation is locked and read as it stands then, so its next number is right whoever counted meanwhile. What
         // was accepted meanwhile is not seen, and its key refuses the whole statement. Conversations are locked, and rows
         // go in, in one order, as on the long way: two groups would wait for each other. Each look is a subquery of its
-        // own, as a join lets the planner of a young table read all of it.
+        // own, and what is updated is named by an array, as a join lets the planner of a young table read all of it.
         let accept = sql!(
             "with n as (select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality "
             "as n(tenant, account, peer, channel, user_id, provider, message, is_named, payload, body, n)), "
@@ -59,9 +59,10 @@ impl Store {
             "m as (insert into messages (conversation, seq, part, tenant, direction, person, body, created_at) "
             "select conversation, seq, -1, tenant, 'inbound', person, body, at from g "
             "where (select yes from whole) and provider <> 'internal'), "
-            "c as (update conversations set next_seq = t.seq, wake_at = t.at, rung_at = t.at from "
-            "(select conversation, max(seq) as seq, max(at) as at from g where (select yes from whole) group by conversation) as t "
-            "where conversations.id = t.conversation) "
+            "t as materialized (select array_agg(conversation) as ids, array_agg(seq) as seqs, max(at) as at from "
+            "(select conversation, max(seq) as seq, max(at) as at from g where (select yes from whole) group by conversation) as t), "
+            "c as (update conversations set next_seq = (select seqs from t)[array_position((select ids from t), id)], "
+            "wake_at = (select at from t), rung_at = (select at from t) where id = any ((select ids from t)::uuid[])) "
             "select conversation, seq from g where (select yes from whole) order by n"
         );
         let rows = self
