@@ -70,6 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     if let Ok(rate) = std::env::var("RATE") {
         // Runs of ours, to look at.
+        settle(&database).await?;
         let (ours, mut runs) = (gateway(&binaries, folder.path(), &database, &redis).await?, Runs::default());
         for rate in rate.split(',') {
             let outcome =
