@@ -79,7 +79,8 @@ struct Outbox {
     order: (i64, i64),
     status: String,
     question: bool,
-    sent_at: Option<i64>,
+    /// When it was recorded as sent; without that, when its send began.
+    shown_at: Option<i64>,
 }
 
 struct Inbox {
@@ -116,10 +117,11 @@ struct Records {
 impl Records {
     async fn read(town: &Town) -> anyhow::Result<Self> {
         let mut db = PgConnection::connect(&town.database).await?;
-        let outbox: Vec<OutboxRow> =
-            sqlx::query_as("select id, conversation, in_seq, part, status, question, sent_at from outbox")
-                .fetch_all(&mut db)
-                .await?;
+        let outbox: Vec<OutboxRow> = sqlx::query_as(
+            "select id, conversation, in_seq, part, status, question, coalesce(sent_at, sending_at) from outbox",
+        )
+        .fetch_all(&mut db)
+        .await?;
         let inbox: Vec<(String, Uuid, i64, i64, Option<String>)> = sqlx::query_as(
             "select provider_message_id, conversation, seq, accepted_at, payload::json ->> 'quoted' from inbox \
              where provider = 'infobip'",
@@ -140,8 +142,8 @@ impl Records {
             .await?;
         let dead_letters = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&mut db).await?;
         db.close().await?;
-        let of = |(id, conversation, in_seq, part, status, question, sent_at)| {
-            (id, Outbox { conversation, order: (in_seq, part), status, question, sent_at })
+        let of = |(id, conversation, in_seq, part, status, question, shown_at)| {
+            (id, Outbox { conversation, order: (in_seq, part), status, question, shown_at })
         };
         let accepted = |(id, conversation, seq, accepted_at, quoted): (String, Uuid, i64, i64, Option<String>)| {
             (id, Inbox { conversation, seq, accepted_at, quoted: quoted.and_then(|id| id.parse().ok()) })
@@ -171,7 +173,7 @@ impl Records {
 
     /// A yes that was accepted later than it counts, after the question that it answers.
     fn is_late(&self, yes: &Inbox) -> bool {
-        let asked_at = yes.quoted.and_then(|id| self.outbox.get(&id)).and_then(|question| question.sent_at);
+        let asked_at = yes.quoted.and_then(|id| self.outbox.get(&id)).and_then(|question| question.shown_at);
         asked_at.is_some_and(|asked_at| yes.accepted_at - asked_at > YES_S * 1_000_000)
     }
 
@@ -286,7 +288,8 @@ fn effects(
         let yes = records.inbox.get(*message);
         let answer: Vec<_> = yes.into_iter().flat_map(|yes| records.answer(yes)).collect();
         let told: Vec<_> = answer.iter().filter_map(|(id, _)| shown.get(id)).collect();
-        let asked = answer.iter().any(|(id, row)| row.question && shown.contains_key(id));
+        let names = |id: &Uuid| shown.get(id).is_some_and(|text| text.contains(&number.to_string()));
+        let asked = answer.iter().any(|(id, row)| row.question && names(id));
         if asked && yes.is_some_and(|yes| records.is_late(yes)) {
             verdict.late += 1;
         } else {
@@ -373,7 +376,7 @@ mod tests {
                 order: (seq, 0),
                 status: "sent".to_owned(),
                 question: wish == Wish::Pickup,
-                sent_at: Some(seq * 1_000_000),
+                shown_at: Some(seq * 1_000_000),
             };
             records.outbox.insert(id, outbox);
             let quoted = (wish == Wish::Yes).then(|| Uuid::from_u128(11));
@@ -456,8 +459,10 @@ mod tests {
             let (mut records, sent, written) = good();
             let yes = records.inbox.get_mut("2").expect("the yes");
             change(yes, records.outbox.get_mut(&Uuid::from_u128(12)).expect("its answer"));
-            let verdict = judge(&records, &sent, &[], &written, &[]);
-            (verdict.missing_effects, verdict.late)
+            let seen = judge(&records, &sent, &[], &written, &[]);
+            let unseen = judge(&records, &sent[..1], &[], &written, &[]);
+            assert_eq!((unseen.missing_effects, unseen.late), (1, 0), "nobody saw the answer");
+            (seen.missing_effects, seen.late)
         };
         assert_eq!(misses(|yes, answer| (yes.accepted_at, answer.question) = (LATE, true)), (0, 1));
         assert_eq!(misses(|yes, _| yes.accepted_at = LATE), (1, 0), "answered as if it were done");

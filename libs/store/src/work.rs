@@ -149,6 +149,15 @@ pub struct Commit {
     pub opted_at: Option<Micros>,
 }
 
+/// How far a question has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// When its send began, the last one if there were several.
+    pub begun_at: Option<Micros>,
+    /// When it was recorded sent: from then on words can answer it.
+    pub sent_at: Option<Micros>,
+}
+
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
@@ -299,25 +308,23 @@ impl Store {
         Ok(Committed { sending: !ids.is_empty() && values.first() == Some(&Some(1)), ids })
     }
 
-    /// When the question in the answer to `in_seq` was recorded sent: from then on it can be answered. It is the
-    /// answer's last part, so all of it was.
+    /// How far the question in the answer to `in_seq` has come. It is the answer's last part.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn question_sent_at(&self, lease: &Lease, in_seq: i64) -> Result<Option<Micros>, StoreError> {
+    pub async fn asked(&self, lease: &Lease, in_seq: i64) -> Result<Asked, StoreError> {
         let row = self
             .read_one(
                 sql!(
-                    "select status, sent_at from outbox "
+                    "select status, sending_at, sent_at from outbox "
                     "where conversation = $1 and in_seq = $2 and tenant = $3 and question"
                 ),
                 args![lease.conversation, in_seq, &lease.tenant],
             )
             .await?;
-        match row {
-            Some(row) if row.text("status")? == "sent" => row.opt_micros("sent_at"),
-            _ => Ok(None),
-        }
+        let Some(row) = row else { return Ok(Asked::default()) };
+        let sent_at = if row.text("status")? == "sent" { row.opt_micros("sent_at")? } else { None };
+        Ok(Asked { begun_at: row.opt_micros("sending_at")?, sent_at })
     }
 }
 

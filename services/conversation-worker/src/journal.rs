@@ -29,7 +29,10 @@ pub struct Ground {
     /// The switch that forbids a model which is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden_by: Option<String>,
-    /// When the open question was recorded as sent.
+    /// When the send of the open question began, the last one if there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question_begun_at: Option<Micros>,
+    /// When it was recorded as sent.
     pub question_sent_at: Option<Micros>,
     /// Who the person is, by document.
     pub identity: BTreeMap<String, Mapping>,
@@ -203,6 +206,7 @@ mod tests {
             began: Some(Micros(7)),
             model: false,
             forbidden_by: Some("AI_ENABLED".to_owned()),
+            question_begun_at: Some(Micros(4)),
             question_sent_at: Some(Micros(5)),
             identity: BTreeMap::new(),
         };

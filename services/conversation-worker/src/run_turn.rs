@@ -272,7 +272,8 @@ impl Turn<'_> {
             ..Ground::default()
         };
         if let Some(question_seq) = self.envelope.question_seq {
-            ground.question_sent_at = store.question_sent_at(lease, question_seq).await?;
+            let asked = store.asked(lease, question_seq).await?;
+            (ground.question_begun_at, ground.question_sent_at) = (asked.begun_at, asked.sent_at);
         }
         let Some(first) = rows.first() else { return Ok(ground) };
         for document in self.worker.tenants.identity_documents(&lease.tenant) {
@@ -300,6 +301,7 @@ impl Turn<'_> {
             now: last.accepted_at,
             messages: said(rows),
             state: self.envelope.dialogue(),
+            question_begun_at: ground.question_begun_at,
             question_sent_at: ground.question_sent_at,
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
             identity: ground.identity,

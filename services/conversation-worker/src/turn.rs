@@ -303,7 +303,9 @@ pub struct Input {
     pub messages: Vec<Said>,
     /// What the last turn left.
     pub state: State,
-    /// When the last part of the open question was recorded as sent.
+    /// When the send of the open question's last part began.
+    pub question_begun_at: Option<Micros>,
+    /// When it was recorded as sent.
     pub question_sent_at: Option<Micros>,
     /// The tenant's settings.
     pub settings: Arc<Settings>,

@@ -144,7 +144,7 @@ async fn all_work_can_be_done_with_the_bots_rights() {
     store.record_outcome(lease.conversation, ids[0], 1, &Outcome::Unknown).await.expect("recorded");
     let row = store.snapshot(&lease).await.expect("a snapshot").first_unsent.expect("a row");
     store.resolve_unknown(&lease, &row, UnknownPolicy::Resend).await.expect("an answer");
-    assert_eq!(store.question_sent_at(&lease, 1).await.expect("an answer"), None);
+    assert_eq!(store.asked(&lease, 1).await.expect("an answer").sent_at, None);
     store.record_receipts(&acme, &[receipt(Some(ids[0]), "p1", ReceiptStatus::Read)]).await.expect("recorded");
     assert!(store.release_idle(&lease).await.expect("an answer"));
     store.sweep(&store::SweepInput { recreated: true, limit: 9, ..Default::default() }).await.expect("swept");

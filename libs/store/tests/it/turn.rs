@@ -164,7 +164,7 @@ async fn answers_for_the_web_are_sent_by_the_commit(db: &Db) {
     }];
     db.store.commit(&lease, &commit).await.expect("a commit");
     assert_eq!(db.unsent(&lease).await, 0);
-    assert!(db.store.question_sent_at(&lease, 1).await.expect("an answer").is_some());
+    assert!(db.store.asked(&lease, 1).await.expect("an answer").sent_at.is_some());
     assert!(db.store.release_idle(&lease).await.expect("an answer"));
 }
 
@@ -174,19 +174,23 @@ async fn a_question_is_seen_when_it_is_sent(db: &Db) {
     commit.replies[1].question = true;
     let ids = db.store.commit(&lease, &commit).await.expect("a commit").ids;
     let sent = store::Outcome::Sent { provider_message_id: None };
+    let mut begun = Vec::new();
     for id in ids {
-        assert_eq!(db.store.question_sent_at(&lease, 1).await.expect("an answer"), None);
+        assert_eq!(db.store.asked(&lease, 1).await.expect("an answer").sent_at, None);
         let attempt = db.store.begin_send(&lease, id).await.expect("an answer").expect("an attempt");
-        assert_eq!(db.store.question_sent_at(&lease, 1).await.expect("an answer"), None, "in flight is not seen");
+        let asked = db.store.asked(&lease, 1).await.expect("an answer");
+        assert_eq!(asked.sent_at, None, "in flight is not seen");
+        begun.push(asked.begun_at.is_some());
         db.store.record_outcome(lease.conversation, id, attempt, &sent).await.expect("recorded");
     }
-    assert!(db.store.question_sent_at(&lease, 1).await.expect("an answer").is_some());
+    assert!(db.store.asked(&lease, 1).await.expect("an answer").sent_at.is_some());
+    assert_eq!(begun, [false, true], "of the part that asks");
     // The answer to the next message asks nothing.
     db.say("p", "m2").await;
     let ids = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit").ids;
     let attempt = db.store.begin_send(&lease, ids[0]).await.expect("an answer").expect("an attempt");
     db.store.record_outcome(lease.conversation, ids[0], attempt, &sent).await.expect("recorded");
-    assert_eq!(db.store.question_sent_at(&lease, 2).await.expect("an answer"), None);
+    assert_eq!(db.store.asked(&lease, 2).await.expect("an answer").sent_at, None);
 }
 
 async fn a_dead_letter_is_replayed_once_as_a_new_message(db: &Db) {

@@ -83,7 +83,7 @@ pub fn yes(scope: &mut Scope<'_>, open: Open) -> Step<()> {
         return Ok(());
     };
     let Some(said) = scope.input.messages.last() else { return Ok(()) };
-    let age = said.accepted_at.since(scope.input.question_sent_at.unwrap_or(open.asked_at));
+    let age = said.accepted_at.since(scope.shown_at(&open));
     if *hash != arguments_hash(&frame) {
         return show_first(scope, task, &operation);
     }

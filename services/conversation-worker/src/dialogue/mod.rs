@@ -132,10 +132,9 @@ fn expire(scope: &mut Scope<'_>) {
     if scope.state.sent.as_ref().is_some_and(|sent| scope.is_older(sent.at, OPEN_S)) {
         scope.state.sent = None;
     }
-    let sent = scope.input.question_sent_at;
     let old = |open: &state::Open| {
         let most = if matches!(open.kind, state::Ask::Confirm { .. }) { 12 * OPEN_S } else { OPEN_S };
-        scope.is_older(sent.unwrap_or(open.asked_at), most)
+        scope.is_older(scope.shown_at(open), most)
     };
     if scope.state.open.as_ref().is_some_and(old) {
         scope.state.open = None;

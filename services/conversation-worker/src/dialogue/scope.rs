@@ -13,7 +13,7 @@ use super::{
     free::Speak,
     marked::Marked,
     schema, shown,
-    state::{Does, Frame, Offer, Pending, State},
+    state::{Does, Frame, Offer, Open, Pending, State},
 };
 use crate::{
     language::{
@@ -397,6 +397,12 @@ impl<'a> Scope<'a> {
     /// Who speaks.
     pub fn person(&self) -> Option<PersonId> {
         self.input.messages.last().map(|said| said.person)
+    }
+
+    /// When the person could see the open question, as nearly as is known: when it was recorded as sent; without that,
+    /// when its send began, which may be long after the turn that asks, if others took it over.
+    pub fn shown_at(&self, open: &Open) -> Micros {
+        self.input.question_sent_at.or(self.input.question_begun_at).unwrap_or(open.asked_at)
     }
 
     /// True when these words came after the person could see the open question: accepted after it was recorded as

@@ -119,6 +119,7 @@ fn input(state: State, content: Content, at: i64) -> Input {
             phone: None,
             user: "u".to_owned(),
         }],
+        question_begun_at: None,
         question_sent_at: state.open.as_ref().map(|_| Micros(now.0 - 1_000_000)),
         state,
         settings: Arc::new(Settings {

@@ -97,6 +97,19 @@ fn a_yes_before_the_question_was_sent_does_nothing_and_shows_it_again() {
 }
 
 #[test]
+fn a_tap_counts_from_the_begin_of_a_send_whose_end_is_not_known() {
+    // A worker was killed between the turn and its send, and the next one during it.
+    for (begun_after_s, effects) in [(None, 0), (Some(30), 0), (Some(60), 1)] {
+        let mut talk = Talk::new();
+        talk.delivers = false;
+        talk.says("book the red room tomorrow 9-12");
+        let asked_at = talk.now();
+        talk.question_begun_at = begun_after_s.map(|after| asked_at + Duration::from_secs(after));
+        talk.wait(130).taps("Yes").expect_effects(effects);
+    }
+}
+
+#[test]
 fn a_yes_accepted_before_the_question_was_recorded_sent_does_nothing() {
     let mut talk = asked();
     let asked_at = talk.now();
