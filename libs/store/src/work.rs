@@ -152,7 +152,7 @@ pub struct Commit {
 /// How far a question has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// When its send began, the last one if there were several.
+    /// When its only send began; none after several, as any of them may have been seen.
     pub begun_at: Option<Micros>,
     /// When it was recorded sent: from then on words can answer it.
     pub sent_at: Option<Micros>,
@@ -308,7 +308,7 @@ impl Store {
         Ok(Committed { sending: !ids.is_empty() && values.first() == Some(&Some(1)), ids })
     }
 
-    /// How far the question in the answer to `in_seq` has come. It is the answer's last part.
+    /// How far the question in the answer to `in_seq` has come. It is the last part with words.
     ///
     /// # Errors
     /// When the database fails.
@@ -316,7 +316,7 @@ impl Store {
         let row = self
             .read_one(
                 sql!(
-                    "select status, sending_at, sent_at from outbox "
+                    "select status, attempt, sending_at, sent_at from outbox "
                     "where conversation = $1 and in_seq = $2 and tenant = $3 and question"
                 ),
                 args![lease.conversation, in_seq, &lease.tenant],
@@ -324,7 +324,8 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(Asked::default()) };
         let sent_at = if row.text("status")? == "sent" { row.opt_micros("sent_at")? } else { None };
-        Ok(Asked { begun_at: row.opt_micros("sending_at")?, sent_at })
+        let begun_at = if row.int("attempt")? == 1 { row.opt_micros("sending_at")? } else { None };
+        Ok(Asked { begun_at, sent_at })
     }
 }
 

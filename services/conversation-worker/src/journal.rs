@@ -29,7 +29,7 @@ pub struct Ground {
     /// The switch that forbids a model which is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden_by: Option<String>,
-    /// When the send of the open question began, the last one if there were several.
+    /// When the only send of the open question began; none after several, as any of them may have been seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question_begun_at: Option<Micros>,
     /// When it was recorded as sent.

@@ -303,7 +303,7 @@ pub struct Input {
     pub messages: Vec<Said>,
     /// What the last turn left.
     pub state: State,
-    /// When the send of the open question's last part began.
+    /// When the only send of the open question began; none after several, as any of them may have been seen.
     pub question_begun_at: Option<Micros>,
     /// When it was recorded as sent.
     pub question_sent_at: Option<Micros>,

@@ -399,10 +399,14 @@ impl<'a> Scope<'a> {
         self.input.messages.last().map(|said| said.person)
     }
 
-    /// When the person could see the open question, as nearly as is known: when it was recorded as sent; without that,
-    /// when its send began, which may be long after the turn that asks, if others took it over.
+    /// The latest time before which the person cannot have seen the open question: when its only send began, which may
+    /// be long after the turn that asks, if others took it over; after several, when it was recorded as sent. What was
+    /// recorded after these words came says nothing of what they answer: they may answer an earlier send of it, so they
+    /// count from the turn that asks.
     pub fn shown_at(&self, open: &Open) -> Micros {
-        self.input.question_sent_at.or(self.input.question_begun_at).unwrap_or(open.asked_at)
+        let said_at = self.input.messages.last().map_or(self.input.now, |said| said.accepted_at);
+        let known = [self.input.question_begun_at, self.input.question_sent_at];
+        known.into_iter().flatten().find(|at| *at <= said_at).unwrap_or(open.asked_at)
     }
 
     /// True when these words came after the person could see the open question: accepted after it was recorded as

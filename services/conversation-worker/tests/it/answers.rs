@@ -11,6 +11,7 @@ on_both_engines!(
     sixteen_copies_are_answered_once,
     a_burst_of_two_texts_is_one_turn,
     while_a_question_is_open_texts_do_not_merge,
+    a_turn_knows_when_its_question_was_sent,
     a_hot_conversation_is_answered_in_order,
     the_message_that_is_answered_is_marked_as_read,
     what_a_person_chose_is_told_to_the_catalogue_once,
@@ -80,6 +81,26 @@ async fn while_a_question_is_open_texts_do_not_merge(engine: Engine) {
     bench.quiet(asked).await;
     worker.stop().await;
     assert_eq!(bench.platform.texts(), ["Sure?", "Sure?", "two"]);
+}
+
+async fn a_turn_knows_when_its_question_was_sent(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let worker = bench.start().await;
+    let says = async |n: u32, text: &str| {
+        let conversation = bench.say("385911", &format!("m-{n}"), text).await.conversation;
+        bench.quiet(conversation).await;
+    };
+    says(1, "ask").await;
+    says(2, "shown").await;
+    says(3, "ask").await;
+    bench.meddle("update outbox set attempt = 2 where in_seq = 3").await;
+    says(4, "shown").await;
+    says(5, "ask").await;
+    bench.meddle("update outbox set status = 'failed' where in_seq = 5").await;
+    says(6, "shown").await;
+    worker.stop().await;
+    let told = ["Sure?", "begun true, sent true", "Sure?", "begun false, sent true", "Sure?", "begun true, sent false"];
+    assert_eq!(bench.platform.texts(), told);
 }
 
 async fn a_hot_conversation_is_answered_in_order(engine: Engine) {

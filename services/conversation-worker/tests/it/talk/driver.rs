@@ -297,8 +297,9 @@ impl Talk {
         assert_eq!(self.state, answer.state, "a state survives being stored\n{}", self.transcript);
         // As the worker: an answer that does not ask leaves the question that is open as it was sent.
         if !answer.question {
-            self.question_sent_at = None;
+            (self.question_begun_at, self.question_sent_at) = (None, None);
         } else if answer.asks && !answer.replies.is_empty() {
+            self.question_begun_at = None;
             self.question_sent_at = self.delivers.then(|| self.clock + SENDING);
         }
         if !answer.replies.is_empty() {

@@ -110,6 +110,20 @@ fn a_tap_counts_from_the_begin_of_a_send_whose_end_is_not_known() {
 }
 
 #[test]
+fn a_tap_before_its_question_was_recorded_sent_counts_from_what_is_known_before_it() {
+    // The end of the send was reported after the tap.
+    for (wait_s, begun_after_s, effects) in [(60, None, 1), (130, None, 0), (130, Some(60), 1), (130, Some(30), 0)] {
+        let mut talk = Talk::new();
+        talk.delivers = false;
+        talk.says("book the red room tomorrow 9-12");
+        let asked_at = talk.now();
+        talk.question_begun_at = begun_after_s.map(|after| asked_at + Duration::from_secs(after));
+        talk.deliver_at(asked_at + Duration::from_secs(140));
+        talk.wait(wait_s).taps("Yes").expect_effects(effects);
+    }
+}
+
+#[test]
 fn a_yes_accepted_before_the_question_was_recorded_sent_does_nothing() {
     let mut talk = asked();
     let asked_at = talk.now();
