@@ -1,6 +1,6 @@
 -- What really happened, written down by the database itself: who took, committed and let go which conversation, when one
--- had something to do again, which sends had an end that nobody knew, and which messages were tried again after an attempt
--- that nobody explained.
+-- had something to do again, who began to answer a message, which sends had an end that nobody knew, and which messages
+-- were tried again after an attempt that nobody explained.
 create table chaos_log (
     n bigserial primary key,
     at bigint not null default (extract(epoch from clock_timestamp()) * 1000000)::bigint,
@@ -11,6 +11,7 @@ create table chaos_log (
     owner uuid,
     outbox uuid
 );
+create index chaos_log_of on chaos_log (conversation, kind, epoch);
 
 create function chaos_conversation() returns trigger language plpgsql as $$
 declare
@@ -44,8 +45,11 @@ create trigger chaos_outbox after update on outbox for each row execute function
 
 create function chaos_inbox() returns trigger language plpgsql as $$
 begin
-    if new.attempts > old.attempts and new.attempts > 1 then
-        insert into chaos_log (kind, conversation) values ('again', new.conversation);
+    if new.attempts > old.attempts then
+        insert into chaos_log (kind, conversation) values ('begin', new.conversation);
+        if new.attempts > 1 then
+            insert into chaos_log (kind, conversation) values ('again', new.conversation);
+        end if;
     end if;
     return null;
 end $$;

@@ -79,7 +79,7 @@ struct Outbox {
     order: (i64, i64),
     status: String,
     question: bool,
-    /// When it was recorded as sent; without that, when its send began.
+    /// When its only send began; after several, any of which may have been seen, when the message came that it answers.
     shown_at: Option<i64>,
 }
 
@@ -118,7 +118,8 @@ impl Records {
     async fn read(town: &Town) -> anyhow::Result<Self> {
         let mut db = PgConnection::connect(&town.database).await?;
         let outbox: Vec<OutboxRow> = sqlx::query_as(
-            "select id, conversation, in_seq, part, status, question, coalesce(sent_at, sending_at) from outbox",
+            "select id, conversation, in_seq, part, status, question, case when attempt = 1 then sending_at else \
+             (select accepted_at from inbox i where i.conversation = o.conversation and i.seq = o.in_seq) end from outbox o",
         )
         .fetch_all(&mut db)
         .await?;

@@ -15,6 +15,8 @@ use crate::{process::send_signal, proxy::FAULTS, town::Town};
 
 /// Longer than a lease, which is 30 s.
 const PAUSE: std::ops::Range<u64> = 33_000..40_000;
+/// Others take the conversations of a stopped worker within this after its lease, though one of them is away too.
+const TAKEN_MAX: Duration = Duration::from_secs(30);
 /// A worker that goes on finds within this that its lease is gone.
 const NOTICES: Duration = Duration::from_secs(5);
 /// What a stopped worker had sent before is done within this.
@@ -193,6 +195,21 @@ impl Hand {
         held.await.is_ok_and(|all| self.alive(all).any(|name| name == process))
     }
 
+    /// Waits until nobody waits for this worker, which is stopped: a lease that is over and was not taken is still its own.
+    async fn until_taken(&self, at: usize) {
+        let (name, database) = {
+            let town = self.town.lock().await;
+            (town.processes[at].name.clone(), town.database.clone())
+        };
+        let waits = async || {
+            let mut db = PgConnection::connect(&database).await?;
+            sqlx::query_scalar::<_, bool>(WAITS).bind(&name).fetch_one(&mut db).await
+        };
+        while waits().await.unwrap_or(true) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// SIGSTOP of a worker in the middle of its work, which counts as paused then; none when nobody works long enough.
     async fn stop_a_holder(&self, chance: &mut StdRng) -> Option<usize> {
         let at = self.catch_a_holder(chance).await?;
@@ -201,7 +218,7 @@ impl Hand {
             if town.processes[at].paused {
                 return None;
             }
-            town.processes[at].pause();
+            town.processes[at].pause().await;
             (town.processes[at].name.clone(), town.database.clone())
         };
         tokio::time::sleep(LANDS).await; // what it had sent to the database
@@ -268,17 +285,32 @@ async fn pauses(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
         hand.note(|tally| tally.pauses += 1);
         let pause = Duration::from_millis(chance.random_range(PAUSE));
         tokio::time::sleep(pause).await; // to its end, though the run may be over: it has to find its lease gone
+        // The first is fenced for certain; others may come back while their lease is over and not taken, or being taken.
+        if done == 1 || chance.random_bool(0.5) {
+            let taken = hand.until_taken(at);
+            if tokio::time::timeout(TAKEN_MAX, taken).await.is_err() {
+                eprintln!("nobody took over from a worker that was stopped for {:?}", pause + TAKEN_MAX);
+            }
+        }
         hand.town.lock().await.processes[at].resume();
-        // It is not killed before it has found its lease gone, and has been asked about it.
+        // It is not killed before it has found its lease gone.
         tokio::time::sleep(NOTICES).await;
         hand.town.lock().await.processes[at].paused = false;
     }
 }
 
-/// The processes that claimed conversations which are held and not answered, and when.
+/// The processes that are answering a message, and when they claimed its conversation. Not those whose claim is all that is
+/// seen of them: of a claim that was made and whose answer a bad link lost nobody knows, so nobody is fenced after it. One
+/// that began long ago may have given up.
 const HOLDERS: &str = "select l.process, l.at from conversations c join chaos_log l on l.conversation = c.id and \
     l.epoch = c.epoch and l.kind = 'claim' where c.owner is not null and c.next_seq > c.done_seq and c.lease_until > \
-    (extract(epoch from clock_timestamp()) * 1000000)::bigint + 5000000";
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint + 5000000 and exists (select from chaos_log b where \
+    b.kind = 'begin' and b.conversation = c.id and b.process = l.process and b.n > l.n and b.at > \
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint - 3000000)";
+
+/// Whether a conversation that this process claimed last is held and not answered.
+const WAITS: &str = "select exists (select from conversations c join chaos_log l on l.conversation = c.id and \
+    l.epoch = c.epoch and l.kind = 'claim' where c.owner is not null and c.next_seq > c.done_seq and l.process = $1)";
 
 async fn redis(hand: Hand, every: Duration, mut chance: StdRng) {
     let mut round = 0;

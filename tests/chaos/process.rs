@@ -28,6 +28,8 @@ pub struct Process {
     environment: Vec<(String, String)>,
     log: PathBuf,
     child: Option<Child>,
+    /// Its metrics before it was stopped.
+    pub told: String,
     /// It is stopped by SIGSTOP, or was a moment ago: nobody kills it.
     pub paused: bool,
 }
@@ -49,6 +51,7 @@ impl Process {
             environment,
             log: folder.join(format!("{name}.log")),
             child: None,
+            told: String::new(),
             paused: false,
         })
     }
@@ -100,8 +103,9 @@ impl Process {
         tokio::time::timeout(TERMINATE_MAX, child.wait()).await.ok()?.ok()?.code()
     }
 
-    /// SIGSTOP.
-    pub fn pause(&mut self) {
+    /// SIGSTOP, after a look at its metrics: it may be killed before it can tell them.
+    pub async fn pause(&mut self) {
+        self.told = self.metrics().await;
         self.signal("STOP");
         self.paused = true;
     }

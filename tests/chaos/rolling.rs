@@ -73,12 +73,19 @@ pub async fn rolling(plan: &Plan) -> anyhow::Result<Vec<String>> {
     println!("figure rolling_restarts {rolls}");
     println!("figure rolling_restart_lost {}", verdict.lost);
     println!(
-        "  {} messages, {} repeated, {} out of order, {} double effects, {} ends unknown, {unclean} unclean ends, {left} left",
-        verdict.messages, verdict.repeated, verdict.reordered, verdict.double_effects, verdict.unknown
+        "  {} messages, {} repeated, {} out of order, {} double effects, {} missing, {} ends unknown, {unclean} unclean ends, \
+         {left} left",
+        verdict.messages,
+        verdict.repeated,
+        verdict.reordered,
+        verdict.double_effects,
+        verdict.missing_effects,
+        verdict.unknown
     );
     for example in &verdict.examples {
         println!("  {example}");
     }
-    let wrong = verdict.lost + verdict.repeated + verdict.reordered + verdict.double_effects + unclean;
+    let effects = verdict.double_effects + verdict.missing_effects;
+    let wrong = verdict.lost + verdict.repeated + verdict.reordered + effects + unclean;
     Ok(if wrong == 0 && left == 0 { Vec::new() } else { vec!["a rolling restart is not clean".to_owned()] })
 }

@@ -19,6 +19,8 @@ use crate::{
 
 /// After the last fault everything has to be done by then: an unknown end takes 60 s, a lease 30.
 pub const SETTLE: Duration = Duration::from_secs(300);
+/// Of confirmed wishes, those whose yes may come late as a fault held it up, in percent; one at least.
+const LATE_PERCENT: usize = 2;
 /// The provider of most runs.
 pub const REFERENCE: Options = Options { provider: Repeats::Honour, hold: false, sentinel: false, model: false };
 
@@ -55,10 +57,9 @@ pub async fn storm(plan: &Plan) -> anyhow::Result<Vec<String>> {
         ("kill", !tally.kills.is_empty()),
         ("pause", tally.pauses > 0),
         ("dropped connection", outcome.drops > 0),
+        ("fenced worker", outcome.fenced() > 0),
         ("replay", verdict.replays > 0 || outcome.counters[3] > 0),
-        // A few kills need not meet a worker in the middle of its work, and the one that was stopped and fenced in a short
-        // run may be killed before it is asked for its counters.
-        ("fenced worker", plan.kills < 30 || outcome.fenced() > 0),
+        // A few kills need not meet a worker in the middle of its work.
         ("takeover after a kill", plan.kills < 30 || !verdict.recoveries.is_empty()),
     ] {
         if !happened {
@@ -194,10 +195,12 @@ impl Outcome {
         let verdict = &self.verdict;
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let counted = usize::try_from(self.counters[2]).unwrap_or(usize::MAX);
+        let late = if verdict.late > (verdict.confirmed * LATE_PERCENT / 100).max(1) { verdict.late } else { 0 };
         some(&[
             ("messages out of order", verdict.reordered),
             ("effects doubled", verdict.double_effects),
             ("effects missing", verdict.missing_effects),
+            ("effects asked for again as their yes came late, more than faults explain", late),
             ("commits by who did not hold the conversation", verdict.foreign_commits),
             ("conversations or alarms that never end", left),
             // A killed worker takes with it what it counted last; nobody counts what was not.
@@ -274,4 +277,18 @@ fn histogram(sorted: &[f64]) -> String {
         below = count;
     }
     format!("[{}]", text.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_late_confirmations_than_faults_explain_are_a_problem() {
+        let problems = |late, confirmed| {
+            let verdict = Verdict { late, confirmed, ..Verdict::default() };
+            Outcome { verdict, tally: Tally::default(), counters: [0; 4], drops: 0, left: 0 }.always().len()
+        };
+        assert_eq!([problems(1, 1), problems(2, 1), problems(2, 100), problems(3, 100)], [0, 1, 0, 1]);
+    }
 }

@@ -216,8 +216,9 @@ impl Town {
     /// kill -9 of a service and its start; its counters are asked before.
     pub async fn kill(&mut self, at: usize) -> anyhow::Result<()> {
         let Some(process) = self.processes.get_mut(at) else { return Ok(()) };
-        if !process.paused && process.name.starts_with("worker") {
-            count(&mut self.counted, &process.metrics().await);
+        if process.name.starts_with("worker") {
+            let told = if process.paused { std::mem::take(&mut process.told) } else { process.metrics().await };
+            count(&mut self.counted, &told);
         }
         process.kill().await;
         process.start()
