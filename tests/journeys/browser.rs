@@ -9,7 +9,7 @@ use chromiumoxide::{Browser, BrowserConfig, Page};
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 
-use crate::world::PATIENCE;
+use crate::process::PATIENCE;
 
 /// A running browser with a profile of its own.
 pub struct Chromium {

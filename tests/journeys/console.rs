@@ -17,7 +17,9 @@ use store::{Commit, DeadLetterNew, Role, Store, StoreConfig, Why};
 
 use crate::{
     browser::{Chromium, text, until, write},
-    world::{DefaultStart, PATIENCE, World, journeys},
+    default_start::DefaultStart,
+    process::PATIENCE,
+    world::{World, journeys},
 };
 
 journeys! { an_operator_signs_in_sees_what_happened_and_replays_a_dead_letter }

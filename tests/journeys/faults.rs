@@ -7,7 +7,11 @@ use std::{
 
 use simulator::{faults::Fault, fleet::ANA};
 
-use crate::world::{PATIENCE, World, count, journeys};
+use crate::{
+    database::count,
+    process::PATIENCE,
+    world::{World, journeys},
+};
 
 journeys! {
     a_worker_killed_during_a_call_acts_once_and_answers_once,

@@ -5,7 +5,8 @@ use simulator::fleet::ANA;
 
 use crate::{
     browser::{Chromium, text, until, write},
-    world::{World, count, journeys},
+    database::count,
+    world::{World, journeys},
 };
 
 journeys! {

@@ -97,7 +97,7 @@ async fn sixteen_copies_are_answered_once(world: World) {
     ana.hears(&["Ana"]).await;
     ana.says("Which vehicles are free tomorrow?").await;
     ana.hears(&["ZG 1234-AB"]).await;
-    assert!(world.platform.infobip.settled(crate::world::PATIENCE).await);
+    assert!(world.platform.infobip.settled(crate::process::PATIENCE).await);
     let greetings = ana.chat().answers().filter(|bubble| bubble.text.contains("Hello")).count();
     assert_eq!(greetings, 1);
 }

@@ -7,7 +7,10 @@ use simulator::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Deployment, World, count, whole};
+use crate::{
+    database::count,
+    world::{Deployment, World, whole},
+};
 
 /// Two lists of orders that the same words may mean.
 fn shop() -> Value {

@@ -6,6 +6,8 @@ mod browser;
 mod chat;
 #[expect(clippy::print_stdout, reason = "findings are for the terminal")]
 mod console;
+mod database;
+mod default_start;
 mod faults;
 mod files;
 mod fleet;
@@ -18,6 +20,7 @@ mod notifications;
 mod phone_page;
 mod phone_platforms;
 mod platforms;
+mod process;
 mod services;
 mod shown;
 mod simulate_alone;

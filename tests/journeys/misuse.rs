@@ -6,7 +6,10 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::world::{Deployment, World, path_of};
+use crate::{
+    process::path_of,
+    world::{Deployment, World},
+};
 
 const SERVICES: [&str; 5] =
     ["embedding-service", "conversation-worker", "ingress-gateway", "admin-service", "dragoman"];
@@ -101,7 +104,7 @@ fn the_example_of_tenants_is_valid_and_lacks_only_its_secrets() {
 #[test]
 fn a_database_that_is_away_is_named_without_its_password() {
     let folder = tempfile::tempdir().expect("a folder");
-    let free = crate::world::free_address();
+    let free = crate::process::free_address();
     let url = format!("postgres://bot:hunter2@{free}/x");
     for binary in SERVICES {
         let mut environment =
@@ -141,7 +144,7 @@ fn a_document_that_cannot_be_used_is_told_before_anything_listens() {
     write("broken.yaml", "openapi: [3");
     write("old.json", r#"{"swagger": "1.2"}"#);
     write("empty.json", r#"{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {}}"#);
-    let away = format!("http://{}/openapi.json", crate::world::free_address());
+    let away = format!("http://{}/openapi.json", crate::process::free_address());
     for (source, expected) in [
         ("broken.yaml", "broken.yaml cannot be used"),
         ("old.json", "\"1.2\" is not supported"),

@@ -16,7 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     free::day,
-    world::{Deployment, PATIENCE, World, free_address},
+    process::{PATIENCE, free_address},
+    world::{Deployment, World},
 };
 
 const KEY: &str = "sk-of-the-journeys";

@@ -17,7 +17,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Status, transport::Channel};
 
-use crate::world::{Deployment, KEY, World, change};
+use crate::{
+    database::change,
+    world::{Deployment, KEY, World},
+};
 
 const NUMBER: &str = "106540352242922";
 const TOKEN: &str = "meta-token-of-the-journeys";

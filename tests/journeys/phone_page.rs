@@ -2,7 +2,7 @@
 
 use crate::{
     browser::{Chromium, until, write},
-    world::DefaultStart,
+    default_start::DefaultStart,
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::{
     browser::{Chromium, until, write},
-    world::{DefaultStart, PATIENCE},
+    default_start::DefaultStart,
+    process::PATIENCE,
 };
 
 /// A phone on the page, and the person who holds it.

@@ -12,7 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
-use crate::world::{Deployment, PATIENCE, World, whole};
+use crate::{
+    process::PATIENCE,
+    world::{Deployment, World, whole},
+};
 
 const NUMBER: &str = "106540352242922";
 const META_TOKEN: &str = "meta-token-of-the-journeys";

@@ -9,7 +9,10 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::world::{Deployment, KEY, World, get_status};
+use crate::{
+    process::get_status,
+    world::{Deployment, KEY, World},
+};
 
 async fn channel(address: SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("it listens")

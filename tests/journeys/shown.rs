@@ -13,7 +13,8 @@ use tokio_util::sync::DropGuard;
 
 use crate::{
     platforms::{ANA_ID, BOTH, OnMeta, OnTelegram, listener, text},
-    world::{Deployment, PATIENCE, World, whole},
+    process::PATIENCE,
+    world::{Deployment, World, whole},
 };
 
 const PLACE: Location = Location { latitude: 45.8, longitude: 15.97, name: None };

@@ -10,7 +10,7 @@ use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::world::{PATIENCE, path_of};
+use crate::process::{PATIENCE, path_of};
 
 /// A running simulator, and what it printed.
 struct Simulator {

@@ -16,8 +16,10 @@ use simulator::{
 use tonic::{Request, transport::Channel};
 
 use crate::{
+    database::count,
     free::{BOTH, Free, WISH},
-    world::{KEY, PATIENCE, World, count},
+    process::PATIENCE,
+    world::{KEY, World},
 };
 
 /// An operator at AdminService.

@@ -5,7 +5,8 @@ use testkit::otlp::{Receiver, Span};
 
 use crate::{
     free::{Free, WISH, day},
-    world::{Deployment, PATIENCE},
+    process::PATIENCE,
+    world::Deployment,
 };
 
 const SEARCH: &str = "dragoman.catalog.v1.CatalogService/SearchOperations";

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     browser::{Chromium, until},
-    world::DefaultStart,
+    default_start::DefaultStart,
 };
 
 /// The widget's inside, for expressions on the page.

@@ -1,11 +1,8 @@
 //! A deployment of the real binaries with a platform and a backend that the test holds in its hands.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    net::SocketAddr,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -18,8 +15,11 @@ use simulator::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-/// How long a journey waits for what has to happen.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+use crate::{
+    database::{change, count},
+    default_start::read_token,
+    process::{PATIENCE, Process, free_address, path_of},
+};
 
 /// API key of the cluster's gRPC services.
 pub const KEY: &str = "the-worker-of-the-journeys";
@@ -51,60 +51,6 @@ macro_rules! journeys {
     };
 }
 pub(crate) use journeys;
-
-/// A process of ours; it ends with its owner.
-pub struct Process {
-    name: &'static str,
-    child: Child,
-    log: PathBuf,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            eprintln!("---- {}", self.name);
-            for line in tail.iter().rev() {
-                eprintln!("{line}");
-            }
-        }
-    }
-}
-
-impl Process {
-    /// kill -9, at once.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-    }
-
-    /// True when it runs no more.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it is ours").is_some()
-    }
-
-    /// SIGTERM; its exit code when it ends within the patience of a journey.
-    pub fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if let Some(status) = self.child.try_wait().expect("it is ours") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        None
-    }
-
-    /// What it wrote to stderr so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
 
 /// The deployment, the platform and the backend.
 pub struct World {
@@ -198,8 +144,7 @@ impl World {
         self.set("DRAGOMAN__HTTP__LISTEN", self.http);
         self.set("DRAGOMAN__OPS__LISTEN", ops);
         self.set("DRAGOMAN__CONSOLE__LISTEN", self.console);
-        self.spawn("dragoman");
-        self.await_ready("dragoman", ops);
+        self.spawn("dragoman", ops);
     }
 
     fn start_cluster(&mut self) {
@@ -240,8 +185,7 @@ impl World {
         let prefix = service.to_uppercase().replace('-', "_");
         self.environment.retain(|(name, _)| *name != format!("{prefix}__OPS__LISTEN"));
         self.set(&format!("{prefix}__OPS__LISTEN"), ops);
-        self.spawn(service);
-        self.await_ready(service, ops);
+        self.spawn(service, ops);
     }
 
     /// Starts the one process again and waits until it is ready.
@@ -330,9 +274,8 @@ impl World {
         self.environment.push((name.to_owned(), value.to_string()));
     }
 
-    fn spawn(&mut self, name: &'static str) {
+    fn spawn(&mut self, name: &'static str, ops: SocketAddr) {
         let log = self.folder.path().join(format!("{name}-{}.log", self.processes.len()));
-        let file = std::fs::File::create(&log).expect("a log");
         let mut command = self.command(name);
         if name != "admin-service" {
             command.arg("--config").arg(self.folder.path().join("tenants.toml"));
@@ -340,25 +283,9 @@ impl World {
         if name == "dragoman" {
             command.arg("--data").arg(self.folder.path());
         }
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}; `make test` builds the binaries first"));
-        self.processes.push(Process { name, child, log });
-    }
-
-    fn await_ready(&mut self, name: &str, ops: SocketAddr) {
-        let begun = Instant::now();
-        while get_status(ops, "/readyz") != Some(200) {
-            let process = self.process(name);
-            if let Some(status) = process.child.try_wait().expect("it is ours") {
-                panic!("{name} ended with {status}: {}", process.log());
-            }
-            assert!(begun.elapsed() < PATIENCE, "{name} was not ready in time");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut process = Process::start(name, &mut command, log);
+        process.await_ready(ops);
+        self.processes.push(process);
     }
 
     /// Waits until every accepted message is answered and every answer is recorded as sent: nobody writes faster than
@@ -497,135 +424,6 @@ pub fn shown(chat: &Chat) -> String {
     chat.bubbles.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Where cargo put a binary of the workspace: beside the folder of the test itself.
-pub fn path_of(binary: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps").join(binary)
-}
-
-/// A loopback address that was free a moment ago, below the ports that outgoing connections take, and in a stretch that
-/// few other test processes use.
-pub fn free_address() -> SocketAddr {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    const FIRST: u32 = 11_000;
-    const COUNT: u32 = 9_000;
-    const STRETCH: u32 = 61;
-    for _ in 0..COUNT {
-        let n = std::process::id().wrapping_mul(STRETCH).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        let port = u16::try_from(FIRST + n).expect("a port");
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().expect("an address");
-        }
-    }
-    panic!("no port is free");
-}
-
 async fn listener() -> tokio::net::TcpListener {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port")
-}
-
-/// Status of a plain GET, none while nobody answers.
-pub fn get_status(address: SocketAddr, path: &str) -> Option<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).ok()?;
-    std::str::from_utf8(&head[9..]).ok()?.parse().ok()
-}
-
-/// `dragoman` as `make run` starts it: its own platform, phone page and fleet.
-pub struct DefaultStart {
-    /// The public address.
-    pub http: SocketAddr,
-    /// The operator's console.
-    pub console: SocketAddr,
-    process: Process,
-    folder: tempfile::TempDir,
-}
-
-impl DefaultStart {
-    /// Starts it and waits until it is ready.
-    pub fn new() -> Self {
-        Self::with(&[], &[])
-    }
-
-    /// The same with arguments and variables.
-    pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::in_folder(tempfile::tempdir().expect("a folder"), arguments, environment)
-    }
-
-    /// Ends it, and starts it again with the data that it left.
-    pub fn again(mut self) -> Self {
-        assert_eq!(self.process.terminate(), Some(0), "{}", self.process.log());
-        assert!(!self.process.log().contains("grace period is over"), "something held it up: {}", self.process.log());
-        Self::in_folder(self.folder, &[], &[])
-    }
-
-    fn in_folder(folder: tempfile::TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let [http, console, ops] = [free_address(), free_address(), free_address()];
-        let log = folder.path().join("dragoman.log");
-        let mut command = Command::new(path_of("dragoman"));
-        command.env_clear().envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME"));
-        for (name, address) in [("HTTP", http), ("CONSOLE", console), ("OPS", ops)] {
-            command.env(format!("DRAGOMAN__{name}__LISTEN"), address.to_string());
-        }
-        command.envs(environment.iter().copied()).args(arguments).arg("--data").arg(folder.path());
-        let file = std::fs::File::create(&log).expect("a log");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("dragoman starts");
-        let mut process = Process { name: "dragoman", child, log };
-        let begun = Instant::now();
-        while get_status(ops, "/readyz") != Some(200) {
-            if let Some(status) = process.child.try_wait().expect("it is ours") {
-                panic!("dragoman ended with {status}: {}", process.log());
-            }
-            assert!(begun.elapsed() < PATIENCE, "dragoman was not ready in time: {}", process.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { http, console, process, folder }
-    }
-
-    /// The token that it wrote for the console.
-    pub fn console_token(&self) -> String {
-        read_token(self.folder.path())
-    }
-
-    /// What it wrote to stderr so far.
-    pub fn log(&self) -> String {
-        self.process.log()
-    }
-}
-
-fn read_token(data: &Path) -> String {
-    std::fs::read_to_string(data.join("console.token")).expect("a token").trim().to_owned()
-}
-
-/// The number of rows that a statement changes.
-pub async fn change(database: &str, sql: &'static str) -> u64 {
-    if database.starts_with("sqlite:") {
-        let pool = sqlx::SqlitePool::connect(database).await.expect("the database");
-        let changed = sqlx::query(sql).execute(&pool).await.expect("a change").rows_affected();
-        pool.close().await;
-        changed
-    } else {
-        let pool = sqlx::PgPool::connect(database).await.expect("the database");
-        let changed = sqlx::query(sql).execute(&pool).await.expect("a change").rows_affected();
-        pool.close().await;
-        changed
-    }
-}
-
-/// The number that a query gives.
-pub async fn count(database: &str, sql: &'static str) -> i64 {
-    if database.starts_with("sqlite:") {
-        let pool = sqlx::SqlitePool::connect(database).await.expect("the database");
-        let number = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
-        pool.close().await;
-        number
-    } else {
-        let pool = sqlx::PgPool::connect(database).await.expect("the database");
-        let number = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
-        pool.close().await;
-        number
-    }
 }
