@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex as Short, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -212,13 +212,14 @@ impl Hand {
 
     /// SIGSTOP of a worker in the middle of its work, which counts as paused then; none when nobody works long enough.
     async fn stop_a_holder(&self, chance: &mut StdRng) -> Option<usize> {
+        self.town.lock().await.ask_workers().await; // whoever is stopped may be killed before it can tell
         let at = self.catch_a_holder(chance).await?;
         let (name, database) = {
             let mut town = self.town.lock().await;
             if town.processes[at].paused {
                 return None;
             }
-            town.processes[at].pause().await;
+            town.processes[at].pause();
             (town.processes[at].name.clone(), town.database.clone())
         };
         tokio::time::sleep(LANDS).await; // what it had sent to the database
@@ -251,7 +252,10 @@ async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     while done < most && hand.wait(every, &mut chance).await {
         done += 1;
         // Every second one looks for a worker in the middle of its work, stops it, looks again, and kills it then.
-        let aimed = if done % 2 == 0 { hand.stop_a_holder(&mut chance).await } else { None };
+        let (begun, mut aimed) = (Instant::now(), None);
+        while done % 2 == 0 && aimed.is_none() && begun.elapsed() < AIM_MAX {
+            aimed = hand.stop_a_holder(&mut chance).await; // most have just let go when they are stopped
+        }
         let mut town = hand.town.lock().await;
         let at = match aimed {
             Some(at) => at,

@@ -28,7 +28,7 @@ pub struct Process {
     environment: Vec<(String, String)>,
     log: PathBuf,
     child: Option<Child>,
-    /// Its metrics before it was stopped.
+    /// Its metrics when it was last asked before a stop.
     pub told: String,
     /// It is stopped by SIGSTOP, or was a moment ago: nobody kills it.
     pub paused: bool,
@@ -103,9 +103,8 @@ impl Process {
         tokio::time::timeout(TERMINATE_MAX, child.wait()).await.ok()?.ok()?.code()
     }
 
-    /// SIGSTOP, after a look at its metrics: it may be killed before it can tell them.
-    pub async fn pause(&mut self) {
-        self.told = self.metrics().await;
+    /// SIGSTOP.
+    pub fn pause(&mut self) {
         self.signal("STOP");
         self.paused = true;
     }

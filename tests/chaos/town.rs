@@ -213,6 +213,15 @@ impl Town {
         Ok(())
     }
 
+    /// Asks all workers that run for their counters, which count if one is killed while it is stopped.
+    pub async fn ask_workers(&mut self) {
+        for process in &mut self.processes {
+            if !process.paused && process.name.starts_with("worker") {
+                process.told = process.metrics().await;
+            }
+        }
+    }
+
     /// kill -9 of a service and its start; its counters are asked before.
     pub async fn kill(&mut self, at: usize) -> anyhow::Result<()> {
         let Some(process) = self.processes.get_mut(at) else { return Ok(()) };
