@@ -152,8 +152,10 @@ pub struct Commit {
 /// How far a question has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// When its only send began; none after several, as any of them may have been seen.
+    /// When its last send began.
     pub begun_at: Option<Micros>,
+    /// An earlier send of it may have been seen, as its end is not known.
+    pub resent: bool,
     /// When it was recorded sent: from then on words can answer it.
     pub sent_at: Option<Micros>,
 }
@@ -316,7 +318,7 @@ impl Store {
         let row = self
             .read_one(
                 sql!(
-                    "select status, attempt, sending_at, sent_at from outbox "
+                    "select status, attempt, unknown_ends, sending_at, sent_at from outbox "
                     "where conversation = $1 and in_seq = $2 and tenant = $3 and question"
                 ),
                 args![lease.conversation, in_seq, &lease.tenant],
@@ -324,8 +326,8 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(Asked::default()) };
         let sent_at = if row.text("status")? == "sent" { row.opt_micros("sent_at")? } else { None };
-        let begun_at = if row.int("attempt")? == 1 { row.opt_micros("sending_at")? } else { None };
-        Ok(Asked { begun_at, sent_at })
+        let resent = row.int("attempt")? > 1 && row.int("unknown_ends")? > 0;
+        Ok(Asked { begun_at: row.opt_micros("sending_at")?, resent, sent_at })
     }
 }
 

@@ -29,9 +29,12 @@ pub struct Ground {
     /// The switch that forbids a model which is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden_by: Option<String>,
-    /// When the only send of the open question began; none after several, as any of them may have been seen.
+    /// When the last send of the open question began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question_begun_at: Option<Micros>,
+    /// An earlier send of it may have been seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub question_resent: bool,
     /// When it was recorded as sent.
     pub question_sent_at: Option<Micros>,
     /// Who the person is, by document.
@@ -207,6 +210,7 @@ mod tests {
             model: false,
             forbidden_by: Some("AI_ENABLED".to_owned()),
             question_begun_at: Some(Micros(4)),
+            question_resent: true,
             question_sent_at: Some(Micros(5)),
             identity: BTreeMap::new(),
         };

@@ -274,6 +274,7 @@ impl Turn<'_> {
         if let Some(question_seq) = self.envelope.question_seq {
             let asked = store.asked(lease, question_seq).await?;
             (ground.question_begun_at, ground.question_sent_at) = (asked.begun_at, asked.sent_at);
+            ground.question_resent = asked.resent;
         }
         let Some(first) = rows.first() else { return Ok(ground) };
         for document in self.worker.tenants.identity_documents(&lease.tenant) {
@@ -302,6 +303,7 @@ impl Turn<'_> {
             messages: said(rows),
             state: self.envelope.dialogue(),
             question_begun_at: ground.question_begun_at,
+            question_resent: ground.question_resent,
             question_sent_at: ground.question_sent_at,
             settings: self.worker.tenants.settings(&self.held.lease.tenant),
             identity: ground.identity,

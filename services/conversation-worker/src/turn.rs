@@ -303,8 +303,10 @@ pub struct Input {
     pub messages: Vec<Said>,
     /// What the last turn left.
     pub state: State,
-    /// When the only send of the open question began; none after several, as any of them may have been seen.
+    /// When the last send of the open question began.
     pub question_begun_at: Option<Micros>,
+    /// An earlier send of it may have been seen, as its end is not known.
+    pub question_resent: bool,
     /// When it was recorded as sent.
     pub question_sent_at: Option<Micros>,
     /// The tenant's settings.

@@ -185,7 +185,8 @@ async fn a_question_is_seen_when_it_is_sent(db: &Db) {
     }
     assert!(db.store.asked(&lease, 1).await.expect("an answer").sent_at.is_some());
     assert_eq!(begun, [false, true], "of the part that asks");
-    assert!(db.store.asked(&lease, 1).await.expect("an answer").begun_at.is_some(), "also when its end is known");
+    let asked = db.store.asked(&lease, 1).await.expect("an answer");
+    assert!(asked.begun_at.is_some() && !asked.resent, "also when its end is known");
     // The answer to the next message asks nothing.
     db.say("p", "m2").await;
     let ids = db.store.commit(&lease, &answer(2, 2, 1)).await.expect("a commit").ids;

@@ -399,14 +399,15 @@ impl<'a> Scope<'a> {
         self.input.messages.last().map(|said| said.person)
     }
 
-    /// The latest time before which the person cannot have seen the open question: when its only send began, which may
-    /// be long after the turn that asks, if others took it over; after several, when it was recorded as sent. What was
-    /// recorded after these words came says nothing of what they answer: they may answer an earlier send of it, so they
-    /// count from the turn that asks.
+    /// From when these words find the open question shown: when its send began, which may be long after the turn that
+    /// asks, if others took it over. A question sent again counts from the last send if that was recorded before these
+    /// words came; if not, they may answer an earlier send, and count from the turn that asks. A page has no sends, only
+    /// the record.
     pub fn shown_at(&self, open: &Open) -> Micros {
         let said_at = self.input.messages.last().map_or(self.input.now, |said| said.accepted_at);
-        let known = [self.input.question_begun_at, self.input.question_sent_at];
-        known.into_iter().flatten().find(|at| *at <= said_at).unwrap_or(open.asked_at)
+        let sent_at = self.input.question_sent_at.filter(|at| *at <= said_at);
+        let begun_at = self.input.question_begun_at.filter(|at| *at <= said_at);
+        begun_at.filter(|_| !self.input.question_resent || sent_at.is_some()).or(sent_at).unwrap_or(open.asked_at)
     }
 
     /// True when these words came after the person could see the open question: accepted after it was recorded as

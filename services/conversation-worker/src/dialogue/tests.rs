@@ -120,6 +120,7 @@ fn input(state: State, content: Content, at: i64) -> Input {
             user: "u".to_owned(),
         }],
         question_begun_at: None,
+        question_resent: false,
         question_sent_at: state.open.as_ref().map(|_| Micros(now.0 - 1_000_000)),
         state,
         settings: Arc::new(Settings {

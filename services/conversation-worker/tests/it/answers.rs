@@ -93,13 +93,16 @@ async fn a_turn_knows_when_its_question_was_sent(engine: Engine) {
     says(1, "ask").await;
     says(2, "shown").await;
     says(3, "ask").await;
-    bench.meddle("update outbox set attempt = 2 where in_seq = 3").await;
+    bench.meddle("update outbox set attempt = 2, unknown_ends = 1 where in_seq = 3").await;
     says(4, "shown").await;
     says(5, "ask").await;
     bench.meddle("update outbox set status = 'failed' where in_seq = 5").await;
     says(6, "shown").await;
     worker.stop().await;
-    let told = ["Sure?", "begun true, sent true", "Sure?", "begun false, sent true", "Sure?", "begun true, sent false"];
+    let once = ["Sure?", "begun true, again false, sent true"];
+    let again = ["Sure?", "begun true, again true, sent true"];
+    let failed = ["Sure?", "begun true, again false, sent false"];
+    let told = [once, again, failed].concat();
     assert_eq!(bench.platform.texts(), told);
 }
 

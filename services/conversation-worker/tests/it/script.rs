@@ -4,7 +4,7 @@
 //! calls it. `twice`: calls `keyed`, then `safe`. `doomed`: calls `once` and does not survive. `panic`: does not survive.
 //! `list`, `whole`: calls `list`, its first page or all. `remind`: wants to go on in a second, and then says so. `again`:
 //! calls `keyed` with the key of the conversation's first call. `ask`: asks a question. `stop`: opts out. `model`: tells whether a model may
-//! be asked; `shown`: tells whether begin and end of the open question's send are known; `model later`: the same after a call of `safe`. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
+//! be asked; `model later`: the same after a call of `safe`. `shown`: tells what is known of the open question's sends. `chosen`: ends with a choice of the person. `photo`: fetches the file that came with it and calls
 //! `upload` with it; `photo after a search`: searches in between. `report`, `export`: calls that and shows the file that it
 //! answers with. `map`: shows a place. `thought`: searches, then asks the model. `spoken`: asks it, and its words are shown while they come. Anything else is said back; texts of one turn are joined by
 //! `|`.
@@ -48,7 +48,7 @@ pub fn decide() -> Decide {
         "ask" => done(input, "Sure?", true),
         "shown" => {
             let (begun, sent) = (input.question_begun_at.is_some(), input.question_sent_at.is_some());
-            done(input, &format!("begun {begun}, sent {sent}"), false)
+            done(input, &format!("begun {begun}, again {}, sent {sent}", input.question_resent), false)
         }
         "stop" => stop(),
         "model later" if history.is_empty() => Next::Do(call("safe")),

@@ -51,8 +51,10 @@ pub struct Talk {
     pub delivers: bool,
     clock: Micros,
     state: State,
-    /// When the send of a question began whose end is not known.
+    /// When the last send of the open question began.
     pub question_begun_at: Option<Micros>,
+    /// An earlier send of it may have been seen.
+    pub question_resent: bool,
     question_sent_at: Option<Micros>,
     identity: BTreeMap<u128, BTreeMap<String, Mapping>>,
     seq: i64,
@@ -84,6 +86,7 @@ impl Talk {
             clock: local("2026-11-21T10:00:00"),
             state: State::default(),
             question_begun_at: None,
+            question_resent: false,
             question_sent_at: None,
             identity: BTreeMap::new(),
             seq: 0,
@@ -166,9 +169,9 @@ impl Talk {
         self
     }
 
-    /// Nothing is recorded as sent.
+    /// Nothing is sent.
     pub fn forget_delivery(&mut self) -> &mut Self {
-        self.question_sent_at = None;
+        (self.question_begun_at, self.question_sent_at) = (None, None);
         self
     }
 
@@ -275,6 +278,7 @@ impl Talk {
             messages: contents.into_iter().map(said).collect(),
             state: self.state.clone(),
             question_begun_at: self.question_begun_at,
+            question_resent: self.question_resent,
             question_sent_at: self.question_sent_at,
             settings: Arc::new(self.settings.clone()),
             identity: self.identity.get(&person.number).cloned().unwrap_or_default(),
@@ -299,7 +303,8 @@ impl Talk {
         if !answer.question {
             (self.question_begun_at, self.question_sent_at) = (None, None);
         } else if answer.asks && !answer.replies.is_empty() {
-            self.question_begun_at = None;
+            self.question_begun_at = self.delivers.then_some(self.clock);
+            self.question_resent = false;
             self.question_sent_at = self.delivers.then(|| self.clock + SENDING);
         }
         if !answer.replies.is_empty() {

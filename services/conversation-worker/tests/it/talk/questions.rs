@@ -110,16 +110,28 @@ fn a_tap_counts_from_the_begin_of_a_send_whose_end_is_not_known() {
 }
 
 #[test]
-fn a_tap_before_its_question_was_recorded_sent_counts_from_what_is_known_before_it() {
-    // The end of the send was reported after the tap.
-    for (wait_s, begun_after_s, effects) in [(60, None, 1), (130, None, 0), (130, Some(60), 1), (130, Some(30), 0)] {
+fn a_tap_counts_from_the_send_that_it_can_answer() {
+    // Seconds after the turn that asks: begin of the last send, its record, the tap; whether an earlier send may have
+    // been seen.
+    for (begun_s, sent_s, tap_s, resent, effects) in [
+        (30, 50, 110, false, 1),
+        (30, 50, 130, false, 0), // not from the record
+        (60, 140, 130, false, 1),
+        (30, 140, 130, false, 0),
+        (60, 70, 130, true, 1),
+        (30, 125, 130, true, 0), // a late report of the first send: nobody has seen the last one
+        (60, 140, 130, true, 0), // the tap may be on the first
+        (60, 140, 80, true, 1),
+        (140, 150, 130, false, 0),
+        (140, 150, 80, false, 1),
+    ] {
         let mut talk = Talk::new();
         talk.delivers = false;
         talk.says("book the red room tomorrow 9-12");
-        let asked_at = talk.now();
-        talk.question_begun_at = begun_after_s.map(|after| asked_at + Duration::from_secs(after));
-        talk.deliver_at(asked_at + Duration::from_secs(140));
-        talk.wait(wait_s).taps("Yes").expect_effects(effects);
+        let after = |seconds| Some(talk.now() + Duration::from_secs(seconds));
+        (talk.question_begun_at, talk.question_resent) = (after(begun_s), resent);
+        talk.deliver_at(talk.now() + Duration::from_secs(sent_s));
+        talk.wait(tap_s).taps("Yes").expect_effects(effects);
     }
 }
 
@@ -313,10 +325,10 @@ proptest! {
         let at = |after: u64| asked_at + Duration::from_millis(after);
         // The send was recorded by the time the turn runs, be it after the yes was accepted; or not at all.
         talk.delivers = false;
+        talk.forget_delivery();
         if let Some(sent) = meeting.sent {
+            talk.question_begun_at = Some(at(sent));
             talk.deliver_at(at(sent));
-        } else {
-            talk.forget_delivery();
         }
         let moment = Moment {
             accepted: at(meeting.accepted),
