@@ -72,15 +72,32 @@ impl Verdict {
 }
 
 /// As the query reads it; the first is its id.
-type OutboxRow = (Uuid, Uuid, i64, i64, String, bool, Option<i64>);
+type OutboxRow = (Uuid, Uuid, i64, i64, String, bool, Option<i64>, Option<i64>, Option<i64>, bool);
 
 struct Outbox {
     conversation: Uuid,
     order: (i64, i64),
     status: String,
     question: bool,
-    /// When its only send began; after several, any of which may have been seen, when the message came that it answers.
-    shown_at: Option<i64>,
+    shown: Shown,
+}
+
+/// From when a question is shown, as the worker counts it.
+struct Shown {
+    /// When the message came that it answers.
+    asked_at: Option<i64>,
+    /// When its last send began.
+    begun_at: Option<i64>,
+    sent_at: Option<i64>,
+    /// An earlier send of it may have been seen.
+    resent: bool,
+}
+
+impl Shown {
+    fn before(&self, yes_at: i64) -> Option<i64> {
+        let seen = !self.resent || self.sent_at.is_some_and(|at| at <= yes_at);
+        self.begun_at.filter(|at| seen && *at <= yes_at).or(self.asked_at)
+    }
 }
 
 struct Inbox {
@@ -118,8 +135,8 @@ impl Records {
     async fn read(town: &Town) -> anyhow::Result<Self> {
         let mut db = PgConnection::connect(&town.database).await?;
         let outbox: Vec<OutboxRow> = sqlx::query_as(
-            "select id, conversation, in_seq, part, status, question, case when attempt = 1 then sending_at else \
-             (select accepted_at from inbox i where i.conversation = o.conversation and i.seq = o.in_seq) end from outbox o",
+            "select id, conversation, in_seq, part, status, question, (select accepted_at from inbox i where i.conversation = \
+             o.conversation and i.seq = o.in_seq), sending_at, sent_at, attempt > 1 and unknown_ends > 0 from outbox o",
         )
         .fetch_all(&mut db)
         .await?;
@@ -143,8 +160,10 @@ impl Records {
             .await?;
         let dead_letters = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&mut db).await?;
         db.close().await?;
-        let of = |(id, conversation, in_seq, part, status, question, shown_at)| {
-            (id, Outbox { conversation, order: (in_seq, part), status, question, shown_at })
+        let of = |row: OutboxRow| {
+            let (id, conversation, in_seq, part, status, question, asked_at, begun_at, sent_at, resent) = row;
+            let shown = Shown { asked_at, begun_at, sent_at, resent };
+            (id, Outbox { conversation, order: (in_seq, part), status, question, shown })
         };
         let accepted = |(id, conversation, seq, accepted_at, quoted): (String, Uuid, i64, i64, Option<String>)| {
             (id, Inbox { conversation, seq, accepted_at, quoted: quoted.and_then(|id| id.parse().ok()) })
@@ -174,8 +193,9 @@ impl Records {
 
     /// A yes that was accepted later than it counts, after the question that it answers.
     fn is_late(&self, yes: &Inbox) -> bool {
-        let asked_at = yes.quoted.and_then(|id| self.outbox.get(&id)).and_then(|question| question.shown_at);
-        asked_at.is_some_and(|asked_at| yes.accepted_at - asked_at > YES_S * 1_000_000)
+        let question = yes.quoted.and_then(|id| self.outbox.get(&id));
+        let shown_at = question.and_then(|question| question.shown.before(yes.accepted_at));
+        shown_at.is_some_and(|shown_at| yes.accepted_at - shown_at > YES_S * 1_000_000)
     }
 
     /// The first seq of the turn that answered this one.
@@ -377,7 +397,7 @@ mod tests {
                 order: (seq, 0),
                 status: "sent".to_owned(),
                 question: wish == Wish::Pickup,
-                shown_at: Some(seq * 1_000_000),
+                shown: Shown { asked_at: None, begun_at: Some(seq * 1_000_000), sent_at: None, resent: false },
             };
             records.outbox.insert(id, outbox);
             let quoted = (wish == Wish::Yes).then(|| Uuid::from_u128(11));
@@ -468,6 +488,17 @@ mod tests {
         assert_eq!(misses(|yes, answer| (yes.accepted_at, answer.question) = (LATE, true)), (0, 1));
         assert_eq!(misses(|yes, _| yes.accepted_at = LATE), (1, 0), "answered as if it were done");
         assert_eq!(misses(|_, answer| answer.question = true), (1, 0), "asked again in time");
+    }
+
+    #[test]
+    fn a_yes_counts_from_the_send_that_it_can_answer() {
+        let shown = |begun_at, sent_at, resent| Shown { asked_at: Some(1), begun_at, sent_at, resent }.before(9);
+        assert_eq!(shown(Some(5), None, false), Some(5));
+        assert_eq!(shown(Some(5), Some(6), true), Some(5));
+        assert_eq!(
+            [shown(Some(5), None, true), shown(Some(5), Some(10), true), shown(Some(10), None, false)],
+            [Some(1); 3]
+        );
     }
 
     #[test]

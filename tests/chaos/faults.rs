@@ -21,7 +21,7 @@ const TAKEN_MAX: Duration = Duration::from_secs(30);
 const NOTICES: Duration = Duration::from_secs(5);
 /// What a stopped worker had sent before is done within this.
 const LANDS: Duration = Duration::from_millis(200);
-/// How long a worker in the middle of its work is looked for.
+/// How long workers in the middle of their work are looked for.
 const AIM_MAX: Duration = Duration::from_secs(3);
 /// Sends of each kind of message.
 const SENDS: [&str; 2] = ["POST /whatsapp/1/message/text", "POST /whatsapp/1/message/interactive/buttons"];
@@ -158,8 +158,8 @@ impl Hand {
         }
     }
 
-    /// A worker that holds a conversation now.
-    async fn catch_a_holder(&self, chance: &mut StdRng) -> Option<usize> {
+    /// A worker that holds a conversation now, and is not stopped.
+    async fn catch_a_holder(&self, until: Instant, chance: &mut StdRng) -> Option<usize> {
         let database = self.town.lock().await.database.clone();
         let looks = async {
             loop {
@@ -168,16 +168,17 @@ impl Hand {
                     continue;
                 };
                 while let Ok(holders) = sqlx::query_as(HOLDERS).fetch_all(&mut db).await {
-                    if let Some(name) = self.alive(holders).next() {
-                        return name;
+                    let town = self.town.lock().await;
+                    let runs = |name: &String| town.processes.iter().position(|one| one.name == *name && !one.paused);
+                    if let Some(at) = self.alive(holders).find_map(|name| runs(&name)) {
+                        return at;
                     }
+                    drop(town);
                     tokio::time::sleep(Duration::from_millis(chance.random_range(5..40))).await;
                 }
             }
         };
-        let name = tokio::time::timeout(AIM_MAX, looks).await.ok()?;
-        let town = self.town.lock().await;
-        town.processes.iter().position(|process| process.name == name && !process.paused)
+        tokio::time::timeout_at(until.into(), looks).await.ok()
     }
 
     /// Those that live: a killed worker's lease outlives it, and the next one has its name.
@@ -210,10 +211,21 @@ impl Hand {
         }
     }
 
+    /// Stops a worker in the middle of its work for a kill: tries until one is met, as most have just let go.
+    async fn aim(&self, chance: &mut StdRng) -> Option<usize> {
+        let until = Instant::now() + AIM_MAX;
+        while Instant::now() < until {
+            self.town.lock().await.ask_workers().await; // once stopped it cannot tell
+            if let Some(at) = self.stop_a_holder(until, chance).await {
+                return Some(at);
+            }
+        }
+        None
+    }
+
     /// SIGSTOP of a worker in the middle of its work, which counts as paused then; none when nobody works long enough.
-    async fn stop_a_holder(&self, chance: &mut StdRng) -> Option<usize> {
-        self.town.lock().await.ask_workers().await; // whoever is stopped may be killed before it can tell
-        let at = self.catch_a_holder(chance).await?;
+    async fn stop_a_holder(&self, until: Instant, chance: &mut StdRng) -> Option<usize> {
+        let at = self.catch_a_holder(until, chance).await?;
         let (name, database) = {
             let mut town = self.town.lock().await;
             if town.processes[at].paused {
@@ -252,10 +264,7 @@ async fn kills(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     while done < most && hand.wait(every, &mut chance).await {
         done += 1;
         // Every second one looks for a worker in the middle of its work, stops it, looks again, and kills it then.
-        let (begun, mut aimed) = (Instant::now(), None);
-        while done % 2 == 0 && aimed.is_none() && begun.elapsed() < AIM_MAX {
-            aimed = hand.stop_a_holder(&mut chance).await; // most have just let go when they are stopped
-        }
+        let aimed = if done % 2 == 0 { hand.aim(&mut chance).await } else { None };
         let mut town = hand.town.lock().await;
         let at = match aimed {
             Some(at) => at,
@@ -280,7 +289,7 @@ async fn pauses(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
     let mut wait = every;
     let mut done = 0;
     while done < most && hand.wait(wait, &mut chance).await {
-        let Some(at) = hand.stop_a_holder(&mut chance).await else {
+        let Some(at) = hand.stop_a_holder(Instant::now() + AIM_MAX, &mut chance).await else {
             wait = Duration::from_millis(50); // until one is found
             continue;
         };
@@ -289,7 +298,7 @@ async fn pauses(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
         hand.note(|tally| tally.pauses += 1);
         let pause = Duration::from_millis(chance.random_range(PAUSE));
         tokio::time::sleep(pause).await; // to its end, though the run may be over: it has to find its lease gone
-        // The first is fenced for certain; others may come back while their lease is over and not taken, or being taken.
+        // The first finds its lease taken; others may come back while it is over and not taken, or being taken.
         if done == 1 || chance.random_bool(0.5) {
             let taken = hand.until_taken(at);
             if tokio::time::timeout(TAKEN_MAX, taken).await.is_err() {
@@ -297,9 +306,12 @@ async fn pauses(hand: Hand, every: Duration, most: usize, mut chance: StdRng) {
             }
         }
         hand.town.lock().await.processes[at].resume();
-        // It is not killed before it has found its lease gone.
+        // It is not killed before it has found its lease gone, and told.
         tokio::time::sleep(NOTICES).await;
-        hand.town.lock().await.processes[at].paused = false;
+        let mut town = hand.town.lock().await;
+        let process = &mut town.processes[at];
+        process.told = process.metrics().await;
+        process.paused = false;
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Process {
     child: Option<Child>,
     /// Its metrics when it was last asked before a stop.
     pub told: String,
-    /// It is stopped by SIGSTOP, or was a moment ago: nobody kills it.
+    /// It is stopped by SIGSTOP, or was a moment ago: only who stopped it kills it.
     pub paused: bool,
 }
 
